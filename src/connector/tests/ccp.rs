@@ -43,7 +43,7 @@ impl TestNode {
     pub(super) fn send_fulfilled(&self, peer: &Peer, id: u32, packet: &[u8]) {
         self.send(peer, id, packet);
         let expected =
-            PeerPacket::Fulfill { id: RequestId(id), fulfillment: Fulfillment::ZERO, data: vec![] };
+            Received::Fulfill { id: RequestId(id), fulfillment: Fulfillment::ZERO, data: vec![] };
         assert_eq!(self.read_one(peer), expected);
     }
 
@@ -82,7 +82,7 @@ fn routes_come_and_go_while_packets_are_in_flight() {
     node.poll_ccp();
     assert_eq!(node.next_hop("test.far.x"), Err("F02".to_owned()));
     node.answer(&bob, id, &fulfill(PREIMAGE, b""));
-    assert!(matches!(node.read_one(&alice), PeerPacket::Fulfill { id: RequestId(1), .. }));
+    assert!(matches!(node.read_one(&alice), Received::Fulfill { id: RequestId(1), .. }));
     assert_eq!((node.balance("alice"), node.balance("bob")), (5, -5));
 }
 
@@ -94,7 +94,7 @@ fn neither_a_reload_nor_an_update_loses_the_routes_of_the_other() {
     // Learned, but not installed yet when the reload comes.
     let mut more = dynamic();
     more.routes.push(route("test.carl", "carl", 0));
-    node.connector.apply_settings(more.clone()).unwrap();
+    node.apply(more.clone());
     assert_eq!(node.next_hop("test.far"), Ok("bob".to_owned()));
     node.poll_ccp();
     let _carl = node.connect("carl");
@@ -102,9 +102,9 @@ fn neither_a_reload_nor_an_update_loses_the_routes_of_the_other() {
     assert_eq!(node.next_hop("test.carl"), Ok("carl".to_owned()));
     // A configured route wins while its next hop is connected.
     more.routes.push(route("test.far", "carl", -5));
-    node.connector.apply_settings(more).unwrap();
+    node.apply(more);
     assert_eq!(node.next_hop("test.far"), Ok("carl".to_owned()));
-    node.connector.apply_settings(settings(vec![peer("bob"), peer("carl")], &[])).unwrap();
+    node.apply(settings(vec![peer("bob"), peer("carl")], &[]));
     assert_eq!(node.next_hop("test.far"), Err("F02".to_owned()));
 }
 
@@ -118,7 +118,7 @@ fn static_routes_stay_when_ccp_is_switched_off() {
     node.poll_ccp();
     assert_eq!(node.next_hop("test.far"), Ok("bob".to_owned()));
     all.accounts.iter_mut().for_each(|account| account.routes = RoutePolicy::default());
-    node.connector.apply_settings(all).unwrap();
+    node.apply(all);
     node.poll_ccp();
     assert_eq!(node.next_hop("test.far"), Err("F02".to_owned()));
     assert_eq!(node.next_hop("test.carl"), Ok("carl".to_owned()));
@@ -147,7 +147,7 @@ fn controls_and_updates_are_sent_when_polled() {
     assert_eq!(node.read(&bob), []);
     node.advance(Duration::from_millis(100));
     node.poll_ccp();
-    let PeerPacket::Prepare { id, amount: 0, expires_in_ms: 60_000, destination, data, condition } =
+    let Received::Prepare { id, amount: 0, expires_in_ms: 60_000, destination, data, condition } =
         node.read_one(&bob)
     else {
         panic!()
@@ -160,7 +160,7 @@ fn controls_and_updates_are_sent_when_polled() {
     let control = payment_with("peer.route.control", 0, 10_000, &data, Condition::PEER_PROTOCOL);
     node.send_fulfilled(&alice, 7, &control);
     node.poll_ccp();
-    let PeerPacket::Prepare { destination, .. } = node.read_one(&alice) else { panic!() };
+    let Received::Prepare { destination, .. } = node.read_one(&alice) else { panic!() };
     assert_eq!(destination, "peer.route.update");
 }
 

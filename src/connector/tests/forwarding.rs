@@ -11,7 +11,7 @@ fn a_payment_is_forwarded_and_its_fulfill_returned() {
         &payment_with("test.bob.shop", 100, 10_000, b"data", PREIMAGE.condition()),
     );
     assert_eq!(node.account("alice").held_in, 100);
-    let PeerPacket::Prepare { id, amount, expires_in_ms, destination, data, condition } =
+    let Received::Prepare { id, amount, expires_in_ms, destination, data, condition } =
         node.read_one(&bob)
     else {
         panic!("no Prepare")
@@ -23,7 +23,7 @@ fn a_payment_is_forwarded_and_its_fulfill_returned() {
     node.answer(&bob, id, &fulfill(PREIMAGE, b"thanks"));
     assert_eq!(
         node.read_one(&alice),
-        PeerPacket::Fulfill { id: RequestId(77), fulfillment: PREIMAGE, data: b"thanks".to_vec() }
+        Received::Fulfill { id: RequestId(77), fulfillment: PREIMAGE, data: b"thanks".to_vec() }
     );
     assert_eq!((node.balance("alice"), node.balance("bob")), (100, -100));
     for account in ["alice", "bob"] {
@@ -42,7 +42,7 @@ fn a_reject_passes_unchanged_and_releases_the_holds() {
         node.answer(&bob, id, &reject(ErrorCode::F99, triggered_by, "läuft nicht", &[1, 0xff]));
         assert_eq!(
             node.read_one(&alice),
-            PeerPacket::Reject {
+            Received::Reject {
                 id: RequestId(1),
                 code: "F99".into(),
                 triggered_by: triggered_by.unwrap_or("").into(),
@@ -65,7 +65,7 @@ fn answers_match_their_requests_in_any_order() {
         .read(&bob)
         .into_iter()
         .map(|seen| match seen {
-            PeerPacket::Prepare { id, amount, .. } => (id, amount),
+            Received::Prepare { id, amount, .. } => (id, amount),
             other => panic!("{other:?}"),
         })
         .collect();
@@ -74,7 +74,7 @@ fn answers_match_their_requests_in_any_order() {
         node.answer(&bob, id, &fulfill(PREIMAGE, &amount.to_be_bytes()));
     }
     for seen in node.read(&alice) {
-        let PeerPacket::Fulfill { id, data, .. } = seen else { panic!("{seen:?}") };
+        let Received::Fulfill { id, data, .. } = seen else { panic!("{seen:?}") };
         assert_eq!(u64::from(id.0) - 1000, u64::from_be_bytes(data.try_into().unwrap()));
     }
     assert_eq!(node.balance("alice"), (0..100).sum::<i128>());
@@ -87,7 +87,7 @@ fn bad_answers_release_the_holds_and_name_the_next_hop() {
         node.send(&alice, 9, &payment("test.bob", 50));
         let id = node.prepare_id(&bob);
         node.connector.start_batch(node.now).handle_answer(&bob.account, id, answer);
-        let PeerPacket::Reject { code: got, triggered_by, message, .. } = node.read_one(&alice)
+        let Received::Reject { code: got, triggered_by, message, .. } = node.read_one(&alice)
         else {
             panic!("no Reject")
         };
@@ -153,7 +153,7 @@ fn a_step_of_the_wall_clock_affects_no_packet_in_flight() {
         node.now.wall = Timestamp::from_millis(wall);
         node.advance(Duration::from_millis(8_999));
         node.answer(&bob, id, &fulfill(PREIMAGE, b""));
-        assert!(matches!(node.read_one(&alice), PeerPacket::Fulfill { .. }), "{step_ms}");
+        assert!(matches!(node.read_one(&alice), Received::Fulfill { .. }), "{step_ms}");
         assert_eq!((node.balance("alice"), node.balance("bob")), (5, -5));
     }
 }
@@ -164,8 +164,7 @@ fn an_expired_prepare_is_not_sent() {
     let bob = node.connect("bob");
     for (late_ms, sent) in [(1, false), (0, false), (-1, true)] {
         let packet = payment_with("test.bob", 5, -late_ms, &[], PREIMAGE.condition());
-        let Ok(Packet::Prepare(prepare)) = Packet::parse(&packet) else { panic!() };
-        node.connector.originate_prepare(&"bob".parse().unwrap(), &prepare, node.now, |_| {});
+        node.originate("bob", &packet, |_| {});
         assert_eq!(node.read(&bob).len(), usize::from(sent), "{late_ms} ms late");
     }
     let held = node.account("bob").held_out;
@@ -183,9 +182,7 @@ fn the_expiry_vectors_of_forwarding_json() {
         node.send(&alice, 1, &payment_with("test.bob", 1, expires, &[], condition));
         match case["result"].as_str().unwrap() {
             "forward" => {
-                let PeerPacket::Prepare { expires_in_ms, .. } = node.read_one(&bob) else {
-                    panic!()
-                };
+                let Received::Prepare { expires_in_ms, .. } = node.read_one(&bob) else { panic!() };
                 assert_eq!(Some(expires_in_ms), case["outgoing_expires_in_ms"].as_i64(), "{case}");
             }
             code => {
@@ -216,8 +213,8 @@ fn amounts_are_converted_between_scales_and_by_rates() {
     let alice = node.connect("alice");
     let peers = ["bob", "carl", "dora", "emil"].map(|id| node.connect(id));
     let [bob, carl, _, emil] = &peers;
-    let amount = |seen: PeerPacket| match seen {
-        PeerPacket::Prepare { amount, .. } => amount,
+    let amount = |seen: Received| match seen {
+        Received::Prepare { amount, .. } => amount,
         other => panic!("{other:?}"),
     };
     node.send(&alice, 1, &payment("test.bob", 1_999));
@@ -229,7 +226,7 @@ fn amounts_are_converted_between_scales_and_by_rates() {
     assert_eq!(amount(node.read_one(bob)), 0);
     assert_eq!(node.send_rejected(&alice, &payment("test.dora", 1)), "T00");
     node.send(&alice, 6, &payment("test.emil", u64::MAX));
-    let PeerPacket::Reject { code, data, .. } = node.read_one(&alice) else { panic!() };
+    let Received::Reject { code, data, .. } = node.read_one(&alice) else { panic!() };
     assert_eq!(code, "F08");
     assert_eq!(data, [u64::MAX.to_be_bytes(), (u64::MAX / 100).to_be_bytes()].concat());
     node.send(&alice, 7, &payment("test.emil", u64::MAX / 100));

@@ -30,10 +30,10 @@ impl TestNode {
     fn pay(&self, peer: &Peer, id: u32, amount: u64, to: &Peer) -> bool {
         self.send(peer, id, &payment("test.carl.y", amount));
         let sent = self.read(to);
-        if let Some(PeerPacket::Prepare { id, .. }) = sent.last() {
+        if let Some(Received::Prepare { id, .. }) = sent.last() {
             self.answer(to, *id, &fulfill(PREIMAGE, b""));
         }
-        matches!(self.read_one(peer), PeerPacket::Fulfill { .. })
+        matches!(self.read_one(peer), Received::Fulfill { .. })
     }
 }
 
@@ -76,7 +76,7 @@ fn rejects_name_what_is_reserved() {
     let refused = |amount| {
         node.send(&alice, 1, &payment("test.carl", amount));
         match node.read_one(&alice) {
-            PeerPacket::Reject { code, message, .. } => format!("{code} {message}"),
+            Received::Reject { code, message, .. } => format!("{code} {message}"),
             other => panic!("{other:?}"),
         }
     };
@@ -97,7 +97,7 @@ fn a_requester_that_uses_up_credit_leaves_the_shares_of_others() {
         let mut forwarded = 0;
         for id in 2..200 {
             node.send(&alice, id, &payment("test.carl.x", 1_000));
-            if let [PeerPacket::Prepare { id, .. }] = node.read(&carl).as_slice() {
+            if let [Received::Prepare { id, .. }] = node.read(&carl).as_slice() {
                 forwarded += 1;
                 if fulfilled {
                     node.answer(&carl, *id, &fulfill(PREIMAGE, b""));
@@ -122,7 +122,7 @@ fn a_requester_that_fills_the_outbox_of_a_slow_peer_leaves_space_for_others() {
     }
     assert!(
         node.read(&alice).iter().all(|seen| matches!(seen,
-        PeerPacket::Reject { code, message, .. } if code == "T03" && message.contains("only for other")))
+        Received::Reject { code, message, .. } if code == "T03" && message.contains("only for other")))
     );
     // carl reads nothing meanwhile.
     for id in 2..20 {
@@ -138,11 +138,7 @@ fn the_nodes_own_requests_are_sent_during_a_flood() {
     let (node, alice, _, carl) = flooded(|limits| limits.max_packets_in_flight = 100);
     assert_eq!(node.flood(&alice, 0, 100, 0), 100);
     node.read(&carl);
-    let payload = payment("test.carl", 0);
-    let Ok(Packet::Prepare(prepare)) = Packet::parse(&payload) else { panic!() };
-    for _ in 0..50 {
-        node.connector.originate_prepare(carl.account.id(), &prepare, node.now, |_| ());
-    }
+    (0..50).for_each(|_| node.originate("carl", &payment("test.carl", 0), |_| ()));
     assert_eq!(node.read(&carl).len(), 16, "with a bound");
 }
 
@@ -178,7 +174,7 @@ fn unexpected_pongs_use_up_nothing() {
         assert_eq!(node.reject_code(&alice), "F01");
     }
     node.send(&bob, 1, &pong(PREIMAGE));
-    assert!(matches!(node.read_one(&bob), PeerPacket::Fulfill { .. }));
+    assert!(matches!(node.read_one(&bob), Received::Fulfill { .. }));
 }
 
 /// `maxRoutes` applies to each peer.
@@ -211,7 +207,7 @@ fn a_flood_of_routes_leaves_those_of_other_peers() {
     assert_eq!(node.next_hop("test.r1.n1.x"), Ok("bob".to_owned()));
     node.send(&carl, 1, &payment("test.far.x", 1));
     node.fulfill_one(&bob);
-    assert!(matches!(node.read_one(&carl), PeerPacket::Fulfill { .. }));
+    assert!(matches!(node.read_one(&carl), Received::Fulfill { .. }));
 }
 
 /// Forwarding a packet takes no lock of CCP.
@@ -229,7 +225,7 @@ fn packets_do_not_wait_for_ccp() {
     });
     let answer = answers.recv_timeout(Duration::from_secs(20));
     assert!(
-        matches!(answer, Ok(PeerPacket::Fulfill { .. })),
+        matches!(answer, Ok(Received::Fulfill { .. })),
         "a packet waits for the lock: {answer:?}"
     );
     drop(ccp);

@@ -17,7 +17,7 @@ fn a_packet_above_the_maximum_gets_a_reject_with_the_maximum() {
     let node = limited(limits);
     let (alice, bob) = (node.connect("alice"), node.connect("bob"));
     node.send(&alice, 1, &payment("test.bob", 1001));
-    let PeerPacket::Reject { code, data, .. } = node.read_one(&alice) else { panic!() };
+    let Received::Reject { code, data, .. } = node.read_one(&alice) else { panic!() };
     assert_eq!(
         (code.as_str(), data.as_slice()),
         ("F08", &[0, 0, 0, 0, 0, 0, 3, 0xe9, 0, 0, 0, 0, 0, 0, 3, 0xe8][..])
@@ -121,7 +121,7 @@ fn packets_to_a_next_hop_that_does_not_read_are_rejected() {
         node.send(&alice, id, &payment("test.bob", 1));
         match node.read(&alice).as_slice() {
             [] => forwarded += 1,
-            [PeerPacket::Reject { code, .. }] if code == "T03" => refused += 1,
+            [Received::Reject { code, .. }] if code == "T03" => refused += 1,
             other => panic!("{other:?}"),
         }
     }
@@ -171,14 +171,14 @@ fn messages_of_own_rejects_are_bounded() {
     let node = node(settings(accounts, &[("test.bob", "bob")]));
     let (alice, _bob) = (node.connect("alice"), node.connect("bob"));
     node.send(&alice, 1, &payment("test.bob", 1));
-    let PeerPacket::Reject { code, message, .. } = node.read_one(&alice) else { panic!() };
+    let Received::Reject { code, message, .. } = node.read_one(&alice) else { panic!() };
     assert_eq!((code.as_str(), message.len()), ("T00", 8191));
 }
 
 /// The code and message of a packet's Reject, and the maximum of an F08.
 fn refused(node: &TestNode, from: &Peer, packet: &[u8]) -> (String, String, Option<u64>) {
     node.send(from, 77, packet);
-    let PeerPacket::Reject { code, message, data, .. } = node.read_one(from) else { panic!() };
+    let Received::Reject { code, message, data, .. } = node.read_one(from) else { panic!() };
     let maximum = crate::wire::ilp::AmountTooLarge::parse(&data).ok().map(|error| error.maximum.0);
     (code, message, maximum)
 }

@@ -16,7 +16,7 @@ fn a_ping_with_the_known_condition_is_fulfilled_and_paid() {
     node.send(&alice, 5, &payment_with("test.node", 3, 10_000, b"hello", Condition::PING));
     assert_eq!(
         node.read_one(&alice),
-        PeerPacket::Fulfill {
+        Received::Fulfill {
             id: RequestId(5),
             fulfillment: Fulfillment::PING,
             data: b"hello".to_vec()
@@ -37,7 +37,7 @@ fn an_echo_comes_back_as_a_pong() {
     data.push(16);
     data.extend_from_slice(b"test.alice.ping1");
     node.send(&alice, 5, &payment_with("test.node", 3, 10_000, &data, PREIMAGE.condition()));
-    let PeerPacket::Prepare { id, amount, expires_in_ms, destination, data, condition } =
+    let Received::Prepare { id, amount, expires_in_ms, destination, data, condition } =
         node.read_one(&alice)
     else {
         panic!("no pong")
@@ -46,7 +46,7 @@ fn an_echo_comes_back_as_a_pong() {
     assert_eq!((data.as_slice(), condition), (&ping::ECHO_RESPONSE[..], PREIMAGE.condition()));
     assert_eq!(node.account("alice").in_flight_from, 2, "an echo counts twice");
     node.answer(&alice, id, &fulfill(PREIMAGE, b""));
-    assert!(matches!(node.read_one(&alice), PeerPacket::Fulfill { id: RequestId(5), .. }));
+    assert!(matches!(node.read_one(&alice), Received::Fulfill { id: RequestId(5), .. }));
     assert_eq!(node.balance("alice"), 0, "the pong paid the same amount back");
     assert_eq!(node.account("alice").in_flight_from, 0);
 }
@@ -63,8 +63,8 @@ fn an_echo_counts_twice_in_the_rate_and_passes_even_the_lowest() {
             let echo = payment_with("test.node", 0, 10_000, &data, PREIMAGE.condition());
             node.send(&alice, id, &echo);
             let seen = match node.read_one(&alice) {
-                PeerPacket::Prepare { .. } => "pong".to_owned(),
-                PeerPacket::Reject { code, .. } => code,
+                Received::Prepare { .. } => "pong".to_owned(),
+                Received::Reject { code, .. } => code,
                 other => panic!("{other:?}"),
             };
             assert_eq!(seen, *expected, "echo {id} at {per_second} a second");
@@ -101,7 +101,7 @@ fn expired_packets_to_the_node_itself_are_rejected() {
         }
         assert_eq!(node.account("kid").in_flight_from, 0, "{destination}");
         send(2, 1);
-        assert!(matches!(node.read_one(&kid), PeerPacket::Fulfill { .. }), "{destination}");
+        assert!(matches!(node.read_one(&kid), Received::Fulfill { .. }), "{destination}");
     }
     assert_eq!(node.balance("kid"), 5);
     // A pong needs time like any forwarded packet.
@@ -115,7 +115,7 @@ fn expired_packets_to_the_node_itself_are_rejected() {
     let pong = |ms| payment_with("test.node", 5, ms, ping::ECHO_RESPONSE, PREIMAGE.condition());
     assert_eq!(node.send_rejected(&kid, &pong(0)), "R02");
     node.send(&kid, 5, &pong(1));
-    assert!(matches!(node.read_one(&kid), PeerPacket::Fulfill { .. }), "it is still expected");
+    assert!(matches!(node.read_one(&kid), Received::Fulfill { .. }), "it is still expected");
 }
 
 #[test]
@@ -153,7 +153,7 @@ fn a_child_learns_its_address_and_others_do_not() {
     let (alice, kid) = (node.connect("alice"), node.connect("kid"));
     let request = |amount, condition| payment_with("peer.config", amount, 10_000, &[], condition);
     node.send(&kid, 1, &request(0, Condition::PEER_PROTOCOL));
-    let PeerPacket::Fulfill { fulfillment, data, .. } = node.read_one(&kid) else { panic!() };
+    let Received::Fulfill { fulfillment, data, .. } = node.read_one(&kid) else { panic!() };
     assert_eq!(fulfillment, Fulfillment::ZERO);
     let mut expected = vec![13];
     expected.extend_from_slice(b"test.node.kid\x04\x03EUR");
@@ -181,7 +181,7 @@ fn a_node_without_an_address_rejects_with_t00() {
     assert_eq!(node.send_rejected(&kid, &payment("test.anywhere", 1)), "T00");
     node.connector.set_address("test.parent.node".parse().unwrap()).unwrap();
     node.send(&kid, 2, &payment_with("peer.config", 0, 10_000, &[], Condition::PEER_PROTOCOL));
-    assert!(matches!(node.read_one(&kid), PeerPacket::Fulfill { .. }));
+    assert!(matches!(node.read_one(&kid), Received::Fulfill { .. }));
     assert!(matches!(
         node.connector
             .explain("test.parent.node.kid.x".parse::<Address>().unwrap().view(), node.now),
@@ -197,6 +197,6 @@ fn an_expected_pong_is_fulfilled_once() {
     assert_eq!(node.send_rejected(&alice, &pong), "F01");
     assert!(node.connector.expect_pong(PREIMAGE));
     node.send(&alice, 2, &pong);
-    assert!(matches!(node.read_one(&alice), PeerPacket::Fulfill { fulfillment: PREIMAGE, .. }));
+    assert!(matches!(node.read_one(&alice), Received::Fulfill { fulfillment: PREIMAGE, .. }));
     assert_eq!(node.send_rejected(&alice, &pong), "F01");
 }

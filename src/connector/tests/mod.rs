@@ -44,7 +44,7 @@ struct Peer {
 
 /// A packet that a peer receives.
 #[derive(Debug, PartialEq, Eq)]
-enum PeerPacket {
+enum Received {
     Prepare {
         id: RequestId,
         amount: u64,
@@ -201,8 +201,34 @@ impl TestNode {
         );
     }
 
+    /// Sends a Prepare of the node itself.
+    fn originate(
+        &self,
+        to: &str,
+        packet: &[u8],
+        answer: impl FnOnce(crate::link::Outcome) + Send + 'static,
+    ) {
+        let prepare = Prepare::parse(packet).unwrap();
+        self.connector.originate_prepare(&to.parse().unwrap(), &prepare, self.now, answer);
+    }
+
+    /// Writes one byte of the outbox, and loses the session.
+    fn write_byte_and_disconnect(&self, peer: &Peer) {
+        let (mut polls, mut written) = (0, 0);
+        let write = |_: &[u8]| {
+            polls += 1;
+            if polls == 1 { Poll::Ready(Ok(1)) } else { Poll::Pending }
+        };
+        assert!(peer.outbox.write_to(write, &mut written).is_pending());
+        self.disconnect(peer);
+    }
+
     fn disconnect(&self, peer: &Peer) {
         self.connector.detach_session(&peer.account, peer.session, self.now);
+    }
+
+    fn apply(&self, settings: ConnectorSettings) {
+        self.connector.apply_settings(settings).unwrap();
     }
 
     fn account(&self, id: &str) -> AccountReport {
@@ -233,7 +259,7 @@ impl TestNode {
     }
 
     /// The packets sent to a peer since the last call.
-    fn read(&self, peer: &Peer) -> Vec<PeerPacket> {
+    fn read(&self, peer: &Peer) -> Vec<Received> {
         let mut bytes = Vec::new();
         let mut written = 0;
         let write = |chunk: &[u8]| {
@@ -250,7 +276,7 @@ impl TestNode {
         seen
     }
 
-    fn read_one(&self, peer: &Peer) -> PeerPacket {
+    fn read_one(&self, peer: &Peer) -> Received {
         let mut seen = self.read(peer);
         assert_eq!(seen.len(), 1, "{seen:?}");
         seen.remove(0)
@@ -259,7 +285,7 @@ impl TestNode {
     /// Reads one Reject and returns its code.
     fn reject_code(&self, peer: &Peer) -> String {
         match self.read_one(peer) {
-            PeerPacket::Reject { code, triggered_by, message, .. } => {
+            Received::Reject { code, triggered_by, message, .. } => {
                 assert!(!triggered_by.is_empty() && !message.is_empty());
                 code
             }
@@ -284,7 +310,7 @@ impl TestNode {
     fn prepare_ids(&self, peer: &Peer) -> Vec<RequestId> {
         let packets = self.read(peer).into_iter();
         let ids = packets.map(|packet| match packet {
-            PeerPacket::Prepare { id, .. } => id,
+            Received::Prepare { id, .. } => id,
             other => panic!("expected a Prepare, got {other:?}"),
         });
         ids.collect()
@@ -303,13 +329,13 @@ impl TestNode {
         ring
     }
 
-    fn parse_frame(&self, frame: &[u8]) -> PeerPacket {
+    fn parse_frame(&self, frame: &[u8]) -> Received {
         let frame = BtpFrame::parse(frame).unwrap();
         let id = frame.request_id;
         let ilp = frame.protocol_data.primary().unwrap();
         assert_eq!((ilp.name, ilp.content_type.0), ("ilp", 0));
         match (Packet::parse(ilp.data).unwrap(), &frame.body) {
-            (Packet::Prepare(prepare), FrameBody::Message) => PeerPacket::Prepare {
+            (Packet::Prepare(prepare), FrameBody::Message) => Received::Prepare {
                 id,
                 amount: prepare.amount.0,
                 expires_in_ms: i64::try_from(prepare.expires_at.as_millis()).unwrap()
@@ -318,12 +344,12 @@ impl TestNode {
                 data: prepare.data.to_vec(),
                 condition: prepare.condition,
             },
-            (Packet::Fulfill(fulfill), FrameBody::Response) => PeerPacket::Fulfill {
+            (Packet::Fulfill(fulfill), FrameBody::Response) => Received::Fulfill {
                 id,
                 fulfillment: fulfill.fulfillment,
                 data: fulfill.data.to_vec(),
             },
-            (Packet::Reject(reject), FrameBody::Response) => PeerPacket::Reject {
+            (Packet::Reject(reject), FrameBody::Response) => Received::Reject {
                 id,
                 code: reject.code.to_string(),
                 triggered_by: reject.triggered_by.map_or_else(String::new, |a| a.as_str().into()),

@@ -194,9 +194,7 @@ impl World {
             Op::Originate { to, amount } => {
                 let expiry = self.expiry(5_000);
                 let packet = payment_with("test.far", amount, expiry, &[], PREIMAGE.condition());
-                let prepare = Prepare::parse(&packet).unwrap();
-                let to = NAMES[to].parse().unwrap();
-                self.node.connector.originate_prepare(&to, &prepare, self.node.now, |_| {});
+                self.node.originate(NAMES[to], &packet, |_| {});
             }
             Op::Fulfill { by, which } => self.answer(by, which, true, &fulfill(PREIMAGE, b"")),
             Op::FulfillWrongly { by, which } => {
@@ -224,7 +222,7 @@ impl World {
             }
             Op::Advance { ms } => self.node.advance(Duration::from_millis(ms)),
             Op::Reload { without } => {
-                self.node.connector.apply_settings(Self::settings(without)).unwrap();
+                self.node.apply(Self::settings(without));
             }
         }
     }
@@ -264,7 +262,7 @@ impl World {
             let Some(peer) = self.sessions.get(&(who, dialled)) else { continue };
             for seen in self.node.read(peer) {
                 match seen {
-                    PeerPacket::Prepare { id, .. } => self.open[who].push(id),
+                    Received::Prepare { id, .. } => self.open[who].push(id),
                     _ => *self.answered.entry(who).or_default() += 1,
                 }
             }

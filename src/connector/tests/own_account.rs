@@ -71,9 +71,7 @@ fn the_nodes_own_payments_are_booked() {
     let node = traders();
     let eve = node.connect("eve");
     let send = |amount| {
-        let packet = payment("test.eve", amount);
-        let prepare = Prepare::parse(&packet).unwrap();
-        node.connector.originate_prepare(&"eve".parse().unwrap(), &prepare, node.now, |_| {});
+        node.originate("eve", &payment("test.eve", amount), |_| {});
         node.prepare_id(&eve)
     };
     let id = send(40);
@@ -99,7 +97,7 @@ fn conversions_buy_one_asset_for_another() {
     // A peer that a reload removed keeps its balance, and its asset.
     let mut settings = settings(vec![peer("alice"), with_asset(peer("bob"), "USD", 6)], &[]);
     settings.address = Some("test.node".parse().unwrap());
-    node.connector.apply_settings(settings).unwrap();
+    node.apply(settings);
     assert_eq!(node.balance("eve"), -90);
     node.assert_balanced();
 }

@@ -19,12 +19,8 @@ impl OwnRequests {
         let since_start_ms = self.node.now.wall.as_millis() - START_MS;
         let expires_in_ms = i64::try_from(since_start_ms).unwrap() + 5_000;
         let packet = payment_with("test.bob", 5, expires_in_ms, &[], PREIMAGE.condition());
-        let prepare = Prepare::parse(&packet).unwrap();
         let outcomes = Arc::clone(&self.outcomes);
-        let to = "bob".parse().unwrap();
-        self.node.connector.originate_prepare(&to, &prepare, self.node.now, move |outcome| {
-            outcomes.lock().push(outcome);
-        });
+        self.node.originate("bob", &packet, move |outcome| outcomes.lock().push(outcome));
     }
 
     /// Sends a request, which bob answers.
@@ -96,13 +92,7 @@ fn a_packet_that_may_have_arrived_has_no_answer_unless_the_peer_gives_one() {
     // One byte was written.
     let bob = own.node.connect("bob");
     own.send();
-    let mut first = true;
-    let mut written = 0;
-    let write = |_: &[u8]| {
-        if std::mem::take(&mut first) { Poll::Ready(Ok(1)) } else { Poll::Pending }
-    };
-    assert!(bob.outbox.write_to(write, &mut written).is_pending());
-    own.node.disconnect(&bob);
+    own.node.write_byte_and_disconnect(&bob);
     assert!(own.outcomes.lock().is_empty());
     own.node.connector.reject_pending(own.node.now);
     assert_eq!(own.outcome(), "no answer T00");

@@ -57,8 +57,14 @@ impl TestSender {
         reply.amount.0
     }
 
-    fn check_fulfilled(&self, seen: &PeerPacket, request: u32, arrived: u64) {
-        let PeerPacket::Fulfill { id, data, .. } = seen else { panic!("no Fulfill but {seen:?}") };
+    /// Pays `amount`, of which `received` must arrive.
+    fn pay(&self, node: &TestNode, from: &Peer, amount: u64, minimum: u64, received: u64) {
+        node.send(from, 99, &self.payment(amount, minimum));
+        self.check_fulfilled(&node.read_one(from), 99, received);
+    }
+
+    fn check_fulfilled(&self, seen: &Received, request: u32, arrived: u64) {
+        let Received::Fulfill { id, data, .. } = seen else { panic!("no Fulfill but {seen:?}") };
         assert_eq!(*id, RequestId(request));
         assert_eq!(self.arrived(PacketType::Fulfill, data), arrived);
     }
@@ -75,8 +81,7 @@ fn alice_and(wallet: AccountSettings) -> (TestNode, Peer) {
 fn a_received_payment_changes_both_balances() {
     let (node, alice) = alice_and(with_asset(wallet(), "USD", 6));
     let sender = sender(&node);
-    node.send(&alice, 7, &sender.payment(5_999, 5));
-    sender.check_fulfilled(&node.read_one(&alice), 7, 5);
+    sender.pay(&node, &alice, 5_999, 5, 5);
     assert_eq!((node.balance("alice"), node.balance("wallet")), (5_999, -5));
     let report = node.account("wallet");
     assert_eq!((report.held_in, report.held_out, report.in_flight_to), (0, 0, 0));
@@ -85,8 +90,7 @@ fn a_received_payment_changes_both_balances() {
     let report = node.account("alice");
     assert_eq!((report.held_in, report.in_flight_from), (0, 0));
     // The same packet pays again: the receiver stores nothing.
-    node.send(&alice, 8, &sender.payment(5_999, 5));
-    sender.check_fulfilled(&node.read_one(&alice), 8, 5);
+    sender.pay(&node, &alice, 5_999, 5, 5);
     assert_eq!((node.balance("alice"), node.balance("wallet")), (11_998, -10));
 }
 
@@ -95,14 +99,12 @@ fn a_declined_payment_changes_no_balance() {
     let (node, alice) = alice_and(wallet());
     let sender = sender(&node);
     node.send(&alice, 1, &sender.payment(99, 100));
-    let PeerPacket::Reject { code, triggered_by, data, .. } = node.read_one(&alice) else {
-        panic!()
-    };
+    let Received::Reject { code, triggered_by, data, .. } = node.read_one(&alice) else { panic!() };
     assert_eq!((code.as_str(), triggered_by.as_str()), ("F99", "test.node"));
     assert_eq!(sender.arrived(PacketType::Reject, &data), 99);
     let random = payment_with(&sender.destination, 99, 10_000, &sender.data(1), Condition([3; 32]));
     node.send(&alice, 2, &random);
-    let PeerPacket::Reject { code, data, .. } = node.read_one(&alice) else { panic!() };
+    let Received::Reject { code, data, .. } = node.read_one(&alice) else { panic!() };
     assert_eq!((code.as_str(), sender.arrived(PacketType::Reject, &data)), ("F99", 99));
     for (request, (destination, code)) in (3..).zip([
         ("test.node.wallet", "F06"),
@@ -131,17 +133,14 @@ fn limits_hold_on_both_sides() {
     let (node, alice) = alice_and(limited);
     let sender = sender(&node);
     node.send(&alice, 1, &sender.payment(101, 0));
-    let PeerPacket::Reject { code, data, .. } = node.read_one(&alice) else { panic!() };
+    let Received::Reject { code, data, .. } = node.read_one(&alice) else { panic!() };
     assert_eq!(code, "F08");
     assert_eq!(data, [0, 0, 0, 0, 0, 0, 0, 101, 0, 0, 0, 0, 0, 0, 0, 100]);
-    node.send(&alice, 2, &sender.payment(100, 0));
-    sender.check_fulfilled(&node.read_one(&alice), 2, 100);
+    sender.pay(&node, &alice, 100, 0, 100);
     assert_eq!(node.send_rejected(&alice, &sender.payment(51, 0)), "T04");
-    node.send(&alice, 4, &sender.payment(50, 0));
-    sender.check_fulfilled(&node.read_one(&alice), 4, 50);
+    sender.pay(&node, &alice, 50, 0, 50);
     // An amount of zero passes every limit.
-    node.send(&alice, 5, &sender.payment(0, 0));
-    sender.check_fulfilled(&node.read_one(&alice), 5, 0);
+    sender.pay(&node, &alice, 0, 0, 0);
     assert_eq!((node.balance("alice"), node.balance("wallet")), (150, -150));
 
     let mut poor = peer("alice");
@@ -151,8 +150,7 @@ fn limits_hold_on_both_sides() {
     let sender = self::sender(&node);
     assert_eq!(node.send_rejected(&alice, &sender.payment(11, 0)), "F08");
     assert_eq!((node.balance("alice"), node.balance("wallet")), (0, 0));
-    node.send(&alice, 2, &sender.payment(6, 0));
-    sender.check_fulfilled(&node.read_one(&alice), 2, 6);
+    sender.pay(&node, &alice, 6, 0, 6);
     assert_eq!(node.send_rejected(&alice, &sender.payment(5, 0)), "T04");
     assert_eq!((node.balance("alice"), node.balance("wallet")), (6, -6));
 }
@@ -196,16 +194,14 @@ fn receivers_become_reachable_when_the_node_gets_its_address() {
     node.connector.set_address("test.parent.node".parse().unwrap()).unwrap();
     let sender = sender(&node);
     assert!(sender.destination.starts_with("test.parent.node.wallet."), "{}", sender.destination);
-    node.send(&alice, 1, &sender.payment(5, 5));
-    sender.check_fulfilled(&node.read_one(&alice), 1, 5);
+    sender.pay(&node, &alice, 5, 5, 5);
 }
 
 #[test]
 fn a_reload_keeps_connections_and_balances() {
     let (node, alice) = alice_and(wallet());
     let sender = sender(&node);
-    node.send(&alice, 1, &sender.payment(5, 0));
-    sender.check_fulfilled(&node.read_one(&alice), 1, 5);
+    sender.pay(&node, &alice, 5, 0, 5);
     // Another receiver before it, and a limit.
     let other = AccountSettings::receiver("other".parse().unwrap(), Receiver::new(&[5; 32], "o"));
     let mut same = wallet();
@@ -213,8 +209,7 @@ fn a_reload_keeps_connections_and_balances() {
     let routes = [("test.alice", "alice")];
     let apply = |accounts| node.connector.apply_settings(settings(accounts, &routes));
     apply(vec![other, peer("alice"), same]).unwrap();
-    node.send(&alice, 2, &sender.payment(5, 0));
-    sender.check_fulfilled(&node.read_one(&alice), 2, 5);
+    sender.pay(&node, &alice, 5, 0, 5);
     assert_eq!(node.balance("wallet"), -10);
     let first = node.connector.issue_stream_credentials(None, [9; 18]).unwrap();
     assert!(first.destination.as_str().starts_with("test.node.other."));
@@ -229,8 +224,7 @@ fn a_reload_keeps_connections_and_balances() {
     );
     assert_eq!(node.balance("wallet"), -10);
     apply(vec![peer("alice"), wallet()]).unwrap();
-    node.send(&alice, 4, &sender.payment(5, 0));
-    sender.check_fulfilled(&node.read_one(&alice), 4, 5);
+    sender.pay(&node, &alice, 5, 0, 5);
     // With another secret, the sender's packets cannot be decrypted.
     let other_secret =
         AccountSettings::receiver("wallet".parse().unwrap(), Receiver::new(&[6; 32], "wallet"));

@@ -11,12 +11,12 @@ fn unwritten_prepares_are_rejected_and_written_ones_may_still_be_answered() {
     node.send(&alice, 2, &payment("test.bob", 2));
     node.disconnect(&bob);
     assert!(
-        matches!(node.read_one(&alice), PeerPacket::Reject { id: RequestId(2), code, .. } if code == "T01")
+        matches!(node.read_one(&alice), Received::Reject { id: RequestId(2), code, .. } if code == "T01")
     );
     assert_eq!(node.send_rejected(&alice, &payment("test.bob", 3)), "T01");
     let bob = node.connect("bob");
     node.answer(&bob, written, &fulfill(PREIMAGE, b""));
-    assert!(matches!(node.read_one(&alice), PeerPacket::Fulfill { id: RequestId(1), .. }));
+    assert!(matches!(node.read_one(&alice), Received::Fulfill { id: RequestId(1), .. }));
     assert_eq!((node.balance("alice"), node.balance("bob")), (1, -1));
     node.send(&alice, 4, &payment("test.bob", 4));
     node.prepare_id(&bob);
@@ -32,14 +32,8 @@ fn a_prepare_of_which_one_byte_was_written_counts_as_written() {
     for id in [1, 2] {
         node.send(&alice, id, &payment("test.bob", 1));
     }
-    let mut first = true;
-    let mut written = 0;
-    let write = |_: &[u8]| {
-        if std::mem::take(&mut first) { Poll::Ready(Ok(1)) } else { Poll::Pending }
-    };
-    assert!(bob.outbox.write_to(write, &mut written).is_pending());
-    node.disconnect(&bob);
-    assert!(matches!(node.read_one(&alice), PeerPacket::Reject { id: RequestId(2), .. }));
+    node.write_byte_and_disconnect(&bob);
+    assert!(matches!(node.read_one(&alice), Received::Reject { id: RequestId(2), .. }));
     assert_eq!(node.connector.in_flight(), 1);
 }
 
@@ -75,10 +69,10 @@ fn an_answer_whose_session_is_lost_uses_another() {
     node.answer(&bob, ids[0], &fulfill(PREIMAGE, b"1"));
     node.answer(&bob, ids[1], &fulfill(PREIMAGE, b"2"));
     let seen = node.read(&dialled);
-    assert!(matches!(seen.as_slice(), [PeerPacket::Fulfill { id: RequestId(1), .. }]), "{seen:?}");
+    assert!(matches!(seen.as_slice(), [Received::Fulfill { id: RequestId(1), .. }]), "{seen:?}");
     assert_eq!(node.account("alice").stats.dropped_answers, 1, "id 2 is in flight there");
     node.answer(&bob, ids[2], &fulfill(PREIMAGE, b"3"));
-    assert!(matches!(node.read_one(&dialled), PeerPacket::Fulfill { id: RequestId(2), .. }));
+    assert!(matches!(node.read_one(&dialled), Received::Fulfill { id: RequestId(2), .. }));
     assert_eq!(node.balance("alice"), 3, "fulfilled packets count even if the answer is dropped");
     assert_eq!(node.account("alice").in_flight_from, 0);
 }
@@ -90,12 +84,12 @@ fn unwritten_answers_move_to_another_session() {
     let dialled = node.connect_as("alice", SessionKind::Dialled);
     node.send(&accepted, 1, &payment("test.nowhere", 1));
     node.disconnect(&accepted);
-    assert!(matches!(node.read_one(&dialled), PeerPacket::Reject { id: RequestId(1), .. }));
+    assert!(matches!(node.read_one(&dialled), Received::Reject { id: RequestId(1), .. }));
     node.send(&dialled, 2, &payment("test.nowhere", 1));
     let accepted = node.connect_as("alice", SessionKind::Accepted);
     node.disconnect(&dialled);
     assert!(
-        matches!(node.read_one(&accepted), PeerPacket::Reject { id: RequestId(2), .. }),
+        matches!(node.read_one(&accepted), Received::Reject { id: RequestId(2), .. }),
         "its frame was unmasked"
     );
     node.send(&accepted, 3, &payment("test.nowhere", 1));
@@ -129,9 +123,7 @@ fn a_reload_keeps_balances_and_packets_in_flight() {
     node.send(&alice, 1, &payment("test.bob", 10));
     let id = node.prepare_id(&bob);
 
-    node.connector
-        .apply_settings(settings(vec![peer("carl"), peer("alice")], &[("test.carl", "carl")]))
-        .unwrap();
+    node.apply(settings(vec![peer("carl"), peer("alice")], &[("test.carl", "carl")]));
     assert!(node.account("bob").removed);
     assert_eq!(node.send_rejected(&alice, &payment("test.bob", 10)), "F02");
     node.answer(&bob, id, &fulfill(PREIMAGE, b""));
@@ -141,9 +133,7 @@ fn a_reload_keeps_balances_and_packets_in_flight() {
     node.send(&alice, 3, &payment("test.carl", 1));
     node.prepare_id(&carl);
 
-    node.connector
-        .apply_settings(settings(vec![peer("bob"), peer("alice")], &[("test.bob", "bob")]))
-        .unwrap();
+    node.apply(settings(vec![peer("bob"), peer("alice")], &[("test.bob", "bob")]));
     assert_eq!((node.balance("bob"), node.balance("alice")), (-10, 10));
     node.send(&alice, 4, &payment("test.bob", 1));
     node.prepare_id(&bob);
@@ -161,7 +151,7 @@ fn a_reload_keeps_balances_and_packets_in_flight() {
 #[test]
 fn a_stop_closes_the_sessions_of_removed_peers_too() {
     let (node, alice, bob) = connected_alice_and_bob();
-    node.connector.apply_settings(settings(vec![peer("alice")], &[])).unwrap();
+    node.apply(settings(vec![peer("alice")], &[]));
     node.connector.close_all_sessions(1001, "stopping");
     for peer in [alice, bob] {
         assert_eq!(peer.outbox.close_request().map(|request| request.code), Some(1001));
@@ -216,7 +206,7 @@ fn sessions_of_one_account_get_their_own_answers() {
         node.answer(&bob, id, &fulfill(PREIMAGE, &[u8::try_from(n).unwrap()]));
     }
     for (n, program) in programs.iter().enumerate() {
-        let PeerPacket::Fulfill { id, data, .. } = node.read_one(program) else { panic!() };
+        let Received::Fulfill { id, data, .. } = node.read_one(program) else { panic!() };
         assert_eq!((id, data), (RequestId(5), vec![u8::try_from(n).unwrap()]));
     }
     assert_eq!(node.balance("alice"), 3);
@@ -259,7 +249,7 @@ fn one_session_too_many_replaces_the_oldest_of_its_kind() {
     assert_eq!(node.account("alice").sessions.len(), 4);
     node.disconnect(&first);
     assert_eq!(node.account("alice").sessions.len(), 4, "it was removed before");
-    node.connector.apply_settings(several_settings(1)).unwrap();
+    node.apply(several_settings(1));
     assert!(is_replaced(&second) && !is_replaced(&third), "the limit holds at once");
     node.connect("alice");
     node.disconnect(&second);
@@ -279,7 +269,7 @@ fn answers_of_a_lost_session_use_the_newest_where_their_id_is_free() {
     ids.into_iter().for_each(|id| node.answer(&bob, id, &fulfill(PREIMAGE, b"")));
     let ids = |peer: &Peer| -> Vec<u32> {
         let seen = node.read(peer).into_iter().map(|seen| match seen {
-            PeerPacket::Fulfill { id, .. } => id.0,
+            Received::Fulfill { id, .. } => id.0,
             other => panic!("{other:?}"),
         });
         seen.collect()
