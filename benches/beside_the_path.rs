@@ -71,7 +71,7 @@ fn updates(routes: u32) -> Vec<Vec<u8>> {
 fn exchange() -> Ccp {
     let policy =
         RoutePolicy { send: true, receive: true, routes_max: ROUTES_MAX, ..RoutePolicy::default() };
-    let member = |slot, id: &str| CcpPeer {
+    let ccp_peer = |slot, id: &str| CcpPeer {
         slot,
         id: id.parse().expect("a valid account id"),
         relation: Relation::Peer,

@@ -34,17 +34,7 @@ const FOLDERS: &[&str] = &[
     "src/cli",
     "src/node",
     "src/telemetry",
-    "tests/it/ccp",
-    "tests/it/cli",
-    "tests/it/differential",
-    "tests/it/docker",
-    "tests/it/docs",
-    "tests/it/house",
-    "tests/it/http",
-    "tests/it/peer",
-    "tests/it/secrets",
-    "tests/it/sessions",
-    "tests/it/support",
+    "tests/it",
 ];
 
 /// Each with what to write instead.

@@ -21,7 +21,7 @@ use crate::process::{free_port, path_text, temp_folder, write_file};
 use crate::support::{PROGRAM, combined_output, run};
 
 /// Every name that `logLevel` accepts.
-const LOG_LEVEL: &str = "trace,packets=trace,axum=trace,h2=trace,hyper=trace,hyper_util=trace,jiff=trace,mio=trace,\
+const LOG_LEVEL: &str = "trace,packets=trace,axum=trace,h2=trace,hyper=trace,hyper_util=trace,mio=trace,\
     rustls=trace,rustls_native_certs=trace,tokio=trace,tokio_rustls=trace,tokio_tungstenite=trace,tower=trace,\
     tungstenite=trace";
 
