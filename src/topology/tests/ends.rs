@@ -180,7 +180,7 @@ fn networks_that_are_too_large_to_simulate_are_reported() {
     let files: Vec<&str> = files.iter().map(String::as_str).collect();
     assert_eq!(check_messages(&files[..200]), [""; 0]);
     let expected = "warning: 0.yaml: unreachable nodes and routing loops were not looked for: the network is too large to \
-        simulate; check a part of it, or ping check_link_ends the running nodes";
+        simulate; check a part of it, or ping between the running nodes";
     assert_eq!(check_messages(&files), [expected]);
 
     let mut text = "routing: dynamic\nnodes:\n".to_owned();
