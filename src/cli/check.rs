@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::Path;
 
 use super::args::CheckArguments;
-use crate::config::{Diagnostic, Environment, Loaded, Source};
+use crate::config::{Diagnostic, Diagnostics, Environment, Loaded, Source};
 use crate::console::{Failure, count};
 use crate::topology::{self, Checked, Deployment};
 
@@ -38,37 +38,36 @@ pub(super) fn run(
         let name = file.display().to_string();
         let of_file = |problem: &&Diagnostic| problem.file.as_deref() == Some(name.as_str());
         let mistakes: Vec<&Diagnostic> = findings.mistakes.iter().filter(of_file).collect();
-        for warning in findings.warnings.iter().filter(of_file) {
-            writeln!(err, "warning: {warning}")?;
-        }
+        write_warnings(findings.warnings.iter().filter(of_file), err)?;
+        let (Ok(Checked { warnings, .. }) | Err(Diagnostics { warnings, .. })) = &checked;
+        write_warnings(warnings.iter(), err)?;
         match checked {
-            Ok(checked) if !mistakes.is_empty() => {
-                write_warnings(&checked.warnings, err)?;
-                for mistake in mistakes {
-                    writeln!(err, "error: {mistake}")?;
-                }
-                result = Err(Failure::ReportedUsage);
-            }
-            Ok(checked) => {
-                write_warnings(&checked.warnings, err)?;
+            Ok(checked) if mistakes.is_empty() => {
                 writeln!(out, "{}: ok, {}", file.display(), summarize(&checked))?;
                 if arguments.print {
                     print_values(&checked, file, out)?;
                 }
+                continue;
+            }
+            Ok(_) => {
+                for mistake in mistakes {
+                    writeln!(err, "error: {mistake}")?;
+                }
             }
             Err(problems) => {
-                write_warnings(&problems.warnings, err)?;
-                let failure = Failure::Configuration(problems);
-                failure.report(err);
-                result = Err(Failure::ReportedUsage);
+                Failure::Configuration(problems).report(err);
             }
         }
+        result = Err(Failure::ReportedUsage);
     }
     out.flush()?;
     result
 }
 
-fn write_warnings(warnings: &[Diagnostic], err: &mut dyn Write) -> Result<(), Failure> {
+fn write_warnings<'a>(
+    warnings: impl Iterator<Item = &'a Diagnostic>,
+    err: &mut dyn Write,
+) -> Result<(), Failure> {
     for warning in warnings {
         writeln!(err, "warning: {warning}")?;
     }

@@ -73,6 +73,7 @@ pub struct IncomingPrepare<'c> {
 }
 
 impl IncomingPrepare<'_> {
+    /// The packet that waits.
     pub fn prepare(&self) -> Prepare<'_> {
         Prepare::parse(&self.packet).expect("the packet path wrote it")
     }

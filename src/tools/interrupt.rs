@@ -14,7 +14,7 @@ pub(super) struct Interrupt {
 }
 
 impl Interrupt {
-    /// From now on, these signals no longer end the process.
+    /// From now on, these signals no longer end the process. Called after the login, so that they end one that hangs.
     pub(super) fn listen(client: &Client) -> Result<Self, Failure> {
         let listen = |kind| {
             signal(kind).map_err(|error| Failure::Failed(format!("cannot handle signals: {error}")))

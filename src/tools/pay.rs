@@ -42,7 +42,6 @@ pub async fn run(
     let receiver = find_receiver(arguments, environment, &login, network.as_ref()).await?;
     let window = usize::try_from(arguments.window).unwrap_or(usize::MAX);
     let complete = run_session(&login, send_options(window), async |client| {
-        // After the login, so that signals still end a login that hangs.
         let mut interrupt = Interrupt::listen(client)?;
         // Only children get an address, but every account can pay.
         let own = fetch_address(client).await;

@@ -33,7 +33,6 @@ pub async fn run(
 ) -> Result<(), Failure> {
     let login = EntryLogin::find(&arguments.login, environment)?;
     let work = async |client: &Client| {
-        // After the login, so that signals still end a login that hangs.
         let mut interrupt = Interrupt::listen(client)?;
         let return_address = match arguments.echo {
             true => Some(fetch_address(client).await?.address),

@@ -41,7 +41,6 @@ pub async fn run(
     let stop = StopCondition { after_packets: Some(arguments.count), after: Duration::MAX };
     let through = login.to_string();
     let is_complete = run_session(&login, send_options(load.window), async |client| {
-        // After the login, so that signals still end a login that hangs.
         let mut interrupt = Interrupt::listen(client)?;
         let mut progress = SendProgress::new(&load, arguments.count);
         let watch =

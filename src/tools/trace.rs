@@ -52,7 +52,6 @@ pub async fn run(
 ) -> Result<(), Failure> {
     let login = EntryLogin::find(&arguments.login, environment)?;
     let reached = run_session(&login, send_options(1), async |client| {
-        // After the login, so that signals still end a login that hangs.
         let mut interrupt = Interrupt::listen(client)?;
         let mut report = TraceReport::new(arguments.address.clone(), arguments.json, out);
         report.write_header(&login, arguments)?;
