@@ -6,7 +6,7 @@ use prometheus_client::encoding::NoLabelSet;
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Unit;
 
-use super::family_encoder::FamilyEncoder;
+use super::family_encoder::{FamilyEncoder, FamilySource};
 use crate::account::Limits;
 use crate::connector::{
     AccountReport, ConnectorReport, LATENCY_BUCKETS, Stats, Traffic, code_labels,
@@ -112,7 +112,7 @@ fn seconds(us: u64) -> f64 {
 }
 
 fn encode_losses(accounts: &[AccountReport], families: &mut FamilyEncoder<'_, '_>) -> fmt::Result {
-    let stats_families: [(&str, &str, fn(&Stats) -> u64); 4] = [
+    let stats_families: [FamilySource<Stats, u64>; 4] = [
         ("ilp_timeouts", "Prepares to the peer that ended without an answer in time", |stats| {
             stats.timeouts
         }),
@@ -180,7 +180,7 @@ fn units(amount: i128) -> f64 {
 
 /// Alarms compare balances and packets in flight with these.
 fn encode_limits(accounts: &[AccountReport], families: &mut FamilyEncoder<'_, '_>) -> fmt::Result {
-    let balance_families: [(&str, &str, fn(&Limits) -> Option<i128>); 2] = [
+    let balance_families: [FamilySource<Limits, Option<i128>>; 2] = [
         (
             "ilp_account_max_balance_units",
             "The highest balance that the account may reach (maxBalance); left out where there is none",

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Unit;
 
-use super::family_encoder::FamilyEncoder;
+use super::family_encoder::{FamilyEncoder, FamilySource};
 use super::{StatusMetrics, account_families, process};
 use crate::connector::ConnectorReport;
 use crate::net::ClockReport;
@@ -116,7 +116,7 @@ fn encode_sessions(
             .iter()
             .map(|peer| ([("peer", peer.id.as_str()), ("state", peer.state.as_str())], 1_i64)),
     )?;
-    let count_families: [(&str, &str, fn(&PeerCounts) -> u64); 8] = [
+    let count_families: [FamilySource<PeerCounts, u64>; 8] = [
         ("ilp_sessions", "Sessions that were authenticated", |counts| counts.sessions),
         (
             "ilp_reconnects",

@@ -8,6 +8,9 @@ use prometheus_client::encoding::{
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Unit;
 
+/// A family's name, its help text, and the value for a `T`.
+pub(super) type FamilySource<T, V> = (&'static str, &'static str, fn(&T) -> V);
+
 /// Appends families to an exposition.
 pub(super) struct FamilyEncoder<'a, 'b>(pub(super) &'a mut DescriptorEncoder<'b>);
 
