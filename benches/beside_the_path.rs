@@ -93,7 +93,7 @@ fn exchange() -> Ccp {
     exchange
 }
 
-fn hear(exchange: &mut Ccp, updates: &[Vec<u8>]) {
+fn apply_updates(exchange: &mut Ccp, updates: &[Vec<u8>]) {
     for update in updates {
         let update = RouteUpdate::parse(update).expect("a valid update");
         exchange
@@ -114,11 +114,11 @@ fn ccp_read_update(bencher: Bencher<'_, '_>) {
 
 /// Parsing, checking, ranking and recording new routes.
 #[divan::bench(args = [50, 10_000])]
-fn ccp_hear_routes(bencher: Bencher<'_, '_>, routes: u32) {
+fn ccp_import_routes(bencher: Bencher<'_, '_>, routes: u32) {
     let updates = updates(routes);
     bencher.counter(ItemsCount::new(routes)).with_inputs(exchange).bench_local_values(
         |mut exchange| {
-            hear(&mut exchange, &updates);
+            apply_updates(&mut exchange, &updates);
             exchange
         },
     );
@@ -130,7 +130,7 @@ fn ccp_send_routes(bencher: Bencher<'_, '_>, routes: u32) {
     let updates = updates(routes);
     let full = || {
         let mut exchange = exchange();
-        hear(&mut exchange, &updates);
+        apply_updates(&mut exchange, &updates);
         exchange
     };
     bencher.counter(ItemsCount::new(routes)).with_inputs(full).bench_local_values(
@@ -160,7 +160,7 @@ fn ccp_lose_routes(bencher: Bencher<'_, '_>, routes: u32) {
     let updates = updates(routes);
     let full = || {
         let mut exchange = exchange();
-        hear(&mut exchange, &updates);
+        apply_updates(&mut exchange, &updates);
         exchange
     };
     bencher.counter(ItemsCount::new(routes)).with_inputs(full).bench_local_values(

@@ -2,15 +2,13 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::io::{Read as _, Write as _};
-use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::peer::try_http_get;
 use crate::process::{Process, TIMEOUT, free_port, path_text, temp_folder};
 use crate::support::{PROGRAM, combined_output, eventually, run};
 
@@ -126,7 +124,7 @@ impl TestNetwork {
 
     /// Status code and body of a page on a node's health port.
     pub(crate) fn get_json(&self, node: &str, page: &str) -> Result<(u16, Value), String> {
-        get(self.ports(node).1, page)
+        get_json(self.ports(node).1, page)
     }
 
     /// Waits until `/health` of a node answers with this code.
@@ -159,23 +157,10 @@ fn node_id(line: &str) -> Option<&str> {
 }
 
 /// Status code and JSON body of a page on this machine; `Err` while no node answers.
-pub(crate) fn get(port: u16, page: &str) -> Result<(u16, Value), String> {
-    const WAIT: Duration = Duration::from_secs(3);
-    let fetch = || -> std::io::Result<String> {
-        let mut socket = TcpStream::connect_timeout(&(Ipv4Addr::LOCALHOST, port).into(), WAIT)?;
-        socket.set_read_timeout(Some(WAIT))?;
-        let request =
-            format!("GET {page} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
-        socket.write_all(request.as_bytes())?;
-        let mut answer = String::new();
-        socket.read_to_string(&mut answer)?;
-        Ok(answer)
-    };
-    let answer = fetch().map_err(|error| format!("port {port}: {error}"))?;
-    let parts = || {
-        let (head, body) = answer.split_once("\r\n\r\n")?;
-        let code = head.split(' ').nth(1)?.parse().ok()?;
-        Some((code, serde_json::from_str(body).ok()?))
-    };
-    parts().ok_or_else(|| format!("port {port} answered {answer:?}"))
+pub(crate) fn get_json(port: u16, page: &str) -> Result<(u16, Value), String> {
+    let (status, body) =
+        try_http_get(port.into(), page).map_err(|error| format!("port {port}: {error}"))?;
+    let body =
+        serde_json::from_str(&body).map_err(|error| format!("port {port}: {error}: {body}"))?;
+    Ok((status, body))
 }

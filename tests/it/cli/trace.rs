@@ -47,7 +47,7 @@ fn three_hops_with_their_limits_and_rates() {
     );
     // No money has moved.
     let (_, peers) =
-        crate::network::get(u16::try_from(line.a.health_port).unwrap(), "/peers").unwrap();
+        crate::network::get_json(u16::try_from(line.a.health_port).unwrap(), "/peers").unwrap();
     for peer in peers["peers"].as_array().unwrap() {
         assert_eq!(
             (&peer["balance"], &peer["held"]["received"]),

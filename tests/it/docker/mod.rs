@@ -11,13 +11,11 @@ mod image;
 mod network;
 
 use std::fs::File;
-use std::io::{Read as _, Write as _};
-use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
+use crate::network::get_json;
 use crate::support::{combined_output, run, run_successfully, skip, text};
 
 const IMAGE: &str = "ilp-connector";
@@ -110,23 +108,7 @@ fn json_log(container: &str) -> Vec<serde_json::Value> {
 
 /// Status code and body of `GET /health` at a port of this machine; `Err` while no node answers.
 fn health(port: u16) -> Result<(u16, serde_json::Value), String> {
-    const WAIT: Duration = Duration::from_secs(3);
-    let fetch = || -> std::io::Result<String> {
-        let mut socket = TcpStream::connect_timeout(&(Ipv4Addr::LOCALHOST, port).into(), WAIT)?;
-        socket.set_read_timeout(Some(WAIT))?;
-        socket
-            .write_all(b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
-        let mut answer = String::new();
-        socket.read_to_string(&mut answer)?;
-        Ok(answer)
-    };
-    let answer = fetch().map_err(|error| format!("port {port}: {error}"))?;
-    let parts = || {
-        let (head, body) = answer.split_once("\r\n\r\n")?;
-        let code = head.split(' ').nth(1)?.parse().ok()?;
-        Some((code, serde_json::from_str(body).ok()?))
-    };
-    parts().ok_or_else(|| format!("port {port} answered {answer:?}"))
+    get_json(port, "/health")
 }
 
 /// `Ok` if `/health` at this port has this status code.

@@ -6,7 +6,7 @@ use std::process::Command;
 use ilp_connector::internals::stream::Receiver;
 use serde_json::Value;
 
-use crate::network::get;
+use crate::network::get_json;
 use crate::process::{Process, TIMEOUT, free_port, path_text, temp_folder, write_file};
 use crate::support::{PROGRAM, combined_output, eventually, run};
 
@@ -68,7 +68,7 @@ impl Net {
 
     fn wait_until_healthy(&self, id: &str) {
         eventually(&format!("{id} is healthy"), TIMEOUT, || {
-            match get(self.ports[id].1, "/health")? {
+            match get_json(self.ports[id].1, "/health")? {
                 (200, _) => Ok(()),
                 other => Err(format!("{other:?}")),
             }
@@ -139,7 +139,8 @@ impl Net {
     }
 
     fn accounts(&self, node: &str) -> Vec<(String, i128)> {
-        let (_, page) = get(self.ports[node].1, "/peers").unwrap_or_else(|error| panic!("{error}"));
+        let (_, page) =
+            get_json(self.ports[node].1, "/peers").unwrap_or_else(|error| panic!("{error}"));
         let lists = ["peers", "receivers"].map(|list| page[list].as_array().cloned());
         let accounts = lists.into_iter().flatten().flatten().map(|account| {
             for held in ["received", "sent"] {
@@ -155,7 +156,8 @@ impl Net {
 
     /// The balance of an account at a node; packets may be in flight.
     pub(super) fn balance(&self, node: &str, id: &str) -> i128 {
-        let (_, page) = get(self.ports[node].1, "/peers").unwrap_or_else(|error| panic!("{error}"));
+        let (_, page) =
+            get_json(self.ports[node].1, "/peers").unwrap_or_else(|error| panic!("{error}"));
         let lists = ["peers", "receivers"].map(|list| page[list].as_array().cloned());
         let account = lists.into_iter().flatten().flatten().find(|account| account["id"] == id);
         let balance = account.and_then(|account| account["balance"].as_str()?.parse().ok());
