@@ -74,7 +74,7 @@ fn zero_if_negative(amount: i128) -> u128 {
     u128::try_from(amount).unwrap_or(0)
 }
 
-/// The index of a requester's share, valid until the next [`FairFairShares::find_share`].
+/// The index of a requester's share, valid until the next [`FairShares::find_share`].
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ShareIndex(usize);
 
