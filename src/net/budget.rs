@@ -48,7 +48,6 @@ impl TokenBucket {
         self.used_until = MonoTime(from.0.saturating_add(rate.cost(units)));
     }
 
-    /// Returns unused units.
     pub fn refund(&mut self, units: u32, rate: WorkRate) {
         self.used_until = MonoTime(self.used_until.0.saturating_sub(rate.cost(units)));
     }
@@ -67,7 +66,6 @@ pub struct SharedRate<K> {
 }
 
 impl<K: Copy + Eq + Hash> SharedRate<K> {
-    /// An unused rate.
     pub fn new(rate: WorkRate) -> Self {
         Self { rate, total: TokenBucket::default(), by_user: HashMap::new() }
     }
@@ -78,7 +76,6 @@ impl<K: Copy + Eq + Hash> SharedRate<K> {
         own.max(self.total.ready_at(self.rate, now))
     }
 
-    /// Spends units of `user`.
     pub fn spend(&mut self, user: K, units: u32, now: MonoTime) {
         if self.by_user.len() >= ORIGINS_MAX && !self.by_user.contains_key(&user) {
             self.by_user.retain(|_, bucket| !bucket.is_full(now));

@@ -42,7 +42,6 @@ impl Default for Descriptors {
 }
 
 impl Descriptors {
-    /// A limit of `max` open files.
     pub fn new(max: usize) -> Self {
         let taken = AtomicUsize::new(0);
         Self(Arc::new(Inner { max, taken, released: Notify::new() }))
@@ -59,7 +58,6 @@ impl Descriptors {
         Self::new(limit.saturating_sub(reserved).max(ACCEPTED_MIN))
     }
 
-    /// The limit.
     pub fn max(&self) -> usize {
         self.0.max
     }

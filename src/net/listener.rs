@@ -61,7 +61,6 @@ impl Listener {
         Ok(Self { listener, address, throttle: LogThrottle::default() })
     }
 
-    /// The bound address.
     pub fn local_addr(&self) -> SocketAddr {
         self.address
     }

@@ -68,7 +68,6 @@ impl OriginClass {
 }
 
 impl OriginLimiter {
-    /// No connections.
     pub fn new(limits: OriginLimits) -> Self {
         let total = limits.total.max(1);
         let limits = OriginLimits {
@@ -86,7 +85,6 @@ impl OriginLimiter {
         }
     }
 
-    /// The number of connections.
     pub fn len(&self) -> usize {
         self.origin_of.len()
     }

@@ -89,7 +89,6 @@ pub enum TlsError {
 }
 
 impl TlsError {
-    /// Whether a file does not exist.
     pub fn is_no_such_file(&self) -> bool {
         matches!(self, Self::Read { source: PemError::Io(std::io::ErrorKind::NotFound), .. })
     }

@@ -28,7 +28,6 @@ pub struct UnauthenticatedPermit {
 }
 
 impl UnauthenticatedConnections {
-    /// No connections.
     pub fn new(limits: OriginLimits) -> Arc<Self> {
         let inner = Inner { limiter: OriginLimiter::new(limits), holders: HashMap::new() };
         Arc::new(Self(Mutex::new(inner)))

@@ -132,12 +132,10 @@ impl TransportContext {
         })
     }
 
-    /// The counters of the BTP listener.
     pub fn server_counts(&self) -> ServerCounts {
         self.server_counts.counts()
     }
 
-    /// The counters of the HTTP listener.
     pub fn http_counts(&self) -> HttpCounts {
         self.http_counts.counts()
     }

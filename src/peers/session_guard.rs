@@ -50,7 +50,6 @@ impl SessionGuard {
         Self { context, account, id, kind, outbox, status, is_reported, attached_at, close_reason }
     }
 
-    /// The account that the session belongs to.
     pub fn account(&self) -> &Arc<Account> {
         &self.account
     }
@@ -65,12 +64,10 @@ impl SessionGuard {
         &self.outbox
     }
 
-    /// The status of the peer.
     pub fn status(&self) -> &Arc<PeerStatus> {
         &self.status
     }
 
-    /// When the session was attached.
     pub fn attached_at(&self) -> MonoTime {
         self.attached_at
     }
