@@ -19,7 +19,6 @@ pub(super) enum ApplyError {
     /// The configuration does not fit the address or asset from the parent.
     #[error(transparent)]
     ParentInfo(#[from] ParentInfoError),
-    /// The operating system has no random bytes for the logins.
     #[error(transparent)]
     NoRandomness(#[from] NoRandomness),
 }

@@ -16,7 +16,6 @@ pub(super) const COMMANDS_MAX: usize = 16;
 /// A command to a running node.
 #[derive(Debug)]
 pub enum NodeCommand {
-    /// Apply this configuration.
     Reload(Box<NodeConfig>),
     /// Drop all links, and wait, because the configuration no longer names this node (D17).
     DropLinks,
@@ -27,9 +26,7 @@ pub enum NodeCommand {
 /// Access to a running node.
 #[derive(Clone, Debug)]
 pub struct NodeHandle {
-    /// The node's name.
     pub id: AccountId,
-    /// The address of its BTP server.
     pub btp_address: SocketAddr,
     /// The address of its HTTP server, if it has one.
     pub http_address: Option<SocketAddr>,

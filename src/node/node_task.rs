@@ -24,7 +24,6 @@ use crate::peers::{Logins, PeerChange, PeerEvent, TransportContext};
 /// How often a starting node checks its health, so that its log has the time when it became ready.
 const READY_POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// A running node.
 pub(super) struct NodeTask {
     /// As configured, without the values from the parent.
     pub(super) config: NodeConfig,

@@ -3,7 +3,6 @@
 use crate::config::{Diagnostics, FileContent, Loaded, Source};
 use crate::topology::{self, PortAssignments, PortReplacement, Topology};
 
-/// What a process runs.
 #[derive(Clone, Debug)]
 pub enum Plan {
     /// One node, as `run` does.

@@ -44,7 +44,6 @@ pub enum StartError {
     /// The system has no thread for the health server or for TLS.
     #[error("cannot start a thread")]
     Thread(#[source] std::io::Error),
-    /// The operating system has no random bytes.
     #[error(transparent)]
     NoRandomness(#[from] NoRandomness),
 }
@@ -62,7 +61,6 @@ impl StartError {
     }
 }
 
-/// A running node.
 #[derive(Debug)]
 pub struct Node {
     handle: NodeHandle,

@@ -19,10 +19,8 @@ use crate::telemetry::{Logs, parse_level};
 /// Why a process does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum SupervisorError {
-    /// A node cannot start.
     #[error("node {node}")]
     Start { node: String, source: StartError },
-    /// The system does not deliver signals.
     #[error("cannot listen to signals")]
     Signals(#[source] std::io::Error),
 }

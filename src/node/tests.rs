@@ -265,7 +265,6 @@ async fn accept_login(listener: &TcpListener) -> WebSocketStream<TcpStream> {
     far
 }
 
-/// Logs in at a node.
 async fn log_in(node: &Node, name: &str, token: &str) -> WebSocketStream<TcpStream> {
     let stream = TcpStream::connect(node.handle().btp_address).await.unwrap();
     let mut far = tokio_tungstenite::client_async("ws://node/", stream).await.unwrap().0;
