@@ -1,5 +1,6 @@
 //! Runs the files of cases.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
@@ -9,7 +10,8 @@ use crate::config::Source;
 pub struct Case {
     pub name: String,
     pub source: Source,
-    setup: String,
+    /// What stands before `>>>`.
+    given: String,
     pub file: Option<String>,
     pub expected: String,
 }
@@ -30,33 +32,36 @@ const FILES: &[(&str, &str)] = &[
 ];
 
 fn cases(text: &str) -> Vec<Case> {
-    let mut found = Vec::new();
-    for part in text.split("\n=== ").skip(1) {
+    let mut parts = text.split("\n=== ");
+    let head = parts.next().unwrap();
+    let starts: HashMap<&str, &str> = head
+        .split("\n--- ")
+        .skip(1)
+        .map(|start| start.trim_end().split_once('\n').unwrap())
+        .collect();
+    let case = |part: &str| {
         let (name, rest) = part.split_once('\n').unwrap();
         let (given, expected) =
             rest.split_once("\n>>>\n").unwrap_or_else(|| panic!("{name}: no >>>"));
         let mut source = Source::default();
-        let mut setup = String::new();
         let mut file = Vec::new();
         for line in given.split('\n') {
-            match line.strip_prefix("$ ") {
-                Some(set) => {
-                    writeln!(setup, "{line}").unwrap();
-                    match set.split_once(['=', ' ']).unwrap() {
-                        ("--node", id) => source.node = Some(id.into()),
-                        (variable, value) => {
-                            source.environment.insert(variable.into(), value.into());
-                        }
+            match line.split_at_checked(2) {
+                Some(("$ ", set)) => match set.split_once(['=', ' ']).unwrap() {
+                    ("--node", id) => source.node = Some(id.into()),
+                    (variable, value) => {
+                        source.environment.insert(variable.into(), value.into());
                     }
-                }
-                None => file.push(line),
+                },
+                Some(("@ ", start)) => file.push(starts[start]),
+                _ => file.push(line),
             }
         }
         let file = (file != ["(no file)"]).then(|| file.join("\n"));
         let expected = expected.trim_end().to_owned();
-        found.push(Case { name: name.into(), source, setup, file, expected });
-    }
-    found
+        Case { name: name.into(), source, given: given.into(), file, expected }
+    };
+    parts.map(case).collect()
 }
 
 fn messages_of(case: &Case, directory: &std::path::Path) -> String {
@@ -93,8 +98,7 @@ fn run(name: &str, text: &str) {
     let mut wrong = String::new();
     for case in &cases {
         let messages = messages_of(case, directory.path());
-        let file = case.file.as_deref().unwrap_or("(no file)");
-        write!(new, "\n=== {}\n{}{file}\n>>>\n{messages}\n", case.name, case.setup).unwrap();
+        write!(new, "\n=== {}\n{}\n>>>\n{messages}\n", case.name, case.given).unwrap();
         if messages != case.expected && !bless {
             write!(
                 wrong,
