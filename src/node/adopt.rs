@@ -7,6 +7,7 @@
 use super::apply::ApplyError;
 use super::ildcp::ParentInfo;
 use super::node_task::NodeTask;
+use crate::net::error_chain;
 
 /// The node's relation to its parent.
 #[derive(Clone, Debug, Default)]
@@ -46,7 +47,7 @@ impl NodeTask {
                     && let Some(suppressed) = self.context.peers.status(parent).admit_line()
                 {
                     tracing::error!(
-                        address = %info.address, asset = %info.asset, %error, suppressed,
+                        address = %info.address, asset = %info.asset, error = error_chain(&error), suppressed,
                         "address or asset from the parent cannot be used; its link is suspended until the configuration fits"
                     );
                 }
@@ -86,7 +87,7 @@ impl NodeTask {
     fn suspend_parent(&mut self) {
         self.parent.is_suspended = true;
         if let Err(error) = self.apply_config(&self.config) {
-            tracing::error!(%error, "the parent cannot be suspended");
+            tracing::error!(error = error_chain(&error), "the parent cannot be suspended");
         }
     }
 }
