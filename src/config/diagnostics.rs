@@ -67,7 +67,7 @@ pub struct Diagnostics {
     pub left_out: usize,
     /// What is allowed but probably not meant.
     pub warnings: Vec<Diagnostic>,
-    /// The only mistake is that the topology file does not name the node. ValuePlace start that is an error; at a reload the
+    /// The only mistake is that the topology file does not name the node. At start that is an error; at a reload the
     /// node drops its links and waits until the file names it again.
     pub node_not_named: bool,
 }

@@ -177,9 +177,8 @@ pub fn found(value: &Value) -> &'static str {
 /// A key in a path: shown only if it is known, or nearly. `authToken hunter2` is a key for YAML, and so is a secret
 /// before a colon.
 pub fn key(text: &str) -> String {
-    let without_case_and_marks = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
-    let first =
-        text.split(|c| !without_case_and_marks(c)).next().expect("a split has a first part");
+    let is_of_a_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+    let first = text.split(|c| !is_of_a_name(c)).next().expect("a split has a first part");
     if !keys::is_known(first) && !is_probable_typo(first) {
         return MASK.to_owned();
     }

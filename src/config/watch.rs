@@ -47,8 +47,8 @@ pub enum WatchDecision {
 
 /// Decides when two looks agree and differ from the content that was handled last.
 ///
-/// ValuePlace most one look sees a file that is being written. A broken file is tried once, not every second. A return to the
-/// content before it is a change like any other.
+/// At most one look sees a file that is being written. A broken file is tried once, not every second. A return to the
+/// previous content is a change like any other.
 #[derive(Clone, Debug)]
 pub struct FileWatch {
     handled: Look,

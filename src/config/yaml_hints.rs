@@ -32,7 +32,7 @@ pub fn unknown_version(text: &str) -> Option<Location> {
 /// Reports an error of the parser with its usual reason.
 pub fn problem(text: &str, error: &ScanError, report: &mut DiagnosticSink) {
     let line = error.marker().line();
-    // ValuePlace the end of the file the parser is one line too far.
+    // At the end of the file the parser is one line too far.
     let line = line.min(text.lines().count()).max(1);
     let source = |line: usize| text.lines().nth(line.saturating_sub(1)).unwrap_or_default();
     let indented_by_tab =
