@@ -94,7 +94,11 @@ fn set_from_variable(map: &mut Map, key: &str, variable: &str, text: &str) {
 }
 
 fn value_of(variable: &str, text: &str) -> Value {
-    Value::text(text, ValuePlace::relocated(0, ValueOrigin::Environment(variable.into()), None))
+    Value::text(text, place_of_variable(variable))
+}
+
+fn place_of_variable(variable: &str) -> ValuePlace {
+    ValuePlace::relocated(0, ValueOrigin::Environment(variable.into()), None)
 }
 
 /// Sets the node's keys from their variables, except those in `except`.
@@ -172,9 +176,7 @@ pub fn overlay_peers(map: &mut Map, environment: &Environment, report: &mut Diag
         Some(ValueData::List(list)) => list,
         _ => &mut empty,
     };
-    let id_of = |peer: &Value| {
-        peer.as_map().and_then(|map| map.get("id")).and_then(Value::as_text).map(str::to_owned)
-    };
+    let id_of = |peer: &Value| peer.text_of("id").map(str::to_owned);
     for variable in variables {
         let wanted = variable_part(variable.id);
         let peer = peers
@@ -212,8 +214,7 @@ pub fn create_peers(map: &mut Map, environment: &Environment, report: &mut Diagn
             Some(index) => index,
             None => {
                 let all = format!("{}_*", variable_of_peer(&id));
-                let at =
-                    ValuePlace::relocated(0, ValueOrigin::Environment(all.as_str().into()), None);
+                let at = place_of_variable(&all);
                 let mut peer = Map::default();
                 peer.set("id", Value::text(&id, at.clone()));
                 peers.push((id, peer, at));
@@ -245,26 +246,20 @@ pub fn create_peers(map: &mut Map, environment: &Environment, report: &mut Diagn
     for (id, peer, at) in peers {
         // Children and the parent need no route. `peers` reports a peer with the id of the node.
         if Some(&id) != node.as_ref()
-            && peer
-                .get("relation")
-                .and_then(Value::as_text)
-                .is_none_or(|relation| relation == "peer")
+            && matches!(peer.get("relation").and_then(Value::as_text), None | Some("peer"))
         {
             let mut route = Map::default();
-            let computed = ValuePlace::relocated(
-                0,
-                ValueOrigin::Computed,
-                Some(format!("route to the peer {id}")),
-            );
+            let computed = ValuePlace::computed(format!("route to the peer {id}"));
             route.set("prefix", Value::text(&format!("{scheme}.{id}"), computed.clone()));
             route.set("nextHop", Value::text(&id, computed.clone()));
             routes.push(Value { data: ValueData::Map(route), at: computed });
         }
         list.push(Value { data: ValueData::Map(peer), at });
     }
-    let computed = || ValuePlace::relocated(0, ValueOrigin::Computed, Some(String::new()));
-    map.set("peers", Value { data: ValueData::List(list), at: computed() });
-    map.set("routes", Value { data: ValueData::List(routes), at: computed() });
+    for (key, list) in [("peers", list), ("routes", routes)] {
+        let at = ValuePlace::computed(String::new());
+        map.set(key, Value { data: ValueData::List(list), at });
+    }
 }
 
 #[cfg(test)]
@@ -299,12 +294,11 @@ mod tests {
     #[test]
     fn a_variable_of_a_service_is_ignored_and_explained() {
         for variable in ["BTP_SERVER_PORT", "HTTP_SERVER_PORT", "HEALTH_CHECK_PORT"] {
-            let environment = Environment::from([
-                (variable.to_owned(), "tcp://10.96.0.1:3000".to_owned()),
-                ("BTP_PEER_BOB_PORT".to_owned(), "tcp://10.96.0.2:1".to_owned()),
-                ("BTP_PEER_BOB_PORT_1_TCP_PROTO".to_owned(), "tcp".to_owned()),
+            let source = crate::topology::tests::source_of_variables(&[
+                (variable, "tcp://10.96.0.1:3000"),
+                ("BTP_PEER_BOB_PORT", "tcp://10.96.0.2:1"),
+                ("BTP_PEER_BOB_PORT_1_TCP_PROTO", "tcp"),
             ]);
-            let source = crate::config::Source { environment, ..Default::default() };
             let loaded = crate::topology::load(&source).unwrap();
             assert_eq!(
                 (loaded.config.settings.btp_server_port, loaded.config.settings.health_check_port),

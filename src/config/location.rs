@@ -57,6 +57,11 @@ impl ValuePlace {
         ValuePlace { line, more: Some(Arc::new(more)) }
     }
 
+    /// The place of a value that was computed, without a line.
+    pub fn computed(place: String) -> Self {
+        Self::relocated(0, ValueOrigin::Computed, Some(place))
+    }
+
     pub fn origin(&self) -> ValueOrigin {
         self.more.as_ref().map_or(ValueOrigin::File, |more| more.origin.clone())
     }

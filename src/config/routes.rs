@@ -57,8 +57,7 @@ pub fn read(peers: &[PeerConfig], mapping: Mapping<'_>, report: &mut DiagnosticS
 
 /// The prefix of a route as it is written, without a dot at its end.
 fn prefix_text(route: &Value) -> &str {
-    let prefix = route.as_map().and_then(|map| map.get(ROUTE.prefix.name));
-    let text = prefix.and_then(Value::as_text).unwrap_or("");
+    let text = route.text_of(ROUTE.prefix.name).unwrap_or("");
     text.strip_suffix('.').unwrap_or(text)
 }
 
@@ -133,8 +132,7 @@ pub fn check_networks(
     first = first.filter(|(scheme, _)| scheme.network() != Network::Other);
     let list = mapping.items(&NODE.routes);
     for (index, value) in list.iter().enumerate() {
-        let prefix =
-            value.as_map().and_then(|map| map.get(ROUTE.prefix.name)).and_then(Value::as_text);
+        let prefix = value.text_of(ROUTE.prefix.name);
         let scheme = prefix.and_then(|prefix| Scheme::from_name(prefix.split('.').next()?));
         let Some(scheme) = scheme.filter(|scheme| scheme.network() != Network::Other) else {
             continue;
@@ -286,10 +284,7 @@ fn route_place(mapping: Mapping<'_>, index: usize, count: usize) -> Location {
 fn peer_place(mapping: Mapping<'_>, id: &AccountId) -> Location {
     let list = mapping.items(&NODE.peers);
     let path = mapping.path_of(&NODE.peers);
-    let is_it = |value: &Value| {
-        value.as_map().and_then(|map| map.get(PEER.id.name)).and_then(Value::as_text)
-            == Some(id.as_str())
-    };
+    let is_it = |value: &Value| value.text_of(PEER.id.name) == Some(id.as_str());
     match list.iter().enumerate().find(|(_, value)| is_it(value)) {
         Some((index, value)) => path.index(index, &value.at).place(),
         None => path.place(),

@@ -85,6 +85,16 @@ impl Value {
         }
     }
 
+    /// The value of a key of a mapping, unless it is null.
+    pub fn get(&self, key: &str) -> Option<&Value> {
+        self.as_map()?.get(key)
+    }
+
+    /// The text of a key of a mapping.
+    pub fn text_of(&self, key: &str) -> Option<&str> {
+        self.get(key)?.as_text()
+    }
+
     pub fn is_null(&self) -> bool {
         self.data == ValueData::Null
     }

@@ -107,7 +107,7 @@ fn check_urls(mapping: Mapping<'_>, report: &mut DiagnosticSink) {
     let peers = mapping.path_of(&NODE.peers);
     let list = mapping.items(&NODE.peers);
     for (index, peer) in list.iter().enumerate() {
-        let Some(value) = peer.as_map().and_then(|map| map.get(PEER.url.name)) else { continue };
+        let Some(value) = peer.get(PEER.url.name) else { continue };
         let Some(Ok(url)) = value.as_text().map(str::parse::<PeerUrl>) else { continue };
         if url.is_tls() || is_loopback(url.host().to_string().trim_matches(['[', ']'])) {
             continue;

@@ -318,7 +318,7 @@ impl Topology {
         let address = |node: &TopologyNode| scheme(node.keys.get("ilpAddress")?.as_text()?);
         let route = |node: &TopologyNode| {
             let routes = node.keys.get("routes")?.as_list()?;
-            routes.iter().find_map(|route| scheme(route.as_map()?.get("prefix")?.as_text()?))
+            routes.iter().find_map(|route| scheme(route.text_of("prefix")?))
         };
         let written = self.nodes.iter().find_map(address);
         written.or_else(|| self.nodes.iter().find_map(route)).unwrap_or(Scheme::Test)
@@ -363,15 +363,14 @@ impl Topology {
         let own = || {
             let peers = self.nodes.get(parent)?.keys.get("peers")?.as_list()?;
             let peer = peers.iter().find(|peer| id_of(peer) == Some(child))?;
-            Some(peer.as_map()?.get("childAddressSegment")?.as_text()?.to_owned())
+            Some(peer.text_of("childAddressSegment")?.to_owned())
         };
         own().unwrap_or_else(|| child.to_owned())
     }
 
     fn has_outside_parent(&self, node: &TopologyNode) -> bool {
         let peers = node.keys.get("peers").and_then(Value::as_list).unwrap_or_default();
-        let relation = |peer: &Value| peer.as_map()?.get("relation")?.as_text().map(str::to_owned);
-        peers.iter().any(|peer| relation(peer).as_deref() == Some("parent"))
+        peers.iter().any(|peer| peer.text_of("relation") == Some("parent"))
     }
 
     /// The connected nodes: by links, and where two nodes name each other in their own peers.
@@ -412,7 +411,7 @@ impl Topology {
                 continue;
             };
             let place = format!("route from {} to {}", node.id, target.id);
-            let at = ValuePlace::relocated(0, ValueOrigin::Computed, Some(place));
+            let at = ValuePlace::computed(place);
             for choice in self.choices(to).get(number).into_iter().flatten() {
                 let Some(next_hop) = self.nodes.get(choice.next_hop) else { continue };
                 let mut route = Map::default();
@@ -422,11 +421,8 @@ impl Topology {
                 routes.push(Value { data: ValueData::Map(route), at: at.clone() });
             }
         }
-        let place = format!("routes of {}", node.id);
-        Value {
-            data: ValueData::List(routes),
-            at: ValuePlace::relocated(0, ValueOrigin::Computed, Some(place)),
-        }
+        let at = ValuePlace::computed(format!("routes of {}", node.id));
+        Value { data: ValueData::List(routes), at }
     }
 }
 

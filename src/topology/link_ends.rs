@@ -77,7 +77,7 @@ pub fn check_link_ends(nodes: &[&Loaded]) -> LinkFindings {
             nodes.get(number).map_or("", |n| n.config.settings.node_id.as_str())
         });
         let root = Path::root(&first.tree.at);
-        let routes = first.tree.as_map().and_then(|map| map.get("routes"));
+        let routes = first.tree.get("routes");
         let place = routes
             .map_or_else(|| root.missing("routes"), |routes| root.key("routes", &routes.at))
             .place();

@@ -416,20 +416,15 @@ pub(super) fn peer_place<'t>(
 ) -> impl Fn(&str) -> Location + use<'t> {
     move |key| {
         let root = Path::root(&tree.at);
-        let Some(peers) = tree.as_map().and_then(|map| map.get("peers")) else {
-            return root.place();
-        };
-        let id = |value: &Value| {
-            value.as_map().and_then(|map| map.get("id")).and_then(Value::as_text)
-                == Some(peer.account.id.as_str())
-        };
+        let Some(peers) = tree.get("peers") else { return root.place() };
+        let id = |value: &Value| value.text_of("id") == Some(peer.account.id.as_str());
         let list = peers.as_list().unwrap_or_default();
         let Some((index, value)) = list.iter().enumerate().find(|(_, value)| id(value)) else {
             return root.place();
         };
         let path = root.key("peers", &peers.at);
         let path = path.index(index, &value.at);
-        match value.as_map().and_then(|map| map.get(key)) {
+        match value.get(key) {
             Some(value) => path.key(key, &value.at).place(),
             None => path.place(),
         }

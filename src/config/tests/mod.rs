@@ -4,17 +4,12 @@ mod docs;
 mod schema;
 mod syntax;
 
-use super::{
-    DiagnosticSink, FileContent, FileForm, Loaded, NodeConfig, Source, overlay_node_file,
-    parse_file,
-};
+use super::{DiagnosticSink, FileForm, Loaded, NodeConfig, overlay_node_file, parse_file};
+use crate::topology::tests::{content_of, source_of_variables};
 
 /// Loads a node file that has no mistakes.
 pub(super) fn loaded(text: &str, variables: &[(&str, &str)]) -> Loaded {
-    let environment =
-        variables.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
-    let source = Source { environment, ..Source::default() };
-    let content = FileContent { path: "c.yaml".into(), bytes: text.as_bytes().to_vec() };
+    let (source, content) = (source_of_variables(variables), content_of(text));
     let mut report = DiagnosticSink::new(Some("c.yaml"));
     let mut tree = parse_file(&source, &content, &mut report).expect(text);
     overlay_node_file(&source, &mut tree, &mut report);

@@ -4,19 +4,17 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use super::super::{load, load_content};
-use crate::config::{FILE_BYTES_MAX, FileContent, PROBLEMS_MAX, Source};
+use super::content_of;
+use crate::config::{FILE_BYTES_MAX, PROBLEMS_MAX, Source};
 
 fn messages_of(bytes: &[u8]) -> String {
-    let content = FileContent { path: "c.yaml".into(), bytes: bytes.to_vec() };
-    match load_content(&Source::default(), Some(&content)) {
-        Ok(_) => "ok".into(),
-        Err(problems) => problems.to_string(),
-    }
+    let loaded = load_content(&Source::default(), Some(&content_of(bytes)));
+    loaded.map_or_else(|problems| problems.to_string(), |_| "ok".into())
 }
 
 fn messages_of_path(path: PathBuf) -> String {
     let source = Source { file: Some(path), ..Source::default() };
-    load(&source).map(|_| "ok".to_owned()).unwrap_or_else(|problems| problems.to_string())
+    load(&source).map_or_else(|problems| problems.to_string(), |_| "ok".into())
 }
 
 #[test]

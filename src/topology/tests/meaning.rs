@@ -4,11 +4,10 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::super::{Deployment, Topology, load_content};
-use super::node;
+use super::{content_of, node, source_of_variables};
 use crate::account::{AccountSettings, Asset, Limits, Relation};
 use crate::config::{
-    FileContent, FileForm, KeySet, NodeConfig, NodeSettings, Override, Source, ValueKind,
-    ValueOrigin,
+    FileForm, KeySet, NodeConfig, NodeSettings, Override, Source, ValueKind, ValueOrigin,
 };
 use crate::connector::Timing;
 use crate::local::PingSettings;
@@ -16,8 +15,7 @@ use crate::net::{KeepAliveSettings, TransportSettings};
 use crate::routing::RouteOrigin;
 
 fn topology(text: &str) -> Topology {
-    let content = FileContent { path: "c.yaml".into(), bytes: text.as_bytes().to_vec() };
-    Topology::of_content(&Source::default(), &content)
+    Topology::of_content(&Source::default(), &content_of(text))
         .unwrap_or_else(|problems| panic!("{problems}"))
 }
 
@@ -170,13 +168,12 @@ fn credentials_of_a_url_win() {
 
 #[test]
 fn command_line_then_environment_then_file_then_default() {
-    let environment =
+    let variables =
         [("BTP_SERVER_PORT", "1002"), ("HEALTH_CHECK_PORT", "1003"), ("NODE_ID", "env")];
-    let environment = environment.map(|(name, value)| (name.into(), value.into())).into();
     let over = Override { key: "btpServerPort", value: "1001".into(), flag: "--btp-port".into() };
-    let source = Source { environment, overrides: vec![over], ..Source::default() };
-    let file = b"nodeId: file\nbtpServerPort: 1004\nhealthCheckPort: 1005\nlogLevel: warn\n";
-    let content = FileContent { path: "c.yaml".into(), bytes: file.to_vec() };
+    let source = Source { overrides: vec![over], ..source_of_variables(&variables) };
+    let content =
+        content_of("nodeId: file\nbtpServerPort: 1004\nhealthCheckPort: 1005\nlogLevel: warn\n");
     let node = load_content(&source, Some(&content)).unwrap().config;
     assert_eq!((node.settings.btp_server_port, node.settings.health_check_port), (1001, 1003));
     assert_eq!((node.settings.log_level.as_str(), node.settings.node_id.as_str()), ("warn", "env"));
@@ -188,7 +185,7 @@ fn command_line_then_environment_then_file_then_default() {
 
 #[test]
 fn peers_without_a_file() {
-    let environment = [
+    let source = source_of_variables(&[
         ("NODE_ID", "a"),
         ("BTP_PEER_B_URL", "ws://b:3000"),
         ("BTP_PEER_B_SECRET", "s"),
@@ -196,9 +193,7 @@ fn peers_without_a_file() {
         ("BTP_PEER_D_SECRET", "u"),
         ("BTP_PEER_D_RELATION", "child"),
         ("BTP_PEER_E_URL", ""),
-    ];
-    let environment = environment.map(|(name, value)| (name.into(), value.into())).into();
-    let source = Source { environment, ..Source::default() };
+    ]);
     let loaded = load_content(&source, None).unwrap();
     assert_eq!(loaded.form, FileForm::NoFile);
     let expected =
@@ -290,9 +285,8 @@ fn both_may_dial() {
 #[test]
 fn a_node_that_is_not_named_can_wait() {
     let named = |id: &str, text: &str| {
-        let content = FileContent { path: "c.yaml".into(), bytes: text.as_bytes().to_vec() };
         let source = Source { node: Some(id.into()), ..Source::default() };
-        load_content(&source, Some(&content))
+        load_content(&source, Some(&content_of(text)))
             .map(|_| ())
             .map_err(|problems| problems.node_not_named)
     };

@@ -14,10 +14,19 @@ mod secrets;
 use super::load_content;
 use crate::config::{FileContent, NodeConfig, Source};
 
+pub fn content_of(text: impl AsRef<[u8]>) -> FileContent {
+    FileContent { path: "c.yaml".into(), bytes: text.as_ref().to_vec() }
+}
+
+pub fn source_of_variables(variables: &[(&str, &str)]) -> Source {
+    let environment =
+        variables.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
+    Source { environment, ..Source::default() }
+}
+
 /// The settings of a node file that has no mistakes.
 pub(super) fn node(text: &str) -> NodeConfig {
-    let content = FileContent { path: "c.yaml".into(), bytes: text.as_bytes().to_vec() };
-    load_content(&Source::default(), Some(&content))
+    load_content(&Source::default(), Some(&content_of(text)))
         .unwrap_or_else(|problems| panic!("{problems}"))
         .config
 }

@@ -4,6 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use super::super::{check, load};
+use super::source_of_variables;
 use crate::config::{Loaded, Override, Source};
 
 fn write(folder: &Path, name: &str, text: &str, mode: u32) {
@@ -14,9 +15,7 @@ fn write(folder: &Path, name: &str, text: &str, mode: u32) {
 }
 
 fn source(folder: &Path, variables: &[(&str, &str)]) -> Source {
-    let environment =
-        variables.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
-    Source { file: Some(folder.join("c.yaml")), environment, ..Source::default() }
+    Source { file: Some(folder.join("c.yaml")), ..source_of_variables(variables) }
 }
 
 fn loaded(folder: &Path, variables: &[(&str, &str)]) -> Loaded {
@@ -142,33 +141,18 @@ fn mistakes_name_the_key_and_never_the_content() {
     };
     check("apiTokenFile: g\napiToken: hunter2", "apiTokenFile: apiToken is set as well");
     check("apiTokenFile: [g]", "apiTokenFile: expected a text, found a list");
-    check("peers: [{id: b, authTokenFiles: g}]", "peers[0].authTokenFiles: expected a list");
-    check(
-        "peers: [{id: b, authTokens: hunter2}]",
-        "peers[0].authTokens: expected a list, found a text",
-    );
-    check("peers: [{id: b, authTokens: []}]", "peers[0].authTokens: holds 0 secrets");
-    check(
-        "peers: [{id: b, authTokens: [a, b, c, d, hunter2]}]",
-        "peers[0].authTokens: holds 5 secrets",
-    );
-    check(
-        "peers: [{id: b, authTokens: [hunter2, [hunter2]]}]",
-        "peers[0].authTokens[1]: expected a text",
-    );
-    check(
-        "peers: [{id: b, authTokens: [\"hunter2\\n\"]}]",
-        "peers[0].authTokens[0]: holds a line break",
-    );
-    check(
-        "peers: [{id: b, authTokenFiles: [g, nowhere]}]",
-        "peers[0].authTokenFiles[1] = ***: the file cannot be read",
-    );
-    check(
-        "peers: [{id: b, authToken: hunter2, authTokens: [hunter2]}]",
-        "peers[0].authTokens: authToken is set as well",
-    );
     check("authTokenFile: g", "authTokenFile: unknown key");
+    let check = |keys: &str, expected: &str| {
+        check(&format!("peers: [{{id: b, {keys}}}]"), &format!("peers[0].{expected}"));
+    };
+    check("authTokenFiles: g", "authTokenFiles: expected a list");
+    check("authTokens: hunter2", "authTokens: expected a list, found a text");
+    check("authTokens: []", "authTokens: holds 0 secrets");
+    check("authTokens: [a, b, c, d, hunter2]", "authTokens: holds 5 secrets");
+    check("authTokens: [hunter2, [hunter2]]", "authTokens[1]: expected a text");
+    check("authTokens: [\"hunter2\\n\"]", "authTokens[0]: holds a line break");
+    check("authTokenFiles: [g, nowhere]", "authTokenFiles[1] = ***: the file cannot be read");
+    check("authToken: hunter2, authTokens: [hunter2]", "authTokens: authToken is set as well");
 }
 
 #[test]
@@ -221,44 +205,24 @@ fn weak_secrets_and_plain_logins_of_the_live_network_are_warned_of() {
     };
     let local = "btpServerHost: 127.0.0.1";
     let peer = |more: &str| format!("{{id: b, maxBalance: 9, maxPacketAmount: 1, {more}}}");
-    check(local, &peer(&format!("authToken: {good}")), &[]);
-    check(local, &peer("authToken: a"), &["peers[0].authToken: is short"]);
-    check(
-        local,
-        &peer(&format!("authTokens: [{good}, demo-old-old-old-old]")),
-        &["peers[0].authTokens[1]: begins with demo-"],
-    );
-    check(
-        local,
-        &peer("authToken: demo-cli-token-0123456789"),
-        &["peers[0].authToken: begins with demo-"],
-    );
-    check(local, &peer("url: 'wss://a:short@b'"), &["peers[0].url: is short"]);
-    check(
-        &format!("{local}\napiToken: x"),
-        &peer(&format!("authToken: {good}")),
-        &["apiToken: is short"],
-    );
-    check(
-        local,
-        &peer(&format!("authToken: {good}, url: 'ws://b'")),
-        &["peers[0].url: without TLS"],
-    );
-    check(
-        local,
-        &peer(&format!("authToken: {good}, url: 'http://b/ilp'")),
-        &["peers[0].url: without TLS"],
-    );
-    check(local, &peer(&format!("authToken: {good}, url: 'ws://127.0.0.1:1'")), &[]);
-    check(local, &peer(&format!("authToken: {good}, url: 'ws://[::1]:1'")), &[]);
-    check(
-        "",
-        &peer(&format!("authToken: {good}")),
-        &["btpServerHost: peers log in by plain ws on 0.0.0.0"],
-    );
-    check(
-        &format!("{local}\nhttpServerPort: 1"),
-        &peer(&format!("authToken: {good}")),
-        &["httpServerHost: peers log in by plain http on 0.0.0.0"],
-    );
+    let strong = peer(&format!("authToken: {good}"));
+    check(local, &strong, &[]);
+    check(&format!("{local}\napiToken: x"), &strong, &["apiToken: is short"]);
+    check("", &strong, &["btpServerHost: peers log in by plain ws on 0.0.0.0"]);
+    let with_http = format!("{local}\nhttpServerPort: 1");
+    check(&with_http, &strong, &["httpServerHost: peers log in by plain http on 0.0.0.0"]);
+    let check_peer = |keys: &str, expected: &[&str]| check(local, &peer(keys), expected);
+    check_peer("authToken: a", &["peers[0].authToken: is short"]);
+    let demo = "peers[0].authTokens[1]: begins with demo-";
+    check_peer(&format!("authTokens: [{good}, demo-old-old-old-old]"), &[demo]);
+    let demo = "peers[0].authToken: begins with demo-";
+    check_peer("authToken: demo-cli-token-0123456789", &[demo]);
+    check_peer("url: 'wss://a:short@b'", &["peers[0].url: is short"]);
+    let check_url = |url: &str, expected: &[&str]| {
+        check_peer(&format!("authToken: {good}, url: '{url}'"), expected);
+    };
+    check_url("ws://b", &["peers[0].url: without TLS"]);
+    check_url("http://b/ilp", &["peers[0].url: without TLS"]);
+    check_url("ws://127.0.0.1:1", &[]);
+    check_url("ws://[::1]:1", &[]);
 }
