@@ -4,7 +4,8 @@
 
 use std::hint::black_box;
 
-use divan::{Bencher, counter::ItemsCount};
+use divan::Bencher;
+use divan::counter::ItemsCount;
 use ilp_connector::internals::account::{Relation, RoutePolicy};
 use ilp_connector::internals::link::Slot;
 use ilp_connector::internals::routing::ccp::{Ccp, CcpPeer, CcpSettings};
@@ -231,7 +232,8 @@ fn stream_open(bencher: Bencher<'_, '_>) {
     });
 }
 
-/// All that a receiver does for a packet that pays: the secret, the keys, reading, deciding, the reply, the fulfillment.
+/// All that a receiver does for a packet that pays: the secret, the keys, reading, deciding, the reply, the
+/// fulfillment.
 #[divan::bench]
 fn stream_receive(bencher: Bencher<'_, '_>) {
     let receiver = Receiver::new(&[5; 32], "wallet");

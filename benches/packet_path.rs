@@ -10,7 +10,8 @@ mod in_memory;
 use std::hint::black_box;
 use std::sync::Arc;
 
-use divan::{Bencher, counter::ItemsCount};
+use divan::Bencher;
+use divan::counter::ItemsCount;
 use ilp_connector::internals::account::{Asset, Conversion, Ledger, Rate, RateLimiter};
 use ilp_connector::internals::connector::{PacketEvent, PacketRecord};
 use ilp_connector::internals::link::{
@@ -182,7 +183,8 @@ fn fulfillment_to_condition(bencher: Bencher<'_, '_>) {
     bencher.bench_local(|| black_box(&fulfillment).condition());
 }
 
-/// Packets as lines of the log: half of them forwarded, half of them fulfilled, one record each, from the ring to the file.
+/// Packets as lines of the log: half of them forwarded, half of them fulfilled, one record each, from the ring to the
+/// file.
 #[divan::bench]
 fn packet_log_lines(bencher: Bencher<'_, '_>) {
     let at = now();

@@ -89,7 +89,9 @@ pub(crate) async fn receive(
                     data: &[],
                 }),
             };
-            incoming.answer(&reply);
+            if !incoming.answer(&reply) {
+                print("the answer came too late".to_owned())?;
+            }
         }
     })
     .await

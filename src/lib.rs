@@ -3,8 +3,8 @@
 //! The crate is mainly the program `ilp-connector`, which [`main`] runs. Other programs may use
 //!
 //! - [`client`]: log in at a connector over BTP, send Prepares, and answer those that arrive;
-//! - [`wire`]: the formats of Interledger: addresses, ILP packets, BTP frames, and the protocols inside packets, as views of
-//!   received bytes.
+//! - [`wire`]: the formats of Interledger: addresses, ILP packets, BTP frames, and the protocols inside packets, as
+//!   views of received bytes.
 //!
 //! ```
 //! use ilp_connector::wire::ilp::{Packet, Prepare};

@@ -9,6 +9,9 @@ mod log;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+#[cfg(test)]
+pub(crate) use log::{Log, enable_every_line};
+
 use crate::account::{AccountSettings, Relation};
 use crate::connector::{ConnectorSettings, Timing};
 use crate::local::PingSettings;
@@ -16,9 +19,6 @@ use crate::peers::{LoginDirectory, Logins, PeerLogin, Token};
 use crate::routing::{Route, RouteOrigin};
 use crate::wire::ilp::{Encode, Fulfill, Packet, Prepare, Reply};
 use crate::wire::{Address, Amount, Fulfillment, Scheme, Timestamp};
-
-#[cfg(test)]
-pub(crate) use log::{Log, enable_every_line};
 
 /// The longest wait of a test.
 pub(crate) const TEST_TIMEOUT: Duration = Duration::from_secs(10);

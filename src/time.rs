@@ -4,34 +4,34 @@ use std::time::Duration;
 
 use crate::wire::Timestamp;
 
-/// Nanoseconds of a clock that never steps, runs while the machine is suspended, and starts anywhere (ADR 18). Deadlines
-/// are measured in it, so that no step of the wall clock makes a packet expire.
+/// Nanoseconds of a clock that never steps, runs while the machine is suspended, and starts anywhere (ADR 18).
+/// Deadlines are measured in it, so that no step of the wall clock makes a packet expire.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MonoTime(pub u64);
 
 impl MonoTime {
     /// Later than every deadline.
-    pub const MAX: MonoTime = MonoTime(u64::MAX);
+    pub const MAX: Self = Self(u64::MAX);
 
     /// This instant plus `duration`.
     #[must_use]
-    pub fn after(self, duration: Duration) -> MonoTime {
-        MonoTime(self.0.saturating_add(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)))
+    pub fn after(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)))
     }
 
     /// This instant plus `milliseconds`. Faster than [`MonoTime::after`], as it does not divide.
     #[must_use]
-    pub fn after_ms(self, milliseconds: u64) -> MonoTime {
-        MonoTime(self.0.saturating_add(milliseconds.saturating_mul(1_000_000)))
+    pub fn after_ms(self, milliseconds: u64) -> Self {
+        Self(self.0.saturating_add(milliseconds.saturating_mul(1_000_000)))
     }
 
     /// Whole microseconds since `earlier`; 0 if that is in the future.
-    pub fn micros_since(self, earlier: MonoTime) -> u64 {
+    pub fn micros_since(self, earlier: Self) -> u64 {
         self.0.saturating_sub(earlier.0) / 1_000
     }
 
     /// The time since `earlier`; zero if that is in the future.
-    pub fn since(self, earlier: MonoTime) -> Duration {
+    pub fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
 }

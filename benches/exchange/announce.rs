@@ -1,13 +1,13 @@
 //! A node forwards packets at a steady rate while a peer announces many routes to it: the time until the last route is
-//! usable, and the latency of the packets. Latency is counted from the scheduled time of a packet, not from when it was sent.
+//! usable, and the latency of the packets. Latency is counted from the scheduled time of a packet, not from when it was
+//! sent.
 
 use std::collections::HashMap;
-use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::{io, thread};
 
 use clap::Args;
 use hdrhistogram::Histogram;
@@ -36,7 +36,7 @@ pub(crate) struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Settings { routes: 10_000, rounds: 10, rate: 2_000, seconds: 1.0 }
+        Self { routes: 10_000, rounds: 10, rate: 2_000, seconds: 1.0 }
     }
 }
 
@@ -141,7 +141,7 @@ struct Load {
 impl Load {
     fn start(port: u16, rate: u32) -> io::Result<Self> {
         let (mut reader, mut writer) = login(port, "from")?;
-        let load = Load {
+        let load = Self {
             sent: Arc::default(),
             times: Arc::new(Mutex::new(histogram()?)),
             failed: Arc::default(),
@@ -253,7 +253,7 @@ impl Teller {
                 }
             }
         });
-        Ok(Teller { answers, writer, table: 0, epoch: 0, id: 1 })
+        Ok(Self { answers, writer, table: 0, epoch: 0, id: 1 })
     }
 
     /// One update after the other, each when the one before is acknowledged.

@@ -36,8 +36,8 @@ impl Drop for Node {
     }
 }
 
-/// A port that was free a moment ago, and is given once. Below the range that the system gives to outgoing connections, as
-/// nodes that start dial each other while others have not yet bound theirs.
+/// A port that was free a moment ago, and is given once. Below the range that the system gives to outgoing connections,
+/// as nodes that start dial each other while others have not yet bound theirs.
 pub(crate) fn free_port() -> io::Result<u16> {
     static NEXT: AtomicU16 = AtomicU16::new(10_000);
     loop {

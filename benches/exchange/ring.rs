@@ -23,7 +23,7 @@ pub(crate) struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Settings { nodes: 20, rounds: 5 }
+        Self { nodes: 20, rounds: 5 }
     }
 }
 

@@ -1,31 +1,24 @@
 //! The base of every ratio: a relay on tokio-tungstenite that knows no ILP and no BTP, on one thread.
 //!
-//! It has two forms. The usual one is a task per connection that reads everything that is ready, feeds each
-//! message to its target, and then flushes these targets. The lean one has the lowest cost that the library
-//! allows: one task polls all sockets itself and flushes each target once per turn of the event loop. Two
-//! bytes of a message select its target. Neither form checks, stores or counts anything, so the difference
-//! to a connector is the cost of being one.
+//! It has two forms. The usual one is a task per connection that reads everything that is ready, feeds each message to
+//! its target, and then flushes these targets. The lean one has the lowest cost that the library allows: one task polls
+//! all sockets itself and flushes each target once per turn of the event loop. Two bytes of a message select its
+//! target. Neither form checks, stores or counts anything, so the difference to a connector is the cost of being one.
 
-use std::{
-    io,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
-};
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{FutureExt, Sink, SinkExt, Stream, StreamExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
-use tokio_tungstenite::{
-    WebSocketStream, accept_hdr_async_with_config,
-    tungstenite::{
-        Message,
-        handshake::server::{Request, Response},
-        protocol::WebSocketConfig,
-    },
-};
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::{WebSocketStream, accept_hdr_async_with_config};
 
 use crate::frames::relay_target;
 
@@ -144,8 +137,7 @@ async fn relay_from(
 /// One turn of the event loop: read all that is ready, feed it, flush once.
 fn turn(peers: &mut [Peer], dirty: &mut Vec<usize>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
     for from in 0..peers.len() {
-        // Checked first, because tungstenite fills its read buffer with zeros even if there is nothing
-        // to read.
+        // Checked first, because tungstenite fills its read buffer with zeros even if there is nothing to read.
         if peers[from].socket.get_ref().poll_read_ready(cx)?.is_pending() {
             continue;
         }

@@ -1,17 +1,16 @@
 //! One comparison: the same load carried by two subjects in alternating runs.
 //!
-//! Runs alternate because the speed of the machine changes over minutes: two neighbouring runs have the
-//! same speed, so the ratio of a pair repeats even if the figures do not. Each run has processes of
-//! its own.
+//! Runs alternate because the speed of the machine changes over minutes: two neighbouring runs have the same speed, so
+//! the ratio of a pair repeats even if the figures do not. Each run has processes of its own.
 
-use std::{io, path::Path, process::Stdio};
+use std::io;
+use std::path::Path;
+use std::process::Stdio;
 
 use serde::Serialize;
 
-use crate::{
-    figures::{Figures, Spread},
-    subject::{self, Network, Process, Subject},
-};
+use crate::figures::{Figures, Spread};
+use crate::subject::{self, Network, Process, Subject};
 
 /// Which load.
 #[derive(Debug, Clone, Serialize)]

@@ -24,8 +24,7 @@ pub(crate) const WS_CLOSE: u8 = 0x88;
 pub(crate) const WS_PING: u8 = 0x89;
 pub(crate) const WS_PONG: u8 = 0x8a;
 
-/// Where the ILP type of a small RESPONSE stands: type, request id, length, count, `ilp`, content
-/// type, length.
+/// Where the ILP type of a small RESPONSE stands: type, request id, length, count, `ilp`, content type, length.
 const ILP_TYPE_AT: usize = 14;
 const ILP_FULFILL: u8 = 13;
 
@@ -230,8 +229,7 @@ fn push_length(out: &mut Vec<u8>, length: usize) {
     out.push(length as u8);
 }
 
-/// A WebSocket frame whose payload is kept unmasked, so that it can be patched, and masked on its
-/// way out.
+/// A WebSocket frame whose payload is kept unmasked, so that it can be patched, and masked on its way out.
 struct Frame {
     bytes: Vec<u8>,
     payload_at: usize,

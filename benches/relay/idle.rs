@@ -1,18 +1,14 @@
 //! The cost of an idle connector: without sessions, and with many silent ones.
 
-use std::{
-    io,
-    path::Path,
-    process::{ExitCode, Stdio},
-    time::Duration,
-};
+use std::io;
+use std::path::Path;
+use std::process::{ExitCode, Stdio};
+use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::{
-    measure::{cpu_time, machine, resident_kib},
-    subject::{self, Network, Process, Running, Subject},
-};
+use crate::measure::{cpu_time, machine, resident_kib};
+use crate::subject::{self, Network, Process, Running, Subject};
 
 /// Resident memory of an idle node, MiB.
 const NODE_MIB_MAX: f64 = 20.0;

@@ -25,7 +25,8 @@ mod report;
 mod socket;
 mod subject;
 
-use std::{io, process::ExitCode};
+use std::io;
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use compare::{Comparison, Load, Outcome, Pace, Side};

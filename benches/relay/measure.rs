@@ -1,6 +1,7 @@
 //! The resources that a process has used, read from `/proc`, so that the measured program needs no help.
 
-use std::{fs, io, time::Duration};
+use std::time::Duration;
+use std::{fs, io};
 
 /// CPU time that all threads of a process have used.
 ///

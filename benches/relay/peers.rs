@@ -1,5 +1,4 @@
-//! The load: a process with some of the bench's peers, each of which sends Prepares, or answers
-//! them, or both.
+//! The load: a process with some of the bench's peers, each of which sends Prepares, or answers them, or both.
 //!
 //! A sending peer keeps a fixed number of Prepares in flight: each answer makes a new one. All that
 //! one read brought is handled, then all resulting messages are written at once, unless each
@@ -8,27 +7,25 @@
 //! The process measures itself what it needs for its figures, and reads the CPU time of the relay
 //! or connector at the very packets where its measurement begins and ends.
 
-use std::{
-    cell::RefCell,
-    io,
-    net::SocketAddr,
-    rc::Rc,
-    task::{Context, Poll},
-    time::{Duration, Instant},
-};
+use std::cell::RefCell;
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
-use rand::{Rng, SeedableRng, rngs::SmallRng};
-use tokio::{sync::Notify, task::JoinSet};
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
 
-use crate::{
-    figures::Figures,
-    frames::{
-        BTP_MESSAGE, BTP_RESPONSE, FulfillTemplate, PrepareTemplate, expect_fulfill, request_id,
-    },
-    measure::{cpu_time, resident_kib},
-    socket::{Login, Socket},
+use crate::figures::Figures;
+use crate::frames::{
+    BTP_MESSAGE, BTP_RESPONSE, FulfillTemplate, PrepareTemplate, expect_fulfill, request_id,
 };
+use crate::measure::{cpu_time, resident_kib};
+use crate::socket::{Login, Socket};
 
 /// Prepares expire this long after they were made, to the second.
 const EXPIRY_S: i64 = 20;
@@ -53,8 +50,7 @@ pub(crate) struct Settings {
     /// Peers of all processes.
     #[arg(long)]
     pub(crate) peers: usize,
-    /// The first peer that routes lead to: route `r` leads to peer
-    /// `answer_from + r % (peers - answer_from)`.
+    /// The first peer that routes lead to: route `r` leads to peer `answer_from + r % (peers - answer_from)`.
     #[arg(long)]
     pub(crate) answer_from: usize,
     /// Number of routes that destinations are drawn from.

@@ -1,14 +1,13 @@
 //! Outcomes as a table for people and as JSON for programs.
 
-use std::{fs, io, path::Path};
+use std::path::Path;
+use std::{fs, io};
 
 use serde::Serialize;
 
-use crate::{
-    compare::{Bar, Outcome, Pace, Side},
-    figures::{Figures, Spread},
-    measure::machine,
-};
+use crate::compare::{Bar, Outcome, Pace, Side};
+use crate::figures::{Figures, Spread};
+use crate::measure::machine;
 
 /// Prints the head of the table.
 pub(crate) fn print_head(pace: Pace) {

@@ -1,20 +1,15 @@
 //! One client connection of the load: handshake, authentication, and frames in and out in batches.
 //!
-//! Raw TCP with the little of RFC 6455 that a client needs, so that the load costs a fraction of
-//! what it measures. It answers pings, and a close frame ends it. It reads no fragmented
-//! messages: neither relay nor connector sends them.
+//! Raw TCP with the little of RFC 6455 that a client needs, so that the load costs a fraction of what it measures. It
+//! answers pings, and a close frame ends it. It reads no fragmented messages: neither relay nor connector sends them.
 
-use std::{
-    io,
-    net::SocketAddr,
-    pin::Pin,
-    task::{Context, Poll},
-};
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
-use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf},
-    net::TcpStream,
-};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::net::TcpStream;
 
 use crate::frames::{
     self, BTP_RESPONSE, WS_BINARY, WS_CLOSE, WS_PING, WS_PONG, auth_frame, frame_extent,

@@ -1,17 +1,16 @@
 //! The measured program: the bare relay or the connector, as a process of its own.
 
-use std::{
-    fs,
-    io::{self, BufRead, BufReader, BufWriter, Read, Write},
-    net::{SocketAddr, TcpListener, TcpStream},
-    path::Path,
-    process::{Child, Command, Stdio},
-    time::{Duration, Instant},
-};
+use std::fs;
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use crate::{frames::route_prefix, peers::login};
+use crate::frames::route_prefix;
+use crate::peers::login;
 
 /// The connector that cargo built beside this bench.
 const CONNECTOR: &str = env!("CARGO_BIN_EXE_ilp-connector");
@@ -30,8 +29,8 @@ pub(crate) enum Subject {
     Connector,
     /// The connector, and every packet logged.
     ConnectorLogging,
-    /// The connector with everything switched on: an HTTP listener, a receiver, and the exchange of routes with all peers
-    /// but those of the load.
+    /// The connector with everything switched on: an HTTP listener, a receiver, and the exchange of routes with all
+    /// peers but those of the load.
     ConnectorComplete,
 }
 

@@ -1,5 +1,5 @@
-//! Sequences of CCP operations, one decision per byte. `src/routing/ccp/model.rs` describes the operations and checks the
-//! invariants.
+//! Sequences of CCP operations, one decision per byte. `src/routing/ccp/model.rs` describes the operations and checks
+//! the invariants.
 #![no_main]
 
 use ilp_connector::internals::routing::ccp::model;

@@ -1,6 +1,6 @@
-//! STREAM packets. An input that parses is encoded, and that form parses to the same packet and encodes to the same bytes.
-//! Decryption reverses encryption, and one changed bit is detected. A receiver accepts exactly the payments that it must
-//! accept.
+//! STREAM packets. An input that parses is encoded, and that form parses to the same packet and encodes to the same
+//! bytes. Decryption reverses encryption, and one changed bit is detected. A receiver accepts exactly the payments that
+//! it must accept.
 #![no_main]
 
 use ilp_connector::internals::stream::{

@@ -59,19 +59,20 @@ impl Asset {
         if scale > MAX_ASSET_SCALE {
             return Err(AssetError::Scale(scale));
         }
-        Ok(Asset::new(code, scale))
+        Ok(Self::new(code, scale))
     }
 
     /// An asset that needs no check.
+    #[must_use]
     pub fn new(code: &str, scale: u8) -> Self {
-        Asset { code: code.into(), scale }
+        Self { code: code.into(), scale }
     }
 }
 
 impl Default for Asset {
     /// `USD` with nine decimal places.
     fn default() -> Self {
-        Asset::new("USD", 9)
+        Self::new("USD", 9)
     }
 }
 

@@ -33,7 +33,7 @@ pub enum RateError {
 
 impl Rate {
     /// One for one.
-    pub const ONE: Rate = Rate { numerator: 1, denominator: 1 };
+    pub const ONE: Self = Self { numerator: 1, denominator: 1 };
 }
 
 impl FromStr for Rate {
@@ -56,7 +56,7 @@ impl FromStr for Rate {
         }
         let places = u32::try_from(fraction.len()).map_err(|_| RateError::TooManyDigits)?;
         let denominator = 10u128.checked_pow(places).ok_or(RateError::TooManyDigits)?;
-        Ok(Rate { numerator, denominator })
+        Ok(Self { numerator, denominator })
     }
 }
 
@@ -117,14 +117,14 @@ impl Conversion {
             return Err(ConversionError::TooPrecise);
         }
         if numerator == denominator {
-            return Ok(Conversion::Identity);
+            return Ok(Self::Identity);
         }
-        Ok(Conversion::Factor { numerator, denominator })
+        Ok(Self::Factor { numerator, denominator })
     }
 
     /// Converts one amount and rounds down.
     pub fn convert(&self, amount: Amount) -> Converted {
-        let Conversion::Factor { numerator, denominator } = *self else {
+        let Self::Factor { numerator, denominator } = *self else {
             return Converted::Amount(amount);
         };
         match Self::convert_floor(amount.0, numerator, denominator) {

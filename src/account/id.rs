@@ -52,7 +52,7 @@ impl FromStr for AccountId {
         if text.len() > MAX_ACCOUNT_ID {
             return Err(AccountIdError::TooLong(text.len()));
         }
-        Ok(AccountId(text.into()))
+        Ok(Self(text.into()))
     }
 }
 

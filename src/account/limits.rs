@@ -12,7 +12,8 @@ pub struct Limits {
     pub max_packet_amount: Option<Amount>,
     /// The most that the peer may owe us: the balance plus the amounts of its packets in flight; above it T04.
     pub max_balance: Option<i128>,
-    /// The lowest balance that packets which the peer fulfills may lead to; a Prepare that could lead below it gets T04.
+    /// The lowest balance that packets which the peer fulfills may lead to; a Prepare that could lead below it gets
+    /// T04.
     pub min_balance: Option<i128>,
     /// Packets per second from the peer, with bursts of as many packets; above it T05.
     pub packets_per_second: Option<NonZeroU32>,
@@ -35,8 +36,8 @@ impl Limits {
     }
 
     /// The largest amount of a packet from the peer that `max_balance` can ever allow: at the lowest balance that
-    /// `min_balance` allows, or at zero without a `min_balance`. (A peer that we owe more may send more, but cannot rely
-    /// on it.) `None`: every amount can pass, or none can.
+    /// `min_balance` allows, or at zero without a `min_balance`. (A peer that we owe more may send more, but cannot
+    /// rely on it.) `None`: every amount can pass, or none can.
     pub fn max_amount_within_balance(&self) -> Option<Amount> {
         let lowest = self.min_balance.unwrap_or(0).min(0);
         let headroom = self.max_balance?.saturating_sub(lowest);
@@ -46,7 +47,7 @@ impl Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits {
+        Self {
             max_packet_amount: None,
             max_balance: None,
             min_balance: None,

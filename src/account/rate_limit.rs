@@ -14,8 +14,8 @@ pub struct RateLimiter {
 }
 
 impl RateLimiter {
-    /// Takes one packet from the bucket. Returns whether it may pass. `nth` is 1, or 2 for the second time that a packet
-    /// counts.
+    /// Takes one packet from the bucket. Returns whether it may pass. `nth` is 1, or 2 for the second time that a
+    /// packet counts.
     pub fn try_take(&mut self, now: MonoTime, nth: u8, per_second: NonZeroU32) -> bool {
         let cost_ns = SECOND_NS / u64::from(per_second.get());
         let used_until = MonoTime(self.used_until.0.max(now.0).saturating_add(cost_ns));

@@ -37,13 +37,7 @@ impl RoutePolicy {
 impl Default for RoutePolicy {
     /// No routes are exchanged.
     fn default() -> Self {
-        RoutePolicy {
-            send: false,
-            receive: false,
-            routes_max: ROUTES_MAX,
-            accept: None,
-            announce: None,
-        }
+        Self { send: false, receive: false, routes_max: ROUTES_MAX, accept: None, announce: None }
     }
 }
 

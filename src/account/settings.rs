@@ -25,9 +25,9 @@ impl Relation {
     /// The spelling in configuration files.
     pub fn as_str(self) -> &'static str {
         match self {
-            Relation::Parent => "parent",
-            Relation::Peer => "peer",
-            Relation::Child => "child",
+            Self::Parent => "parent",
+            Self::Peer => "peer",
+            Self::Child => "child",
         }
     }
 }
@@ -43,9 +43,9 @@ impl FromStr for Relation {
 
     fn from_str(text: &str) -> Result<Self, ()> {
         match text {
-            "parent" => Ok(Relation::Parent),
-            "peer" => Ok(Relation::Peer),
-            "child" => Ok(Relation::Child),
+            "parent" => Ok(Self::Parent),
+            "peer" => Ok(Self::Peer),
+            "child" => Ok(Self::Child),
             _ => Err(()),
         }
     }
@@ -68,7 +68,8 @@ pub struct AccountSettings {
     pub child_segment: Option<Arc<str>>,
     /// The routes that are exchanged with it.
     pub routes: RoutePolicy,
-    /// Whether the ILP packet in a BTP frame decides if the frame is a request or an answer, instead of the frame's type.
+    /// Whether the ILP packet in a BTP frame decides if the frame is a request or an answer, instead of the frame's
+    /// type.
     pub lenient_btp_types: bool,
     /// Set if the account is not a peer but a receiver inside this node, which has the address of a child.
     pub receiver: Option<Receiver>,
@@ -77,7 +78,7 @@ pub struct AccountSettings {
 impl AccountSettings {
     /// A peer with the default asset and limits.
     pub fn new(id: AccountId, relation: Relation) -> Self {
-        AccountSettings {
+        Self {
             id,
             relation,
             asset: Asset::default(),
@@ -92,7 +93,7 @@ impl AccountSettings {
 
     /// A receiver of payments with the default asset and limits.
     pub fn receiver(id: AccountId, receiver: Receiver) -> Self {
-        AccountSettings { receiver: Some(receiver), ..AccountSettings::new(id, Relation::Child) }
+        Self { receiver: Some(receiver), ..Self::new(id, Relation::Child) }
     }
 
     /// Whether the account is a receiver inside this node and not a peer.

@@ -26,7 +26,8 @@ pub(super) enum AuthRefusal {
     AboveRate,
 }
 
-/// Checks the token of requests. Only its fingerprint is kept, so neither memory nor the time of a comparison reveals it.
+/// Checks the token of requests. Only its fingerprint is kept, so neither memory nor the time of a comparison reveals
+/// it.
 pub(super) struct ApiAuth {
     fingerprinter: TokenFingerprinter,
     expected: ArcSwapOption<TokenFingerprint>,

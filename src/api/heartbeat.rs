@@ -1,8 +1,8 @@
 //! Whether the threads that move packets still run.
 //!
-//! The node's sweep beats every 50 ms. The health server, on a thread of its own, checks for a new beat twice a second, and
-//! adds up the time of checks that found none. One check adds a second at most, so that a suspended machine, a stopped
-//! process or a health server without CPU time is not mistaken for a hanging node.
+//! The node's sweep beats every 50 ms. The health server, on a thread of its own, checks for a new beat twice a second,
+//! and adds up the time of checks that found none. One check adds a second at most, so that a suspended machine, a
+//! stopped process or a health server without CPU time is not mistaken for a hanging node.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;

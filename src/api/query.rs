@@ -48,7 +48,7 @@ impl RoutesQuery {
                 return Err(QueryError::NotAlone);
             }
             return match text.parse() {
-                Ok(address) => Ok(RoutesQuery::Destination(address)),
+                Ok(address) => Ok(Self::Destination(address)),
                 Err(error) => Err(QueryError::Destination { text, error }),
             };
         }
@@ -59,7 +59,7 @@ impl RoutesQuery {
                 _ => return Err(QueryError::Limit(text)),
             },
         };
-        Ok(RoutesQuery::Page { after, limit })
+        Ok(Self::Page { after, limit })
     }
 }
 

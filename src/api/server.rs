@@ -1,5 +1,5 @@
-//! The operator's listener. Slow, silent or very many clients cannot keep it from answering: they hold few connections, and
-//! the newest one is always served.
+//! The operator's listener. Slow, silent or very many clients cannot keep it from answering: they hold few connections,
+//! and the newest one is always served.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -19,8 +19,8 @@ use crate::web::{ConnectionLimiter, ConnectionLimits, WebListener, WebService};
 const PORT_SET_BY: &str = "healthCheckPort or HEALTH_CHECK_PORT";
 /// Open connections, at most. One more closes the oldest.
 const CONNECTIONS_MAX: usize = 128;
-/// There are fewer where the process may open few files: at most this share of the files of accepted connections, but not
-/// fewer than [`CONNECTIONS_MIN`].
+/// There are fewer where the process may open few files: at most this share of the files of accepted connections, but
+/// not fewer than [`CONNECTIONS_MIN`].
 const OPEN_FILES_SHARE: usize = 4;
 /// See [`OPEN_FILES_SHARE`].
 const CONNECTIONS_MIN: usize = 4;
@@ -58,8 +58,8 @@ fn limits(connections: usize) -> ConnectionLimits {
 }
 
 impl Api {
-    /// Listens on `host` (a name or an address) and `port`; 0 picks a free one, see [`Self::local_addr`]. Connections wait
-    /// until [`Self::run`].
+    /// Listens on `host` (a name or an address) and `port`; 0 picks a free one, see [`Self::local_addr`]. Connections
+    /// wait until [`Self::run`].
     pub async fn bind(
         host: &str,
         port: u16,
@@ -93,9 +93,9 @@ impl Api {
         self.listener.local_addr()
     }
 
-    /// Answers requests on the runtime that polls it. That should be one on a thread of its own: health checks stay fast
-    /// while packets flood, and packets stay fast while the metrics of thousands of peers are written. Never ends unless
-    /// the runtime cannot take the socket. Dropping the future closes all connections.
+    /// Answers requests on the runtime that polls it. That should be one on a thread of its own: health checks stay
+    /// fast while packets flood, and packets stay fast while the metrics of thousands of peers are written. Never ends
+    /// unless the runtime cannot take the socket. Dropping the future closes all connections.
     pub async fn run(self) {
         let listener = match self.listener.move_to_this_runtime() {
             Ok(listener) => listener,

@@ -73,7 +73,7 @@ impl NodeStatus {
     /// A node that starts now. Until [`configure`](NodeStatus::configure) it has no peers, and its pages need no token.
     pub fn new(context: Arc<TransportContext>) -> Result<Arc<Self>, NoRandomness> {
         let now = SystemTime::now();
-        Ok(Arc::new(NodeStatus {
+        Ok(Arc::new(Self {
             heartbeat: Heartbeat::default(),
             last_reload: Mutex::new(LastReload { at: now, succeeded_at: now, error: None }),
             hosts: Hosts::default(),
@@ -137,8 +137,8 @@ impl NodeStatus {
         self.last_reload.lock().clone()
     }
 
-    /// The node's health. Remembers that it was healthy, so call this whenever a peer connects: otherwise a healthy moment
-    /// between two requests would be missed, and the node would still be `starting`.
+    /// The node's health. Remembers that it was healthy, so call this whenever a peer connects: otherwise a healthy
+    /// moment between two requests would be missed, and the node would still be `starting`.
     pub fn observe_health(&self) -> HealthStatus {
         self.health(&self.peers()).status
     }

@@ -56,7 +56,7 @@ impl Dial {
 
     /// Whether a session of this dial may stay open when the configuration changes to `other`: nothing differs but the
     /// port of the URL, or the token while ours is still one of the `valid` ones.
-    pub fn may_become(&self, other: &Dial, valid: &[TokenFingerprint]) -> bool {
+    pub fn may_become(&self, other: &Self, valid: &[TokenFingerprint]) -> bool {
         let token_fits = self.token == other.token
             || self.fingerprint().is_some_and(|fingerprint| valid.contains(&fingerprint));
         let url_fits = self.url == other.url || self.url.differs_in_port_alone(&other.url);

@@ -13,11 +13,12 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{
     CloseFrame, Message, Role, WebSocketConfig, WebSocketContext,
 };
-use tokio_tungstenite::tungstenite::{Bytes, Error, Utf8Bytes, error::ProtocolError};
+use tokio_tungstenite::tungstenite::{Bytes, Error, Utf8Bytes};
 
 use super::frame_header::FrameHeader;
 use super::stream::Stream;

@@ -7,18 +7,17 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 
+use super::handshake::auth_message;
+pub(super) use super::model::frames::{empty_response, framed, message, request, response};
 use crate::account::Limits;
 use crate::connector::{AccountReport, Connector, ConnectorSettings};
 use crate::net::{Clock, TransportSettings};
 use crate::peers::{PeerSnapshot, TransportContext};
 use crate::routing::HashSeed;
 use crate::testing::{self, TEST_TIMEOUT};
+pub(super) use crate::testing::{connector_settings, fulfillment, payment, token, until};
 use crate::wire::Timestamp;
 use crate::wire::btp::{BtpErrorCode, BtpFrame, FrameBody, RequestId, put_error};
-
-use super::handshake::auth_message;
-pub(super) use super::model::frames::{empty_response, framed, message, request, response};
-pub(super) use crate::testing::{connector_settings, fulfillment, payment, token, until};
 
 /// [`connector_settings`] with limits for each peer.
 pub(super) fn limited_settings(id: &str, peers: &[&str], limits: &Limits) -> ConnectorSettings {

@@ -9,7 +9,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueHint};
-
 pub(super) use files::{CompletionsArguments, ComposeArguments, SchemaArguments, SchemaForm};
 
 use crate::console::parse_duration;

@@ -81,7 +81,7 @@ impl Compose {
         let mut services = load_services(&topology, err)?;
         name_variables(&mut services, &variables);
         let current_directory = || Path::new("Dockerfile").exists().then(|| ".".to_owned());
-        Ok(Compose {
+        Ok(Self {
             file: file.clone(),
             image: arguments.image.clone(),
             build: arguments.build.clone().or_else(current_directory),
@@ -159,8 +159,8 @@ fn load_services(topology: &Topology, err: &mut dyn Write) -> Result<Vec<Service
     Ok(services)
 }
 
-/// Finds a prefix for each node's variables `<ID>_BTP_PEER_<OTHER>_URL`, which set another URL for a link. Compose requires
-/// names that start with a letter or `_`, and different ids may be equal in capitals.
+/// Finds a prefix for each node's variables `<ID>_BTP_PEER_<OTHER>_URL`, which set another URL for a link. Compose
+/// requires names that start with a letter or `_`, and different ids may be equal in capitals.
 fn name_variables(services: &mut [Service], variables: &[Variable]) {
     let mut taken: BTreeSet<String> =
         variables.iter().map(|variable| variable.name.clone()).collect();

@@ -48,8 +48,8 @@ fn parse_health(body: &str) -> (String, Vec<String>) {
     (sanitize(status.unwrap_or("this is not the answer of a node")), reasons.collect())
 }
 
-/// Host and port of the node's health server. A node keeps its last good configuration when its file breaks, so a broken
-/// file is only a warning here: the variables and the defaults are used instead.
+/// Host and port of the node's health server. A node keeps its last good configuration when its file breaks, so a
+/// broken file is only a warning here: the variables and the defaults are used instead.
 fn health_address(
     arguments: &HealthcheckArguments,
     environment: &Environment,

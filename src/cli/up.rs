@@ -1,5 +1,5 @@
-//! `up`: runs all nodes of a topology file in this process, on a terminal with a live view. With `--ping` it first sends
-//! packets between all nodes.
+//! `up`: runs all nodes of a topology file in this process, on a terminal with a live view. With `--ping` it first
+//! sends packets between all nodes.
 
 mod collect;
 mod ping_pairs;
@@ -174,7 +174,8 @@ async fn show_live_view(
     settings: ViewSettings,
     canvas: impl Fn() -> view::Canvas,
 ) {
-    // A paused terminal must not stop packets: another thread draws each frame, and frames are skipped until it is done.
+    // A paused terminal must not stop packets: another thread draws each frame, and frames are skipped until it is
+    // done.
     let mut drawing = SingleFlight::default();
     let Ok(screen) = Screen::enter(io::stdout()) else { return };
     let mut screen = DetachedScreen(Some(screen));

@@ -1,5 +1,5 @@
-//! Prepares that arrive for a program. The client's connector has an account for the program and routes every packet to it,
-//! so it rejects packets that the program does not answer in time.
+//! Prepares that arrive for a program. The client's connector has an account for the program and routes every packet to
+//! it, so it rejects packets that the program does not answer in time.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -48,7 +48,7 @@ impl ProgramSession {
         let outbox = Outbox::new(Framing::None, account.outbox_bytes_max());
         let (shared, now) = (Arc::clone(&outbox), context.clock.now());
         context.connector.attach_session(&account, SessionKind::Accepted, None, shared, now);
-        ProgramSession { account, outbox }
+        Self { account, outbox }
     }
 
     pub(super) async fn next_prepare<'c>(
@@ -74,14 +74,16 @@ pub struct IncomingPrepare<'c> {
 
 impl IncomingPrepare<'_> {
     /// The packet that waits.
+    #[must_use]
     pub fn prepare(&self) -> Prepare<'_> {
         Prepare::parse(&self.packet).expect("the packet path wrote it")
     }
 
-    /// Answers the Prepare. `false`: it has expired, so its sender gets a Reject instead. `true`: the answer was sent in
-    /// time, which does not mean that it has arrived.
+    /// Answers the Prepare. `false`: it has expired, so its sender gets a Reject instead. `true`: the answer was sent
+    /// in time, which does not mean that it has arrived.
     ///
     /// A fulfillment that does not hash to the condition reaches the sender as a Reject.
+    #[must_use]
     pub fn answer(self, reply: &Reply<'_>) -> bool {
         let mut packet = Vec::with_capacity(reply.encoded_len());
         reply.encode(&mut packet);

@@ -32,12 +32,12 @@ impl Login {
                 "{url} has no token to log in with; write btp+ws://user:token@host:port"
             )));
         }
-        Ok(Login { url, username: String::new(), token: None, trust: TlsTrust::default() })
+        Ok(Self { url, username: String::new(), token: None, trust: TlsTrust::default() })
     }
 
     /// From a URL without user and token.
     pub(crate) fn new(url: BtpUrl, username: String, token: Token, trust: TlsTrust) -> Self {
-        Login { url, username, token: Some(token), trust }
+        Self { url, username, token: Some(token), trust }
     }
 
     /// Trusts the certificate authorities in this PEM file too.

@@ -73,7 +73,8 @@ const REPLACED_GRACE: Duration = Duration::from_millis(500);
 /// Settings of a client.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
-    /// The most packets that may wait for an answer. Smaller values are raised to 16,384, the default of `maxPacketsInFlight`.
+    /// The most packets that may wait for an answer. Smaller values are raised to 16,384, the default of
+    /// `maxPacketsInFlight`.
     pub max_packets_in_flight: usize,
     /// How the client answers Prepares.
     pub receive: Receive,
@@ -137,12 +138,12 @@ impl Client {
     /// Logs in, does `work`, and logs out. A lost session reconnects.
     ///
     /// # Errors
-    /// The error of `work`, or why the session cannot start or continue. If another program takes the account, `work` has
-    /// half a second to end.
+    /// The error of `work`, or why the session cannot start or continue. If another program takes the account, `work`
+    /// has half a second to end.
     pub async fn session<T, E: From<ClientError>>(
         login: &Login,
         options: Options,
-        work: impl AsyncFnOnce(&Client) -> Result<T, E>,
+        work: impl AsyncFnOnce(&Self) -> Result<T, E>,
     ) -> Result<T, E> {
         let node: AccountId = NODE_ACCOUNT.parse().expect("the name is a segment of an address");
         let context = build_context(&node, options.clone(), login)?;
@@ -151,7 +152,7 @@ impl Client {
         let program =
             (options.receive == Receive::Prepares).then(|| ProgramSession::attach(&context));
         let replaced = watch::Sender::new(false);
-        let client = Client { replaced, context, node, status, program };
+        let client = Self { replaced, context, node, status, program };
         let mut dialling = std::pin::pin!(dialler.run());
         let mut working = std::pin::pin!(async {
             client.wait_for_login(login).await?;
@@ -206,6 +207,7 @@ impl Client {
     }
 
     /// The expiry of a packet that is sent now with this lifetime.
+    #[must_use]
     pub fn expiry(&self, lifetime: Duration) -> Timestamp {
         self.now().wall.saturating_add(lifetime)
     }

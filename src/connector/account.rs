@@ -18,7 +18,8 @@ use crate::time::MonoTime;
 use crate::wire::Timestamp;
 use crate::wire::btp::RequestId;
 
-/// One account. It lives as long as the process, even if a reload removes the peer, because its balance must not be lost.
+/// One account. It lives as long as the process, even if a reload removes the peer, because its balance must not be
+/// lost.
 #[derive(Debug)]
 pub struct Account {
     id: AccountId,
@@ -69,7 +70,7 @@ impl Account {
         slot: Slot,
         limits: Limits,
         first_request_id: RequestId,
-    ) -> Account {
+    ) -> Self {
         let state = AccountState {
             limits,
             ledger: Ledger::default(),
@@ -83,7 +84,7 @@ impl Account {
             stats: Stats::default(),
             last_refusal: None,
         };
-        Account { id, slot, connected: AtomicBool::new(false), state: Mutex::new(state) }
+        Self { id, slot, connected: AtomicBool::new(false), state: Mutex::new(state) }
     }
 
     /// The account's id.

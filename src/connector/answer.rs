@@ -28,8 +28,8 @@ pub enum PeerAnswer<'a> {
 }
 
 impl Batch<'_> {
-    /// Handles a peer's answer to the request `request_id`, whichever of its sessions it arrived on. Returns whether the
-    /// request was pending.
+    /// Handles a peer's answer to the request `request_id`, whichever of its sessions it arrived on. Returns whether
+    /// the request was pending.
     ///
     /// RFC 23 "Flow": an answer to no pending request is ignored, and so is a second answer. [rows 39, 58, 78, 88]
     pub fn handle_answer(

@@ -47,7 +47,7 @@ impl Requester {
         match pending.origin {
             RequestOrigin::Peer { account, session, request_id, weight, .. } => {
                 let held = pending.incoming_amount;
-                Some(Requester { account, session, request_id, weight, held })
+                Some(Self { account, session, request_id, weight, held })
             }
             RequestOrigin::Own(_) => None,
         }

@@ -45,7 +45,7 @@ pub struct CcpChanges {
 
 impl CcpState {
     pub(super) fn new(seed: HashSeed) -> Self {
-        CcpState { ccp: Ccp::new(seed.hash_state()), latest: MonoTime::default() }
+        Self { ccp: Ccp::new(seed.hash_state()), latest: MonoTime::default() }
     }
 
     /// Applies settings. Returns the learned routes that remain.

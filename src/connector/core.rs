@@ -61,15 +61,12 @@ impl Connector {
     ///
     /// # Errors
     /// [`RegistryError`] if the settings contradict each other.
-    pub fn new(
-        settings: ConnectorSettings,
-        seed: HashSeed,
-    ) -> Result<Arc<Connector>, RegistryError> {
+    pub fn new(settings: ConnectorSettings, seed: HashSeed) -> Result<Arc<Self>, RegistryError> {
         let mut registry = Registry::default();
         let snapshot = registry.build_snapshot(&settings, seed)?;
         let mut ccp = CcpState::new(seed);
         ccp.configure(&registry, &settings);
-        Ok(Arc::new(Connector {
+        Ok(Arc::new(Self {
             snapshot: ArcSwap::from_pointee(snapshot),
             configuration: Mutex::new(Configuration { registry, settings }),
             ccp: Mutex::new(ccp),

@@ -1,14 +1,14 @@
-//! Fair shares of one next hop (ADR 13): how many packets in flight and how much credit each requester uses, and what is
-//! reserved for the others.
+//! Fair shares of one next hop (ADR 13): how many packets in flight and how much credit each requester uses, and what
+//! is reserved for the others.
 //!
-//! Two things of a next hop are scarce: the packets in flight to it, and *credit* (how far its balance may still fall). A
-//! single requester may use all of both. As soon as two or more accounts are active, half of each is divided among them
-//! and one more share is reserved for the next newcomer; the rest is first come, first served. A requester below its share
-//! is never refused because of others. The exception is a newcomer whose share is not *covered*, because others had
-//! already taken too much: it gets what they release.
+//! Two things of a next hop are scarce: the packets in flight to it, and *credit* (how far its balance may still fall).
+//! A single requester may use all of both. As soon as two or more accounts are active, half of each is divided among
+//! them and one more share is reserved for the next newcomer; the rest is first come, first served. A requester below
+//! its share is never refused because of others. The exception is a newcomer whose share is not *covered*, because
+//! others had already taken too much: it gets what they release.
 //!
-//! `link/outbox/outbox_shares.rs` divides the bytes of an outbox by the same rule, without credit and only while the outbox
-//! is half full. `http/request_permits.rs` bounds requests over HTTP by a simpler rule: it reserves nothing.
+//! `link/outbox/outbox_shares.rs` divides the bytes of an outbox by the same rule, without credit and only while the
+//! outbox is half full. `http/request_permits.rs` bounds requests over HTTP by a simpler rule: it reserves nothing.
 //!
 //! Spent credit (the hop fulfilled the packet) counts as used by its requester for one to two [`SPENT_PERIOD`]s.
 //! Otherwise a requester could spend the shares of the others bit by bit.
@@ -29,8 +29,8 @@ pub(super) const ACTIVE_FOR: Duration = Duration::from_secs(300);
 const REVIEW_INTERVAL: Duration = Duration::from_secs(30);
 /// Spent credit counts as used for at least this long, and at most twice as long.
 const SPENT_PERIOD: Duration = Duration::from_secs(300);
-/// Requesters with a share of their own. All others have one together ([`OTHER_REQUESTERS`]), so that memory does not grow with the
-/// square of the number of accounts.
+/// Requesters with a share of their own. All others have one together ([`OTHER_REQUESTERS`]), so that memory does not
+/// grow with the square of the number of accounts.
 const REQUESTERS_MAX: usize = 1024;
 const TABLE_LEN_MIN: usize = 4;
 
@@ -49,7 +49,7 @@ pub(super) struct Capacity {
 
 impl Capacity {
     pub(super) fn new(limits: &Limits, ledger: &Ledger) -> Self {
-        Capacity {
+        Self {
             in_flight_max: limits.max_packets_in_flight,
             min_balance: limits.min_balance,
             balance: ledger.balance(),
@@ -96,7 +96,7 @@ struct Share {
 
 impl Share {
     fn new(requester: Slot, now: MonoTime) -> Self {
-        Share {
+        Self {
             requester,
             in_flight: 0,
             last_request_at: now,

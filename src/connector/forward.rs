@@ -21,8 +21,8 @@ const OWN_REQUESTS_MAX: usize = 16;
 impl Batch<'_> {
     /// The amount in the next hop's asset and scale.
     ///
-    /// RFC 34 "Amounts", RFC 27 "ILP Packet Lifecycle": the amount is converted to the scale of the outgoing account and
-    /// rounded down. [row 48]
+    /// RFC 34 "Amounts", RFC 27 "ILP Packet Lifecycle": the amount is converted to the scale of the outgoing account
+    /// and rounded down. [row 48]
     pub(super) fn convert_amount(
         &self,
         from: &AccountEntry,
@@ -70,9 +70,9 @@ impl Batch<'_> {
         self.send_prepare(to, origin, prepare, outgoing).map_err(|(refusal, _)| refusal)
     }
 
-    /// Holds the amount on the outgoing account, adds the Prepare to the pending table, and puts it into the outbox, all
-    /// under one lock: a session that is lost at the same time has the packet in its outbox or never gets it. A Prepare that
-    /// cannot be sent returns its origin.
+    /// Holds the amount on the outgoing account, adds the Prepare to the pending table, and puts it into the outbox,
+    /// all under one lock: a session that is lost at the same time has the packet in its outbox or never gets it. A
+    /// Prepare that cannot be sent returns its origin.
     pub(super) fn send_prepare(
         &self,
         to: &AccountEntry,

@@ -1,8 +1,8 @@
 //! The packet path: everything that happens to a Prepare and to its answer, as synchronous calls.
 //!
-//! A transport calls [`Batch::handle_prepare`] and [`Batch::handle_answer`] with what a peer sent. When the call returns,
-//! the outboxes of the sessions concerned hold what must be written. Nothing here waits, spawns, reads a clock or logs,
-//! and nothing can be cancelled half-way: a packet is answered, or stays pending until its deadline.
+//! A transport calls [`Batch::handle_prepare`] and [`Batch::handle_answer`] with what a peer sent. When the call
+//! returns, the outboxes of the sessions concerned hold what must be written. Nothing here waits, spawns, reads a clock
+//! or logs, and nothing can be cancelled half-way: a packet is answered, or stays pending until its deadline.
 //!
 //! Start with `prepare.rs` (a Prepare's way, top to bottom), then read `answer.rs`.
 

@@ -1,8 +1,8 @@
 //! The node's own accounts, one for each asset and scale: what the node received, sent and converted itself.
 //!
 //! A paid ping adds to what a peer owes; a converted packet adds to one asset and takes from another. The other half of
-//! each entry is booked here. So the balances of all accounts of one asset, including these and the receivers', add up to
-//! zero after every packet. The signs are those of receivers: what the node received is a balance below zero.
+//! each entry is booked here. So the balances of all accounts of one asset, including these and the receivers', add up
+//! to zero after every packet. The signs are those of receivers: what the node received is a balance below zero.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -85,7 +85,8 @@ impl OwnAccount {
 }
 
 impl Batch<'_> {
-    /// Books a fulfilled packet between two accounts. If their assets differ, the node has bought one and sold the other.
+    /// Books a fulfilled packet between two accounts. If their assets differ, the node has bought one and sold the
+    /// other.
     #[inline]
     pub(super) fn book_conversion(&self, from: Slot, incoming: Amount, to: Slot, outgoing: Amount) {
         if let (Some(from), Some(to)) = (self.snapshot.entry(from), self.snapshot.entry(to))

@@ -93,7 +93,7 @@ pub struct NodeNumber(pub u32);
 impl PacketRing {
     /// A ring with space for `capacity` records, and for one at least.
     pub fn new(capacity: usize) -> Arc<Self> {
-        Arc::new(PacketRing(ArrayQueue::new(capacity.max(1))))
+        Arc::new(Self(ArrayQueue::new(capacity.max(1))))
     }
 
     /// Removes the oldest record.
@@ -118,7 +118,7 @@ pub struct PacketLog {
 impl PacketLog {
     /// A log of this node that writes to `ring`.
     pub fn new(ring: Arc<PacketRing>, node: NodeNumber) -> Self {
-        PacketLog { ring, node, dropped: AtomicU64::new(0) }
+        Self { ring, node, dropped: AtomicU64::new(0) }
     }
 
     /// Adds a record, or counts it as dropped.

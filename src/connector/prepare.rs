@@ -50,8 +50,8 @@ impl Batch<'_> {
         }
     }
 
-    /// Applies the limits of the incoming account. They come first, so that a packet above a limit is cheap to reject. The
-    /// returned guard keeps the account locked until its amount is held. Routing and pricing lock no other account.
+    /// Applies the limits of the incoming account. They come first, so that a packet above a limit is cheap to reject.
+    /// The returned guard keeps the account locked until its amount is held. Routing and pricing lock no other account.
     fn admit_prepare<'e>(
         &self,
         from: &'e AccountEntry,

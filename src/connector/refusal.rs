@@ -4,12 +4,11 @@ use crate::account::{AccountId, OverLimit};
 use crate::link::{Cause, Outcome};
 use crate::local::{LocalError, PeerConfigError};
 use crate::routing::ccp::RouteRequestError;
-use crate::wire::Amount;
-use crate::wire::Error as PacketError;
 use crate::wire::ilp::{AmountTooLarge, ErrorCode};
+use crate::wire::{Amount, Error as PacketError};
 
-/// Why this node rejects a packet. The text is the Reject's message, which every node on the way back can read: it names
-/// the cause, but no secret and no balance or limit. Those are in [`Refusal::figures`].
+/// Why this node rejects a packet. The text is the Reject's message, which every node on the way back can read: it
+/// names the cause, but no secret and no balance or limit. Those are in [`Refusal::figures`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// The bytes are not a Prepare.
@@ -227,39 +226,37 @@ impl Refusal {
     pub fn code(&self) -> ErrorCode {
         match self {
             // An unknown protocol under `peer.` is F01. [row 30]
-            Refusal::UnknownPeerProtocol
-            | Refusal::Unreadable(_)
-            | Refusal::BadReturnAddress
-            | Refusal::Local(LocalError::BadEcho(_))
-            | Refusal::Routes(RouteRequestError::Malformed(_))
-            | Refusal::PeerConfig(PeerConfigError::BadRequest(_)) => ErrorCode::F01,
-            Refusal::Suspended
-            | Refusal::Routes(
+            Self::UnknownPeerProtocol
+            | Self::Unreadable(_)
+            | Self::BadReturnAddress
+            | Self::Local(LocalError::BadEcho(_))
+            | Self::Routes(RouteRequestError::Malformed(_))
+            | Self::PeerConfig(PeerConfigError::BadRequest(_)) => ErrorCode::F01,
+            Self::Suspended
+            | Self::Routes(
                 RouteRequestError::SendingOff
                 | RouteRequestError::ReceivingOff
                 | RouteRequestError::Gap { .. },
             )
-            | Refusal::PeerConfig(PeerConfigError::NotAChild | PeerConfigError::AddressTooLong) => {
+            | Self::PeerConfig(PeerConfigError::NotAChild | PeerConfigError::AddressTooLong) => {
                 ErrorCode::F00
             }
             // RFC 27 "F__ - Final Error": a packet without a route is rejected with F02. [row 28]
-            Refusal::ForeignNetwork { .. } | Refusal::NoRoute | Refusal::BackToSender => {
-                ErrorCode::F02
-            }
-            Refusal::Local(LocalError::NotUnderstood) => ErrorCode::F06,
-            Refusal::AmountTooLarge { .. } | Refusal::ConvertedTooLarge { .. } => ErrorCode::F08,
-            Refusal::PeerConfig(PeerConfigError::NoAddressYet)
-            | Refusal::Routes(RouteRequestError::NoAddressYet)
-            | Refusal::NoAddressYet
-            | Refusal::NoRate { .. }
-            | Refusal::Stopped => ErrorCode::T00,
-            Refusal::Routes(RouteRequestError::NotConnected) => ErrorCode::T01,
-            Refusal::TooManyInFlight { .. } | Refusal::Stopping => ErrorCode::T03,
-            Refusal::OverMaxBalance(_) | Refusal::ReceiverFull(_) => ErrorCode::T04,
-            Refusal::RateLimited { .. } => ErrorCode::T05,
-            Refusal::RoundedToZero => ErrorCode::R01,
-            Refusal::Expired { .. } | Refusal::TooLittleTime { .. } => ErrorCode::R02,
-            Refusal::NextHop { failure, .. } => failure.code(),
+            Self::ForeignNetwork { .. } | Self::NoRoute | Self::BackToSender => ErrorCode::F02,
+            Self::Local(LocalError::NotUnderstood) => ErrorCode::F06,
+            Self::AmountTooLarge { .. } | Self::ConvertedTooLarge { .. } => ErrorCode::F08,
+            Self::PeerConfig(PeerConfigError::NoAddressYet)
+            | Self::Routes(RouteRequestError::NoAddressYet)
+            | Self::NoAddressYet
+            | Self::NoRate { .. }
+            | Self::Stopped => ErrorCode::T00,
+            Self::Routes(RouteRequestError::NotConnected) => ErrorCode::T01,
+            Self::TooManyInFlight { .. } | Self::Stopping => ErrorCode::T03,
+            Self::OverMaxBalance(_) | Self::ReceiverFull(_) => ErrorCode::T04,
+            Self::RateLimited { .. } => ErrorCode::T05,
+            Self::RoundedToZero => ErrorCode::R01,
+            Self::Expired { .. } | Self::TooLittleTime { .. } => ErrorCode::R02,
+            Self::NextHop { failure, .. } => failure.code(),
         }
     }
 
@@ -268,8 +265,8 @@ impl Refusal {
     /// RFC 27 "F__ - Final Error": the data of F08 holds the amount that arrived and the largest that passes. [row 52]
     pub fn data(&self) -> Option<[u8; 16]> {
         match *self {
-            Refusal::AmountTooLarge { received, maximum }
-            | Refusal::ConvertedTooLarge { received, maximum } => {
+            Self::AmountTooLarge { received, maximum }
+            | Self::ConvertedTooLarge { received, maximum } => {
                 Some(AmountTooLarge { received, maximum }.to_bytes())
             }
             _ => None,
@@ -279,15 +276,15 @@ impl Refusal {
     /// The figures behind the refusal, for the log and the pages of this node only.
     pub fn figures(&self) -> Option<String> {
         match self {
-            Refusal::OverMaxBalance(over)
-            | Refusal::NextHop { failure: NextHopFailure::UnderMinBalance(over), .. } => {
+            Self::OverMaxBalance(over)
+            | Self::NextHop { failure: NextHopFailure::UnderMinBalance(over), .. } => {
                 Some(over.to_string())
             }
-            Refusal::TooManyInFlight { limit }
-            | Refusal::NextHop { failure: NextHopFailure::TooManyInFlight { limit }, .. } => {
+            Self::TooManyInFlight { limit }
+            | Self::NextHop { failure: NextHopFailure::TooManyInFlight { limit }, .. } => {
                 Some(format!("the limit is {limit} packets"))
             }
-            Refusal::RateLimited { per_second } => {
+            Self::RateLimited { per_second } => {
                 Some(format!("the limit is {per_second} packets per second"))
             }
             _ => None,
@@ -303,36 +300,36 @@ impl Refusal {
         }
     }
 
-    /// Whether a byte of the packet may have left this node. If not, the packet may be sent again; otherwise the next hop
-    /// may have been paid.
+    /// Whether a byte of the packet may have left this node. If not, the packet may be sent again; otherwise the next
+    /// hop may have been paid.
     ///
     /// Every refusal is listed, so that each new one answers this question.
     fn may_have_been_sent(&self) -> bool {
         match self {
-            Refusal::NextHop { failure, .. } => failure.may_have_been_sent(),
-            Refusal::Stopped => true,
-            Refusal::Unreadable(_)
-            | Refusal::Suspended
-            | Refusal::AmountTooLarge { .. }
-            | Refusal::TooManyInFlight { .. }
-            | Refusal::Stopping
-            | Refusal::RateLimited { .. }
-            | Refusal::Expired { .. }
-            | Refusal::TooLittleTime { .. }
-            | Refusal::NoAddressYet
-            | Refusal::Local(_)
-            | Refusal::PeerConfig(_)
-            | Refusal::Routes(_)
-            | Refusal::UnknownPeerProtocol
-            | Refusal::BadReturnAddress
-            | Refusal::ForeignNetwork { .. }
-            | Refusal::NoRoute
-            | Refusal::BackToSender
-            | Refusal::NoRate { .. }
-            | Refusal::ConvertedTooLarge { .. }
-            | Refusal::RoundedToZero
-            | Refusal::OverMaxBalance(_)
-            | Refusal::ReceiverFull(_) => false,
+            Self::NextHop { failure, .. } => failure.may_have_been_sent(),
+            Self::Stopped => true,
+            Self::Unreadable(_)
+            | Self::Suspended
+            | Self::AmountTooLarge { .. }
+            | Self::TooManyInFlight { .. }
+            | Self::Stopping
+            | Self::RateLimited { .. }
+            | Self::Expired { .. }
+            | Self::TooLittleTime { .. }
+            | Self::NoAddressYet
+            | Self::Local(_)
+            | Self::PeerConfig(_)
+            | Self::Routes(_)
+            | Self::UnknownPeerProtocol
+            | Self::BadReturnAddress
+            | Self::ForeignNetwork { .. }
+            | Self::NoRoute
+            | Self::BackToSender
+            | Self::NoRate { .. }
+            | Self::ConvertedTooLarge { .. }
+            | Self::RoundedToZero
+            | Self::OverMaxBalance(_)
+            | Self::ReceiverFull(_) => false,
         }
     }
 }

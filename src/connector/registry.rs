@@ -286,7 +286,7 @@ struct AssetTable {
 
 impl AssetTable {
     fn new(settings: &ConnectorSettings) -> Result<Self, RegistryError> {
-        let mut assets = AssetTable { numbers: HashMap::new(), conversions: HashMap::new() };
+        let mut assets = Self { numbers: HashMap::new(), conversions: HashMap::new() };
         for account in &settings.accounts {
             assets.number_of(&account.asset);
         }

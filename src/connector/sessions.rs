@@ -21,7 +21,8 @@ pub const REPLACED: (u16, &str) = (1008, "replaced");
 
 impl Connector {
     /// Adds an authenticated session. If the account has as many of this kind as it may have, the oldest is asked to
-    /// close. The Prepares that were not yet written to it are rejected; the answers go out on another session. [row 89]
+    /// close. The Prepares that were not yet written to it are rejected; the answers go out on another session. [row
+    /// 89]
     pub fn attach_session(
         &self,
         account: &Account,
@@ -52,8 +53,8 @@ impl Connector {
         id
     }
 
-    /// Removes a session. Prepares of which no byte was written are rejected (T01). All others stay pending: they may be
-    /// answered on another session before they expire. [row 57]
+    /// Removes a session. Prepares of which no byte was written are rejected (T01). All others stay pending: they may
+    /// be answered on another session before they expire. [row 57]
     pub fn detach_session(&self, account: &Account, session: SessionId, now: Now) {
         let mut state = account.lock();
         let Some(index) = state.sessions.iter().position(|s| s.id == session) else { return };

@@ -35,8 +35,8 @@ pub struct ConnectorSettings {
 /// Time limits of packets at this hop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timing {
-    /// The outgoing expiry is this much earlier than the incoming one, which leaves time to pass the answer back. At least
-    /// as much must be left for the rest of the way.
+    /// The outgoing expiry is this much earlier than the incoming one, which leaves time to pass the answer back. At
+    /// least as much must be left for the rest of the way.
     pub min_message_window: Duration,
     /// The longest time that this node waits for an answer, even if the sender allows more.
     pub max_hold: Duration,
@@ -44,6 +44,6 @@ pub struct Timing {
 
 impl Default for Timing {
     fn default() -> Self {
-        Timing { min_message_window: Duration::from_secs(1), max_hold: Duration::from_secs(30) }
+        Self { min_message_window: Duration::from_secs(1), max_hold: Duration::from_secs(30) }
     }
 }

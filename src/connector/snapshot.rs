@@ -70,8 +70,8 @@ impl AccountEntry {
 
 impl Snapshot {
     /// The same snapshot with another routing table.
-    pub(super) fn with_table(&self, table: RouteTable) -> Snapshot {
-        Snapshot {
+    pub(super) fn with_table(&self, table: RouteTable) -> Self {
+        Self {
             node_id: self.node_id.clone(),
             address: self.address.clone(),
             triggered_by: self.triggered_by.clone(),

@@ -42,7 +42,7 @@ pub fn exit_result(is_success: bool) -> Result<(), Failure> {
 impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
         let help = match &error {
-            ClientError::Tls(error) => return Failure::Usage(error_chain(error)),
+            ClientError::Tls(error) => return Self::Usage(error_chain(error)),
             ClientError::Login { failure: Some(AttemptFailure::Refused), .. } => {
                 "; user or token differ from those of the node's account"
             }
@@ -51,7 +51,7 @@ impl From<ClientError> for Failure {
             }
             _ => "",
         };
-        Failure::Failed(format!("{error}{help}"))
+        Self::Failed(format!("{error}{help}"))
     }
 }
 
@@ -59,15 +59,15 @@ impl Failure {
     /// Writes one `error: ` line for each mistake, and returns the exit code.
     pub fn report(&self, to: &mut dyn Write) -> ExitCode {
         let (text, code) = match self {
-            Failure::Usage(text) => (text.clone(), USAGE),
-            Failure::Configuration(problems) => (problems.to_string(), USAGE),
-            Failure::Failed(text) => (text.clone(), 1),
-            Failure::Reported => return ExitCode::FAILURE,
-            Failure::ReportedUsage => return ExitCode::from(USAGE),
-            Failure::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+            Self::Usage(text) => (text.clone(), USAGE),
+            Self::Configuration(problems) => (problems.to_string(), USAGE),
+            Self::Failed(text) => (text.clone(), 1),
+            Self::Reported => return ExitCode::FAILURE,
+            Self::ReportedUsage => return ExitCode::from(USAGE),
+            Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => {
                 return ExitCode::SUCCESS;
             }
-            Failure::Output(_) => (error_chain(self), 1),
+            Self::Output(_) => (error_chain(self), 1),
         };
         for line in text.lines() {
             // stderr is closed; there is nowhere to report a failure.
@@ -77,8 +77,8 @@ impl Failure {
     }
 }
 
-/// Prints help, the version, or a usage error of clap, and returns the exit code. clap quotes arguments that it does not
-/// understand; those that may be secrets are masked.
+/// Prints help, the version, or a usage error of clap, and returns the exit code. clap quotes arguments that it does
+/// not understand; those that may be secrets are masked.
 pub fn report_clap_error(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
     if !error.use_stderr() {
         // It fails only if the reader closed the pipe.

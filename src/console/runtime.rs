@@ -2,8 +2,8 @@
 
 use super::failure::Failure;
 
-/// Polls of tasks between two checks of sockets and timers. The session of a peer that sends without pause is ready again
-/// after each of its polls, which are long: with tokio's default, the other sessions would wait for 61 of them.
+/// Polls of tasks between two checks of sockets and timers. The session of a peer that sends without pause is ready
+/// again after each of its polls, which are long: with tokio's default, the other sessions would wait for 61 of them.
 const EVENT_INTERVAL: u32 = 4;
 
 /// A runtime with this many threads. With one, it runs on the calling thread, which costs the least CPU.

@@ -1,5 +1,5 @@
-//! Tables whose columns are as wide as their content. Columns that do not fit the terminal are left out from the end, and
-//! lines are truncated to its width. Until then, control characters stand for colours.
+//! Tables whose columns are as wide as their content. Columns that do not fit the terminal are left out from the end,
+//! and lines are truncated to its width. Until then, control characters stand for colours.
 
 use unicode_width::UnicodeWidthChar;
 
@@ -24,9 +24,9 @@ const COLOUR_END: char = '\u{4}';
 impl Colour {
     fn mark(self) -> char {
         match self {
-            Colour::Green => '\u{1}',
-            Colour::Yellow => '\u{2}',
-            Colour::Red => '\u{3}',
+            Self::Green => '\u{1}',
+            Self::Yellow => '\u{2}',
+            Self::Red => '\u{3}',
         }
     }
 }
@@ -43,16 +43,16 @@ impl Cell {
     /// A cell with its text at the left.
     pub fn left(text: impl AsRef<str>) -> Self {
         // Other nodes may have chosen the text.
-        Cell { text: sanitize(text.as_ref()), right: false, colour: None }
+        Self { text: sanitize(text.as_ref()), right: false, colour: None }
     }
 
     /// A cell with its text at the right, for figures.
     pub fn right(text: impl AsRef<str>) -> Self {
-        Cell { right: true, ..Cell::left(text) }
+        Self { right: true, ..Self::left(text) }
     }
 
     pub fn with_colour(self, colour: Colour) -> Self {
-        Cell { colour: Some(colour), ..self }
+        Self { colour: Some(colour), ..self }
     }
 
     fn width(&self) -> usize {
@@ -87,7 +87,7 @@ pub struct Table<const COLUMNS: usize> {
 
 impl<const COLUMNS: usize> Table<COLUMNS> {
     pub fn new(headings: &[&'static str; COLUMNS]) -> Self {
-        Table { headings: *headings, rows: Vec::new() }
+        Self { headings: *headings, rows: Vec::new() }
     }
 
     pub fn add_row(&mut self, cells: [Cell; COLUMNS]) {

@@ -1,5 +1,5 @@
-//! The body of a response with a packet. It counts as waiting until the client has received all but its last piece, so that
-//! the answers of a client that does not read are bounded.
+//! The body of a response with a packet. It counts as waiting until the client has received all but its last piece, so
+//! that the answers of a client that does not read are bounded.
 
 use std::convert::Infallible;
 use std::pin::Pin;

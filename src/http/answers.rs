@@ -1,7 +1,8 @@
 //! The meaning of a response to a Prepare for the packet, the link and the operator. Pure.
 //!
-//! If a peer answers with web pages or redirections, one of the two sides is misconfigured. The code of a Reject says little
-//! about that, and only the packet's sender gets it, so each such response has a text for the operator of this node.
+//! If a peer answers with web pages or redirections, one of the two sides is misconfigured. The code of a Reject says
+//! little about that, and only the packet's sender gets it, so each such response has a text for the operator of this
+//! node.
 
 use axum::http::StatusCode;
 use axum::http::header::{CONTENT_TYPE, HeaderMap, LOCATION};

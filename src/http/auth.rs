@@ -1,8 +1,8 @@
 //! From the bearer token of a request to an account.
 //!
-//! The profiles are SIMPLE (the token is the secret) and JWT_HS_256 (the secret signs the token). The rules of logins apply
-//! (D2): the path or the token's `sub` names the peer; without a name, only one peer may have the secret. An unknown name, a
-//! wrong secret and an expired token get the same answer.
+//! The profiles are SIMPLE (the token is the secret) and JWT_HS_256 (the secret signs the token). The rules of logins
+//! apply (D2): the path or the token's `sub` names the peer; without a name, only one peer may have the secret. An
+//! unknown name, a wrong secret and an expired token get the same answer.
 
 use std::borrow::Cow;
 
@@ -54,10 +54,9 @@ pub(super) fn is_token(headers: &HeaderMap, name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use axum::http::header::AUTHORIZATION;
     use base64::Engine as _;
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-
-    use axum::http::header::AUTHORIZATION;
 
     use super::*;
     use crate::peers::{PeerLogin, Token};

@@ -85,25 +85,24 @@ impl HttpSender {
     pub(super) fn request(&self, method: Method, url: &HttpUrl) -> request::Builder {
         let request = Request::builder().method(method).header(USER_AGENT, AGENT);
         match self {
-            HttpSender::Http1(..) => {
-                request.uri(url.path_and_query()).header(HOST, url.authority())
-            }
-            HttpSender::Http2(..) => request.uri(url.without_credentials()),
+            Self::Http1(..) => request.uri(url.path_and_query()).header(HOST, url.authority()),
+            Self::Http2(..) => request.uri(url.without_credentials()),
         }
     }
 
-    /// Sends a request. The body of its answer may have `bytes_max`. The error holds the request if nothing of it was sent.
+    /// Sends a request. The body of its answer may have `bytes_max`. The error holds the request if nothing of it was
+    /// sent.
     pub(super) async fn send(
         &mut self,
         request: Request<Body>,
         bytes_max: usize,
     ) -> Result<Response<Incoming>, TrySendError<Request<Body>>> {
         match self {
-            HttpSender::Http1(sender, requested) => {
+            Self::Http1(sender, requested) => {
                 requested.add(bytes_max);
                 sender.try_send_request(request).await
             }
-            HttpSender::Http2(Http2 { sender, requested, .. }) => {
+            Self::Http2(Http2 { sender, requested, .. }) => {
                 requested.add(bytes_max);
                 sender.try_send_request(request).await
             }
@@ -113,20 +112,21 @@ impl HttpSender {
     /// Waits until a request can be sent.
     pub(super) async fn ready(&mut self) -> hyper::Result<()> {
         match self {
-            HttpSender::Http1(sender, _) => sender.ready().await,
-            HttpSender::Http2(http2) => http2.sender.ready().await,
+            Self::Http1(sender, _) => sender.ready().await,
+            Self::Http2(http2) => http2.sender.ready().await,
         }
     }
 
     pub(super) fn is_closed(&self) -> bool {
         match self {
-            HttpSender::Http1(sender, _) => sender.is_closed(),
-            HttpSender::Http2(sender) => sender.is_closed(),
+            Self::Http1(sender, _) => sender.is_closed(),
+            Self::Http2(sender) => sender.is_closed(),
         }
     }
 }
 
-/// Connects. The connection is one of `tasks`: it makes progress while they are polled, and ends when its senders are dropped.
+/// Connects. The connection is one of `tasks`: it makes progress while they are polled, and ends when its senders are
+/// dropped.
 pub(super) async fn connect(
     url: &HttpUrl,
     tls: &ClientTls,

@@ -42,8 +42,8 @@ impl FromStr for HttpMode {
 
     fn from_str(name: &str) -> Result<Self, UnknownName> {
         match name {
-            "sync" => Ok(HttpMode::Sync),
-            "async" => Ok(HttpMode::Async),
+            "sync" => Ok(Self::Sync),
+            "async" => Ok(Self::Async),
             _ => Err(UnknownName),
         }
     }
@@ -54,8 +54,8 @@ impl FromStr for HttpAuth {
 
     fn from_str(name: &str) -> Result<Self, UnknownName> {
         match name {
-            "simple" => Ok(HttpAuth::Simple),
-            "jwt" => Ok(HttpAuth::Jwt),
+            "simple" => Ok(Self::Simple),
+            "jwt" => Ok(Self::Jwt),
             _ => Err(UnknownName),
         }
     }
@@ -94,8 +94,8 @@ impl HttpDial {
         Self { mode, auth, ..self }
     }
 
-    /// The same with the URL to which the peer posts its answers in the asynchronous mode. Without one, the peer must know
-    /// it from its configuration.
+    /// The same with the URL to which the peer posts its answers in the asynchronous mode. Without one, the peer must
+    /// know it from its configuration.
     pub fn with_callback(self, callback: Option<HttpUrl>) -> Self {
         Self { callback, ..self }
     }
@@ -105,10 +105,10 @@ impl HttpDial {
         Self { requests_max, ..self }
     }
 
-    /// Whether the link may stay up and use the token of `other`: only the tokens differ, and the present one is among the
-    /// `valid` ones.
-    pub fn may_become(&self, other: &HttpDial, valid: &[TokenFingerprint]) -> bool {
-        let here = HttpDial { token: other.token.clone(), ..self.clone() };
+    /// Whether the link may stay up and use the token of `other`: only the tokens differ, and the present one is among
+    /// the `valid` ones.
+    pub fn may_become(&self, other: &Self, valid: &[TokenFingerprint]) -> bool {
+        let here = Self { token: other.token.clone(), ..self.clone() };
         here == *other
             && self.token.fingerprint().is_some_and(|fingerprint| valid.contains(&fingerprint))
     }

@@ -1,9 +1,10 @@
-//! ILP over HTTP, the client side: keeps a link to one peer's server, POSTs the connector's packets, and passes the answers
-//! back. It spawns nothing: `node` runs the future of [`HttpDialler::run`].
+//! ILP over HTTP, the client side: keeps a link to one peer's server, POSTs the connector's packets, and passes the
+//! answers back. It spawns nothing: `node` runs the future of [`HttpDialler::run`].
 //!
-//! HTTP has no sessions, so the dialler makes one: it begins when a connection to the server succeeds, and ends when that
-//! fails. The next attempts are then timed as with BTP (D4), and packets to the peer get T01 at once. A connection that the
-//! server closes does not end the session: the next packet opens another one, or a check that the server is still there.
+//! HTTP has no sessions, so the dialler makes one: it begins when a connection to the server succeeds, and ends when
+//! that fails. The next attempts are then timed as with BTP (D4), and packets to the peer get T01 at once. A connection
+//! that the server closes does not end the session: the next packet opens another one, or a check that the server is
+//! still there.
 
 use std::sync::Arc;
 use std::task::Poll;

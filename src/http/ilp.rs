@@ -1,9 +1,9 @@
-//! ILP over HTTP (RFC 35), the server side: `POST /accounts/<name>/ilp`, the path that is deployed, and `POST /ilp`, where
-//! only the token identifies the peer.
+//! ILP over HTTP (RFC 35), the server side: `POST /accounts/<name>/ilp`, the path that is deployed, and `POST /ilp`,
+//! where only the token identifies the peer.
 //!
-//! A Prepare is answered in the response (200 with a Fulfill or Reject). If the request has a `Request-Id` and the peer's
-//! server is known, it is accepted (202), and the answer is posted to that server. A posted Fulfill or Reject answers an
-//! asynchronous Prepare of this node. Errors before the connector gets the packet are problems (RFC 9457).
+//! A Prepare is answered in the response (200 with a Fulfill or Reject). If the request has a `Request-Id` and the
+//! peer's server is known, it is accepted (202), and the answer is posted to that server. A posted Fulfill or Reject
+//! answers an asynchronous Prepare of this node. Errors before the connector gets the packet are problems (RFC 9457).
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -284,7 +284,8 @@ impl Ilp {
     ) -> Result<Response<Body>, ProblemDetails> {
         let reply_to = ReplyTo::Callback(Box::new(reply));
         session.prepare(&self.context.transport, packet, reply_to).map_err(not_accepted)?;
-        // RFC 35 "Response": a valid Prepare is accepted with 202 at once, even if the packet will be rejected. [row 128]
+        // RFC 35 "Response": a valid Prepare is accepted with 202 at once, even if the packet will be rejected. [row
+        // 128]
         Ok(empty_response(StatusCode::ACCEPTED))
     }
 

@@ -1,5 +1,5 @@
-//! The session of a peer that posts packets to this node. Its Prepares go to the connector, and each answer goes into the
-//! response to its request, or to the peer's server.
+//! The session of a peer that posts packets to this node. Its Prepares go to the connector, and each answer goes into
+//! the response to its request, or to the peer's server.
 //!
 //! Each peer has one session, on any number of connections, and it carries only answers. It begins with the first
 //! authenticated post, and ends when the peer has been silent for a while and no packet is pending.

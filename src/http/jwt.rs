@@ -1,8 +1,9 @@
-//! JSON Web Tokens of the profile JWT_HS_256 of the proposal "HTTP Auth Profiles" (in the Interledger RFC repository): HS256
-//! (RFC 7518 3.2) with the secret that two peers share. `exp` is required, and `sub` if nothing else names the peer.
+//! JSON Web Tokens of the profile JWT_HS_256 of the proposal "HTTP Auth Profiles" (in the Interledger RFC repository):
+//! HS256 (RFC 7518 3.2) with the secret that two peers share. `exp` is required, and `sub` if nothing else names the
+//! peer.
 //!
-//! Any algorithm but HS256 is refused. Hence no library: general ones bring a second implementation of the cryptography and
-//! every algorithm that must be refused.
+//! Any algorithm but HS256 is refused. Hence no library: general ones bring a second implementation of the cryptography
+//! and every algorithm that must be refused.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

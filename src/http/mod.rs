@@ -1,7 +1,7 @@
 //! ILP over HTTP (RFC 35) and SPSP (RFC 9).
 //!
-//! [`HttpServer`] is the public listener with its routes (`router`), [`HttpDialler`] posts packets to the server of a peer,
-//! and [`HttpClient`] fetches a document. Nothing here spawns; `node` does.
+//! [`HttpServer`] is the public listener with its routes (`router`), [`HttpDialler`] posts packets to the server of a
+//! peer, and [`HttpClient`] fetches a document. Nothing here spawns; `node` does.
 
 mod answer_body;
 mod answers;

@@ -1,8 +1,8 @@
-//! The connections to one peer, which stay open for the next requests. Over HTTP/2 each carries as many concurrent requests
-//! as the server allows before another one is opened; over HTTP/1.1 each carries one.
+//! The connections to one peer, which stay open for the next requests. Over HTTP/2 each carries as many concurrent
+//! requests as the server allows before another one is opened; over HTTP/1.1 each carries one.
 //!
-//! Callers bound the number of concurrent requests. The pool and `connect` bound what a server can make the node hold: bytes
-//! of a head, of a body, of all bodies together, and bytes that were not requested.
+//! Callers bound the number of concurrent requests. The pool and `connect` bound what a server can make the node hold:
+//! bytes of a head, of a body, of all bodies together, and bytes that were not requested.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -125,8 +125,8 @@ impl Pool {
         !connections.http1.is_empty() || !connections.http2.is_empty()
     }
 
-    /// POSTs to `url`, which must have the pool's origin. `head` adds headers. The body of the answer may have `bytes_max`.
-    /// Dropping the future cancels the request.
+    /// POSTs to `url`, which must have the pool's origin. `head` adds headers. The body of the answer may have
+    /// `bytes_max`. Dropping the future cancels the request.
     pub(super) async fn post(
         &self,
         url: &HttpUrl,

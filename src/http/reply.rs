@@ -1,5 +1,5 @@
-//! The answer to an asynchronous Prepare (RFC 35): a request to the peer's server. It is repeated until the server accepts it
-//! or the Prepare expires, but for no longer than the node waits for a next hop.
+//! The answer to an asynchronous Prepare (RFC 35): a request to the peer's server. It is repeated until the server
+//! accepts it or the Prepare expires, but for no longer than the node waits for a next hop.
 //!
 //! A `Callback-Url` must have the origin (scheme, host and port) of the URL that is configured for the peer. Otherwise
 //! any client with a token could make the node post to any server.
@@ -63,8 +63,8 @@ impl HttpReply {
             }
             let attempt = timeout(left.min(ATTEMPT_TIME), self.attempt(&packet, &pool, &context));
             let failure = match attempt.await {
-                // RFC 35 "Retry Behavior": a status of 2xx or 4xx ends the attempts; after 5xx or no answer, the reply should be sent
-                // again before the Prepare expires. [row 128]
+                // RFC 35 "Retry Behavior": a status of 2xx or 4xx ends the attempts; after 5xx or no answer, the reply
+                // should be sent again before the Prepare expires. [row 128]
                 Ok(Ok(status)) if status.is_success() => return,
                 Ok(Ok(status)) if status.is_client_error() => {
                     return self.log_undelivered(&format!("it answered {status}"));

@@ -1,8 +1,8 @@
 //! `Request-Id`s of the asynchronous mode (RFC 35).
 //!
-//! Each is made from the request id of the account's pending table, and can be turned back into it, so no second table is
-//! needed: 12 bytes are a keyed hash of account and id, and mask the 4 bytes of the id. Without the key no peer can read or
-//! make one. A repeated one finds no pending packet.
+//! Each is made from the request id of the account's pending table, and can be turned back into it, so no second table
+//! is needed: 12 bytes are a keyed hash of account and id, and mask the 4 bytes of the id. Without the key no peer can
+//! read or make one. A repeated one finds no pending packet.
 
 use ring::hmac;
 use ring::rand::SystemRandom;

@@ -1,8 +1,8 @@
-//! Permits for the requests in progress to one peer, in total and for each requester. Packets without a permit wait in the
-//! session's outbox.
+//! Permits for the requests in progress to one peer, in total and for each requester. Packets without a permit wait in
+//! the session's outbox.
 //!
-//! If a peer answers nothing, each request holds its permit until its packet expires. A requester of such packets gets at
-//! most three quarters of the permits ([`is_within_share`]), and the next one three quarters of the rest. Unlike
+//! If a peer answers nothing, each request holds its permit until its packet expires. A requester of such packets gets
+//! at most three quarters of the permits ([`is_within_share`]), and the next one three quarters of the rest. Unlike
 //! `connector/fair_shares.rs`, nothing is reserved for a particular requester, so no list of requesters is needed.
 
 use std::collections::HashMap;

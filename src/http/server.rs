@@ -1,5 +1,5 @@
-//! The public HTTP listener: HTTP/1.1 and HTTP/2 for peers that post packets and for SPSP clients. It spawns nothing: `node`
-//! runs the future of all work that [`HttpServer::next_work`] yields.
+//! The public HTTP listener: HTTP/1.1 and HTTP/2 for peers that post packets and for SPSP clients. It spawns nothing:
+//! `node` runs the future of all work that [`HttpServer::next_work`] yields.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! SPSP (RFC 9): `GET /<receiver>` returns an address and a secret to pay the receiver, different ones each time.
-//! `GET /.well-known/pay`, the endpoint of a payment pointer without a path (RFC 26), means the first configured receiver.
+//! SPSP (RFC 9): `GET /<receiver>` returns an address and a secret to pay the receiver, different ones each time. `GET
+//! /.well-known/pay`, the endpoint of a payment pointer without a path (RFC 26), means the first configured receiver.
 //!
 //! Queries leave no state, so only the connections need limits, and the listener has them.
 
@@ -69,7 +69,8 @@ fn answer_query(connector: &Connector, receiver: Option<&str>) -> Response<Body>
             spsp_response(StatusCode::OK, &body)
         }
         Err(StreamCredentialsError::UnknownReceiver) => {
-            // RFC 9 "receiver Does Not Exist": an unknown receiver gets 404 with this body and the content type of SPSP. [row 126]
+            // RFC 9 "receiver Does Not Exist": an unknown receiver gets 404 with this body and the content type of
+            // SPSP. [row 126]
             let body = json!({ "id": "InvalidReceiverError", "message": "Invalid receiver ID" });
             spsp_response(StatusCode::NOT_FOUND, &body)
         }
@@ -106,7 +107,8 @@ fn spsp_response(status: StatusCode, body: &impl Serialize) -> Response<Body> {
 
 fn with_cors(mut response: Response<Body>) -> Response<Body> {
     let headers = response.headers_mut();
-    // RFC 9 "Request Headers to Support Web Monetization Polyfills": pages of all origins should be able to query. [row 126]
+    // RFC 9 "Request Headers to Support Web Monetization Polyfills": pages of all origins should be able to query. [row
+    // 126]
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     let allowed = HeaderValue::from_static("web-monetization-id");
     headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, allowed);

@@ -31,7 +31,7 @@ impl Framer {
             Framing::Server | Framing::None => None,
             Framing::Client(seed) => Some(StdRng::from_seed(*seed)),
         };
-        Framer { mask_keys }
+        Self { mask_keys }
     }
 
     fn next_mask(&mut self) -> Option<[u8; 4]> {

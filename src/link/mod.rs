@@ -36,11 +36,11 @@ pub struct Slot(pub u32);
 
 impl Slot {
     /// No account.
-    pub const NONE: Slot = Slot(u32::MAX);
+    pub const NONE: Self = Self(u32::MAX);
 
     /// The slot with this index.
     pub fn from_index(index: usize) -> Self {
-        Slot(u32::try_from(index).expect("four billion accounts do not fit in memory"))
+        Self(u32::try_from(index).expect("four billion accounts do not fit in memory"))
     }
 
     /// The index of this slot.
@@ -73,9 +73,9 @@ impl SessionKind {
     /// The spelling in JSON and in the log.
     pub fn as_str(self) -> &'static str {
         match self {
-            SessionKind::Dialled => "dialled",
-            SessionKind::Accepted => "accepted",
-            SessionKind::Posted => "posted",
+            Self::Dialled => "dialled",
+            Self::Accepted => "accepted",
+            Self::Posted => "posted",
         }
     }
 }

@@ -1,8 +1,8 @@
-//! The packets that wait to be written to one session. For a WebSocket, this is a buffer of whole frames; otherwise it is
-//! a queue for each requester, and packets are taken out one by one (`queues.rs`).
+//! The packets that wait to be written to one session. For a WebSocket, this is a buffer of whole frames; otherwise it
+//! is a queue for each requester, and packets are taken out one by one (`queues.rs`).
 //!
-//! Adding a packet copies it once and wakes the session's task if the outbox was empty. That task writes everything that
-//! has gathered with one system call (ADR 3).
+//! Adding a packet copies it once and wakes the session's task if the outbox was empty. That task writes everything
+//! that has gathered with one system call (ADR 3).
 //!
 //! The outbox knows where each packet's frame begins until its first byte is written. So when the session is lost, it
 //! can return the Prepares that the peer cannot have read, and the answers that another session may carry (D5).
@@ -30,8 +30,8 @@ use crate::wire::ilp::{Encode, Prepare, Reply};
 
 /// An outbox frees no memory up to this size.
 const RETAINED_BYTES_MAX: usize = 64 * 1024;
-/// Answers may fill the outbox up to this many times `outboxBytesMax`, which CONFIG and SECURITY promise too. Beyond it the
-/// session is closed.
+/// Answers may fill the outbox up to this many times `outboxBytesMax`, which CONFIG and SECURITY promise too. Beyond it
+/// the session is closed.
 const ANSWERS_FACTOR: usize = 16;
 /// RFC 6455 7.4.1: the peer violated a policy.
 const POLICY_VIOLATION: u16 = 1008;
@@ -177,7 +177,7 @@ impl QueuedFrame {
 
 impl Outbox {
     /// An empty outbox that refuses Prepares beyond `bytes_max` bytes.
-    pub fn new(framing: Framing, bytes_max: usize) -> Arc<Outbox> {
+    pub fn new(framing: Framing, bytes_max: usize) -> Arc<Self> {
         let queues = matches!(framing, Framing::None).then(PacketQueues::default);
         let inner = Inner {
             buffer: Vec::new(),
@@ -193,7 +193,7 @@ impl Outbox {
             has_ended: false,
             recent_peak: 0,
         };
-        Arc::new(Outbox { inner: Mutex::new(inner), bytes_max })
+        Arc::new(Self { inner: Mutex::new(inner), bytes_max })
     }
 
     /// Sets the task that is woken when there is something to write or a close request.
@@ -248,8 +248,7 @@ impl Outbox {
 
     /// Adds the reply to the peer's request `id`. Returns `false` if the session has ended.
     ///
-    /// RFC 18 "Fulfillment Failure": a flood of Prepares must not delay a Fulfill, so a reply needs no permit.
-    /// [row 56]
+    /// RFC 18 "Fulfillment Failure": a flood of Prepares must not delay a Fulfill, so a reply needs no permit. [row 56]
     pub fn put_reply(&self, id: RequestId, reply: &Reply<'_>) -> bool {
         self.put_packet(PacketKind::Reply, id, reply)
     }

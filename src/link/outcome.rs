@@ -1,8 +1,8 @@
 //! The outcome of a request that the node itself sent.
 //!
 //! Its type says which node answered, because every hop can write any address into a Reject. A packet that was
-//! [`Rejected`](Outcome::Rejected) or [`NotSent`](Outcome::NotSent) moved no money on this link and may be sent again; one
-//! with [`NoAnswer`](Outcome::NoAnswer) may have been paid.
+//! [`Rejected`](Outcome::Rejected) or [`NotSent`](Outcome::NotSent) moved no money on this link and may be sent again;
+//! one with [`NoAnswer`](Outcome::NoAnswer) may have been paid.
 
 use std::fmt;
 
@@ -51,7 +51,7 @@ pub struct Cause {
 
 impl From<&Reject<'_>> for Rejection {
     fn from(reject: &Reject<'_>) -> Self {
-        Rejection {
+        Self {
             code: reject.code,
             by: reject.triggered_by.map_or_else(String::new, |by| by.as_str().to_owned()),
             message: reject.message_text().into_owned(),

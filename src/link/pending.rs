@@ -1,9 +1,9 @@
 //! Prepares that were sent to a peer and wait for its answer (ADR 2).
 //!
-//! The low bits of the request id are the index into the table. The ids come from one counter, so an insert is one store,
-//! a lookup is one load, and successive packets are neighbours in memory. An id whose entry is still occupied is skipped.
-//! The table doubles before more than three quarters are occupied, so an insert skips three ids on average at most,
-//! whatever the peer leaves unanswered.
+//! The low bits of the request id are the index into the table. The ids come from one counter, so an insert is one
+//! store, a lookup is one load, and successive packets are neighbours in memory. An id whose entry is still occupied is
+//! skipped. The table doubles before more than three quarters are occupied, so an insert skips three ids on average at
+//! most, whatever the peer leaves unanswered.
 
 use super::{OwnRequest, SessionId, Slot};
 use crate::time::MonoTime;
@@ -55,8 +55,8 @@ impl RequestOrigin {
     /// The peer's account and the id that it chose; `None` for the node itself.
     pub fn requester(&self) -> Option<(Slot, RequestId)> {
         match self {
-            RequestOrigin::Peer { account, request_id, .. } => Some((*account, *request_id)),
-            RequestOrigin::Own(_) => None,
+            Self::Peer { account, request_id, .. } => Some((*account, *request_id)),
+            Self::Own(_) => None,
         }
     }
 }
@@ -75,12 +75,7 @@ pub struct PendingTable {
 impl PendingTable {
     /// An empty table whose first request id is `first_id`, which should be random.
     pub fn new(first_id: RequestId) -> Self {
-        PendingTable {
-            entries: Vec::new(),
-            len: 0,
-            next_id: first_id.0,
-            next_deadline: MonoTime::MAX,
-        }
+        Self { entries: Vec::new(), len: 0, next_id: first_id.0, next_deadline: MonoTime::MAX }
     }
 
     /// Number of Prepares in flight.

@@ -16,7 +16,7 @@ pub struct PingSettings {
 
 impl Default for PingSettings {
     fn default() -> Self {
-        PingSettings { echo: true, known_condition: true }
+        Self { echo: true, known_condition: true }
     }
 }
 

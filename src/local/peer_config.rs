@@ -1,9 +1,8 @@
 //! `peer.config`: a child requests its address and the asset of its account (IL-DCP, RFC 31).
 
 use crate::account::{AccountSettings, Relation};
-use crate::wire::ildcp;
 use crate::wire::ilp::Prepare;
-use crate::wire::{Address, Error, Timestamp};
+use crate::wire::{Address, Error, Timestamp, ildcp};
 
 /// Why a `peer.config` request is rejected.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -19,7 +19,6 @@ mod tls;
 mod unauthenticated;
 pub mod url;
 
-pub use self::url::{BtpUrl, Host, HttpUrl, PeerUrl, UrlError};
 pub use budget::{SharedRate, TokenBucket, WorkRate};
 pub use client_origin::ClientOrigin;
 pub use clock::Clock;
@@ -38,3 +37,5 @@ pub use tls::{
     check_server_files, explain_handshake, host_of_certificate,
 };
 pub use unauthenticated::{UnauthenticatedConnections, UnauthenticatedPermit};
+
+pub use self::url::{BtpUrl, Host, HttpUrl, PeerUrl, UrlError};

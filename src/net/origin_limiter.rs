@@ -89,8 +89,8 @@ impl OriginLimiter {
         self.origin_of.len()
     }
 
-    /// Admits a new connection. `is_known`: a peer has logged in from this origin before. The second value is the evicted
-    /// connection, which must be closed.
+    /// Admits a new connection. `is_known`: a peer has logged in from this origin before. The second value is the
+    /// evicted connection, which must be closed.
     pub fn admit(
         &mut self,
         origin: ClientOrigin,

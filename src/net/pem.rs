@@ -124,15 +124,15 @@ impl PemError {
     /// Replaces an error of the library, whose text quotes the file.
     fn from_library(error: &pem::Error, bytes: &[u8]) -> Self {
         if lacks_line_breaks(bytes) {
-            return PemError::NoLineBreaks;
+            return Self::NoLineBreaks;
         }
         match error {
-            pem::Error::MissingSectionEnd { .. } => PemError::NoEnd,
-            pem::Error::IllegalSectionStart { .. } => PemError::BadBegin,
-            pem::Error::Base64Decode(_) => PemError::Base64,
-            pem::Error::Io(error) => PemError::Io(error.kind()),
-            pem::Error::SectionTooLarge => PemError::TooLarge,
-            _ => PemError::Missing,
+            pem::Error::MissingSectionEnd { .. } => Self::NoEnd,
+            pem::Error::IllegalSectionStart { .. } => Self::BadBegin,
+            pem::Error::Base64Decode(_) => Self::Base64,
+            pem::Error::Io(error) => Self::Io(error.kind()),
+            pem::Error::SectionTooLarge => Self::TooLarge,
+            _ => Self::Missing,
         }
     }
 }

@@ -14,6 +14,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
+pub use client::{ClientTls, TlsName, TlsTrust};
+pub use explain::explain_handshake;
 use parking_lot::Mutex;
 use rustls_pki_types::{CertificateDer, UnixTime};
 use tokio_rustls::TlsAcceptor;
@@ -22,9 +24,6 @@ use tokio_rustls::rustls::{self, ServerConfig};
 
 use super::pem;
 use super::pem::PemError;
-
-pub use client::{ClientTls, TlsName, TlsTrust};
-pub use explain::explain_handshake;
 
 /// What is wrong with a certificate, a key or a set of trusted certificates.
 #[derive(Debug, thiserror::Error)]

@@ -136,7 +136,7 @@ impl FromStr for PeerUrl {
     type Err = UrlError;
 
     fn from_str(text: &str) -> Result<Self, UrlError> {
-        PeerUrl::parse(text, ALL_SCHEMES)
+        Self::parse(text, ALL_SCHEMES)
     }
 }
 
@@ -152,11 +152,11 @@ impl PeerUrl {
         let (scheme, rest) = text.split_once("://").ok_or(UrlError::Scheme(allowed))?;
         let scheme = scheme.to_ascii_lowercase();
         match scheme.strip_prefix("btp+").unwrap_or(&scheme) {
-            known @ ("ws" | "wss") => Ok(PeerUrl::Btp(BtpUrl(Endpoint::parse(known, rest)?))),
+            known @ ("ws" | "wss") => Ok(Self::Btp(BtpUrl(Endpoint::parse(known, rest)?))),
             // `btp+http` is no scheme.
             _ => match scheme.as_str() {
                 known @ ("http" | "https") => {
-                    Ok(PeerUrl::Http(HttpUrl(Endpoint::parse(known, rest)?)))
+                    Ok(Self::Http(HttpUrl(Endpoint::parse(known, rest)?)))
                 }
                 _ => Err(UrlError::Scheme(allowed)),
             },
@@ -170,8 +170,8 @@ impl Deref for PeerUrl {
 
     fn deref(&self) -> &Endpoint {
         match self {
-            PeerUrl::Btp(url) => url,
-            PeerUrl::Http(url) => url,
+            Self::Btp(url) => url,
+            Self::Http(url) => url,
         }
     }
 }
@@ -205,7 +205,7 @@ endpoint_newtype!(HttpUrl);
 
 impl BtpUrl {
     /// Whether only the port of another URL differs.
-    pub fn differs_in_port_alone(&self, other: &BtpUrl) -> bool {
+    pub fn differs_in_port_alone(&self, other: &Self) -> bool {
         let mut endpoint = other.endpoint.clone();
         self.port() != other.port()
             && self.credentials == other.credentials
@@ -216,16 +216,16 @@ impl BtpUrl {
 
 impl HttpUrl {
     /// Whether another URL has the same scheme, host and port (RFC 6454).
-    pub fn is_same_origin(&self, other: &HttpUrl) -> bool {
-        let origin = |url: &HttpUrl| (url.is_tls(), url.host().to_owned(), url.port());
+    pub fn is_same_origin(&self, other: &Self) -> bool {
+        let origin = |url: &Self| (url.is_tls(), url.host().to_owned(), url.port());
         origin(self) == origin(other)
     }
 
     /// The URL with more segments in its path. `None`: its path cannot be extended.
-    pub fn join(&self, segments: &[&str]) -> Option<HttpUrl> {
+    pub fn join(&self, segments: &[&str]) -> Option<Self> {
         let mut endpoint = self.endpoint.clone();
         endpoint.path_segments_mut().ok()?.pop_if_empty().extend(segments);
-        Some(HttpUrl(Endpoint { endpoint, credentials: self.credentials.clone() }))
+        Some(Self(Endpoint { endpoint, credentials: self.credentials.clone() }))
     }
 
     /// The whole URL but for its credentials, for a header or for the peer that sent it.

@@ -49,8 +49,8 @@ impl NodeTask {
         settings.accounts.into_iter().map(|account| (account.id, account.asset)).collect()
     }
 
-    /// Closes the sessions of accounts whose asset differs from `before`: a child asks for its asset when it connects. The
-    /// parent's session stays, because the new asset came from it.
+    /// Closes the sessions of accounts whose asset differs from `before`: a child asks for its asset when it connects.
+    /// The parent's session stays, because the new asset came from it.
     pub(super) fn close_sessions_with_changed_assets(&self, before: &HashMap<AccountId, Asset>) {
         let parent = self.config.parent().map(|parent| &parent.account.id);
         for (id, asset) in self.account_assets() {

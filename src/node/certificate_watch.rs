@@ -1,6 +1,6 @@
 //! Checks certificates, keys and the CA file every second, beside everything else, because their file system may not
-//! answer: handshakes and dials go on with the files that were read last. Also loads the system's authorities, for which
-//! dials wait.
+//! answer: handshakes and dials go on with the files that were read last. Also loads the system's authorities, for
+//! which dials wait.
 
 use std::sync::Arc;
 use std::time::Duration;

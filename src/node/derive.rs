@@ -2,6 +2,8 @@
 
 use ring::rand::SystemRandom;
 
+use super::diallers::PeerDial;
+use super::ildcp::ParentInfo;
 use crate::account::Relation;
 use crate::api::{PeerRole, StatusSettings};
 use crate::btp::Dial;
@@ -11,9 +13,6 @@ use crate::http::HttpDial;
 use crate::net::{KeepAliveSettings, PeerUrl, TlsTrust, TransportSettings};
 use crate::peers::{LoginDirectory, NoRandomness, PeerLogin, Token};
 use crate::stream::SECRET_LEN;
-
-use super::diallers::PeerDial;
-use super::ildcp::ParentInfo;
 
 /// The receivers' secret if no `receiverSecret` is set: the same until the process ends.
 pub(super) type RandomSecret = [u8; SECRET_LEN];

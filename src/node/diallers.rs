@@ -23,8 +23,8 @@ pub(super) enum PeerDial {
 impl PeerDial {
     fn peer(&self) -> &AccountId {
         match self {
-            PeerDial::Btp(dial) => dial.peer(),
-            PeerDial::Http(dial) => dial.peer(),
+            Self::Btp(dial) => dial.peer(),
+            Self::Http(dial) => dial.peer(),
         }
     }
 }
@@ -42,8 +42,8 @@ enum DialTarget {
 }
 
 impl RunningDialler {
-    /// Applies a change that needs no new session: of the port, for the next dial, or of the token, while the old one is
-    /// still valid. `false`: the change needs a new session.
+    /// Applies a change that needs no new session: of the port, for the next dial, or of the token, while the old one
+    /// is still valid. `false`: the change needs a new session.
     fn try_update(&mut self, wanted: &PeerDial, directory: &LoginDirectory) -> bool {
         let valid = directory.fingerprints_of(wanted.peer());
         match (&self.dial, wanted, &self.target) {
@@ -78,8 +78,8 @@ impl Diallers {
         Self { context, http, running: HashMap::new(), tasks: JoinSet::new() }
     }
 
-    /// Starts and stops diallers so that exactly the peers of `dials` are dialled. A peer whose address and secrets stay the
-    /// same is not disturbed; `directory` has the valid tokens.
+    /// Starts and stops diallers so that exactly the peers of `dials` are dialled. A peer whose address and secrets
+    /// stay the same is not disturbed; `directory` has the valid tokens.
     pub(super) fn dial_only(&mut self, dials: Vec<PeerDial>, directory: &LoginDirectory) {
         while self.tasks.try_join_next().is_some() {}
         self.running.retain(|peer, running| {

@@ -1,5 +1,5 @@
-//! The node as a child: requests its address and asset from its parent at every link-up (IL-DCP, RFC 31). The answer must
-//! follow the rules of the configuration file.
+//! The node as a child: requests its address and asset from its parent at every link-up (IL-DCP, RFC 31). The answer
+//! must follow the rules of the configuration file.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -19,7 +19,7 @@ impl LogThread {
     /// The system has no thread for it.
     pub fn start(logs: &Logs, writer: LogWriter) -> io::Result<Self> {
         std::thread::Builder::new().name("log".to_owned()).spawn(move || writer.run())?;
-        Ok(LogThread(logs.clone()))
+        Ok(Self(logs.clone()))
     }
 }
 

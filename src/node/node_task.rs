@@ -97,7 +97,8 @@ impl NodeTask {
         }
     }
 
-    /// Requests address and asset at every link-up, to check that they are the adopted ones; unless both are configured.
+    /// Requests address and asset at every link-up, to check that they are the adopted ones; unless both are
+    /// configured.
     pub(super) fn request_parent_info(&mut self) {
         self.cancel_ildcp();
         let Some(parent) = self.config.parent().filter(|_| self.config.asks_parent()) else {

@@ -29,8 +29,8 @@ impl Plan {
     /// All mistakes at once.
     pub fn load(self) -> Result<LoadedPlan, Diagnostics> {
         let ports = match self {
-            Plan::Network(_, base_port) => PortAssignments::from(base_port),
-            Plan::One(_) => PortAssignments::default(),
+            Self::Network(_, base_port) => PortAssignments::from(base_port),
+            Self::One(_) => PortAssignments::default(),
         };
         self.load_with_ports(ports)
     }
@@ -40,12 +40,12 @@ impl Plan {
         self,
         mut ports: PortAssignments,
     ) -> Result<LoadedPlan, Diagnostics> {
-        let (Plan::One(source) | Plan::Network(source, _)) = &self;
+        let (Self::One(source) | Self::Network(source, _)) = &self;
         let file = source.read()?;
         let mut port_notes = Vec::new();
         let nodes = match &self {
-            Plan::One(_) => vec![topology::load_content(source, file.as_ref())?],
-            Plan::Network(..) => match &file {
+            Self::One(_) => vec![topology::load_content(source, file.as_ref())?],
+            Self::Network(..) => match &file {
                 Some(content) => Topology::for_this_machine(source, content, |topology| {
                     port_notes = ports.assign(topology, probe_port);
                 })?,

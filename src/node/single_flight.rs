@@ -1,5 +1,5 @@
-//! Work that may block for ever, such as a read from a mount that hangs: it runs beside the packets, one piece at a time.
-//! At the end of the process it is abandoned, because the commands end their runtime with a timeout.
+//! Work that may block for ever, such as a read from a mount that hangs: it runs beside the packets, one piece at a
+//! time. At the end of the process it is abandoned, because the commands end their runtime with a timeout.
 
 use std::time::{Duration, Instant};
 
@@ -11,8 +11,8 @@ const SLOW_AFTER: Duration = Duration::from_secs(5);
 /// How long the end of a command waits for a blocked terminal or file.
 const FINAL_OUTPUT_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Runs the last work of a command, such as output to a terminal, but waits only half a second for it: a terminal may be
-/// paused (Ctrl-S).
+/// Runs the last work of a command, such as output to a terminal, but waits only half a second for it: a terminal may
+/// be paused (Ctrl-S).
 pub fn run_with_timeout<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) {
     let (done, is_done) = std::sync::mpsc::sync_channel(1);
     let thread = std::thread::Builder::new().name("final-output".to_owned());

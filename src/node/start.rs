@@ -53,8 +53,8 @@ impl StartError {
     pub(super) fn with_network_hint(self) -> Self {
         const SET_BY: &str = "that of the node in the file, or --base-port";
         match self {
-            StartError::Bind(BindError::InUse { host, port, .. }) => {
-                StartError::Bind(BindError::InUse { host, port, set_by: SET_BY })
+            Self::Bind(BindError::InUse { host, port, .. }) => {
+                Self::Bind(BindError::InUse { host, port, set_by: SET_BY })
             }
             other => other,
         }
@@ -76,12 +76,12 @@ impl Node {
         config: NodeConfig,
         logs: Logs,
         descriptors: Descriptors,
-    ) -> Result<Node, StartError> {
+    ) -> Result<Self, StartError> {
         let span = telemetry::node_span(config.settings.node_id.as_str());
         let (node_task, commands, handle) =
             build(config, logs, descriptors).instrument(span.clone()).await?;
         let task = task::spawn(node_task.run(commands).instrument(span));
-        Ok(Node { handle, task })
+        Ok(Self { handle, task })
     }
 
     pub fn handle(&self) -> &NodeHandle {

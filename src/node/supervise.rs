@@ -116,8 +116,8 @@ impl Supervisor {
         self.handles.subscribe()
     }
 
-    /// Runs until SIGTERM, SIGINT or `stop_requested`, then stops all nodes gracefully. `false`: a second signal ended the
-    /// wait.
+    /// Runs until SIGTERM, SIGINT or `stop_requested`, then stops all nodes gracefully. `false`: a second signal ended
+    /// the wait.
     pub async fn run(mut self, stop_requested: impl Future<Output = ()>) -> bool {
         let mut stop_requested = std::pin::pin!(stop_requested);
         while !self.is_stopping {
@@ -211,8 +211,8 @@ async fn stop_all(nodes: Vec<Node>) {
     }
 }
 
-/// Every session is an open file; the usual soft limit of 1,024 is meant for programs that use `select`. Returns the new
-/// limit.
+/// Every session is an open file; the usual soft limit of 1,024 is meant for programs that use `select`. Returns the
+/// new limit.
 fn raise_descriptor_limit() -> u64 {
     rlimit::increase_nofile_limit(rlimit::INFINITY).unwrap_or_else(|error| {
         tracing::warn!(%error, "the limit on open files cannot be raised");

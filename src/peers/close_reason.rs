@@ -54,32 +54,30 @@ impl CloseReason {
     /// The close code; 1005 or 1006 (RFC 6455 7.1.5) without one.
     pub fn code(&self) -> u16 {
         match self {
-            CloseReason::ByPeer { code, .. } => code.unwrap_or(NO_CODE),
-            CloseReason::ByUs { code, .. } => *code,
-            CloseReason::Broken(_) | CloseReason::TimedOut(_) => ABNORMAL,
+            Self::ByPeer { code, .. } => code.unwrap_or(NO_CODE),
+            Self::ByUs { code, .. } => *code,
+            Self::Broken(_) | Self::TimedOut(_) => ABNORMAL,
         }
     }
 
     /// The reason as text.
     pub fn reason(&self) -> String {
         match self {
-            CloseReason::ByPeer { reason, .. } if reason.is_empty() => {
-                "closed by the peer".to_owned()
-            }
-            CloseReason::ByPeer { reason, .. } => format!("closed by the peer: {reason}"),
-            CloseReason::ByUs { reason, .. } => format!("closed by us: {reason}"),
-            CloseReason::Broken(reason) => reason.clone(),
-            CloseReason::TimedOut(Timeout::Silent) => "no sign of life from the peer".to_owned(),
-            CloseReason::TimedOut(Timeout::Stalled) => "the peer takes no data".to_owned(),
+            Self::ByPeer { reason, .. } if reason.is_empty() => "closed by the peer".to_owned(),
+            Self::ByPeer { reason, .. } => format!("closed by the peer: {reason}"),
+            Self::ByUs { reason, .. } => format!("closed by us: {reason}"),
+            Self::Broken(reason) => reason.clone(),
+            Self::TimedOut(Timeout::Silent) => "no sign of life from the peer".to_owned(),
+            Self::TimedOut(Timeout::Stalled) => "the peer takes no data".to_owned(),
         }
     }
 
     /// Masks the token where the peer repeats it.
     pub fn mask_token(self, token: &Token) -> Self {
         match self {
-            CloseReason::ByPeer { code, reason } => {
+            Self::ByPeer { code, reason } => {
                 let reason = token.mask_token(reason.as_bytes());
-                CloseReason::ByPeer { code, reason: String::from_utf8_lossy(&reason).into_owned() }
+                Self::ByPeer { code, reason: String::from_utf8_lossy(&reason).into_owned() }
             }
             other => other,
         }
@@ -87,18 +85,18 @@ impl CloseReason {
 
     /// Whether we closed because a later login of the peer replaced the session.
     pub fn is_replaced_by_us(&self) -> bool {
-        matches!(self, CloseReason::ByUs { code, reason } if (*code, *reason) == REPLACED)
+        matches!(self, Self::ByUs { code, reason } if (*code, *reason) == REPLACED)
     }
 
     /// Whether the peer closed because a later login of ours replaced the session (D5).
     pub fn is_replaced_by_peer(&self) -> bool {
-        matches!(self, CloseReason::ByPeer { code: Some(code), reason } if (*code, reason.as_str()) == REPLACED)
+        matches!(self, Self::ByPeer { code: Some(code), reason } if (*code, reason.as_str()) == REPLACED)
     }
 }
 
 impl From<CloseRequest> for CloseReason {
     fn from(CloseRequest { code, reason }: CloseRequest) -> Self {
-        CloseReason::ByUs { code, reason }
+        Self::ByUs { code, reason }
     }
 }
 

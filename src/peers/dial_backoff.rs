@@ -1,9 +1,9 @@
 //! How long a dialler waits before it tries a peer again. No clock: durations and a random number come in, a duration
 //! goes out.
 //!
-//! Five quick attempts follow after 1, 2, 4, 8 and 16 units (of one second by default), then one every 30 units. Each delay varies at random by a fifth either way, so that peers which lost the same node do not reconnect
-//! together. A refused login follows the same series as a refused connection: the other side may correct a wrong
-//! secret.
+//! Five quick attempts follow after 1, 2, 4, 8 and 16 units (of one second by default), then one every 30 units. Each
+//! delay varies at random by a fifth either way, so that peers which lost the same node do not reconnect together. A
+//! refused login follows the same series as a refused connection: the other side may correct a wrong secret.
 //!
 //! An authenticated session starts the series again. Only a peer that ends several sessions in a row within two units
 //! each gets longer delays, step by step. RFC 23 "Error Codes": temporary errors are retried after a growing delay.

@@ -77,9 +77,11 @@ impl DialControl {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::time::Duration;
+
     use tokio::time::timeout;
+
+    use super::*;
 
     const LONG: DialDelay = DialDelay { delay: Duration::from_secs(3600), is_slow: false };
 

@@ -2,8 +2,8 @@
 //!
 //! Instead of the tokens it keeps their HMAC-SHA256 under a random key of the process, so that the time of a comparison
 //! reveals nothing: an attacker cannot predict the compared bytes. For the same reason an unknown name takes the same
-//! time as a known one. A session keeps the HMAC of its token as its fingerprint; a later directory, with the same key, says
-//! whether the token is still valid.
+//! time as a known one. A session keeps the HMAC of its token as its fingerprint; a later directory, with the same key,
+//! says whether the token is still valid.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::OnceLock;

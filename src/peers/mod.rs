@@ -1,6 +1,6 @@
-//! The peers of a node, as every protocol sees them: the directory of logins ([`LoginDirectory`], [`Token`]), the status and
-//! events of each peer ([`PeerStatus`]), the guard of a session, the delays and the control of dialling tasks, and the
-//! context that a node's tasks share.
+//! The peers of a node, as every protocol sees them: the directory of logins ([`LoginDirectory`], [`Token`]), the
+//! status and events of each peer ([`PeerStatus`]), the guard of a session, the delays and the control of dialling
+//! tasks, and the context that a node's tasks share.
 
 mod close_reason;
 mod context;

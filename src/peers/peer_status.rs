@@ -2,8 +2,8 @@
 //!
 //! A peer may have two sessions (both ends dialled), and may be dialled while it is connected. All of that becomes one
 //! state here, so that events, health and metrics speak of *peers*: connected with the first session, disconnected with
-//! the last. An event that is logged is logged once, where it happens. Subscribers get copies through a bounded channel: a slow one
-//! loses the oldest and delays nothing.
+//! the last. An event that is logged is logged once, where it happens. Subscribers get copies through a bounded
+//! channel: a slow one loses the oldest and delays nothing.
 
 mod snapshot;
 mod wrong_answers;
@@ -147,8 +147,8 @@ impl Peers {
     }
 
     /// Records a refused login of any transport. `account`: the configured account of the claimed name, see
-    /// [`super::LoginDirectory::find_by_name`]; unknown names must not enlarge the table. `None` takes the same time, so
-    /// that timing does not reveal which names exist.
+    /// [`super::LoginDirectory::find_by_name`]; unknown names must not enlarge the table. `None` takes the same time,
+    /// so that timing does not reveal which names exist.
     pub fn record_refused_login(&self, account: Option<&AccountId>, remote: &str, reason: &str) {
         match account {
             Some(account) => self.status(account).record_refused_login(remote, reason),
@@ -430,7 +430,7 @@ impl PeerStatus {
 
 impl Inner {
     fn new() -> Self {
-        Inner {
+        Self {
             state: PeerState::Waiting,
             is_dialled: false,
             since: SystemTime::now(),

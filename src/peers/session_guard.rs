@@ -28,9 +28,9 @@ pub struct SessionGuard {
 impl SessionGuard {
     /// Attaches a session; the oldest of its kind is replaced if the account has as many as it may have. [row 89]
     ///
-    /// If this node dials the peer, posted sessions do not affect its status: only the dialler knows whether the peer can
-    /// be reached. Diallers pass the status that they hold; to look it up again would recreate the entry of a removed
-    /// peer.
+    /// If this node dials the peer, posted sessions do not affect its status: only the dialler knows whether the peer
+    /// can be reached. Diallers pass the status that they hold; to look it up again would recreate the entry of a
+    /// removed peer.
     pub fn attach(
         context: Arc<TransportContext>,
         account: Arc<Account>,

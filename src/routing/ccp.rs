@@ -3,16 +3,14 @@
 //! The connector passes in requests of peers ([`Ccp::handle_request`]) and sessions that begin or
 //! end ([`Ccp::set_connected`]), and sends the requests that [`Ccp::poll`] returns.
 //!
-//! `receiver.rs` applies an update of a peer: it checks epochs and each route (`import.rs`), stores
-//! accepted routes within limits (`learned.rs`), and returns the changed prefixes. `ranking.rs`
-//! chooses the best route of each and records changes in `change_log.rs`. `sender.rs` decides when
-//! a peer gets the next part of the log; `advertise.rs` writes it with the routes that this peer
-//! may have (`export.rs`).
+//! `receiver.rs` applies an update of a peer: it checks epochs and each route (`import.rs`), stores accepted routes
+//! within limits (`learned.rs`), and returns the changed prefixes. `ranking.rs` chooses the best route of each and
+//! records changes in `change_log.rs`. `sender.rs` decides when a peer gets the next part of the log; `advertise.rs`
+//! writes it with the routes that this peer may have (`export.rs`).
 //!
-//! Bounded: routes and bytes per peer, hops and bytes per path, entries of the log, one control and
-//! one update in flight per peer. Deliberately absent: proof of a route's origin (no implementation
-//! has one), props of routes (none exist), and leaving out routes that a shorter prefix covers
-//! (optional, and it hides more than it saves).
+//! Bounded: routes and bytes per peer, hops and bytes per path, entries of the log, one control and one update in
+//! flight per peer. Deliberately absent: proof of a route's origin (no implementation has one), props of routes (none
+//! exist), and leaving out routes that a shorter prefix covers (optional, and it hides more than it saves).
 
 mod advertise;
 mod change_log;
@@ -38,21 +36,20 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use ahash::RandomState;
 
+pub use self::advertise::{CcpNotice, RequestTicket};
 use self::change_log::ChangeLog;
+pub use self::path::PATH_HOPS_MAX;
 use self::ranking::BestRoute;
 use self::receiver::RouteReceiver;
+pub use self::report::{LearnedReport, PeerRoutesReport};
+pub use self::requests::RouteRequestError;
+pub use self::route_refusal::RouteRefusalCounts;
 use self::sender::RouteSender;
+pub use self::settings::{CcpPeer, CcpSettings, CcpTiming, LocalRoute};
 use crate::link::Slot;
 use crate::time::MonoTime;
 use crate::wire::Prefix;
 use crate::wire::ccp::TableId;
-
-pub use self::advertise::{CcpNotice, RequestTicket};
-pub use self::path::PATH_HOPS_MAX;
-pub use self::report::{LearnedReport, PeerRoutesReport};
-pub use self::requests::RouteRequestError;
-pub use self::route_refusal::RouteRefusalCounts;
-pub use self::settings::{CcpPeer, CcpSettings, CcpTiming, LocalRoute};
 
 /// The state of CCP with all peers.
 #[derive(Debug)]
@@ -81,11 +78,10 @@ struct CcpPeerState {
 }
 
 impl Ccp {
-    /// CCP without peers. `hash` keys the maps of prefixes, which peers choose, and makes the ids
-    /// of our tables.
+    /// CCP without peers. `hash` keys the maps of prefixes, which peers choose, and makes the ids of our tables.
     #[must_use]
     pub fn new(hash: RandomState) -> Self {
-        Ccp {
+        Self {
             settings: CcpSettings::default(),
             peers: BTreeMap::new(),
             connected: BTreeSet::new(),
@@ -174,8 +170,7 @@ impl Ccp {
         peers.any(|peer| peer.policy.send || peer.policy.receive)
     }
 
-    /// The best learned routes, which rank below all others; `None` if they have not changed since
-    /// the last call.
+    /// The best learned routes, which rank below all others; `None` if they have not changed since the last call.
     pub fn take_learned_routes(&mut self) -> Option<Vec<(Prefix, Slot)>> {
         std::mem::take(&mut self.learned_changed).then(|| self.learned_routes())
     }
@@ -195,8 +190,7 @@ impl Ccp {
         learned.collect()
     }
 
-    /// After a change of the own address: learned routes were checked with the old one, and
-    /// announced routes named it.
+    /// After a change of the own address: learned routes were checked with the old one, and announced routes named it.
     fn restart(&mut self, now: MonoTime) {
         self.best_routes.clear();
         self.log = ChangeLog::new(self.next_table_id(), self.hash.clone());
@@ -219,7 +213,7 @@ impl Ccp {
 
 impl CcpPeerState {
     fn new(settings: CcpPeer, hash: &RandomState) -> Self {
-        CcpPeerState {
+        Self {
             settings,
             receiver: RouteReceiver::new(hash.clone()),
             sender: RouteSender::default(),
@@ -246,8 +240,7 @@ impl CcpPeerState {
     }
 }
 
-/// The id of our table with this number: a UUID made by the keyed hash, so that no two nodes have
-/// the same.
+/// The id of our table with this number: a UUID made by the keyed hash, so that no two nodes have the same.
 fn table_id(hash: &RandomState, number: u64) -> TableId {
     let [high, low] = [0u8, 1].map(|half| hash.hash_one((number, half)));
     let mut id = (u128::from(high) << 64 | u128::from(low)).to_be_bytes();

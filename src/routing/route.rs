@@ -38,12 +38,12 @@ pub enum RouteOrigin {
 impl fmt::Display for RouteOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            RouteOrigin::Receiver => "address of a receiver",
-            RouteOrigin::Configured => "configured",
-            RouteOrigin::Child => "address of a child",
-            RouteOrigin::Computed => "computed from the topology",
-            RouteOrigin::Learned => "learned from a peer",
-            RouteOrigin::DefaultToParent => "default route to the parent",
+            Self::Receiver => "address of a receiver",
+            Self::Configured => "configured",
+            Self::Child => "address of a child",
+            Self::Computed => "computed from the topology",
+            Self::Learned => "learned from a peer",
+            Self::DefaultToParent => "default route to the parent",
         })
     }
 }

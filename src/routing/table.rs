@@ -1,5 +1,4 @@
-//! The prefix table: a hash map of prefixes, probed from the longest prefix of an address to the
-//! shortest.
+//! The prefix table: a hash map of prefixes, probed from the longest prefix of an address to the shortest.
 //!
 //! Only lengths (in segments) that occur in the table are probed, so a usual lookup takes one to
 //! three probes with any number of routes. Short prefixes are stored in the map itself, so a probe
@@ -20,8 +19,7 @@ use crate::wire::{AddressRef, Prefix};
 /// Lengths from here on share one bit.
 const DEPTH_BITS: u32 = 63;
 
-/// The key of the table's hash: random in a node, fixed for measurements that repeat to the
-/// instruction.
+/// The key of the table's hash: random in a node, fixed for measurements that repeat to the instruction.
 #[derive(Clone, Copy, Debug)]
 pub enum HashSeed {
     /// Random, from the operating system.
@@ -34,8 +32,8 @@ impl HashSeed {
     /// The hash keys of this seed.
     pub fn hash_state(self) -> RandomState {
         match self {
-            HashSeed::Random => RandomState::new(),
-            HashSeed::Fixed(seed) => RandomState::with_seeds(seed, !seed, seed.rotate_left(17), 42),
+            Self::Random => RandomState::new(),
+            Self::Fixed(seed) => RandomState::with_seeds(seed, !seed, seed.rotate_left(17), 42),
         }
     }
 }
@@ -87,16 +85,14 @@ pub struct RouteTable {
 }
 
 impl RouteTable {
-    /// Builds the table. Candidates of one prefix are ordered by priority, then origin, then the
-    /// order given.
+    /// Builds the table. Candidates of one prefix are ordered by priority, then origin, then the order given.
     pub fn new(routes: impl IntoIterator<Item = (Prefix, RouteCandidate)>, seed: HashSeed) -> Self {
-        let mut table = RouteTable {
+        let mut table = Self {
             prefixes: HashMap::with_hasher(seed.hash_state()),
             candidate_sets: Vec::new(),
             depth_mask: 0,
         };
-        // Nearly each prefix has one next hop and goes straight to its set; the others are
-        // collected first.
+        // Nearly each prefix has one next hop and goes straight to its set; the others are collected first.
         let mut known: HashMap<Box<[RouteCandidate]>, u32> = HashMap::new();
         let mut several: BTreeMap<Key, Vec<RouteCandidate>> = BTreeMap::new();
         for (prefix, candidate) in routes {

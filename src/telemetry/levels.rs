@@ -88,8 +88,8 @@ fn quoted(word: &Option<String>) -> String {
     word.as_ref().map_or_else(|| "a word of it".to_owned(), |word| format!("{word:?}"))
 }
 
-/// Whether a word is probably meant as a level or a target. Messages do not show other words: a value under the wrong key
-/// may be a secret.
+/// Whether a word is probably meant as a level or a target. Messages do not show other words: a value under the wrong
+/// key may be a secret.
 pub fn is_meant_as_level(word: &str) -> bool {
     const SHORT: usize = 8;
     const LONG: usize = 16;

@@ -46,7 +46,7 @@ const LIBRARIES: [Library; 12] = [
 
 impl Library {
     const fn new(name: &'static str, level_max: LevelFilter) -> Self {
-        Library { name, level_max }
+        Self { name, level_max }
     }
 }
 

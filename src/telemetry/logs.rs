@@ -3,7 +3,8 @@
 //! Every line has `timestamp`, `level`, `node`, `target` and `message`, and beside them the event's own fields. The
 //! node comes from the event's field `node`, or else from [`node_span`], in which a node's tasks run, or else from
 //! [`Logs::set_node`], for a process with one node. No other span appears in lines. A disabled line costs one
-//! comparison. Lines go into a bounded queue ([`LogOutput`]), and the code that logs never waits for them to be written.
+//! comparison. Lines go into a bounded queue ([`LogOutput`]), and the code that logs never waits for them to be
+//! written.
 
 use std::cell::RefCell;
 use std::panic::PanicHookInfo;
@@ -65,10 +66,11 @@ impl Logs {
         Registry::default().with(filter).with(layer).try_init().map_err(|_| LogError::Twice)?;
         std::panic::set_hook(Box::new(log_panic));
         let packets = PacketStream::new(output.clone());
-        Ok((Logs { output, node, filter: handle, libraries, packets }, writer))
+        Ok((Self { output, node, filter: handle, libraries, packets }, writer))
     }
 
-    /// Changes the levels while the process runs; the packet log is switched separately ([`LogLevels::has_packet_log`]).
+    /// Changes the levels while the process runs; the packet log is switched separately
+    /// ([`LogLevels::has_packet_log`]).
     pub fn set_levels(&self, levels: &LogLevels) {
         // Fails only if the subscriber is gone, which it never is.
         let _ = self.filter.reload(levels.filter());
@@ -158,7 +160,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for LineLayer {
 
 impl LineLayer {
     fn new(output: LogOutput) -> Self {
-        LineLayer { node: output.node(), output, libraries: Arc::default() }
+        Self { node: output.node(), output, libraries: Arc::default() }
     }
 
     fn write<S: Subscriber + for<'a> LookupSpan<'a>>(

@@ -4,9 +4,9 @@
 //! registry of its own. Labels are bounded: peers are configured, codes are those of RFC 27 and `other`.
 //! docs/REFERENCE.md describes every metric, and a test compares.
 //!
-//! To keep thousands of peers readable, two things appear only once they have counted something: Rejects with an unusual
-//! code, and a peer's latency histogram. Everything else is there from the start, zeros included, so that rates are
-//! right.
+//! To keep thousands of peers readable, two things appear only once they have counted something: Rejects with an
+//! unusual code, and a peer's latency histogram. Everything else is there from the start, zeros included, so that rates
+//! are right.
 
 mod accept_header;
 mod account_families;
@@ -52,17 +52,17 @@ impl Exposition {
         let open = preference(accept, "application", "openmetrics-text", &["1.0.0", "0.0.1"]);
         let plain = preference(accept, "text", "plain", &["0.0.4"]);
         if open.is_named && open.weight > 0 && open.weight >= plain.weight {
-            Exposition::OpenMetrics
+            Self::OpenMetrics
         } else {
-            Exposition::Prometheus
+            Self::Prometheus
         }
     }
 
     /// The media type.
     pub fn content_type(self) -> &'static str {
         match self {
-            Exposition::Prometheus => "text/plain; version=0.0.4; charset=utf-8",
-            Exposition::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+            Self::Prometheus => "text/plain; version=0.0.4; charset=utf-8",
+            Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
         }
     }
 }
@@ -112,7 +112,7 @@ impl Metrics {
         let collector =
             NodeCollector { context, packet_log, log, started, status: Arc::clone(&status) };
         registry.register_collector(Box::new(collector));
-        Metrics { registry, ready, status }
+        Self { registry, ready, status }
     }
 
     /// Sets the status for the next scrape.

@@ -1,8 +1,8 @@
 //! The bounded queue of log lines, which a thread of its own writes out ([`LogWriter`]).
 //!
-//! Nothing waits for the log. Appending a line takes a lock for the time of a copy. If the queue is full, lines are lost
-//! and counted, and the writer reports the number in a line of its own, where they would have stood. Lines are whole,
-//! and those of different threads never mix: the packet log appends to the same queue.
+//! Nothing waits for the log. Appending a line takes a lock for the time of a copy. If the queue is full, lines are
+//! lost and counted, and the writer reports the number in a line of its own, where they would have stood. Lines are
+//! whole, and those of different threads never mix: the packet log appends to the same queue.
 
 mod sink;
 mod writer;
@@ -16,11 +16,10 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
-use self::sink::count_lines;
-use super::format::LineFormat;
-
 pub(super) use self::sink::Sink;
+use self::sink::count_lines;
 pub use self::writer::LogWriter;
+use super::format::LineFormat;
 
 /// Bytes of queued lines. The writer may hold as many again.
 const QUEUE_BYTES_MAX: usize = 1024 * 1024;
@@ -49,7 +48,7 @@ pub struct OutputError {
 
 impl OutputError {
     fn new(target: &Path, source: io::Error) -> Self {
-        OutputError { target: target.to_owned(), source }
+        Self { target: target.to_owned(), source }
     }
 }
 

@@ -13,13 +13,12 @@ use parking_lot::Mutex;
 use tracing::Level;
 
 use self::line::PacketLine;
+pub use self::writer::PacketWriter;
 use super::format::{LineHead, micros_now, put_line};
 use super::levels::PACKETS;
 use super::output::LogOutput;
 use crate::connector::{NodeNumber, PacketLog, PacketRecord, PacketRing};
 use crate::time::MonoTime;
-
-pub use self::writer::PacketWriter;
 
 /// Records that may wait for the thread. At 300,000 packets a second, two records each, this is 50 ms.
 const RING_CAPACITY: usize = 32_768;
@@ -86,7 +85,7 @@ struct PacketNode {
 impl PacketStream {
     /// A packet log that is off for all nodes.
     pub fn new(output: LogOutput) -> Arc<Self> {
-        Arc::new(PacketStream {
+        Arc::new(Self {
             ring: PacketRing::new(RING_CAPACITY),
             output,
             nodes: Mutex::default(),

@@ -28,7 +28,7 @@ struct Contents {
 impl MemorySink {
     /// Accepts this many bytes, and then fails once.
     pub(super) fn failing_after(bytes: usize) -> Self {
-        let memory = MemorySink::default();
+        let memory = Self::default();
         memory.0.0.lock().bytes_until_failure = Some(bytes);
         memory
     }
@@ -89,7 +89,7 @@ impl MemoryLog {
     pub(super) fn with_sink(format: LineFormat, memory: MemorySink) -> Self {
         let (output, writer) = LogOutput::with_sink(format, Sink::memory(memory.clone()));
         std::thread::spawn(move || writer.run());
-        MemoryLog { output, memory }
+        Self { output, memory }
     }
 
     pub(super) fn written(&self) -> String {

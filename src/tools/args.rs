@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use clap::{Args, ValueHint};
-
 pub use pay::PayArguments;
 
 use super::secret_argument::SecretText;

@@ -1,5 +1,5 @@
-//! `bench`: a first measurement of a node's speed on this machine. The node is another process; a sender and a receiver in
-//! this one log in at it over loopback. benches/ compares it with a bare relay.
+//! `bench`: a first measurement of a node's speed on this machine. The node is another process; a sender and a receiver
+//! in this one log in at it over loopback. benches/ compares it with a bare relay.
 
 mod node_process;
 mod usage;

@@ -19,7 +19,7 @@ impl Interrupt {
         let listen = |kind| {
             signal(kind).map_err(|error| Failure::Failed(format!("cannot handle signals: {error}")))
         };
-        Ok(Interrupt {
+        Ok(Self {
             replaced: client.replaced(),
             interrupt: listen(SignalKind::interrupt())?,
             terminate: listen(SignalKind::terminate())?,

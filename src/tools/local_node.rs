@@ -9,8 +9,9 @@ use crate::topology::{self, Deployment, Topology};
 /// A node, and the network if its file is a topology file.
 pub type NodeAndNetwork = (Loaded, Option<Topology>);
 
-/// Loads the configuration of the node. A node that `--node` picks from a topology file has the ports of `up`, which are
-/// also those that the file of `compose` publishes; for a node named by `NODE_ID`, the ports are those of this environment.
+/// Loads the configuration of the node. A node that `--node` picks from a topology file has the ports of `up`, which
+/// are also those that the file of `compose` publishes; for a node named by `NODE_ID`, the ports are those of this
+/// environment.
 pub fn load_local_node(
     arguments: &SourceArguments,
     environment: &Environment,

@@ -99,14 +99,14 @@ impl EntryLogin {
             repeat_flag.unwrap_or_else(|| format!(" --via {}", shell_quote(&url.to_string())));
         let login =
             Login::from_url(url).map_err(|error| Failure::Usage(format!("{name} {error}")))?;
-        Ok(EntryLogin { login, flags })
+        Ok(Self { login, flags })
     }
 
     /// An account at a node on this machine.
     pub fn on_loopback(port: u16, username: &str, token: Token) -> Result<Self, Failure> {
         let (url, trust) = (btp_url("ws", "127.0.0.1", port)?, TlsTrust::default());
         let login = Login::new(url, username.to_owned(), token, trust);
-        Ok(EntryLogin { login, flags: String::new() })
+        Ok(Self { login, flags: String::new() })
     }
 
     /// The flags with which another tool logs in the same way, for hints; empty if the environment has the login. A URL
@@ -128,7 +128,7 @@ impl EntryLogin {
         let given = [config, node].into_iter().flatten();
         let flags =
             given.map(|(flag, value)| format!(" --{flag} {}", shell_quote(&value))).collect();
-        Ok(EntryLogin { flags, ..Self::from_node(loaded)? })
+        Ok(Self { flags, ..Self::from_node(loaded)? })
     }
 
     /// The account `cli` of a node on this machine.
@@ -167,7 +167,7 @@ impl EntryLogin {
         let url = btp_url(scheme, &host_to_dial(&node.settings.btp_server_host), port)?;
         let (username, token) = (account.username.clone(), Token::from(token.expose()));
         let login = Login::new(url, username, token, trust_for_node(node));
-        Ok(EntryLogin { login, flags: String::new() })
+        Ok(Self { login, flags: String::new() })
     }
 }
 

@@ -1,5 +1,5 @@
-//! Amounts as people write them: `1000` (units of an account), or `5 USD`, `0.001USD`. [`Money::to_units`] converts the latter
-//! with the asset of the account, exactly or not at all.
+//! Amounts as people write them: `1000` (units of an account), or `5 USD`, `0.001USD`. [`Money::to_units`] converts the
+//! latter with the asset of the account, exactly or not at all.
 
 use std::str::FromStr;
 
@@ -47,7 +47,7 @@ impl FromStr for Money {
                 ));
             }
             return match whole.parse() {
-                Ok(units @ 1..) => Ok(Money::Units(Amount(units))),
+                Ok(units @ 1..) => Ok(Self::Units(Amount(units))),
                 _ => Err(invalid()),
             };
         }
@@ -62,7 +62,7 @@ impl FromStr for Money {
             return Err("an amount must be above zero".to_owned());
         }
         let decimals = u32::try_from(part.len()).map_err(|_| invalid())?;
-        Ok(Money::Asset { digits, decimals, code: code.to_owned() })
+        Ok(Self::Asset { digits, decimals, code: code.to_owned() })
     }
 }
 
@@ -83,8 +83,8 @@ impl Money {
     /// Why it cannot be an amount of the account, and what to write.
     pub(super) fn to_units(&self, asset: Result<&Asset, &str>) -> Result<Amount, String> {
         let (digits, decimals, code) = match self {
-            Money::Units(units) => return Ok(*units),
-            Money::Asset { digits, decimals, code } => (digits, decimals, code),
+            Self::Units(units) => return Ok(*units),
+            Self::Asset { digits, decimals, code } => (digits, decimals, code),
         };
         let asset = asset.map_err(|why| {
             format!(

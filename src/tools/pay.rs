@@ -96,7 +96,7 @@ impl PaymentAmounts {
         let max = arguments.max_packet_amount.as_ref().map(|max| max.to_units(asset));
         let max = max.transpose().map_err(|error| format!("--max-packet-amount: {error}"))?;
         let by_count = arguments.packets.map(|packets| Amount(total.0.div_ceil(packets)));
-        Ok(PaymentAmounts { total, largest_packet: max.or(by_count) })
+        Ok(Self { total, largest_packet: max.or(by_count) })
     }
 }
 

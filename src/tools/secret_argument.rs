@@ -2,11 +2,10 @@
 //! better in a file (`@FILE`), on standard input (`@-`), or in a variable.
 
 use std::convert::Infallible;
-use std::fmt;
-use std::io;
 use std::path::Path;
 use std::str::FromStr;
 use std::sync::OnceLock;
+use std::{fmt, io};
 
 use crate::config::{Environment, SecretFileError, read_secret, read_secret_file};
 use crate::console::{Failure, shell_quote};

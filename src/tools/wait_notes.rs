@@ -1,5 +1,5 @@
-//! Notes on standard error while a tool waits. No tool is silent for longer than [`SILENCE_MAX`]. Standard output stays as
-//! it is, for programs that read it.
+//! Notes on standard error while a tool waits. No tool is silent for longer than [`SILENCE_MAX`]. Standard output stays
+//! as it is, for programs that read it.
 
 use std::fmt::Display;
 use std::io::{self, Write};

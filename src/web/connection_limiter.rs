@@ -1,10 +1,10 @@
-//! The limits of a listener's connections: how many are open, how long each stays, how much work it causes, and which one
-//! is closed for another.
+//! The limits of a listener's connections: how many are open, how long each stays, how much work it causes, and which
+//! one is closed for another.
 //!
-//! Strangers, the connections on which no peer has authenticated (SPSP clients never do), have a limit of their own with
-//! the eviction rules of `net/origin_limiter.rs`, and are closed after a minute. A peer's connection stays while it is used. At its own limit, a peer's
-//! least recently used idle connection is closed; at the limit of all peers, a connection of the peer with most, an idle
-//! one first.
+//! Strangers, the connections on which no peer has authenticated (SPSP clients never do), have a limit of their own
+//! with the eviction rules of `net/origin_limiter.rs`, and are closed after a minute. A peer's connection stays while
+//! it is used. At its own limit, a peer's least recently used idle connection is closed; at the limit of all peers, a
+//! connection of the peer with most, an idle one first.
 
 mod connection;
 
@@ -43,8 +43,8 @@ const STRANGERS_FRAMES: WorkRate = WorkRate(10_000);
 const FIRST_FRAMES: u32 = 12;
 /// Wrong tokens per second from all addresses together. Above this rate no token is checked.
 const WRONG_TOKENS: WorkRate = WorkRate(200);
-/// Time to log in after the stranger's permit was evicted, if no request came yet. A peer's program may open hundreds of
-/// connections at once, and shows its token only with the first request of each.
+/// Time to log in after the stranger's permit was evicted, if no request came yet. A peer's program may open hundreds
+/// of connections at once, and shows its token only with the first request of each.
 const EVICTION_GRACE: Duration = Duration::from_secs(2);
 /// Wrong tokens on one connection before it is closed.
 const WRONG_TOKENS_OF_CONNECTION_MAX: u32 = 5;
@@ -165,8 +165,8 @@ impl ConnectionLimiter {
         &self.limits
     }
 
-    /// A permit for a new connection. `true`: another stranger's permit was evicted for it. `is_known`: a peer has logged in
-    /// from this address before.
+    /// A permit for a new connection. `true`: another stranger's permit was evicted for it. `is_known`: a peer has
+    /// logged in from this address before.
     pub(crate) fn admit_connection(
         self: &Arc<Self>,
         remote: SocketAddr,

@@ -1,5 +1,5 @@
-//! The work that the bytes of a connection cause: one unit for each HTTP/2 frame that begins in them, or for each read of
-//! HTTP/1.1. Only lengths are read here; the library checks the frames.
+//! The work that the bytes of a connection cause: one unit for each HTTP/2 frame that begins in them, or for each read
+//! of HTTP/1.1. Only lengths are read here; the library checks the frames.
 
 /// The connection preface of an HTTP/2 client (RFC 9113 3.4).
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";

@@ -1,7 +1,7 @@
 //! A stream whose reads are metered: a limited amount in one turn of the event loop, and no more than its meter allows.
 //!
-//! HTTP/2 frames (PING, SETTINGS, PRIORITY, WINDOW_UPDATE, resets, endless headers) and the interim responses of HTTP/1.1
-//! cost little to send and something to handle. All of them are bytes, and bytes and frames are metered here.
+//! HTTP/2 frames (PING, SETTINGS, PRIORITY, WINDOW_UPDATE, resets, endless headers) and the interim responses of
+//! HTTP/1.1 cost little to send and something to handle. All of them are bytes, and bytes and frames are metered here.
 
 use std::io;
 use std::pin::Pin;

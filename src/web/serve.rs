@@ -1,10 +1,9 @@
 //! Serves the requests of one connection with a router, within the limits of its listener.
 
-use std::fmt;
-use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::{fmt, io};
 
 use axum::Router;
 use axum::body::Body;
@@ -27,8 +26,8 @@ use crate::peers::TransportContext;
 pub(crate) const HEAD_BYTES_MAX: u32 = 16 * 1024;
 /// Headers of an HTTP/1.1 request.
 const HEADERS_MAX: usize = 64;
-/// Bytes of one request's body, and of all bodies of an HTTP/2 connection, that may arrive before they are read. RFC 9113
-/// allows no smaller connection window.
+/// Bytes of one request's body, and of all bodies of an HTTP/2 connection, that may arrive before they are read. RFC
+/// 9113 allows no smaller connection window.
 const WINDOW: u32 = 64 * 1024;
 /// The connection window where the client's address is known.
 const WIDE_WINDOW: u32 = 1024 * 1024;

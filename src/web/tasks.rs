@@ -12,8 +12,8 @@ use parking_lot::Mutex;
 
 type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// The half that takes futures. Their number is bounded by the caller: by the concurrent streams of a connection, or the
-/// connections of a pool.
+/// The half that takes futures. Their number is bounded by the caller: by the concurrent streams of a connection, or
+/// the connections of a pool.
 #[derive(Clone, Default)]
 pub(crate) struct Tasks(Arc<Mutex<Queue>>);
 

@@ -73,6 +73,7 @@ impl<'a> AddressRef<'a> {
     }
 
     /// The parts between the dots, the scheme first.
+    #[must_use]
     pub fn segments(self) -> impl DoubleEndedIterator<Item = &'a str> + Clone + use<'a> {
         self.as_str().split('.')
     }

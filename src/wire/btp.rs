@@ -14,16 +14,15 @@ mod ilp_frame;
 mod tests;
 mod write;
 
+pub use code::BtpErrorCode;
+pub use data::{ContentType, ProtocolData, ProtocolEntries, ProtocolEntry};
+pub use ilp_frame::{IlpFrame, ilp_frame_size, parse_ilp_frame, put_ilp_header};
 use oer_codec::Reader;
+pub use write::{put_auth, put_empty_response, put_error, put_frame};
 
 use super::error::{check_len, encoding, timestamp};
 use super::timestamp::GeneralizedTime;
 use super::{Amount, Error};
-
-pub use code::BtpErrorCode;
-pub use data::{ContentType, ProtocolData, ProtocolEntries, ProtocolEntry};
-pub use ilp_frame::{IlpFrame, ilp_frame_size, parse_ilp_frame, put_ilp_header};
-pub use write::{put_auth, put_empty_response, put_error, put_frame};
 
 /// Name of the entry that carries an ILP packet.
 pub const ILP: &str = "ilp";

@@ -16,15 +16,14 @@ mod write;
 
 use std::fmt;
 
+pub use items::{CcpItem, CcpList, NewRoute, NewRoutes, Prop, Props, Strings};
 use oer_codec::{Reader, put_u8, put_u32, put_var_octet_string, put_var_uint};
+pub use update::{Epochs, RouteUpdate};
+pub use write::{UpdateWriter, put_hop};
 
 use super::error::encoding;
 use super::ilp::Prepare;
 use super::{AddressRef, Amount, Condition, Error, Fulfillment, Timestamp};
-
-pub use items::{CcpItem, CcpList, NewRoute, NewRoutes, Prop, Props, Strings};
-pub use update::{Epochs, RouteUpdate};
-pub use write::{UpdateWriter, put_hop};
 
 /// Bytes of the largest payload that we send; ilp-connector splits updates at the same size.
 pub const MAX_PAYLOAD: usize = super::ilp::MAX_DATA_EMITTED - 1;

@@ -103,8 +103,8 @@ pub(super) fn check_len<'a>(
     }
 }
 
-/// Reads the count of a list whose items have at least `item_min` bytes. The count is a claim, which is compared with the
-/// bytes left. [row 4]
+/// Reads the count of a list whose items have at least `item_min` bytes. The count is a claim, which is compared with
+/// the bytes left. [row 4]
 #[inline]
 pub(super) fn read_count(
     item_min: usize,

@@ -24,15 +24,14 @@ mod reject;
 #[cfg(test)]
 mod tests;
 
+pub use code::{ErrorClass, ErrorCode};
+pub use fulfill::Fulfill;
 use oer_codec::{Reader, length_size, put_length};
+pub use prepare::Prepare;
+pub use reject::{AmountTooLarge, Reject, clip_message};
 
 use super::Error;
 use super::error::{check_len, encoding};
-
-pub use code::{ErrorClass, ErrorCode};
-pub use fulfill::Fulfill;
-pub use prepare::Prepare;
-pub use reject::{AmountTooLarge, Reject, clip_message};
 
 /// Most bytes of `data` that are accepted: one more than RFC 27 allows, because Java peers send that. [row 10]
 pub const MAX_DATA: usize = 32_768;

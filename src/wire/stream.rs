@@ -8,14 +8,13 @@ mod frames;
 #[cfg(test)]
 mod tests;
 
+pub use frame::{CloseCode, StreamFrame, StreamId};
+pub use frames::Frames;
 use oer_codec::{Reader, put_u8, put_var_uint};
 
 use super::error::{check_len, encoding};
 use super::ilp::PacketType;
 use super::{Amount, Error};
-
-pub use frame::{CloseCode, StreamFrame, StreamId};
-pub use frames::Frames;
 
 /// Most bytes of a packet: the data of an ILP packet (32767) less IV and tag (28).
 pub const MAX_PACKET: usize = 32_739;

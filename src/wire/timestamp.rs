@@ -16,7 +16,6 @@ use calendar::{
     EPOCH_DAYS, JANUARY_AND_FEBRUARY, civil_from_days, days_before_month, days_before_year,
     digit_pairs, is_leap, lanes, last_day, pair_digits,
 };
-
 pub use generalized::GeneralizedTime;
 
 const MILLIS_PER_DAY: u64 = 86_400_000;

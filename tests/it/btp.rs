@@ -1,5 +1,5 @@
-//! BTP frames on live sessions of a running node: every vector, valid or not. Checklist rows 1, 3 to 5, 58 and 65 to 90.
-//! `peer::ReceivedFrame` checks row 1 for every frame of every test.
+//! BTP frames on live sessions of a running node: every vector, valid or not. Checklist rows 1, 3 to 5, 58 and 65 to
+//! 90. `peer::ReceivedFrame` checks row 1 for every frame of every test.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,5 @@
-//! A node that gets its address from its parent (IL-DCP, RFC 31), with a scripted parent. Checklist rows 33 and 96 to 99.
+//! A node that gets its address from its parent (IL-DCP, RFC 31), with a scripted parent. Checklist rows 33 and 96 to
+//! 99.
 
 use std::net::TcpListener;
 use std::time::Duration;
@@ -96,7 +97,7 @@ impl Parent {
         let mut session = accept_login(listener);
         let (request_id, packet) = session.receive_prepare();
         assert_eq!(Prepare::parse(&packet).unwrap().destination.as_str(), "peer.config");
-        Parent { session, request_id }
+        Self { session, request_id }
     }
 
     fn answer(&mut self, address: &str, scale: u8, code: &str) {
@@ -296,7 +297,8 @@ fn check_answer(vector: &Value, packet: &[u8]) {
     let adopted = || get_json(node.health_port, "/peers")["ilpAddress"].clone();
     let fields = &vector["fields"];
     if fields.is_null() || fields["assetScale"] == 255 {
-        // It repeats the request, and has no address. (Scale 255 and code `€` can be read, but no account may have them.)
+        // It repeats the request, and has no address. (Scale 255 and code `€` can be read, but no account may have
+        // them.)
         up.receive_prepare();
         assert_eq!(adopted(), Value::Null, "{vector}");
     } else {

@@ -1,5 +1,5 @@
-//! Expiries to the millisecond. The packet log has the millisecond at which the node judged a packet, so that its decision
-//! can be compared with the vectors exactly. Checklist rows 43 to 46.
+//! Expiries to the millisecond. The packet log has the millisecond at which the node judged a packet, so that its
+//! decision can be compared with the vectors exactly. Checklist rows 43 to 46.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};

@@ -73,8 +73,8 @@ fn reencode(packages: &Path, frames: &[u8]) -> BTreeMap<String, u32> {
     serde_json::from_str(&text(&output.stdout)).unwrap()
 }
 
-/// The scripted peer's reader accepts only whole binary messages (`0x82`), and `ReceivedFrame` only one whole BTP frame in
-/// each. This test adds masks and many frames at once, in both roles.
+/// The scripted peer's reader accepts only whole binary messages (`0x82`), and `ReceivedFrame` only one whole BTP frame
+/// in each. This test adds masks and many frames at once, in both roles.
 #[test]
 fn each_binary_message_holds_one_packet_row_65() {
     let (listener, port) = bind_listener();

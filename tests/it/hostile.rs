@@ -268,8 +268,8 @@ fn the_health_port_withstands_idle_and_invalid_connections() {
     assert!(node.memory_kib() < 64 * 1024);
 }
 
-/// Two nodes flood each other with large packets over one session. Both outboxes fill with Prepares, yet neither node may
-/// stop reading and wait for the other (ADR 8). With 262,144 bytes, eight packets fill an outbox.
+/// Two nodes flood each other with large packets over one session. Both outboxes fill with Prepares, yet neither node
+/// may stop reading and wait for the other (ADR 8). With 262,144 bytes, eight packets fill an outbox.
 #[test]
 fn two_nodes_with_full_outboxes_continue() {
     let left_port = free_port();

@@ -1,7 +1,7 @@
 //! The program with other implementations: the public JavaScript packages, including a real `ilp-connector`.
 //!
-//! This file runs the scenarios of `tests/interop` with Node.js. The packages are installed there once, at the versions of
-//! the lock file. The results are the matrix of docs/INTEROP.md: `BLESS=1` rewrites it; otherwise it must be equal.
+//! This file runs the scenarios of `tests/interop` with Node.js. The packages are installed there once, at the versions
+//! of the lock file. The results are the matrix of docs/INTEROP.md: `BLESS=1` rewrites it; otherwise it must be equal.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

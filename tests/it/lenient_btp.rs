@@ -1,6 +1,6 @@
 //! A peer that behaves like interledger-rs (`lenientBtpTypes`): it logs in with a token only, on a path that names it,
-//! sends before its login is answered, puts Prepares into RESPONSE frames and answers into MESSAGE frames, and ignores all
-//! of a frame but its ILP packet.
+//! sends before its login is answered, puts Prepares into RESPONSE frames and answers into MESSAGE frames, and ignores
+//! all of a frame but its ILP packet.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ impl LenientPeer {
     fn dial(port: u64, user: &str) -> Self {
         let mut peer = Peer::connect_at(port, &format!("/accounts/{user}/ilp/btp"));
         peer.send(&login(7, &format!("{user}-token")));
-        LenientPeer(peer)
+        Self(peer)
     }
 
     fn send_prepare(&mut self, id: u32, prepare: &TestPrepare) {
@@ -157,7 +157,8 @@ fn without_the_key_frame_types_matter_and_a_reload_changes_that_in_an_open_sessi
     assert_eq!(rusty.0.receive_described(), "RESPONSE 7");
     let mut alice = node.connect_peer("alice");
     let refused = |alice: &mut Peer, rusty: &mut LenientPeer| {
-        // A Prepare in a RESPONSE is an answer without a request; an answer in a MESSAGE is a request that gets an ERROR.
+        // A Prepare in a RESPONSE is an answer without a request; an answer in a MESSAGE is a request that gets an
+        // ERROR.
         rusty.send_prepare(1, &prepare_to("test.alice"));
         alice.send_prepare(2, &prepare_to("test.rusty").expires_in_ms(60_000));
         let (id, ..) = rusty.receive_packet();

@@ -37,7 +37,7 @@ impl Node {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let node = Node { child, port: port.into(), health: health.into(), _folder: folder };
+        let node = Self { child, port: port.into(), health: health.into(), _folder: folder };
         eventually("the node is there", TIMEOUT, || try_http_get(node.health, "GET /health/live"));
         node
     }

@@ -35,7 +35,7 @@ impl TestNetwork {
     pub(crate) fn from_text(text: &str) -> Self {
         let folder = temp_folder();
         let file = folder.path().join("network.yaml");
-        let copy = TestNetwork {
+        let copy = Self {
             text: RefCell::new(text.to_owned()),
             ports: RefCell::default(),
             http_ports: RefCell::default(),

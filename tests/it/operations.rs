@@ -1,5 +1,5 @@
-//! An operator stops a node, changes its file, reads its pages and gives it certificates. No other peer loses a packet, and
-//! no secret is shown. Checklist rows 37, 92, 138, 139 and 141.
+//! An operator stops a node, changes its file, reads its pages and gives it certificates. No other peer loses a packet,
+//! and no secret is shown. Checklist rows 37, 92, 138, 139 and 141.
 
 use std::collections::HashSet;
 use std::net::{Ipv6Addr, TcpListener};

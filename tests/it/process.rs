@@ -52,7 +52,7 @@ impl Process {
                 }
             }
         });
-        Process { child, output, reader: Some(reader) }
+        Self { child, output, reader: Some(reader) }
     }
 
     /// Writes to its standard input.
@@ -137,7 +137,7 @@ impl Node {
         let port = |message| running.wait_for_log(message, "port").as_u64().unwrap_or_default();
         let (btp_port, health_port) =
             (port("BTP server listening"), port("health server listening"));
-        Node { _running: running, file, btp_port, health_port, _folder: folder }
+        Self { _running: running, file, btp_port, health_port, _folder: folder }
     }
 
     /// Waits until it is healthy.

@@ -1,5 +1,5 @@
-//! No output shows a secret, wherever a mistake puts it. Each key that the schema marks as secret gets a unique text, the
-//! configuration around it is broken in usual ways, and all output is searched for parts of that text.
+//! No output shows a secret, wherever a mistake puts it. Each key that the schema marks as secret gets a unique text,
+//! the configuration around it is broken in usual ways, and all output is searched for parts of that text.
 
 mod files;
 mod hunt;

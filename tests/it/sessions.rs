@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 
 use ilp_connector::wire::btp::{BtpErrorCode, BtpFrame, FrameBody, FrameKind, ILP, ProtocolEntry};
 use ilp_connector::wire::timestamp::GeneralizedTime;
+use proxy::Proxy;
 
 use crate::peer::{
     PREIMAGE, Peer, SocketEvent, TIMEOUT, TestNode, bind_listener, describe_packet, frame, fulfill,
     message, prepare_to,
 };
 use crate::process::free_port;
-use proxy::Proxy;
 
 /// A node that dials us as its peer `bob`.
 fn dialling(port: u16, more: &str) -> TestNode {

@@ -1,5 +1,5 @@
-//! Receivers of payments: STREAM packets from a scripted peer to a running node, and SPSP over HTTP. Checklist rows 122 to
-//! 126; `connector/tests/model.rs` tests that balances always add up.
+//! Receivers of payments: STREAM packets from a scripted peer to a running node, and SPSP over HTTP. Checklist rows 122
+//! to 126; `connector/tests/model.rs` tests that balances always add up.
 
 use std::io::{Read as _, Write as _};
 
@@ -37,7 +37,7 @@ impl StreamSender {
         let (status, body) = http_get(http_port(node), &format!("GET {path}"));
         assert_eq!(status, 200, "{body}");
         let (destination, secret) = parse_spsp(&body);
-        StreamSender { destination, keys: Keys::new(&secret), sequence: 0 }
+        Self { destination, keys: Keys::new(&secret), sequence: 0 }
     }
 
     /// A Prepare with this STREAM packet and a condition that the receiver can fulfill.

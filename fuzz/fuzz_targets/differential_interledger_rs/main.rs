@@ -1,5 +1,5 @@
-//! Our codecs beside those of interledger-rs: ILP packets, addresses, IL-DCP responses, OER. Both accept an input and read
-//! the same, or both refuse it, or the difference is one that docs/DIFFERENCES.md lists, predicted field by field.
+//! Our codecs beside those of interledger-rs: ILP packets, addresses, IL-DCP responses, OER. Both accept an input and
+//! read the same, or both refuse it, or the difference is one that docs/DIFFERENCES.md lists, predicted field by field.
 #![no_main]
 
 #[path = "../../../tests/it/differential/classes.rs"]

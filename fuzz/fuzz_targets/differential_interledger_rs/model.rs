@@ -1,5 +1,5 @@
-//! Predicts the result of both codecs for an input: it decodes as `interledger-packet` does, and knows each difference of
-//! ours.
+//! Predicts the result of both codecs for an input: it decodes as `interledger-packet` does, and knows each difference
+//! of ours.
 
 mod date;
 

@@ -1,11 +1,12 @@
-//! Counts how often each class of differences occurred, and prints the counts from time to time, so that a class that never
-//! occurs is noticed.
+//! Counts how often each class of differences occurred, and prints the counts from time to time, so that a class that
+//! never occurs is noticed.
 
 use std::sync::Mutex;
 
 use super::classes::{CLASSES, Theirs};
 
-/// The number of inputs before the first table. The next one follows when it has doubled, and later every `EVERY` inputs.
+/// The number of inputs before the first table. The next one follows when it has doubled, and later every `EVERY`
+/// inputs.
 const FIRST: u64 = 1 << 10;
 const EVERY: u64 = 1 << 22;
 

@@ -1,5 +1,5 @@
-//! Decodes with the codecs of interledger-rs. They panic on some inputs, which must not end the run, so the panic hook of
-//! libFuzzer, which ends the process, is replaced.
+//! Decodes with the codecs of interledger-rs. They panic on some inputs, which must not end the run, so the panic hook
+//! of libFuzzer, which ends the process, is replaced.
 
 use std::cell::Cell;
 use std::convert::TryFrom;

@@ -14,8 +14,8 @@ pub(super) struct Variable {
 const SET_FOR_EVERY_NODE: &[&str] =
     &["CONFIG_FILE", "NODE_ID", "BTP_SERVER_PORT", "HEALTH_CHECK_PORT", "LOG_LEVEL"];
 
-/// All variables of a text, in order, each once. The text is not parsed as YAML, so a variable in a comment behind a value
-/// counts too, which does no harm.
+/// All variables of a text, in order, each once. The text is not parsed as YAML, so a variable in a comment behind a
+/// value counts too, which does no harm.
 pub(super) fn find_variables(text: &str) -> Vec<Variable> {
     let mut found: Vec<Variable> = Vec::new();
     for line in text.lines().filter(|line| !line.trim_start().starts_with('#')) {

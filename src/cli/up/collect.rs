@@ -3,7 +3,8 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant, SystemTime};
 
-use tokio::sync::broadcast::{Receiver, error::TryRecvError};
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::TryRecvError;
 
 use super::view::{EVENTS_MAX, EventView, LinkView, NodeView, View, ViewState};
 use crate::account::AccountId;
@@ -55,7 +56,7 @@ impl NodeSample {
 
 impl Collector {
     pub(super) fn new(settings: ViewSettings, now: Instant) -> Self {
-        Collector {
+        Self {
             settings,
             started: now,
             collected_at: now,
@@ -148,7 +149,8 @@ impl Collector {
         }
     }
 
-    /// Adds the reloads since the last call. The same result at several nodes, such as an unreadable file, is one event.
+    /// Adds the reloads since the last call. The same result at several nodes, such as an unreadable file, is one
+    /// event.
     fn collect_reloads(&mut self, nodes: &[NodeHandle]) {
         let changed = nodes.iter().filter_map(|node| {
             let last = node.status.last_reload();

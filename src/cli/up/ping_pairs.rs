@@ -1,5 +1,5 @@
-//! `up --ping`: sends packets from every node to every other once all are healthy, and prints a table of the results. The
-//! packets take the normal way: over BTP, from the account `cli` of each node.
+//! `up --ping`: sends packets from every node to every other once all are healthy, and prints a table of the results.
+//! The packets take the normal way: over BTP, from the account `cli` of each node.
 
 use std::io::Write;
 use std::time::Duration;
@@ -101,8 +101,8 @@ async fn wait_until_healthy(nodes: &[NodeHandle]) -> Result<(), Failure> {
     }
 }
 
-/// Waits until every node has learned a route to every other. `false`: that took too long; the pings show which routes are
-/// missing.
+/// Waits until every node has learned a route to every other. `false`: that took too long; the pings show which routes
+/// are missing.
 async fn wait_for_routes(nodes: &[NodeHandle], addresses: &[Option<Address>]) -> bool {
     let deadline = Instant::now() + ROUTES_TIMEOUT;
     let knows_all = |node: &NodeHandle| {

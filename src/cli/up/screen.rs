@@ -47,7 +47,7 @@ impl<W: Write> Screen<W> {
     pub(super) fn enter(mut to: W) -> io::Result<Self> {
         to.write_all(ENTER.as_bytes())?;
         to.flush()?;
-        Ok(Screen { to })
+        Ok(Self { to })
     }
 
     /// Draws over the previous frame, with one write, so that nothing flickers.

@@ -1,5 +1,5 @@
-//! The live view of `up`: plain data in, lines of text out. It uses no node, clock or terminal, so that tests can compare
-//! all of it.
+//! The live view of `up`: plain data in, lines of text out. It uses no node, clock or terminal, so that tests can
+//! compare all of it.
 
 use std::time::Duration;
 
@@ -201,10 +201,10 @@ fn push_omitted(lines: &mut Vec<String>, all: usize, shown: usize) {
 impl ViewState {
     fn cell(&self) -> Cell {
         match self {
-            ViewState::Good(word) => Cell::left(*word).with_colour(Colour::Green),
-            ViewState::Pending(word) => Cell::left(*word).with_colour(Colour::Yellow),
-            ViewState::Bad(word) => Cell::left(*word).with_colour(Colour::Red),
-            ViewState::Unknown => Cell::left("?"),
+            Self::Good(word) => Cell::left(*word).with_colour(Colour::Green),
+            Self::Pending(word) => Cell::left(*word).with_colour(Colour::Yellow),
+            Self::Bad(word) => Cell::left(*word).with_colour(Colour::Red),
+            Self::Unknown => Cell::left("?"),
         }
     }
 }

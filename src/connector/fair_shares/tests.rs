@@ -27,7 +27,7 @@ enum Refused {
 
 impl Hop {
     fn new(in_flight_max: usize, min_balance: Option<i128>) -> Self {
-        Hop {
+        Self {
             shares: FairShares::default(),
             in_flight_max,
             min_balance,

@@ -116,7 +116,7 @@ struct World {
 impl World {
     fn new() -> Self {
         let node = node(Self::settings(None));
-        let mut world = World {
+        let mut world = Self {
             sender: sender(&node),
             received: 0,
             node,

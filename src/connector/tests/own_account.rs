@@ -1,4 +1,5 @@
-//! Payments to and from the node itself are booked on its own accounts, so that the balances of each asset add up to zero.
+//! Payments to and from the node itself are booked on its own accounts, so that the balances of each asset add up to
+//! zero.
 
 use super::*;
 use crate::account::Rate;

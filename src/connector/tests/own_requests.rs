@@ -11,7 +11,7 @@ struct OwnRequests {
 
 impl OwnRequests {
     fn new() -> Self {
-        OwnRequests { node: alice_and_bob(), outcomes: Arc::default() }
+        Self { node: alice_and_bob(), outcomes: Arc::default() }
     }
 
     /// Sends bob five units that expire after five seconds.

@@ -1,8 +1,9 @@
 //! How much of a slow peer's outbox each requester fills, and what is reserved for the others (ADR 13).
 //!
 //! Half of the outbox is divided among the active requesters and one more share is reserved for the next newcomer; the
-//! rest is first come, first served. Unlike `connector/fair_shares.rs`, which knows the active requesters, it divides bytes
-//! instead of packets and credit, and only while an outbox is at least half full: below that there is space for all.
+//! rest is first come, first served. Unlike `connector/fair_shares.rs`, which knows the active requesters, it divides
+//! bytes instead of packets and credit, and only while an outbox is at least half full: below that there is space for
+//! all.
 
 use std::collections::HashMap;
 

@@ -15,8 +15,8 @@ impl Outbox {
         self.take_packet_if(|_| true)
     }
 
-    /// Takes the first packet of the next requester for which `admits` is true. `None`: there is none; the next packet of
-    /// any requester wakes the task again.
+    /// Takes the first packet of the next requester for which `admits` is true. `None`: there is none; the next packet
+    /// of any requester wakes the task again.
     pub fn take_packet_if(&self, admits: impl FnMut(Option<Slot>) -> bool) -> Option<TakenPacket> {
         let mut inner = self.inner.lock();
         let queues = inner.queues.as_mut().expect("frames are written, not taken");

@@ -90,8 +90,8 @@ enum LoadFailure {
 impl From<LoadFailure> for TlsError {
     fn from(error: LoadFailure) -> Self {
         match error {
-            LoadFailure::NoTrustedCertificates => TlsError::NoTrustedCertificates,
-            LoadFailure::Provider(source) => TlsError::Provider(source),
+            LoadFailure::NoTrustedCertificates => Self::NoTrustedCertificates,
+            LoadFailure::Provider(source) => Self::Provider(source),
         }
     }
 }

@@ -1,11 +1,11 @@
 //! TLS handshakes in memory: which certificate is used, and which is trusted.
 
-use super::*;
 use std::fs;
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, KeyPair};
 
 use super::super::Host;
+use super::*;
 
 struct Files {
     folder: tempfile::TempDir,

@@ -29,13 +29,13 @@ impl PeerState {
     /// As in JSON and in log lines.
     pub fn as_str(self) -> &'static str {
         match self {
-            PeerState::Waiting => "waiting",
-            PeerState::Connecting => "connecting",
-            PeerState::Connected => "connected",
-            PeerState::Disconnected => "disconnected",
-            PeerState::AuthenticationFailed => "authenticationFailed",
-            PeerState::Down => "down",
-            PeerState::Suspended => "suspended",
+            Self::Waiting => "waiting",
+            Self::Connecting => "connecting",
+            Self::Connected => "connected",
+            Self::Disconnected => "disconnected",
+            Self::AuthenticationFailed => "authenticationFailed",
+            Self::Down => "down",
+            Self::Suspended => "suspended",
         }
     }
 }

@@ -1,8 +1,7 @@
 //! The log of changes of our routes, from which updates are written.
 //!
-//! Entry i changed the table from epoch i to i + 1. An entry holds only the prefix; an update
-//! carries the route at the time of writing. So only the latest entry of a prefix is kept; earlier
-//! ones leave a gap in the epochs.
+//! Entry i changed the table from epoch i to i + 1. An entry holds only the prefix; an update carries the route at the
+//! time of writing. So only the latest entry of a prefix is kept; earlier ones leave a gap in the epochs.
 //!
 //! Withdrawn prefixes keep their entry until all peers have acknowledged it. A peer that returns
 //! from before that gets a new table id (`sender.rs`).
@@ -44,7 +43,7 @@ pub(super) enum RouteChange {
 impl ChangeLog {
     pub(super) fn new(table: TableId, hash: RandomState) -> Self {
         let latest = HashMap::with_hasher(hash);
-        ChangeLog {
+        Self {
             table,
             next_epoch: 0,
             entries: BTreeMap::new(),
@@ -128,7 +127,7 @@ impl ChangeLog {
 
     /// Restarts under a new id with all reachable prefixes.
     pub(super) fn restart(&mut self, table: TableId) {
-        let mut new = ChangeLog::new(table, self.latest.hasher().clone());
+        let mut new = Self::new(table, self.latest.hasher().clone());
         for (prefix, (_, change)) in std::mem::take(&mut self.latest) {
             if change == RouteChange::Reachable {
                 new.record(prefix, RouteChange::Reachable);

@@ -6,8 +6,7 @@ use super::retry::{ANSWER_TIMEOUT, RetryBackoff};
 use super::sender::UPDATE_SPACING;
 use crate::time::MonoTime;
 
-/// Delay after a link-up: ilp-connector refuses a control that arrives together with its answer to
-/// the login.
+/// Delay after a link-up: ilp-connector refuses a control that arrives together with its answer to the login.
 const AFTER_LINK_UP: Duration = Duration::from_millis(100);
 
 /// The state of the controls to one peer.
@@ -25,7 +24,7 @@ pub(super) struct ControlSender {
 impl ControlSender {
     /// Schedules a control after a session began. [row 100]
     pub(super) fn on_link_up(&mut self, now: MonoTime) {
-        *self = ControlSender { due: Some(now.after(AFTER_LINK_UP)), ..ControlSender::default() };
+        *self = Self { due: Some(now.after(AFTER_LINK_UP)), ..Self::default() };
     }
 
     /// Schedules a control after the peer sent one, because it may have missed ours. At most one

@@ -18,15 +18,13 @@ pub(super) struct ExportedRoute<'a> {
 }
 
 impl ExportedRoute<'_> {
-    /// A route that is not learned. No implementation verifies `auth`: zeros, as interledger-rs
-    /// sends.
+    /// A route that is not learned. No implementation verifies `auth`: zeros, as interledger-rs sends.
     const OWN: ExportedRoute<'static> = ExportedRoute { hops: 0, path: &[], auth: [0; 32] };
 }
 
 impl Ccp {
-    /// The best route of a prefix for one peer; `None` if the peer must not have it. A route is
-    /// never announced to its own next hop, and a parent gets only our own and our children's
-    /// routes (valley-free). [row 115]
+    /// The best route of a prefix for one peer; `None` if the peer must not have it. A route is never announced to its
+    /// own next hop, and a parent gets only our own and our children's routes (valley-free). [row 115]
     pub(super) fn exported_route(
         &self,
         prefix: &Prefix,

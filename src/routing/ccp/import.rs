@@ -1,6 +1,5 @@
-//! Checks announced routes. A refused route counts as withdrawn, because it replaces the peer's
-//! earlier route. The update is still acknowledged: a peer cannot know which routes we
-//! accept.
+//! Checks announced routes. A refused route counts as withdrawn, because it replaces the peer's earlier route. The
+//! update is still acknowledged: a peer cannot know which routes we accept.
 
 use super::path::RoutePath;
 use super::route_refusal::RouteRefusal;

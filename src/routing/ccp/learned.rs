@@ -44,7 +44,7 @@ pub(super) struct LearnedRoutes {
 
 impl LearnedRoutes {
     pub(super) fn new(hash: RandomState) -> Self {
-        LearnedRoutes { routes: HashMap::with_hasher(hash), bytes: 0, generation: 0, stale: 0 }
+        Self { routes: HashMap::with_hasher(hash), bytes: 0, generation: 0, stale: 0 }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -128,7 +128,7 @@ impl LearnedRoutes {
 
     /// Removes all routes; returns their prefixes.
     pub(super) fn take_all(&mut self) -> Vec<Prefix> {
-        let all = std::mem::replace(self, LearnedRoutes::new(self.routes.hasher().clone()));
+        let all = std::mem::replace(self, Self::new(self.routes.hasher().clone()));
         all.routes.into_keys().collect()
     }
 }

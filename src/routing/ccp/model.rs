@@ -1,15 +1,13 @@
 //! CCP with dishonest peers, driven by operations that are derived from bytes: the input of a
 //! fuzzer and of a property test.
 //!
-//! Peers connect and disconnect, send inconsistent parts of logs, announce routes of others and
-//! invalid bytes, request epochs that never existed, and answer late, twice or not at all; settings
-//! change; time jumps.
+//! Peers connect and disconnect, send inconsistent parts of logs, announce routes of others and invalid bytes, request
+//! epochs that never existed, and answer late, twice or not at all; settings change; time jumps.
 //!
-//! Invariants, after any sequence: nothing panics; a peer never has more routes than its limit; a
-//! learned route belongs to a connected peer whose routes are accepted, and lies outside the own
-//! address; a sent request parses, goes to a permitted peer, has the own address first in each
-//! path, and announces no route to its next hop; at most one control and one update are in flight
-//! per peer.
+//! Invariants, after any sequence: nothing panics; a peer never has more routes than its limit; a learned route belongs
+//! to a connected peer whose routes are accepted, and lies outside the own address; a sent request parses, goes to a
+//! permitted peer, has the own address first in each path, and announces no route to its next hop; at most one control
+//! and one update are in flight per peer.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 

@@ -24,8 +24,8 @@ impl RoutePath {
     pub(super) fn parse(
         strings: Strings<'_>,
         own: &Address,
-        last: Option<&RoutePath>,
-    ) -> Result<RoutePath, RouteRefusal> {
+        last: Option<&Self>,
+    ) -> Result<Self, RouteRefusal> {
         let (hops, encoded) = (strings.len(), strings.encoded());
         if let Some(last) = last.filter(|last| last.hops == hops && *last.encoded == *encoded) {
             return Ok(last.clone());
@@ -39,7 +39,7 @@ impl RoutePath {
                 return Err(RouteRefusal::Loop);
             }
         }
-        Ok(RoutePath { hops, encoded: encoded.into() })
+        Ok(Self { hops, encoded: encoded.into() })
     }
 
     /// The number of nodes.

@@ -20,9 +20,8 @@ pub(super) enum BestRoute {
     Learned(Slot),
 }
 
-/// The rank of a learned route, lowest first. RFC 34 "Routing": of routes to one prefix, a child's
-/// is preferred to a peer's, and a peer's to a parent's. [row 36] Then the shorter path wins, then
-/// the lower account id.
+/// The rank of a learned route, lowest first. RFC 34 "Routing": of routes to one prefix, a child's is preferred to a
+/// peer's, and a peer's to a parent's. [row 36] Then the shorter path wins, then the lower account id.
 pub(super) type Rank<'a> = (u8, usize, &'a AccountId);
 
 impl CcpPeerState {
@@ -37,9 +36,8 @@ impl CcpPeerState {
 }
 
 impl Ccp {
-    /// Chooses the best routes of these prefixes again: announced routes become usable, withdrawn
-    /// ones end. [row 105] Routes of `by` have changed, so a best route of that peer is recorded
-    /// even if the peer is still the best one.
+    /// Chooses the best routes of these prefixes again: announced routes become usable, withdrawn ones end. [row 105]
+    /// Routes of `by` have changed, so a best route of that peer is recorded even if the peer is still the best one.
     pub(super) fn update_best(&mut self, changed: Vec<Prefix>, by: Option<Slot>) {
         for prefix in changed {
             let (old, new) = self.replace_best(&prefix);

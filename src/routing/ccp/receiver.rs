@@ -52,7 +52,7 @@ pub(super) struct EpochGap {
 
 impl RouteReceiver {
     pub(super) fn new(hash: RandomState) -> Self {
-        RouteReceiver {
+        Self {
             table: TableId::NONE,
             epoch: 0,
             hold_down_until: None,
@@ -110,13 +110,11 @@ impl RouteReceiver {
             self.stale_until = Some(now.after(grace));
         }
         let epochs = update.epochs;
-        // An update that begins after the known epoch is refused, and a control requests the
-        // missing part. [row 108]
+        // An update that begins after the known epoch is refused, and a control requests the missing part. [row 108]
         if epochs.from > self.epoch {
             return Err(EpochGap { from: epochs.from, known: self.epoch });
         }
-        // An update of old epochs changes nothing; one that ends at the known epoch counts. [row
-        // 110]
+        // An update of old epochs changes nothing; one that ends at the known epoch counts. [row 110]
         if epochs.to < self.epoch {
             return Ok(Vec::new());
         }

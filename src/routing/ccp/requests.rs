@@ -35,8 +35,7 @@ pub enum RouteRequestError {
 }
 
 impl Ccp {
-    /// Handles a control or an update of a peer. `Ok` is acknowledged with a fulfillment of zeros.
-    /// [row 101]
+    /// Handles a control or an update of a peer. `Ok` is acknowledged with a fulfillment of zeros. [row 101]
     ///
     /// # Errors
     /// [`RouteRequestError`], for the Reject.

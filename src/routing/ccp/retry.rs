@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use crate::time::{Backoff, MonoTime};
 
-/// The first delay is short: a peer may refuse only because it is not ready yet, just after its
-/// login.
+/// The first delay is short: a peer may refuse only because it is not ready yet, just after its login.
 const FIRST_DELAY: Duration = Duration::from_millis(500);
 const DELAY_MAX: Duration = Duration::from_secs(30);
 /// A request without an answer after this time counts as refused.

@@ -23,29 +23,29 @@ pub enum RouteRefusal {
 
 impl RouteRefusal {
     /// All reasons.
-    pub const ALL: [RouteRefusal; 8] = [
-        RouteRefusal::BadAddress,
-        RouteRefusal::Network,
-        RouteRefusal::OwnAddress,
-        RouteRefusal::Loop,
-        RouteRefusal::LongPath,
-        RouteRefusal::DeepPrefix,
-        RouteRefusal::NotAccepted,
-        RouteRefusal::TooMany,
+    pub const ALL: [Self; 8] = [
+        Self::BadAddress,
+        Self::Network,
+        Self::OwnAddress,
+        Self::Loop,
+        Self::LongPath,
+        Self::DeepPrefix,
+        Self::NotAccepted,
+        Self::TooMany,
     ];
 
     /// The label in metrics.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
-            RouteRefusal::BadAddress => "bad_address",
-            RouteRefusal::Network => "network",
-            RouteRefusal::OwnAddress => "own_address",
-            RouteRefusal::Loop => "loop",
-            RouteRefusal::LongPath => "long_path",
-            RouteRefusal::DeepPrefix => "deep_prefix",
-            RouteRefusal::NotAccepted => "not_accepted",
-            RouteRefusal::TooMany => "too_many",
+            Self::BadAddress => "bad_address",
+            Self::Network => "network",
+            Self::OwnAddress => "own_address",
+            Self::Loop => "loop",
+            Self::LongPath => "long_path",
+            Self::DeepPrefix => "deep_prefix",
+            Self::NotAccepted => "not_accepted",
+            Self::TooMany => "too_many",
         }
     }
 }

@@ -19,8 +19,7 @@ pub(super) struct RouteSender {
     table_resets: u32,
     /// The epoch up to which the peer has acknowledged updates.
     acknowledged: u32,
-    /// The peer got no update before this epoch under this table id, so it needs no withdrawals
-    /// from there.
+    /// The peer got no update before this epoch under this table id, so it needs no withdrawals from there.
     fresh_below: u32,
     in_flight: Option<InFlight>,
     /// Updates up to this epoch follow each other without spacing.
@@ -84,7 +83,7 @@ impl RouteSender {
         // The log has dropped withdrawals that the peer needs: it gets a new table id.
         let is_pruned = 0 < known && known < log.pruned_before();
         let known = if is_pruned { 0 } else { known };
-        *self = RouteSender {
+        *self = Self {
             mode: Some(control.mode),
             acknowledged: known,
             fresh_below: if known == 0 { log.epoch() } else { 0 },
@@ -98,14 +97,14 @@ impl RouteSender {
     /// Gives the peer a new table id, and sends it the whole table.
     pub(super) fn reset_table(&mut self, current: u32) {
         let mode = self.mode;
-        *self = RouteSender { mode, fresh_below: current, ..self.unsubscribed() };
+        *self = Self { mode, fresh_below: current, ..self.unsubscribed() };
         self.table_resets = self.table_resets.wrapping_add(1);
     }
 
     /// After a restart of the log: sends the whole table.
     pub(super) fn restart(&mut self, current: u32) {
         let mode = self.mode;
-        *self = RouteSender { mode, fresh_below: current, ..self.unsubscribed() };
+        *self = Self { mode, fresh_below: current, ..self.unsubscribed() };
     }
 
     /// Ends updates.
@@ -114,12 +113,12 @@ impl RouteSender {
     }
 
     /// The state without a subscription; totals and limits stay.
-    fn unsubscribed(&self) -> RouteSender {
-        RouteSender {
+    fn unsubscribed(&self) -> Self {
+        Self {
             table_resets: self.table_resets,
             resend_not_before: self.resend_not_before,
             sent_total: self.sent_total,
-            ..RouteSender::default()
+            ..Self::default()
         }
     }
 

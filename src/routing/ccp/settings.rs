@@ -9,8 +9,7 @@ use crate::wire::{Address, Prefix};
 /// Intervals of CCP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CcpTiming {
-    /// Time between two updates to a peer without changes. Expired routes of a peer are kept as
-    /// long again. [row 111]
+    /// Time between two updates to a peer without changes. Expired routes of a peer are kept as long again. [row 111]
     pub broadcast_interval: Duration,
     /// How long a peer keeps our routes without another update.
     pub hold_down: Duration,
@@ -19,10 +18,7 @@ pub struct CcpTiming {
 impl Default for CcpTiming {
     /// The values of ilp-connector.
     fn default() -> Self {
-        CcpTiming {
-            broadcast_interval: Duration::from_secs(30),
-            hold_down: Duration::from_secs(45),
-        }
+        Self { broadcast_interval: Duration::from_secs(30), hold_down: Duration::from_secs(45) }
     }
 }
 

@@ -78,11 +78,11 @@ enum Sent {
 }
 
 impl TestNode {
-    fn new(settings: CcpSettings) -> TestNode {
+    fn new(settings: CcpSettings) -> Self {
         let mut ccp = Ccp::new(hash(1));
         ccp.apply_settings(settings.clone(), ms(0));
         settings.peers.iter().for_each(|peer| ccp.set_connected(peer.slot, true, ms(0)));
-        let mut node = TestNode { ccp, now: 0 };
+        let mut node = Self { ccp, now: 0 };
         // The first controls.
         node.advance(100);
         node

@@ -7,8 +7,8 @@
 use super::progress::PaymentProgress;
 use super::rate::PathRate;
 
-/// Sums in units of the sender; `delivered`, `unconfirmed` and `promised` in units of the receiver. [`PaymentProgress`] says
-/// what most of them are.
+/// Sums in units of the sender; `delivered`, `unconfirmed` and `promised` in units of the receiver. [`PaymentProgress`]
+/// says what most of them are.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Budget {
     total: u64,

@@ -29,7 +29,7 @@ pub(super) struct CongestionWindow {
 impl CongestionWindow {
     pub(super) fn new(window_max: usize) -> Self {
         let window_max = window_max.max(1);
-        CongestionWindow {
+        Self {
             window: WINDOW_FIRST.min(window_max),
             window_max,
             threshold: window_max,

@@ -149,7 +149,7 @@ impl Sender {
     ) -> Self {
         let total = settings.amount.0;
         let largest = settings.max_packet_amount.map_or(u64::MAX, |amount| amount.0);
-        Sender {
+        Self {
             keys: Keys::new(secret),
             random: StdRng::from_seed(seed),
             sequence: 0,

@@ -20,7 +20,7 @@ pub(super) struct PacketSize {
 
 impl PacketSize {
     pub(super) fn new(ceiling: u64) -> Self {
-        PacketSize { ceiling, current: ceiling, too_large_in_a_row: 0, arrived_in_a_row: 0 }
+        Self { ceiling, current: ceiling, too_large_in_a_row: 0, arrived_in_a_row: 0 }
     }
 
     /// The amount of the next packet; 0 if nothing passes.
@@ -48,7 +48,8 @@ impl PacketSize {
         self.current = self.current.min(self.ceiling);
     }
 
-    /// Applies T04 to a packet that was alone: halves the amount, down to one unit, which is tried until the arrival timeout.
+    /// Applies T04 to a packet that was alone: halves the amount, down to one unit, which is tried until the arrival
+    /// timeout.
     pub(super) fn record_illiquid(&mut self, sent: u64) {
         self.arrived_in_a_row = 0;
         self.current = self.current.min((sent / 2).max(1));

@@ -86,7 +86,7 @@ impl PacketFailure {
     pub const THIS_PROGRAM: &'static str = "this program";
 
     pub(super) fn local(code: ErrorCode, message: &str) -> Self {
-        PacketFailure { code, by: Self::THIS_PROGRAM.to_owned(), message: message.to_owned() }
+        Self { code, by: Self::THIS_PROGRAM.to_owned(), message: message.to_owned() }
     }
 }
 
@@ -124,6 +124,6 @@ pub enum PaymentEnd {
 impl PaymentEnd {
     /// Whether the receiver got the whole amount, but for less than one unit.
     pub fn is_complete(&self) -> bool {
-        matches!(self, PaymentEnd::Complete | PaymentEnd::Remainder(_))
+        matches!(self, Self::Complete | Self::Remainder(_))
     }
 }

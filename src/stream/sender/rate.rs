@@ -31,11 +31,11 @@ pub struct Slippage(u32);
 
 impl Slippage {
     /// 1 %, as in other senders.
-    pub const USUAL: Slippage = Slippage(10_000);
+    pub const USUAL: Self = Self(10_000);
 
     /// A slippage of at most a million millionths.
     pub fn of_millionths(millionths: u32) -> Self {
-        Slippage(millionths.min(1_000_000))
+        Self(millionths.min(1_000_000))
     }
 }
 

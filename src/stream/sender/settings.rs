@@ -31,7 +31,7 @@ pub struct SenderSettings {
 impl SenderSettings {
     /// A payment of this amount with default settings.
     pub fn new(amount: Amount) -> Self {
-        SenderSettings {
+        Self {
             amount,
             source: None,
             max_packet_amount: None,

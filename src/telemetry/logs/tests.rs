@@ -178,8 +178,8 @@ fn lines_of_many_threads_never_mix() {
     assert_eq!(next, [200; 4]);
 }
 
-/// A process has only one log, panic hook and logger of the `log` crate. So this test runs itself in a process of its own,
-/// in which the variable names the log file.
+/// A process has only one log, panic hook and logger of the `log` crate. So this test runs itself in a process of its
+/// own, in which the variable names the log file.
 #[test]
 fn a_process_logs_from_its_start_to_a_panic() {
     const FILE: &str = "ILP_CONNECTOR_TEST_LOG_FILE";

@@ -58,7 +58,7 @@ fn start_after_boot(stat: &str) -> Option<f64> {
     Some(ticks as f64 / TICKS_PER_SECOND)
 }
 
-/// `Max open files            1024                 524288               files`: the first is the soft limit, which applies.
+/// `Max open files 1024 524288 files`: the first is the soft limit, which applies.
 fn descriptors_max(limits: &str) -> Option<u64> {
     let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
     line.split_ascii_whitespace().next()?.parse().ok()

@@ -299,8 +299,8 @@ fn the_accept_header_chooses_the_format() {
     }
 }
 
-/// Every family, with its type, is a row of the table in docs/REFERENCE.md, and the reverse. (Only Linux has the families of
-/// the process.)
+/// Every family, with its type, is a row of the table in docs/REFERENCE.md, and the reverse. (Only Linux has the
+/// families of the process.)
 #[test]
 #[cfg(target_os = "linux")]
 fn every_metric_is_documented() {

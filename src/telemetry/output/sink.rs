@@ -87,9 +87,9 @@ impl Sink {
 impl SinkTarget {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
-            SinkTarget::Stream(file) | SinkTarget::File(file, _) => file.write(bytes),
+            Self::Stream(file) | Self::File(file, _) => file.write(bytes),
             #[cfg(test)]
-            SinkTarget::Memory(memory) => memory.write(bytes),
+            Self::Memory(memory) => memory.write(bytes),
         }
     }
 }

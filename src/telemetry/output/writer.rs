@@ -25,7 +25,7 @@ pub struct LogWriter {
 
 impl LogWriter {
     pub(super) fn new(format: LineFormat, sink: Sink, queue: Arc<LineQueue>) -> Self {
-        LogWriter { format, sink, queue, unreported_lost: 0 }
+        Self { format, sink, queue, unreported_lost: 0 }
     }
 
     /// Writes for as long as the log is open. Blocks: run it on a thread of its own.

@@ -28,7 +28,7 @@ pub(super) struct DestinationKey {
 impl DestinationKey {
     pub(super) fn new(record: &PacketRecord, sent_at: MonoTime) -> Self {
         let request_id = record.request_id.map(|id| id.0);
-        DestinationKey { sent_at, condition: record.condition, request_id }
+        Self { sent_at, condition: record.condition, request_id }
     }
 }
 

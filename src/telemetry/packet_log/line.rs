@@ -34,7 +34,7 @@ impl PacketLine {
     /// `clock_offset_us`: the time of day minus the node's monotonic clock.
     pub(super) fn new(node_id: &str, format: LineFormat, clock_offset_us: i64) -> Self {
         let never = Now { wall: Timestamp::EPOCH, mono: MonoTime(0) };
-        PacketLine {
+        Self {
             format,
             forwarded: after_time(node_id, format, "forwarded"),
             received: after_time(node_id, format, "received"),
@@ -142,8 +142,8 @@ impl PacketLine {
         }
     }
 
-    /// The microseconds within the millisecond of `at`, by the monotonic clock. If the clocks disagree, the offset moves
-    /// as far as necessary.
+    /// The microseconds within the millisecond of `at`, by the monotonic clock. If the clocks disagree, the offset
+    /// moves as far as necessary.
     fn micros(&mut self, at: Now) -> u64 {
         let micros = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
         let wall = micros(at.wall.as_millis().saturating_mul(1000));

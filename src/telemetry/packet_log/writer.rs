@@ -41,7 +41,7 @@ struct NodeLines {
 
 impl PacketWriter {
     pub(super) fn new(stream: Arc<PacketStream>) -> Self {
-        PacketWriter {
+        Self {
             stream,
             nodes: Vec::new(),
             buffer: Vec::with_capacity(WRITE_BYTES + LINE_BYTES),

@@ -45,8 +45,8 @@ pub struct PayArguments {
     amount: Vec<String>,
     #[command(flatten)]
     pub login: LoginArguments,
-    /// The secret that belongs to the address: 32 bytes in base64 or hexadecimal digits; @FILE reads it from a file and @-
-    /// from standard input [variable: ILP_SECRET]
+    /// The secret that belongs to the address: 32 bytes in base64 or hexadecimal digits; @FILE reads it from a file and
+    /// @- from standard input [variable: ILP_SECRET]
     #[arg(long, value_name = "SECRET")]
     pub secret: Option<SecretText>,
     /// Allow SPSP endpoints without TLS: anyone on the network path can take the money

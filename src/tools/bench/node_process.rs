@@ -87,7 +87,7 @@ impl PrivateDirectory {
     fn create() -> io::Result<Self> {
         let path = std::env::temp_dir().join(format!("ilp-connector-bench-{}", std::process::id()));
         DirBuilder::new().mode(0o700).create(&path)?;
-        Ok(PrivateDirectory(path))
+        Ok(Self(path))
     }
 
     fn node_file(&self) -> PathBuf {

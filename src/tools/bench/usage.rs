@@ -29,12 +29,12 @@ impl ProcessUsage {
         let ticks = times.next()?.ok()?.checked_add(times.next()?.ok()?)?;
         let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
         let kibibytes = resident.trim().strip_suffix(" kB")?.parse().ok()?;
-        Some(ProcessUsage { cpu: TICK.saturating_mul(ticks), kibibytes })
+        Some(Self { cpu: TICK.saturating_mul(ticks), kibibytes })
     }
 
     /// The CPU time since an earlier reading, and the memory now.
-    pub(super) fn since(self, earlier: ProcessUsage) -> ProcessUsage {
-        ProcessUsage { cpu: self.cpu.saturating_sub(earlier.cpu), ..self }
+    pub(super) fn since(self, earlier: Self) -> Self {
+        Self { cpu: self.cpu.saturating_sub(earlier.cpu), ..self }
     }
 
     /// Microseconds of CPU time per packet.

@@ -16,8 +16,8 @@ use crate::tools::interrupt::Interrupt;
 use crate::wire::Address;
 use crate::wire::ilp::Prepare;
 
-/// How long the tool waits for an answer after the packet's expiry. If the node sends none until then, it is unknown whether
-/// the packet was paid.
+/// How long the tool waits for an answer after the packet's expiry. If the node sends none until then, it is unknown
+/// whether the packet was paid.
 const ANSWER_GRACE: Duration = Duration::from_secs(2);
 
 /// A payment that has ended.
@@ -45,7 +45,8 @@ impl<'a> PaymentDriver<'a> {
         PaymentDriver { client, sender, destination, window }
     }
 
-    /// Pays until the end. The first interrupt stops sending and waits for the packets in flight, the second one does not wait.
+    /// Pays until the end. The first interrupt stops sending and waits for the packets in flight, the second one does
+    /// not wait.
     pub(super) async fn run(
         mut self,
         interrupt: &mut Interrupt,

@@ -45,16 +45,16 @@ impl FromStr for Payee {
         if address.scheme() == Scheme::Peer {
             return Err("addresses under peer. cannot be paid".to_owned());
         }
-        Ok(Payee::Address(address))
+        Ok(Self::Address(address))
     }
 }
 
 impl fmt::Display for Payee {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Payee::Pointer(pointer) => pointer.fmt(f),
-            Payee::Endpoint(url) => url.fmt(f),
-            Payee::Address(address) => address.fmt(f),
+            Self::Pointer(pointer) => pointer.fmt(f),
+            Self::Endpoint(url) => url.fmt(f),
+            Self::Address(address) => address.fmt(f),
         }
     }
 }

@@ -44,7 +44,7 @@ impl ProgressBar {
             }
             false => BarStyle::Lines(LINE_INTERVAL),
         };
-        ProgressBar { style, stall }
+        Self { style, stall }
     }
 
     pub(super) fn show(

@@ -1,4 +1,5 @@
-//! Finds a receiver of the configuration by its address: the node that it belongs to, and the URL for SPSP queries there.
+//! Finds a receiver of the configuration by its address: the node that it belongs to, and the URL for SPSP queries
+//! there.
 
 use crate::config::{FileForm, Loaded, NodeConfig};
 use crate::console::Failure;
@@ -17,7 +18,8 @@ pub(super) struct SpspEndpoint {
     pub(super) hint: String,
 }
 
-/// The endpoint for this address in the network of the login. `on_this_machine`: `--node` names the node. Segments below the receiver's are left out, because the answer has its own.
+/// The endpoint for this address in the network of the login. `on_this_machine`: `--node` names the node. Segments
+/// below the receiver's are left out, because the answer has its own.
 pub(super) fn find_endpoint(
     address: &Address,
     network: Option<&NodeAndNetwork>,

@@ -1,5 +1,6 @@
-//! Asks an SPSP endpoint (RFC 9) for the address and the secret of a receiver. The server that answers gets the money. So the
-//! tool requires a connection that others cannot write to, unless the user allows another, and shows which server answered.
+//! Asks an SPSP endpoint (RFC 9) for the address and the secret of a receiver. The server that answers gets the money.
+//! So the tool requires a connection that others cannot write to, unless the user allows another, and shows which
+//! server answered.
 
 use serde_json::Value;
 

@@ -33,12 +33,7 @@ struct PaymentCounts {
 
 impl StallWatch {
     pub(super) fn new(trace: String) -> Self {
-        StallWatch {
-            trace,
-            moved_at: Duration::ZERO,
-            counts: PaymentCounts::default(),
-            last_note: None,
-        }
+        Self { trace, moved_at: Duration::ZERO, counts: PaymentCounts::default(), last_note: None }
     }
 
     /// The note to print now, if one is due; `after` is the time since the start.

@@ -102,7 +102,8 @@ impl<'a> PingReport<'a> {
         Ok(self.out.flush()?)
     }
 
-    /// Whether the return address rejected a pong. This program accepts all pongs that it asked for, so another program did.
+    /// Whether the return address rejected a pong. This program accepts all pongs that it asked for, so another program
+    /// did.
     fn is_from_this_account(&self, by: &str) -> bool {
         self.return_address.as_ref().is_some_and(|own| by == own.as_str() || by == DEFAULT_ADDRESS)
     }

@@ -150,7 +150,7 @@ fn packet_result(outcome: Outcome) -> PacketResult {
 impl Load {
     /// Packets of 5 units to `test.c`.
     pub(super) fn example() -> Self {
-        Load {
+        Self {
             destination: "test.c".parse().unwrap(),
             amount: Amount(5),
             condition: Condition::PING,

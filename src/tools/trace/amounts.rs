@@ -40,7 +40,7 @@ pub(super) struct AmountProbes {
 impl AmountProbes {
     /// No probe has a larger amount; with 0, amounts are not probed.
     pub(super) fn new(largest: u64) -> Self {
-        AmountProbes { largest }
+        Self { largest }
     }
 
     /// The largest amount that passes all hops so far, in units of the tool's account.

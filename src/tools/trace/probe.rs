@@ -43,8 +43,8 @@ pub(super) enum ProbeMeaning {
 }
 
 impl ProbeAnswer {
-    /// The expected answer is R02. interledger-rs sends R00 for a packet that arrives too late, and every node sends R00
-    /// if the next hop did not answer; the round-trip time shows which it is.
+    /// The expected answer is R02. interledger-rs sends R00 for a packet that arrives too late, and every node sends
+    /// R00 if the next hop did not answer; the round-trip time shows which it is.
     pub(super) fn meaning(&self) -> ProbeMeaning {
         match &self.outcome {
             ProbeOutcome::Rejected { code: ErrorCode::R02, .. } if self.by.is_some() => {
@@ -84,7 +84,7 @@ impl ProbeAnswer {
     }
 
     /// Whether the same node gave both answers.
-    pub(super) fn is_same_node(&self, other: &ProbeAnswer) -> bool {
+    pub(super) fn is_same_node(&self, other: &Self) -> bool {
         self.by == other.by
     }
 }

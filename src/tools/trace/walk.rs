@@ -1,6 +1,6 @@
-//! The search for the hops of a path. Every hop keeps some of a packet's time and rejects a packet with less (R02). So the
-//! time of a packet decides how far it gets: the walk adds time and finds where another node begins to answer. A function
-//! that sends a probe is its only connection to the network.
+//! The search for the hops of a path. Every hop keeps some of a packet's time and rejects a packet with less (R02). So
+//! the time of a packet decides how far it gets: the walk adds time and finds where another node begins to answer. A
+//! function that sends a probe is its only connection to the network.
 
 use super::amounts::{AmountProbes, HopLimit};
 use super::probe::{Probe, ProbeAnswer, ProbeMeaning};

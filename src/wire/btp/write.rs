@@ -5,9 +5,10 @@ use oer_codec::{
     var_octet_string_size, var_uint_size,
 };
 
+use super::ilp_frame::HEAD;
 use super::{
     AUTH, AUTH_TOKEN, AUTH_USERNAME, BtpErrorCode, BtpFrame, FrameBody, MAX_ERROR_DATA,
-    ProtocolEntry, RequestId, ilp_frame::HEAD,
+    ProtocolEntry, RequestId,
 };
 use crate::wire::Timestamp;
 use crate::wire::timestamp::GeneralizedTime;

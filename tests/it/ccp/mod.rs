@@ -1,5 +1,5 @@
-//! The exchange of routes (CCP) between a running node and scripted peers, and in whole networks. Checklist rows 36, 37, 100
-//! to 117 and 142.
+//! The exchange of routes (CCP) between a running node and scripted peers, and in whole networks. Checklist rows 36,
+//! 37, 100 to 117 and 142.
 
 mod advertising;
 mod neighbour;
@@ -93,7 +93,8 @@ fn lines_rings_and_stars_find_their_routes_row_142() {
     }
 }
 
-/// The hub of a star is killed, and its neighbours withdraw routes at once. It returns, and all nodes are reachable again.
+/// The hub of a star is killed, and its neighbours withdraw routes at once. It returns, and all nodes are reachable
+/// again.
 #[test]
 fn routes_through_a_dead_hub_are_withdrawn_at_once_row_142() {
     let star = network(4, (1..4).map(|node| (node, 0, "peer")));

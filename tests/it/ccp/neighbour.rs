@@ -83,7 +83,7 @@ impl Neighbour {
     /// Logs in as a peer of `ccp::node`; its address is `test.<id>`.
     pub(super) fn connect(node: &TestNode, id: &str) -> Self {
         let address = format!("test.{id}");
-        Neighbour {
+        Self {
             peer: node.connect_peer(id),
             received: Vec::new(),
             address,

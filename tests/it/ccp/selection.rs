@@ -1,9 +1,8 @@
 //! Which of the routes that peers announce are used.
 
-use crate::peer::{PREIMAGE, fulfill, prepare_to};
-
 use super::neighbour::{Neighbour, ccp_prepare, payload_of_vector, update};
 use super::{next_hop, node, refused_routes, route, wait_for_next_hop, yaml};
+use crate::peer::{PREIMAGE, fulfill, prepare_to};
 
 #[test]
 fn a_withdrawn_route_leaves_packets_in_flight_alone_rows_37_105() {
@@ -72,7 +71,8 @@ fn loops_and_foreign_or_whole_networks_are_not_accepted_rows_106_107() {
         tells(&payload_of_vector(name));
         assert_eq!(refused_routes(&node, "alice", reason), before + 1, "{name}");
     }
-    // The node's own address and prefixes below it are not accepted. Segments are compared, so test.me2 is another node.
+    // The node's own address and prefixes below it are not accepted. Segments are compared, so test.me2 is another
+    // node.
     let own: &[(&str, &[&str])] = &[
         ("test.me", &["test.alice"]),
         ("test.me.child", &["test.alice"]),

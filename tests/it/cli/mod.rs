@@ -36,7 +36,7 @@ impl Line {
              routes:\n  - {{ prefix: '', nextHop: b }}\n",
             b.btp_port
         ));
-        Line { a: a.wait_healthy(), _b: b.wait_healthy(), _c: c }
+        Self { a: a.wait_healthy(), _b: b.wait_healthy(), _c: c }
     }
 }
 

@@ -1,5 +1,5 @@
-//! Compares our codecs with those of the JavaScript packages: both read the same inputs and must return the same result, or
-//! differ as the table in `classes.rs` lists.
+//! Compares our codecs with those of the JavaScript packages: both read the same inputs and must return the same
+//! result, or differ as the table in `classes.rs` lists.
 //!
 //! Inputs are drawn at random, from a seed that is printed (`generate.rs`). A Node.js process decodes them in batches
 //! (`javascript.rs`, `tests/differential/decode.js`). If the results differ, `model` must predict both

@@ -1,11 +1,11 @@
 //! The image and the Compose network, built, run, disturbed and edited.
 //!
-//! These tests need a Docker engine and Compose. If there is none, but root rights and the script of base images beside the
-//! repository, that script installs them; otherwise the tests are skipped with a message. `ILP_TEST_DOCKER=0` leaves them
-//! out.
+//! These tests need a Docker engine and Compose. If there is none, but root rights and the script of base images beside
+//! the repository, that script installs them; otherwise the tests are skipped with a message. `ILP_TEST_DOCKER=0`
+//! leaves them out.
 //!
-//! The names and ports of the containers are those of docker-compose.yml, so a machine can run one network at a time: the
-//! tests wait for each other, also across processes.
+//! The names and ports of the containers are those of docker-compose.yml, so a machine can run one network at a time:
+//! the tests wait for each other, also across processes.
 
 mod image;
 mod network;

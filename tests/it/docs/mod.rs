@@ -1,5 +1,5 @@
-//! The commands of README.md and `docs/` run in order, in a network namespace of their own (so that the ports of the text
-//! are free), and print what the pages show.
+//! The commands of README.md and `docs/` run in order, in a network namespace of their own (so that the ports of the
+//! text are free), and print what the pages show.
 //!
 //! A comment before a block says how it is tested:
 //! - `tested NAME`: its commands run; the lines after a command are its output. Blocks with one name are one session.

@@ -1,5 +1,5 @@
-//! Where the commands of a session run: a directory with a reader's files, and a network namespace of its own, in which the
-//! ports of the text are free.
+//! Where the commands of a session run: a directory with a reader's files, and a network namespace of its own, in which
+//! the ports of the text are free.
 
 use std::cell::RefCell;
 use std::fs::File;
@@ -38,7 +38,7 @@ impl Sandbox {
             .stderr(Stdio::null())
             .spawn()
             .map_err(|error| format!("`unshare` does not run: {error}"))?;
-        let mut sandbox = Sandbox { folder: temp_folder(), holder, background: RefCell::default() };
+        let mut sandbox = Self { folder: temp_folder(), holder, background: RefCell::default() };
         let mut output = [0; 2];
         let up =
             sandbox.holder.stdout.as_mut().map(|out| std::io::Read::read_exact(out, &mut output));
@@ -175,8 +175,8 @@ fn contains_lines(output: &str, lines: &[&str]) -> bool {
     true
 }
 
-/// Joins runs of blanks, and replaces numbers with a fraction (times, which differ from run to run) by `#`. Whole numbers
-/// stay.
+/// Joins runs of blanks, and replaces numbers with a fraction (times, which differ from run to run) by `#`. Whole
+/// numbers stay.
 fn normalize(text: &str) -> String {
     let is_figure = |c: char| c.is_ascii_digit() || c == '.';
     let mut out = String::new();

@@ -1,5 +1,5 @@
-//! docs/CONFORMANCE.md: each row of the checklist (`tests/vectors/checklist.json`) with the places that implement it, the
-//! tests that cover it, and their results.
+//! docs/CONFORMANCE.md: each row of the checklist (`tests/vectors/checklist.json`) with the places that implement it,
+//! the tests that cover it, and their results.
 //!
 //! The page is generated from citations in comments ([`rules`]), names of tests ([`named`]) and the output of a run
 //! ([`outcome`]). Only `.ci/run` has that output and compares the page; other runs check the citations and names.

@@ -1,5 +1,5 @@
-//! The documents agree with themselves and with the code: links have targets, the index of ADRs is complete, and the names
-//! in the glossary exist.
+//! The documents agree with themselves and with the code: links have targets, the index of ADRs is complete, and the
+//! names in the glossary exist.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

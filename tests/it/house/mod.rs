@@ -1,11 +1,12 @@
-//! The rules that no compiler checks: dependencies between rooms, what stays out of the packet path, the length of files,
-//! citations, names and language. docs/ARCHITECTURE.md and CONTRIBUTING.md state them.
+//! The rules that no compiler checks: dependencies between rooms, what stays out of the packet path, the length of
+//! files, citations, names and language. docs/ARCHITECTURE.md and CONTRIBUTING.md state them.
 
 mod citations;
 mod conformance;
 mod documents;
 mod files;
 mod language;
+mod layout;
 mod rooms;
 mod security;
 mod source;

@@ -10,7 +10,8 @@ use super::{read, repository};
 const PURE: [&str; 8] =
     ["wire", "time", "stream", "account", "link", "routing", "local", "connector"];
 
-/// The only crates that pure rooms may use: data structures, locks, hashes, texts. `rand` is for generators with a seed.
+/// The only crates that pure rooms may use: data structures, locks, hashes, texts. `rand` is for generators with a
+/// seed.
 const CRATES_OF_PURE_ROOMS: [&str; 13] = [
     "ahash",
     "arc_swap",
@@ -27,7 +28,8 @@ const CRATES_OF_PURE_ROOMS: [&str; 13] = [
     "thiserror",
 ];
 
-/// Words that pure rooms never use: sockets, files, threads, clocks, the environment, waiting, randomness of the system.
+/// Words that pure rooms never use: sockets, files, threads, clocks, the environment, waiting, randomness of the
+/// system.
 const NOT_IN_PURE_ROOMS: [&str; 14] = [
     "std::net",
     "std::fs",

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use connection::HttpMessage;
+pub(crate) use connection::{HttpConnection, Server};
 use ring::hmac;
 
 use crate::peer::{
@@ -15,8 +17,6 @@ use crate::peer::{
 };
 use crate::process::free_port;
 use crate::support::eventually;
-use connection::HttpMessage;
-pub(crate) use connection::{HttpConnection, Server};
 
 const OCTETS: (&str, &str) = ("Content-Type", "application/octet-stream");
 const ID: &str = "42ee09c8-a6de-4ae3-8a47-4732b0cbb07b";

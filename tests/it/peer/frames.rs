@@ -42,7 +42,7 @@ pub(crate) fn now() -> Timestamp {
 
 impl TestPrepare {
     pub(crate) fn amount(self, amount: u64) -> Self {
-        TestPrepare { amount, ..self }
+        Self { amount, ..self }
     }
 
     /// Sets the expiry, in milliseconds from now; negative values are in the past.
@@ -50,15 +50,15 @@ impl TestPrepare {
         let by = Duration::from_millis(millis.unsigned_abs());
         let expires_at =
             if millis < 0 { now().saturating_sub(by) } else { now().saturating_add(by) };
-        TestPrepare { expires_at, ..self }
+        Self { expires_at, ..self }
     }
 
     pub(crate) fn data(self, data: &[u8]) -> Self {
-        TestPrepare { data: data.to_vec(), ..self }
+        Self { data: data.to_vec(), ..self }
     }
 
     pub(crate) fn condition(self, condition: Condition) -> Self {
-        TestPrepare { condition, ..self }
+        Self { condition, ..self }
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {
@@ -127,7 +127,8 @@ pub(crate) fn auth_frame(id: u32, user: Option<&str>, token: &str) -> Vec<u8> {
     frame
 }
 
-/// Describes a frame, such as `RESPONSE 7 Reject F02`, `RESPONSE 7 Fulfill`, `RESPONSE 7`, `ERROR 7 F00`, `MESSAGE 7 Prepare`.
+/// Describes a frame, such as `RESPONSE 7 Reject F02`, `RESPONSE 7 Fulfill`, `RESPONSE 7`, `ERROR 7 F00`, `MESSAGE 7
+/// Prepare`.
 pub(crate) fn describe_frame(got: &ReceivedFrame) -> String {
     let (kind, id) = (got.kind, got.id);
     let kind = match kind {

@@ -1,6 +1,6 @@
-//! A scripted BTP peer on a real socket, with its own WebSocket framing: it can break rules that a library would enforce.
-//! Every frame that a node sends to it in any test must be encoded canonically (checklist row 1), and every wait has a
-//! deadline.
+//! A scripted BTP peer on a real socket, with its own WebSocket framing: it can break rules that a library would
+//! enforce. Every frame that a node sends to it in any test must be encoded canonically (checklist row 1), and every
+//! wait has a deadline.
 //!
 //! Deliberately absent: TLS. Tests of `wss` use the program itself.
 
@@ -14,13 +14,12 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use ilp_connector::wire::btp::{BtpFrame, FrameBody, FrameKind, ILP, ProtocolEntry};
-use ilp_connector::wire::ilp::Packet;
-
 pub(crate) use frames::{
     PREIMAGE, TestPrepare, auth_frame, describe_frame, describe_packet, frame, fulfill,
     fulfill_with, hex_vectors, message, now, preimage, prepare_to, read_vectors, reject, response,
 };
+use ilp_connector::wire::btp::{BtpFrame, FrameBody, FrameKind, ILP, ProtocolEntry};
+use ilp_connector::wire::ilp::Packet;
 pub(crate) use node::{TestNode, config_of, get_json, http_get, try_http_get};
 pub(crate) use socket::{FrameReader, FrameWriter, SocketEvent};
 
@@ -82,7 +81,7 @@ impl ReceivedFrame {
             FrameBody::Error { code, .. } => Some(code.to_string()),
             _ => None,
         };
-        ReceivedFrame { kind: frame.body.kind(), id: frame.request_id.0, ilp, code, raw }
+        Self { kind: frame.body.kind(), id: frame.request_id.0, ilp, code, raw }
     }
 }
 
@@ -104,7 +103,7 @@ impl Peer {
     /// The same with a path.
     pub(crate) fn connect_at(port: u64, path: &str) -> Self {
         let (reader, writer) = socket::dial(connect_tcp(port), path);
-        Peer { reader, writer, request_line: String::new(), drains: 0 }
+        Self { reader, writer, request_line: String::new(), drains: 0 }
     }
 
     /// Logs in.
@@ -119,7 +118,7 @@ impl Peer {
     pub(crate) fn accept(listener: &TcpListener) -> Self {
         let (reader, writer, head) = socket::accept(listener, TIMEOUT);
         let request_line = head.lines().next().unwrap_or_default().to_owned();
-        Peer { reader, writer, request_line, drains: 0 }
+        Self { reader, writer, request_line, drains: 0 }
     }
 
     /// Sends one binary message.
@@ -207,8 +206,8 @@ impl Peer {
         self.writer.shutdown();
     }
 
-    /// Fulfills every Prepare with [`PREIMAGE`] on a thread until the connection ends. The thread returns how many there
-    /// were.
+    /// Fulfills every Prepare with [`PREIMAGE`] on a thread until the connection ends. The thread returns how many
+    /// there were.
     pub(crate) fn fulfill_all(mut self) -> std::thread::JoinHandle<usize> {
         std::thread::spawn(move || {
             let fulfill = fulfill(&PREIMAGE);

@@ -44,7 +44,7 @@ impl TestNode {
             Process::start(&[&["run", "--config", path_text(&file)], arguments].concat(), []);
         let port = |message| process.wait_for_log(message, "port").as_u64().unwrap_or_default();
         let (port, health_port) = (port("BTP server listening"), port("health server listening"));
-        TestNode { process, port, health_port, file, folder, ports }
+        Self { process, port, health_port, file, folder, ports }
     }
 
     /// Starts a node at `test.n` whose peers dial it, each with the token `<id>-token` and the route `test.<id>`.

@@ -220,7 +220,7 @@ impl FrameWriter {
     /// Clones this half for another thread.
     pub(crate) fn try_clone(&self) -> Self {
         let stream = self.stream.try_clone().unwrap_or_else(no_clone);
-        FrameWriter { stream, write_lock: Arc::clone(&self.write_lock), mask: self.mask }
+        Self { stream, write_lock: Arc::clone(&self.write_lock), mask: self.mask }
     }
 
     /// Sends bytes as they are.

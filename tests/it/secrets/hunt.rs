@@ -1,5 +1,5 @@
-//! Finds parts of secrets in output: as they are, in upper or lower case, in hexadecimal, in Base64, percent-encoded, or as
-//! the list of numbers that `Debug` makes of bytes.
+//! Finds parts of secrets in output: as they are, in upper or lower case, in hexadecimal, in Base64, percent-encoded,
+//! or as the list of numbers that `Debug` makes of bytes.
 
 use std::collections::HashMap;
 
@@ -27,7 +27,7 @@ impl Hunt {
     /// Takes each secret with its name in the findings.
     pub(super) fn new<'a>(secrets: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         let begins = vec![false; 1 << 16];
-        let mut hunt = Hunt { pieces: HashMap::new(), begins };
+        let mut hunt = Self { pieces: HashMap::new(), begins };
         for (name, secret) in secrets {
             assert!(secret.len() >= PIECE, "{name} is too short to be recognised");
             let (exact, lower) = (secret.as_bytes(), secret.to_ascii_lowercase());

@@ -110,8 +110,8 @@ impl Place {
         })
     }
 
-    /// A file with `line` at this position, in which `<p>` is the indentation, `<k>` the key, `<v>` a value for it that holds the
-    /// secret, and `<c>` the secret. Other lines may stand above and below.
+    /// A file with `line` at this position, in which `<p>` is the indentation, `<k>` the key, `<v>` a value for it that
+    /// holds the secret, and `<c>` the secret. Other lines may stand above and below.
     pub(super) fn file(&self, line: &str, secret: &str, [above, below]: [&str; 2]) -> String {
         let top = self.path[0].as_str();
         let base: &[(&str, &str)] = match top {

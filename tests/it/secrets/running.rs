@@ -1,5 +1,5 @@
-//! A running node with all log levels at `trace`, with logins, posts and payments that succeed and fail on both sides, and
-//! with secrets in the wrong places.
+//! A running node with all log levels at `trace`, with logins, posts and payments that succeed and fail on both sides,
+//! and with secrets in the wrong places.
 
 use std::collections::BTreeMap;
 use std::process::Command;

@@ -31,7 +31,7 @@ impl Proxy {
                 thread::spawn(move || copy_bytes(there, back));
             }
         });
-        Proxy { port, open }
+        Self { port, open }
     }
 
     /// Closes every open connection.

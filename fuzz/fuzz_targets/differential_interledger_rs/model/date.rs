@@ -1,4 +1,5 @@
-//! The 17 characters of an `expiresAt`, as chrono reads them for `interledger-packet` (`%Y%m%d%H%M%S%3f`), and as we do.
+//! The 17 characters of an `expiresAt`, as chrono reads them for `interledger-packet` (`%Y%m%d%H%M%S%3f`), and as we
+//! do.
 
 use ilp_connector::wire::Timestamp;
 

@@ -1,10 +1,8 @@
-//! Pruning of the log: no peer keeps a withdrawn route, and a peer that does not answer causes no
-//! resend to others.
+//! Pruning of the log: no peer keeps a withdrawn route, and a peer that does not answer causes no resend to others.
 
 use super::*;
 
-/// A peer like other implementations: it keeps its routes while the link is down, and drops them at
-/// a new table id.
+/// A peer like other implementations: it keeps its routes while the link is down, and drops them at a new table id.
 #[derive(Default)]
 struct Listener {
     table: TableId,
@@ -48,7 +46,7 @@ impl ThreePeers {
     fn new() -> Self {
         let peers = (0..3).map(|slot| ccp_peer(slot, &format!("p{slot}"), Relation::Peer));
         let node = TestNode::new(settings("test.me", peers.collect()));
-        ThreePeers { node, listeners: Default::default(), epoch: 0 }
+        Self { node, listeners: Default::default(), epoch: 0 }
     }
 
     fn request_updates(&mut self, peer: u32, mode: RouteControlMode) {

@@ -1,5 +1,4 @@
-//! Networks of nodes: after any failures, each node has the shortest route to each reachable node,
-//! and no others.
+//! Networks of nodes: after any failures, each node has the shortest route to each reachable node, and no others.
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -44,9 +43,9 @@ fn pair(a: usize, b: usize) -> (usize, usize) {
 }
 
 impl Network {
-    fn new(size: usize, links: &[(usize, usize)], seed: u64) -> Network {
+    fn new(size: usize, links: &[(usize, usize)], seed: u64) -> Self {
         let link = |(a, b): &(usize, usize)| (pair(*a, *b), Link { up: false, times: 0 });
-        let mut network = Network {
+        let mut network = Self {
             nodes: Vec::new(),
             links: links.iter().map(link).collect(),
             in_flight: Vec::new(),

@@ -46,7 +46,7 @@ impl Endpoint {
         let port = listener.local_addr().map_or(0, |address| address.port());
         let (answers, requests) =
             (Arc::<Mutex<BTreeMap<String, String>>>::default(), Arc::default());
-        let endpoint = Endpoint {
+        let endpoint = Self {
             port,
             certificate,
             requests: Arc::clone(&requests),

@@ -1,14 +1,13 @@
-//! Payments through a hostile entry node: it takes packets and breaks the link, and it rejects in the name of others. Its
-//! own tally of what it took must never exceed the payment's amount.
+//! Payments through a hostile entry node: it takes packets and breaks the link, and it rejects in the name of others.
+//! Its own tally of what it took must never exceed the payment's amount.
 
 use std::net::TcpListener;
 use std::thread;
 
 use ilp_connector::internals::stream::{Keys, SharedSecret};
-use ilp_connector::wire::ildcp;
 use ilp_connector::wire::ilp::{ErrorCode, Prepare, Reject};
 use ilp_connector::wire::stream::{Frames, StreamPacket};
-use ilp_connector::wire::{AddressRef, Amount, Fulfillment};
+use ilp_connector::wire::{AddressRef, Amount, Fulfillment, ildcp};
 use serde_json::Value;
 
 use super::net::parse_json;

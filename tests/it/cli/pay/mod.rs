@@ -1,4 +1,5 @@
-//! `pay` over real nodes, to their receivers: exact balances at every hop whatever happens on the way, and SPSP endpoints.
+//! `pay` over real nodes, to their receivers: exact balances at every hop whatever happens on the way, and SPSP
+//! endpoints.
 
 mod endpoint;
 mod entry;

@@ -53,7 +53,7 @@ impl Net {
         let folder = temp_folder();
         let file = write_file(&folder, "network.yaml", &yaml);
         let factor = if link.is_empty() { 1 } else { 1000 };
-        let mut net = Net { file, _folder: folder, ports, factor, nodes: BTreeMap::new() };
+        let mut net = Self { file, _folder: folder, ports, factor, nodes: BTreeMap::new() };
         for id in ["a", "b", "c"] {
             net.start_node(id);
         }

@@ -1,4 +1,5 @@
-//! Notes of tools while they wait: why there is no progress, with the rejecting node's message, and what to do about it.
+//! Notes of tools while they wait: why there is no progress, with the rejecting node's message, and what to do about
+//! it.
 
 use std::path::Path;
 use std::process::Command;

@@ -19,7 +19,7 @@ impl Test {
     pub(super) fn new(module: &str, file: &str, function: &str) -> Self {
         let name =
             if module.is_empty() { function.to_owned() } else { format!("{module}::{function}") };
-        Test { name, file: file.to_owned(), rows: rows_of(function) }
+        Self { name, file: file.to_owned(), rows: rows_of(function) }
     }
 
     pub(super) fn is_javascript(&self) -> bool {

@@ -18,7 +18,7 @@ enum Outcome {
 impl Run {
     /// Reads standard output of `cargo test`.
     pub(super) fn read(text: &str) -> Self {
-        let mut run = Run::default();
+        let mut run = Self::default();
         for line in text.lines() {
             let Some((name, outcome)) =
                 line.strip_prefix("test ").and_then(|rest| rest.split_once(" ... "))

@@ -1,7 +1,7 @@
 //! Rules cited where the source implements them: `RFC 27 "Prepare": one sentence. [row 17]`.
 //!
-//! A citation is a sentence of a comment that begins with RFCs and their headings, or ends with rows of the checklist, or
-//! both. A rule from elsewhere (CCP, other implementations, our own decisions) has rows only.
+//! A citation is a sentence of a comment that begins with RFCs and their headings, or ends with rows of the checklist,
+//! or both. A rule from elsewhere (CCP, other implementations, our own decisions) has rows only.
 
 use std::path::Path;
 
@@ -193,8 +193,7 @@ fn citations_are_read_with_their_places() {
     let text = "\
 //! A file. Every length is short. [row 2]
 
-/// One table. RFC 15 \"Routing\", RFC 34 \"Routing\": the longest prefix
-/// wins. [rows 25, 26] More.
+/// One table. RFC 15 \"Routing\", RFC 34 \"Routing\": the longest prefix wins. [rows 25, 26] More.
 pub(crate) const fn find(&self) {
     // No citation of RFC 27 \"Flow\".
     if true {
