@@ -135,7 +135,6 @@ impl Topology {
                 true => (link.to, link.relation, "to"),
                 false => (link.from, inverse(link.relation), "from"),
             };
-            let Some(other_node) = self.nodes.get(other) else { continue };
             let place = format!("links[{}]", link.index);
             let at = |key: &str| {
                 ValuePlace::relocated(
@@ -145,7 +144,7 @@ impl Topology {
                 )
             };
             let mut peer = Map::default();
-            peer.set("id", Value::text(other_node.id.as_str(), at(end)));
+            peer.set("id", Value::text(self.id(other), at(end)));
             if relation != Relation::Peer {
                 peer.set("relation", Value::text(relation.as_str(), at("relation")));
             }
@@ -216,8 +215,8 @@ impl Topology {
 
     /// The name by which other nodes reach a node.
     pub(super) fn host(&self, number: usize) -> &str {
-        let node = self.nodes.get(number);
-        node.map_or("", |node| node.host.as_deref().unwrap_or(node.id.as_str()))
+        let node = self.node_at(number);
+        node.host.as_deref().unwrap_or(node.id.as_str())
     }
 
     /// The port of one of a node's servers; the default where what is written is no port.
@@ -227,19 +226,18 @@ impl Topology {
         listener: &ListenerAddress,
         mode: Deployment,
     ) -> u16 {
-        let node = self.nodes.get(number);
-        let running_ports = node.and_then(|node| {
-            node.running_ports
-                .iter()
-                .find(|port| mode == Deployment::Loopback && port.key == listener.key)
-        });
-        if let Some(port) = running_ports {
-            return port.port;
+        let node = self.node_at(number);
+        let mut running_ports = node.running_ports.iter();
+        if mode == Deployment::Loopback
+            && let Some(running) = running_ports.find(|port| port.key == listener.key)
+        {
+            return running.port;
         }
-        let own = node.and_then(|node| node.keys.get(listener.key));
         let (value, default) = match mode {
             Deployment::Spread => (self.setting(number, listener.key), listener.first),
-            Deployment::Loopback => (own, self.assigned_port(number, listener)),
+            Deployment::Loopback => {
+                (node.keys.get(listener.key), self.assigned_port(number, listener))
+            }
         };
         let port =
             value.and_then(Value::as_text).and_then(|text| parse::integer(text, 0, 65_535).ok());
@@ -248,17 +246,12 @@ impl Topology {
 
     /// The port that `up` assigns to a node that sets none.
     fn assigned_port(&self, number: usize, listener: &ListenerAddress) -> u16 {
-        let port_offset = u16::try_from(self.port_offset(number)).unwrap_or(u16::MAX);
+        let port_offset = u16::try_from(self.node_at(number).port_offset).unwrap_or(u16::MAX);
         let first = match self.base_port {
             Some(base) => base.saturating_add(listener.first - BTP.first),
             None => listener.first,
         };
         first.saturating_add(port_offset)
-    }
-
-    /// A node's place among the ports of `up`.
-    pub(super) fn port_offset(&self, number: usize) -> usize {
-        self.nodes.get(number).map_or(number, |node| node.port_offset)
     }
 
     /// Whether a node has an HTTP server.
@@ -278,14 +271,14 @@ impl Topology {
 
     /// Whether a node's routes are computed: it has no routes of its own, and learns none.
     pub(super) fn has_computed_routes(&self, number: usize) -> bool {
-        let own = self.nodes.get(number).is_none_or(|node| node.keys.names("routes"));
-        !own && !self.node_defaults.names("routes") && !self.is_dynamic(number)
+        !self.node_at(number).keys.names("routes")
+            && !self.node_defaults.names("routes")
+            && !self.is_dynamic(number)
     }
 
     /// A node's own key, else that of `defaults`.
     pub(super) fn setting(&self, number: usize, key: &str) -> Option<&Value> {
-        let own = self.nodes.get(number).and_then(|node| node.keys.get(key));
-        own.or_else(|| self.node_defaults.get(key))
+        self.node_at(number).keys.get(key).or_else(|| self.node_defaults.get(key))
     }
 
     /// A peer's url that leads to a node of this network, on this machine.
@@ -331,7 +324,7 @@ impl Topology {
     }
 
     fn address_below(&self, number: usize, depth: usize) -> Option<Address> {
-        let node = self.nodes.get(number)?;
+        let node = self.node_at(number);
         if let Some(own) = node.keys.get("ilpAddress") {
             return own.as_text()?.parse().ok();
         }
@@ -361,7 +354,7 @@ impl Topology {
     /// The last segment of a child's address, which the parent's entry for the child may set.
     fn child_segment(&self, parent: usize, child: &str) -> String {
         let own = || {
-            let peers = self.nodes.get(parent)?.keys.get("peers")?.as_list()?;
+            let peers = self.node_at(parent).keys.get("peers")?.as_list()?;
             let peer = peers.iter().find(|peer| id_of(peer) == Some(child))?;
             Some(peer.text_of("childAddressSegment")?.to_owned())
         };
@@ -376,12 +369,12 @@ impl Topology {
     /// The connected nodes: by links, and where two nodes name each other in their own peers.
     pub(super) fn graph(&self) -> Graph {
         let names = |a: usize, b: usize| {
-            let (Some(a), Some(b)) = (self.nodes.get(a), self.nodes.get(b)) else { return false };
-            let peers = a.keys.get("peers").and_then(Value::as_list).unwrap_or_default();
-            peers.iter().any(|peer| id_of(peer) == Some(b.id.as_str()))
+            let peers =
+                self.node_at(a).keys.get("peers").and_then(Value::as_list).unwrap_or_default();
+            peers.iter().any(|peer| id_of(peer) == Some(self.id(b)))
         };
         let with_peers: Vec<usize> = (0..self.nodes.len())
-            .filter(|n| self.nodes.get(*n).is_some_and(|node| node.keys.get("peers").is_some()))
+            .filter(|number| self.node_at(*number).keys.get("peers").is_some())
             .collect();
         let mutual = with_peers
             .iter()
@@ -407,16 +400,13 @@ impl Topology {
     fn routes(&self, number: usize, node: &TopologyNode) -> Value {
         let mut routes = Vec::new();
         for to in (0..self.nodes.len()).filter(|to| *to != number) {
-            let (Some(address), Some(target)) = (self.address(to), self.nodes.get(to)) else {
-                continue;
-            };
-            let place = format!("route from {} to {}", node.id, target.id);
+            let Some(address) = self.address(to) else { continue };
+            let place = format!("route from {} to {}", node.id, self.id(to));
             let at = ValuePlace::computed(place);
             for choice in self.choices(to).get(number).into_iter().flatten() {
-                let Some(next_hop) = self.nodes.get(choice.next_hop) else { continue };
                 let mut route = Map::default();
                 route.set("prefix", Value::text(address.as_str(), at.clone()));
-                route.set("nextHop", Value::text(next_hop.id.as_str(), at.clone()));
+                route.set("nextHop", Value::text(self.id(choice.next_hop), at.clone()));
                 route.set("priority", Value::text(&choice.priority.to_string(), at.clone()));
                 routes.push(Value { data: ValueData::Map(route), at: at.clone() });
             }
@@ -440,7 +430,7 @@ pub(super) fn listener_of(url: &PeerUrl) -> &'static ListenerAddress {
 }
 
 fn id_of(peer: &Value) -> Option<&str> {
-    peer.as_map()?.get("id")?.as_text()
+    peer.text_of("id")
 }
 
 /// Adds a peer to a list, or its keys to the peer of that id.

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use super::expand::{BTP, Deployment, HTTP, LISTENERS, listener_of};
-use super::network_file::{Topology, inverse};
+use super::network_file::{Topology, TopologyNode, inverse};
 use super::reachability;
 use super::simulation::{DialledLink, LinkEnd};
 use crate::account::Relation;
@@ -119,26 +119,28 @@ impl Topology {
 
     /// The place of a node's key, whether or not the file has it.
     pub(super) fn place(&self, number: usize, key: &str) -> Location {
-        let node = self.nodes.get(number);
-        let value = node.and_then(|node| node.keys.get(key));
-        if let Some(value) = value {
-            return Path::root(&value.at).place();
+        match self.node_at(number).keys.get(key) {
+            Some(value) => Path::root(&value.at).place(),
+            None => {
+                let node = self.node_place(number);
+                Location { text: format!("{}.{key}", node.text), ..node }
+            }
         }
-        let index = node.map_or(number, |node| node.index);
-        let line = node.map(|node| node.at.line);
-        Location { line, text: format!("nodes[{index}].{key}"), ..Location::file() }
     }
 
     /// The place of a node as a whole.
     pub(super) fn node_place(&self, number: usize) -> Location {
-        let node = self.nodes.get(number);
-        let index = node.map_or(number, |node| node.index);
-        let line = node.map(|node| node.at.line);
-        Location { line, text: format!("nodes[{index}]"), ..Location::file() }
+        let node = self.node_at(number);
+        let text = format!("nodes[{}]", node.index);
+        Location { line: Some(node.at.line), text, ..Location::file() }
+    }
+
+    pub(super) fn node_at(&self, number: usize) -> &TopologyNode {
+        self.nodes.get(number).expect("numbers of nodes are positions in this list")
     }
 
     pub(super) fn id(&self, number: usize) -> &str {
-        self.nodes.get(number).map(|node| node.id.as_str()).unwrap_or_default()
+        self.node_at(number).id.as_str()
     }
 
     /// One address each, all on one network.
@@ -208,8 +210,7 @@ impl Topology {
             }
             for (from, to) in dialled {
                 // `up` knows the port that the system chose.
-                let is_known =
-                    self.nodes.get(to).is_some_and(|node| !node.running_ports.is_empty());
+                let is_known = !self.node_at(to).running_ports.is_empty();
                 if !is_known && self.port_of(to, listener, Deployment::Spread) == 0 {
                     let what = format!(
                         "the node {} dials this one, and cannot know the port",
@@ -235,8 +236,7 @@ impl Topology {
                     continue;
                 };
                 let others = known.entry(port).or_default();
-                let host =
-                    |number: usize| self.nodes.get(number).and_then(|node| node.host.as_deref());
+                let host = |number: usize| self.node_at(number).host.as_deref();
                 let clash = others.iter().find(|(other, _)| {
                     let apart = host(*other).is_some()
                         && host(number).is_some()

@@ -129,7 +129,8 @@ fn choose(wanted: u16, reserved: &HashSet<u16>, probe: impl Fn(u16) -> Option<u1
 mod tests {
     use super::super::Deployment;
     use super::*;
-    use crate::config::{FileContent, Source};
+    use crate::config::Source;
+    use crate::topology::tests::content_of;
 
     #[test]
     fn nodes_keep_their_ports() {
@@ -139,8 +140,7 @@ mod tests {
             let nodes: String = ids.split(", ").map(|id| format!("{{id: {id}}}, ")).collect();
             let yaml =
                 format!("nodes: [{nodes}]\nlinks: [{{from: {first}, to: {last}, secret: s}}]\n");
-            let content = FileContent { path: "n.yaml".into(), bytes: yaml.into_bytes() };
-            let mut topology = Topology::of_content(&Source::default(), &content).unwrap();
+            let mut topology = topology(&yaml);
             assignments.assign(&mut topology, Some);
             let config = |id: &str| topology.node(id, Deployment::Loopback).unwrap().config;
             let ports: Vec<u16> =
@@ -177,12 +177,11 @@ mod tests {
     }
 
     fn topology(text: &str) -> Topology {
-        let content = FileContent { path: "n.yaml".into(), bytes: text.as_bytes().to_vec() };
-        Topology::of_content(&Source::default(), &content).unwrap()
+        Topology::of_content(&Source::default(), &content_of(text)).unwrap()
     }
 
     #[test]
-    fn ports_in_use_are_replaced_and_told() {
+    fn ports_in_use_are_replaced_and_reported() {
         let text = "nodes: [{id: a}, {id: b, btpServerPort: 0, httpServerPort: 9000}]\n\
             links: [{from: a, to: b, secret: s}]\n";
         let (mut topology, mut assignments) = (topology(text), PortAssignments::from(Some(4000)));
@@ -195,10 +194,10 @@ mod tests {
         let expected = [("a", vec![4002, 9082]), ("b", vec![50_000, 9001, 9081])];
         let expected = expected.map(|(id, ports)| (id.to_owned(), ports)).to_vec();
         assert_eq!(ports(&topology, "a"), (expected, 50_000));
-        let told: Vec<_> =
+        let reported: Vec<_> =
             replacements.iter().map(|n| (n.node.as_str(), n.key, n.wanted, n.instead)).collect();
         assert_eq!(
-            told,
+            reported,
             [
                 ("a", "btpServerPort", 4000, 4002),
                 ("a", "healthCheckPort", 9080, 9082),

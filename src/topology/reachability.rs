@@ -197,10 +197,11 @@ fn settings(topology: &Topology, nodes: &NetworkNodes) -> Vec<Option<ConnectorSe
             if !topology.has_computed_routes(from) {
                 continue;
             }
-            settings.routes.extend(choices.iter().filter_map(|choice| {
-                let next_hop = topology.nodes.get(choice.next_hop)?.id.clone();
-                let (prefix, priority) = (Prefix::from(&address), choice.priority);
-                Some(Route { prefix, next_hop, priority, origin: RouteOrigin::Computed })
+            settings.routes.extend(choices.iter().map(|choice| Route {
+                prefix: Prefix::from(&address),
+                next_hop: topology.node_at(choice.next_hop).id.clone(),
+                priority: choice.priority,
+                origin: RouteOrigin::Computed,
             }));
         }
     }
