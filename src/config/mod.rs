@@ -1,8 +1,8 @@
 //! The configuration of a node: a file, the environment and the command line become validated settings
 //! (docs/CONFIG.md). Every mistake is reported at once, each with its place. The way there:
 //!
-//! 1. `file` reads bytes, `yaml` makes a tree that knows its lines, `substitute` replaces variables, `secret_file` reads
-//!    secrets from files of their own.
+//! 1. `file` reads bytes, `yaml` makes a tree that knows its lines, `substitute` replaces variables, `secret_file`
+//!    reads secrets from files of their own.
 //! 2. `node_tree`, with `env`, applies environment and command line to that tree. [`topology`](crate::topology) makes
 //!    such trees of a file that describes a network.
 //! 3. `node_file`, with `peers`, `receivers` and `routes`, reads the tree into a [`NodeConfig`].
@@ -11,7 +11,8 @@
 //! reader, the schema, `--print`, the comparison at a reload and the tables of docs/CONFIG.md follow from the row
 //! (docs/adr/0023-one-row-per-key.md).
 //!
-//! Nothing here resolves a name or binds a port, and only [`environment_of_process`] reads the environment of the process.
+//! Nothing here resolves a name or binds a port, and only [`environment_of_process`] reads the environment of the
+//! process.
 
 #[macro_use]
 mod keys_macro;

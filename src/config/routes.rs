@@ -121,7 +121,8 @@ pub fn check_own_address(own: &Address, mapping: Mapping<'_>, report: &mut Diagn
     }
 }
 
-/// RFC 34 "ILP Addresses": a node must not connect the live network with a test network. [row 33] Nor two test networks.
+/// RFC 34 "ILP Addresses": a node must not connect the live network with a test network. [row 33] Nor two test
+/// networks.
 pub fn check_networks(
     address: Option<&Address>,
     mapping: Mapping<'_>,

@@ -1,5 +1,5 @@
-//! From a configuration file to nodes: [`load()`] gives one node, of its own file or of a network's, [`Topology::load`] a
-//! whole network, [`check()`] judges a file without starting anything.
+//! From a configuration file to nodes: [`load()`] gives one node, of its own file or of a network's, [`Topology::load`]
+//! a whole network, [`check()`] judges a file without starting anything.
 //!
 //! 1. `network_file` reads the form of a topology file: nodes, links, defaults.
 //! 2. `expand` makes the tree of one node from it, with routes that `paths` computes. `config` reads such a tree.

@@ -1,8 +1,8 @@
 //! Which node of `up` has which ports, for as long as the process runs.
 //!
 //! A known node keeps its ports. If a node disappears from the file, no other node gets its ports; if a port changes in
-//! the file, the node moves at its next start. A port that is in use when a node starts is replaced by the next free one.
-//! No IO: the caller says whether a port is free.
+//! the file, the node moves at its next start. A port that is in use when a node starts is replaced by the next free
+//! one. No IO: the caller says whether a port is free.
 
 use std::collections::{HashMap, HashSet};
 

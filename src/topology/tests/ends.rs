@@ -151,8 +151,8 @@ fn routing_loops_through_several_files_are_found() {
 
 #[test]
 fn routes_that_never_settle_are_reported() {
-    // Each node of the ring prefers what the next one advertises to its own link to d, which none of them can use at the
-    // same time as its neighbours.
+    // Each node of the ring prefers what the next one advertises to its own link to d, which none of them can use at
+    // the same time as its neighbours.
     let ring = |id: &str, child: &str, peer: &str| {
         format!(
             "nodeId: {id}\nilpAddress: test.{id}\nrouting: dynamic\npeers:\n  \
