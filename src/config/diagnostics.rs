@@ -106,7 +106,7 @@ pub struct DiagnosticSink {
 
 impl DiagnosticSink {
     pub fn new(file: Option<&str>) -> Self {
-        DiagnosticSink {
+        Self {
             file: file.map(str::to_owned),
             problems: Vec::new(),
             warnings: Vec::new(),
@@ -184,7 +184,7 @@ impl DiagnosticSink {
     }
 
     /// Adds the problems and warnings of another report, without repetitions.
-    pub fn absorb(&mut self, other: DiagnosticSink) {
+    pub fn absorb(&mut self, other: Self) {
         for problem in other.problems {
             keep(&mut self.problems, &mut self.left_out, problem);
         }
@@ -227,7 +227,7 @@ impl DiagnosticSink {
         self.finish().err().unwrap_or_else(|| {
             // A fault of this program: something failed without a reported problem.
             let what = "cannot be read, and no reason was found; this is a fault of ilp-connector";
-            let mut report = DiagnosticSink::new(None);
+            let mut report = Self::new(None);
             report.problem(Location::file(), None, what, "");
             Diagnostics { problems: report.problems, ..Diagnostics::default() }
         })

@@ -47,7 +47,7 @@ impl FileContent {
     ///
     /// # Errors
     /// Those of the system, directories, and files larger than [`FILE_BYTES_MAX`].
-    pub fn read(path: &Path) -> io::Result<FileContent> {
+    pub fn read(path: &Path) -> io::Result<Self> {
         let file = File::open(path)?;
         if file.metadata()?.is_dir() {
             return Err(io::ErrorKind::IsADirectory.into());
@@ -57,7 +57,7 @@ impl FileContent {
         if bytes.len() as u64 > FILE_BYTES_MAX {
             return Err(io::ErrorKind::FileTooLarge.into());
         }
-        Ok(FileContent { path: path.to_owned(), bytes })
+        Ok(Self { path: path.to_owned(), bytes })
     }
 }
 

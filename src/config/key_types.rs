@@ -312,7 +312,7 @@ impl KeyType for Vec<Secret> {
             report.at(&path, format!("holds {} secrets", list.len()), key.kind.allowed());
             return None;
         }
-        let mut secrets = Vec::new();
+        let mut secrets = Self::new();
         for (index, value) in list.iter().enumerate() {
             let what = match (&value.data, value.as_text().map(parse::secret)) {
                 (ValueData::Broken, _) => continue,
@@ -345,7 +345,7 @@ impl KeyType for Vec<Prefix> {
             wrong_type(value, &path, key, report);
             return None;
         };
-        let mut prefixes = Vec::new();
+        let mut prefixes = Self::new();
         for (index, value) in list.iter().enumerate() {
             let parsed = match value.as_text() {
                 Some(text) => parse::prefix(text),

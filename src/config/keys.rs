@@ -131,13 +131,13 @@ impl KeyInfo {
         name: &'static str,
         about_one: &'static str,
         about_several: &'static str,
-    ) -> KeyInfo {
+    ) -> Self {
         let (kind, about) = match self.kind {
             ValueKind::Secrets => (ValueKind::SecretFiles, about_several),
             _ => (ValueKind::SecretFile, about_one),
         };
         let secret = Some(self.name);
-        KeyInfo { name, kind, default: None, required: false, about, secret, file: None, ..self }
+        Self { name, kind, default: None, required: false, about, secret, file: None, ..self }
     }
 
     /// Whether the key holds secrets.

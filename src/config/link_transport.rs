@@ -21,8 +21,8 @@ impl FromStr for LinkTransport {
 
     fn from_str(word: &str) -> Result<Self, UnknownTransport> {
         match word {
-            "btp" => Ok(LinkTransport::Btp),
-            "http" => Ok(LinkTransport::Http),
+            "btp" => Ok(Self::Btp),
+            "http" => Ok(Self::Http),
             _ => Err(UnknownTransport),
         }
     }

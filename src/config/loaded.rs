@@ -46,7 +46,7 @@ impl Loaded {
         form: FileForm,
         file: Option<&Path>,
         mut report: DiagnosticSink,
-    ) -> Result<Loaded, Diagnostics> {
+    ) -> Result<Self, Diagnostics> {
         let directory = file.and_then(Path::parent);
         // The variables may name files too.
         secret_file::resolve(&mut tree, directory, &mut report);
@@ -58,6 +58,6 @@ impl Loaded {
         }
         let warnings = report.finish()?;
         let secret_files = secret_file::files_of(&tree);
-        Ok(Loaded { config, warnings, form, file: file.map(Path::to_owned), secret_files, tree })
+        Ok(Self { config, warnings, form, file: file.map(Path::to_owned), secret_files, tree })
     }
 }

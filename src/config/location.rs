@@ -47,14 +47,14 @@ pub struct PlaceDetails {
 impl ValuePlace {
     pub fn line(line: usize) -> Self {
         let line = u32::try_from(line).expect("a file has fewer lines than FILE_BYTES_MAX");
-        ValuePlace { line, more: None }
+        Self { line, more: None }
     }
 
     /// The place of a value that was moved or does not come from the file.
     pub fn relocated(line: u32, origin: ValueOrigin, place: Option<String>) -> Self {
         let variables = Vec::new();
         let more = PlaceDetails { origin, place, variables, file: None };
-        ValuePlace { line, more: Some(Arc::new(more)) }
+        Self { line, more: Some(Arc::new(more)) }
     }
 
     /// The place of a value that was computed, without a line.
@@ -70,7 +70,7 @@ impl ValuePlace {
 /// The way from the root of a tree to a value.
 #[derive(Clone, Copy)]
 pub struct Path<'a> {
-    parent: Option<&'a Path<'a>>,
+    parent: Option<&'a Self>,
     step: Step<'a>,
     at: &'a ValuePlace,
 }
@@ -170,29 +170,29 @@ pub struct Location {
 impl Location {
     /// The file as a whole.
     pub fn file() -> Self {
-        Location { origin: ValueOrigin::File, line: None, text: String::new() }
+        Self { origin: ValueOrigin::File, line: None, text: String::new() }
     }
 
     /// A line of the file.
     pub fn line(line: usize) -> Self {
-        Location { line: u32::try_from(line).ok(), ..Location::file() }
+        Self { line: u32::try_from(line).ok(), ..Self::file() }
     }
 
     /// A variable of the environment.
     pub fn variable(name: &str) -> Self {
-        Location { origin: ValueOrigin::Environment(name.into()), line: None, text: name.into() }
+        Self { origin: ValueOrigin::Environment(name.into()), line: None, text: name.into() }
     }
 
     /// A value that no file, variable or flag sets.
     pub fn nowhere(text: &str) -> Self {
-        Location { origin: ValueOrigin::Default, line: None, text: text.into() }
+        Self { origin: ValueOrigin::Default, line: None, text: text.into() }
     }
 }
 
 impl Ord for Location {
     /// Flags, then variables, then the file from top to bottom; `routes[10]` after `routes[9]`.
     fn cmp(&self, other: &Self) -> Ordering {
-        let rank = |place: &Location| match place.origin {
+        let rank = |place: &Self| match place.origin {
             ValueOrigin::CommandLine(_) => 0,
             ValueOrigin::Environment(_) => 1,
             ValueOrigin::File | ValueOrigin::Computed => 2,

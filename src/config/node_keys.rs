@@ -20,8 +20,7 @@ const DAY_MS: u64 = 86_400_000;
 keys! {
     /// The keys of a node, as a node file or an entry of `nodes` sets them.
     NodeSettings, NodeDraft, NodeKeys as NODE {
-        /// Name of the node. It logs in with this name at peers that it dials. Without a file:
-        /// `node`.
+        /// Name of the node. It logs in with this name at peers that it dials. Without a file: `node`.
         restart nodeId => node_id: AccountId,
         /// The node's own ILP address. Default: asked from the parent if there is one, else
         /// `<scheme>.<nodeId>`, with the scheme of its routes, or `test`.
@@ -34,9 +33,8 @@ keys! {
         restart httpServerHost => http_server_host: Host = "0.0.0.0",
         /// Port of the HTTP server; 0 picks a free one. Default: no HTTP server.
         restart httpServerPort => http_server_port: Option<Port>,
-        /// URL at which peers reach the HTTP server, for `httpMode: async`: peers are asked to send
-        /// answers to `<this>/accounts/<username>/ilp`. Default: not sent; the peers must know the
-        /// URL by agreement.
+        /// URL at which peers reach the HTTP server, for `httpMode: async`: peers are asked to send answers to
+        /// `<this>/accounts/<username>/ilp`. Default: not sent; the peers must know the URL by agreement.
         live httpPublicUrl => http_public_url: Option<HttpUrl>,
         /// Connections of all peers to the HTTP server. One more closes a connection of the peer
         /// with most, an idle one if possible.
@@ -68,20 +66,17 @@ keys! {
         restart healthCheckPort => health_check_port: Port = "8080",
         /// Bearer token that `/metrics`, `/peers` and `/routes` require. Default: none required.
         live apiToken | apiTokenFile => api_token: Option<Secret>,
-        /// Without an `apiToken`, `/peers` and `/routes` answer only if the `Host` is an IP
-        /// address, `localhost`, a name without a dot, `healthCheckHost`, or one of these names.
-        /// This keeps out foreign web pages in a browser.
+        /// Without an `apiToken`, `/peers` and `/routes` answer only if the `Host` is an IP address, `localhost`, a
+        /// name without a dot, `healthCheckHost`, or one of these names. This keeps out foreign web pages in a browser.
         live apiHosts => api_hosts: Option<HostNames>,
         /// `error`, `warn`, `info`, `debug`, `trace` or `off`, and `target=level` pairs, separated
         /// by commas: `info,btp=debug`. Targets are the rooms of the program and `packets`.
         live logLevel => log_level: LogLevel = "info",
         /// Log every packet, even if `logLevel` does not include it (`debug`, or `packets=debug`).
         live packetLog => packet_log: bool = "false",
-        /// Asset of accounts without an asset of their own. If neither is set, it is adopted from
-        /// the parent.
+        /// Asset of accounts without an asset of their own. If neither is set, it is adopted from the parent.
         live assetCode => asset_code: AssetCode = "USD",
-        /// Decimal places of the units of those accounts. If neither is set, it is adopted from the
-        /// parent.
+        /// Decimal places of the units of those accounts. If neither is set, it is adopted from the parent.
         live assetScale => asset_scale: Integer<u8, 0, 38> = "9",
         /// The secrets of connections to receivers are derived from it: 32 random characters or
         /// more. Default: random at each start, so that a restart ends open connections.
@@ -112,8 +107,7 @@ keys! {
         live startTimeoutMs => start_timeout: Millis<0, DAY_MS> = "30000",
         /// Time for packets in flight to finish at shutdown.
         live shutdownGraceMs => shutdown_grace: Millis<0, 600_000> = "8000",
-        /// Accepted BTP sockets that have not authenticated yet. One more closes the oldest of the
-        /// address with most.
+        /// Accepted BTP sockets that have not authenticated yet. One more closes the oldest of the address with most.
         restart maxUnauthenticated => max_unauthenticated: Integer<usize, 1, 1_000_000> = "1024",
         /// Of these, sockets of one IPv4 address or one IPv6 /64. One more closes its oldest.
         restart maxUnauthenticatedPerAddress => max_unauthenticated_per_address: Integer<usize, 1, 1_000_000> = "512",

@@ -12,9 +12,8 @@ keys! {
     PeerSettings, PeerDraft, PeerKeys as PEER {
         /// Name of the peer and of its account.
         live id => id: AccountId,
-        /// URL of the peer: `ws`, `wss` (BTP), `http` or `https` (ILP over HTTP). Without it the
-        /// peer dials us, or posts to us. User and token in it (`btp+ws://user:token@host`) win
-        /// when we dial.
+        /// URL of the peer: `ws`, `wss` (BTP), `http` or `https` (ILP over HTTP). Without it the peer dials us, or
+        /// posts to us. User and token in it (`btp+ws://user:token@host`) win when we dial.
         live url => url: Option<PeerUrl>,
         /// The shared secret: we accept it from the peer, and send it if `url` contains no token.
         /// Required, here or in a file, unless `url` contains a token.
@@ -25,8 +24,7 @@ keys! {
         /// With an http `url`: whether answers to our packets come in the responses, or in requests
         /// of the peer to our HTTP server.
         live httpMode => http_mode: HttpMode = "sync",
-        /// With an http `url`: whether we send the token itself, or a JWT (HS256, five minutes)
-        /// signed with it.
+        /// With an http `url`: whether we send the token itself, or a JWT (HS256, five minutes) signed with it.
         live httpAuth => http_auth: HttpAuth = "simple",
         /// With an http `url`: concurrent requests to the peer, of which one requesting account has
         /// at most three quarters. Over HTTP/1.1 each has a connection of its own.
@@ -39,23 +37,18 @@ keys! {
         live assetCode => asset_code: Option<AssetCode>,
         /// Decimal places of the account's units. Default: the node's.
         live assetScale => asset_scale: Option<Integer<u8, 0, 38>>,
-        /// Whether the node is unhealthy while the peer is not connected. Default: true with `url`,
-        /// else false.
+        /// Whether the node is unhealthy while the peer is not connected. Default: true with `url`, else false.
         live required => required: Option<bool>,
-        /// `false` suspends the peer: its sessions close, packets from it get F00, packets to it
-        /// T01.
+        /// `false` suspends the peer: its sessions close, packets from it get F00, packets to it T01.
         live enabled => enabled: bool = "true",
         /// The largest amount of one packet from the peer; above it F08. Default: no limit.
         live maxPacketAmount => max_packet_amount: Option<Amount>,
-        /// The most that the peer may owe us; above it T04, or F08 if the amount could never pass.
-        /// Default: no limit.
+        /// The most that the peer may owe us; above it T04, or F08 if the amount could never pass. Default: no limit.
         live maxBalance => max_balance: Option<Balance>,
-        /// How far the balance may fall by packets that the peer fulfills; below it T04. Default:
-        /// no limit.
+        /// How far the balance may fall by packets that the peer fulfills; below it T04. Default: no limit.
         live minBalance => min_balance: Option<Balance>,
-        /// Packets per second from the peer, whatever their outcome; above it T05. Everything else
-        /// that it sends counts too, except answers to us; above the rate it is read more slowly.
-        /// Default: no limit.
+        /// Packets per second from the peer, whatever their outcome; above it T05. Everything else that it sends counts
+        /// too, except answers to us; above the rate it is read more slowly. Default: no limit.
         live packetsPerSecond => packets_per_second: Option<Integer<u32, 1, 4_294_967_295>>,
         /// Prepares without an answer, from the peer and, separately, towards it; above it T03.
         live maxPacketsInFlight => max_packets_in_flight: Integer<usize, 1, 1_048_576> = "16384",
@@ -74,8 +67,7 @@ keys! {
         /// Send the peer our routes when it requests them (CCP). Default: true with `routing:
         /// dynamic`, except for a child.
         live sendRoutes => send_routes: Option<bool>,
-        /// Request the peer's routes, and use them. Default: true with `routing: dynamic`, except
-        /// for a child.
+        /// Request the peer's routes, and use them. Default: true with `routing: dynamic`, except for a child.
         live receiveRoutes => receive_routes: Option<bool>,
         /// Routes kept from the peer; further ones are refused.
         live maxRoutes => max_routes: Integer<usize, 1, 10_000_000> = "100000",
@@ -98,8 +90,7 @@ keys! {
         live assetScale => asset_scale: Option<Integer<u8, 0, 38>>,
         /// The largest amount of one packet to the receiver; above it F08. Default: no limit.
         live maxPacketAmount => max_packet_amount: Option<Amount>,
-        /// How far the balance may fall by received money, such as `-1000000`; below it T04.
-        /// Default: no limit.
+        /// How far the balance may fall by received money, such as `-1000000`; below it T04. Default: no limit.
         live minBalance => min_balance: Option<Balance>,
     }
 }

@@ -53,8 +53,8 @@ impl FromStr for Routing {
 
     fn from_str(text: &str) -> Result<Self, ()> {
         match text {
-            "static" => Ok(Routing::Static),
-            "dynamic" => Ok(Routing::Dynamic),
+            "static" => Ok(Self::Static),
+            "dynamic" => Ok(Self::Dynamic),
             _ => Err(()),
         }
     }

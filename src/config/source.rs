@@ -29,7 +29,7 @@ pub struct Source {
 /// Leaves out the values of variables and flags, which may be secrets.
 impl fmt::Debug for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Source { file, environment, node, overrides, skip_route_warnings } = self;
+        let Self { file, environment, node, overrides, skip_route_warnings } = self;
         f.debug_struct("Source")
             .field("file", file)
             .field("environment", &environment.keys().collect::<Vec<_>>())

@@ -83,8 +83,8 @@ impl Mistake {
     fn message(&self) -> (String, String) {
         let forms = "${NAME} and ${NAME:-default} are understood, $$ is a dollar";
         match self {
-            Mistake::Unclosed => ("${ without its }".into(), forms.into()),
-            Mistake::Unset(name) => match redact::variable(name) {
+            Self::Unclosed => ("${ without its }".into(), forms.into()),
+            Self::Unset(name) => match redact::variable(name) {
                 Some(name) => (
                     format!("the variable {name} is not set"),
                     format!("set it in the environment, or give a default: ${{{name}:-default}}"),
@@ -96,16 +96,16 @@ impl Mistake {
                         .into(),
                 ),
             },
-            Mistake::BadName => (
+            Self::BadName => (
                 "the text between ${ and } is not the name of a variable".into(),
                 format!("names are made of letters, digits and _; {forms}"),
             ),
-            Mistake::Unsupported(name) => {
+            Self::Unsupported(name) => {
                 let of = redact::variable(name).map(|name| format!(" for the variable {name}"));
                 let of = of.unwrap_or_default();
                 (format!("unknown form of substitution{of}"), forms.into())
             }
-            Mistake::TooDeep => {
+            Self::TooDeep => {
                 ("too many defaults within defaults".into(), format!("at most {DEPTH_MAX}"))
             }
         }

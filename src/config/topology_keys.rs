@@ -43,8 +43,7 @@ keys! {
         live to => to: AccountId,
         /// Token of the link, for both sides; here or in a file.
         live secret | secretFile => secret: Secret,
-        /// Transport of the link. With `http` (ILP over HTTP), both nodes get an HTTP server and
-        /// post to each other.
+        /// Transport of the link. With `http` (ILP over HTTP), both nodes get an HTTP server and post to each other.
         live transport => transport: LinkTransport = "btp",
         /// What `to` is to `from`.
         live relation => relation: Relation = "peer",

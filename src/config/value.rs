@@ -43,11 +43,11 @@ pub struct Name {
 impl fmt::Debug for ValueData {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            ValueData::Null => f.write_str("Null"),
-            ValueData::Broken => f.write_str("Broken"),
-            ValueData::Text(_) => write!(f, "Text({MASK})"),
-            ValueData::List(list) => f.debug_list().entries(list).finish(),
-            ValueData::Map(map) => map.fmt(f),
+            Self::Null => f.write_str("Null"),
+            Self::Broken => f.write_str("Broken"),
+            Self::Text(_) => write!(f, "Text({MASK})"),
+            Self::List(list) => f.debug_list().entries(list).finish(),
+            Self::Map(map) => map.fmt(f),
         }
     }
 }
@@ -60,7 +60,7 @@ impl fmt::Debug for Name {
 
 impl Value {
     pub fn text(text: &str, at: ValuePlace) -> Self {
-        Value { data: ValueData::Text(text.into()), at }
+        Self { data: ValueData::Text(text.into()), at }
     }
 
     /// The text of a scalar.
@@ -78,7 +78,7 @@ impl Value {
         }
     }
 
-    pub fn as_list(&self) -> Option<&[Value]> {
+    pub fn as_list(&self) -> Option<&[Self]> {
         match &self.data {
             ValueData::List(list) => Some(list),
             _ => None,
@@ -86,7 +86,7 @@ impl Value {
     }
 
     /// The value of a key of a mapping, unless it is null.
-    pub fn get(&self, key: &str) -> Option<&Value> {
+    pub fn get(&self, key: &str) -> Option<&Self> {
         self.as_map()?.get(key)
     }
 

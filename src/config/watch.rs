@@ -14,7 +14,7 @@ impl ContentHash {
     pub fn of(bytes: &[u8]) -> Self {
         let mut hash = [0; 32];
         hash.copy_from_slice(digest(&SHA256, bytes).as_ref());
-        ContentHash(hash)
+        Self(hash)
     }
 
     /// One hash of several looks; `None` if one found nothing.
@@ -58,7 +58,7 @@ pub struct FileWatch {
 impl FileWatch {
     /// Starts from the content that the node was started with.
     pub fn new(applied: ContentHash) -> Self {
-        FileWatch { handled: Some(applied), last: Some(applied) }
+        Self { handled: Some(applied), last: Some(applied) }
     }
 
     /// Takes the result of one look at the file.

@@ -117,12 +117,12 @@ enum Kind {
 
 impl Frame {
     fn list(line: usize, anchor: usize) -> Self {
-        Frame { line, anchor, values_before: 0, kind: Kind::List(Vec::new()) }
+        Self { line, anchor, values_before: 0, kind: Kind::List(Vec::new()) }
     }
 
     fn map(line: usize, anchor: usize) -> Self {
         let (map, merged, seen) = (Map::default(), Vec::new(), HashSet::new());
-        Frame { line, anchor, values_before: 0, kind: Kind::Map { map, key: None, merged, seen } }
+        Self { line, anchor, values_before: 0, kind: Kind::Map { map, key: None, merged, seen } }
     }
 }
 

@@ -70,7 +70,7 @@ impl Topology {
     ///
     /// # Errors
     /// All mistakes of its form, and that it is a node file. Each node is validated by [`Topology::node`].
-    pub fn load(source: &Source) -> Result<Topology, Diagnostics> {
+    pub fn load(source: &Source) -> Result<Self, Diagnostics> {
         let (read, mut report) = read_file(source);
         let Ok(content) = read else { return Err(report.into_problems()) };
         let Some(content) = content else {
@@ -78,14 +78,14 @@ impl Topology {
             report.problem(Location::nowhere("file"), None, "a topology file is needed", help);
             return Err(report.into_problems());
         };
-        Topology::of_content(source, &content)
+        Self::of_content(source, &content)
     }
 
     /// Loads the network from bytes that the caller has read.
     ///
     /// # Errors
     /// As [`Topology::load`].
-    pub fn of_content(source: &Source, content: &FileContent) -> Result<Topology, Diagnostics> {
+    pub fn of_content(source: &Source, content: &FileContent) -> Result<Self, Diagnostics> {
         let name = content.path.to_string_lossy().into_owned();
         let mut report = DiagnosticSink::new(Some(&name));
         let topology = parse_file(source, content, &mut report).and_then(|root| {
@@ -111,7 +111,7 @@ impl Topology {
     pub fn for_this_machine(
         source: &Source,
         content: &FileContent,
-        assign_ports: impl FnOnce(&mut Topology),
+        assign_ports: impl FnOnce(&mut Self),
     ) -> Result<Vec<Loaded>, Diagnostics> {
         let name = content.path.to_string_lossy().into_owned();
         let mut report = DiagnosticSink::new(Some(&name));
@@ -119,7 +119,7 @@ impl Topology {
             return Err(report.into_problems());
         };
         if !network_file::is_topology(&root) {
-            return Topology::of_content(source, content).map(|_| Vec::new());
+            return Self::of_content(source, content).map(|_| Vec::new());
         }
         let topology = read_topology(source, &root, content, &mut report);
         let Some(mut topology) = topology else { return Err(report.into_problems()) };

@@ -45,7 +45,7 @@ impl Graph {
         }
         // The order of nodes, not of links: rewriting a file must not move traffic.
         neighbours.iter_mut().for_each(|list| list.sort_unstable());
-        Graph { neighbours }
+        Self { neighbours }
     }
 
     fn of(&self, node: usize) -> &[usize] {

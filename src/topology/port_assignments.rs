@@ -57,7 +57,7 @@ pub(super) struct RunningPort {
 impl PortAssignments {
     /// No nodes yet; the first one gets `base_port`.
     pub fn from(base_port: Option<u16>) -> Self {
-        PortAssignments { base_port, ..Self::default() }
+        Self { base_port, ..Self::default() }
     }
 
     /// Known nodes keep their ports; new ones get the first free offsets, in the order of the file. `probe` returns the

@@ -136,8 +136,8 @@ pub(super) enum NotJudged {
 impl NotJudged {
     pub(super) const fn help(self) -> &'static str {
         match self {
-            NotJudged::TooLarge => "check a part of it, or ping between the running nodes",
-            NotJudged::Unsettled => {
+            Self::TooLarge => "check a part of it, or ping between the running nodes",
+            Self::Unsettled => {
                 "compare the relations at both ends of each link, and acceptPrefixes"
             }
         }

@@ -89,10 +89,7 @@ struct SimulatedSession {
 
 impl Simulation {
     /// Connects the nodes and lets them settle. A node without settings has mistakes that are reported elsewhere.
-    pub(super) fn new(
-        settings: Vec<Option<ConnectorSettings>>,
-        links: &[DialledLink<'_>],
-    ) -> Simulation {
+    pub(super) fn new(settings: Vec<Option<ConnectorSettings>>, links: &[DialledLink<'_>]) -> Self {
         let now = Now { wall: Timestamp::from_millis(0), mono: MonoTime(0) };
         let ids: HashSet<AccountId> =
             settings.iter().flatten().map(|settings| settings.node_id.clone()).collect();
@@ -104,7 +101,7 @@ impl Simulation {
             let seed = HashSeed::Fixed(u64::try_from(node).unwrap_or(u64::MAX));
             SimulatedNode::new(routing_settings(settings?, is_linked), is_outside, seed, now)
         });
-        let mut simulation = Simulation { nodes: nodes.collect(), now, is_settled: true };
+        let mut simulation = Self { nodes: nodes.collect(), now, is_settled: true };
         links.iter().for_each(|link| simulation.connect(link));
         simulation.fetch_addresses();
         simulation.exchange_routes();
@@ -257,14 +254,13 @@ impl SimulatedNode {
         is_outside: impl Fn(&AccountId) -> bool,
         seed: HashSeed,
         now: Now,
-    ) -> Option<SimulatedNode> {
+    ) -> Option<Self> {
         let peers = settings.accounts.iter().filter(|account| !account.is_receiver());
         let outside = peers.map(|peer| &peer.id).filter(|id| is_outside(id));
         let outside: Vec<AccountId> = outside.cloned().collect();
         let parent = parent(&settings).cloned();
         let connector = Connector::new(settings, seed).ok()?;
-        let mut node =
-            SimulatedNode { connector, parent, sessions: Vec::new(), arrivals: HashMap::new() };
+        let mut node = Self { connector, parent, sessions: Vec::new(), arrivals: HashMap::new() };
         for id in outside {
             let account = node.connector.account(id.as_str())?;
             node.attach(&account, SessionKind::Dialled, now);
