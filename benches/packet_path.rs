@@ -19,7 +19,7 @@ use ilp_connector::internals::link::{
 };
 use ilp_connector::internals::routing::{RouteCandidate, RouteOrigin, RouteTable};
 use ilp_connector::internals::telemetry::{
-    LogOutput, LogTo, PacketLogTotals, PacketStream, PacketWriter,
+    LogOutput, LogTo, PacketLogTotals, PacketWriter, ProcessPacketLog,
 };
 use ilp_connector::wire::btp::{BtpFrame, RequestId};
 use ilp_connector::wire::ilp::{Packet, Prepare};
@@ -212,7 +212,7 @@ fn packet_log_lines(bencher: Bencher<'_, '_>) {
     let (nowhere, log) =
         LogOutput::open(&LogTo::File("/dev/null".into())).expect("it is always there");
     std::thread::spawn(move || log.run());
-    let stream = PacketStream::new(nowhere);
+    let stream = ProcessPacketLog::new(nowhere);
     let full = || {
         let totals = Arc::<PacketLogTotals>::default();
         let (log, writer) = stream.switch_on("hub", totals, at.mono);

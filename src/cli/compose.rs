@@ -42,7 +42,7 @@ struct Service {
     linked: Vec<String>,
 }
 
-/// The host's ports for one node, the same as with `up`.
+/// The host's ports for one node, those of `up` for a node that sets none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct PublishedPorts {
     btp: u16,

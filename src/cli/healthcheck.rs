@@ -12,7 +12,7 @@ use crate::topology;
 /// Less than the 3 s after which the shipped Compose file kills the check.
 const TIMEOUT: Duration = Duration::from_millis(2_500);
 
-/// The most reasons that are printed. A node sends at most nine.
+/// The most reasons that are printed. A node sends at most ten.
 const REASONS_MAX: usize = 16;
 
 /// Prints the status. An unhealthy node, or none, is a failure.

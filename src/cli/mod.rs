@@ -1,8 +1,7 @@
 //! The command line: reads the arguments and runs a command. Results go to standard output, errors to standard error,
 //! one `error: ` line each; the exit code says which kind of error it was (D14).
 //!
-//! `run` and `up` start nodes; `check`, `compose` and `schema` print what they find in files; the commands that send
-//! packets are in [`tools`](crate::tools).
+//! `run` and `up` start nodes; `check`, `compose` and `schema` start nothing; the commands that send packets are in [`tools`](crate::tools).
 
 mod args;
 mod check;

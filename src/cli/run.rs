@@ -98,7 +98,7 @@ fn report_error(line: &str, log_to: &LogTo) {
     let log_is_seen = *log_to == LogTo::Stdout && io::stdout().is_terminal();
     let stderr_is_seen = *log_to != LogTo::Stdout || io::stderr().is_terminal();
     if !log_is_seen && stderr_is_seen {
-        // stderr is closed; there is nowhere to report a failure.
+        // Fails only if stderr is closed; then there is nowhere to report it.
         let _ = writeln!(io::stderr(), "error: {line}");
     }
 }

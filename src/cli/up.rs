@@ -47,7 +47,7 @@ pub(super) fn run(
     let moved_btp_ports = moved_btp_ports(&planned, &source);
     let notes = port_notes(planned.port_notes(), arguments);
     for note in &notes {
-        // stderr is closed; there is nowhere to report a failure.
+        // Fails only if stderr is closed; then there is nowhere to report it.
         let _ = writeln!(io::stderr(), "note: {note}");
     }
     let logins = arguments.ping.then(|| ping_pairs::logins(planned.nodes())).transpose()?;

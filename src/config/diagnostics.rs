@@ -61,7 +61,7 @@ impl fmt::Display for Diagnostic {
 /// `Display` has one line for each mistake; warnings are left out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Diagnostics {
-    /// The mistakes; never empty.
+    /// The mistakes. An error holds at least one.
     pub problems: Vec<Diagnostic>,
     /// Mistakes beyond [`PROBLEMS_MAX`], which are only counted.
     pub left_out: usize,
@@ -203,6 +203,7 @@ impl DiagnosticSink {
         for problem in other.problems {
             keep(&mut self.problems, &mut self.left_out, problem);
         }
+        self.left_out = self.left_out.saturating_add(other.left_out);
         self.node_not_named |= other.node_not_named;
     }
 

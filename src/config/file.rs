@@ -1,4 +1,4 @@
-//! Reads the configuration file from disk: the only IO of this room.
+//! Reads the configuration file from disk.
 
 use std::fmt;
 use std::fs::File;

@@ -41,7 +41,7 @@ pub fn read(
         code: draft.asset_code.clone().unwrap_or(default.code),
         scale: draft.asset_scale.unwrap_or(default.scale),
     };
-    let node = peers::PeerOwner {
+    let node = peers::PeerDefaults {
         id: draft.node_id.as_ref().map(|id| id.as_str()),
         asset: asset.clone(),
         dynamic: draft.routing == Some(Routing::Dynamic),

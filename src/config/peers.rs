@@ -19,7 +19,7 @@ use crate::net::PeerUrl;
 use crate::wire::{Address, Amount, Network, Scheme};
 
 /// What a peer inherits from its node.
-pub struct PeerOwner<'a> {
+pub struct PeerDefaults<'a> {
     pub id: Option<&'a str>,
     pub asset: Asset,
     /// Whether routes are exchanged with peers that do not set it.
@@ -28,7 +28,7 @@ pub struct PeerOwner<'a> {
 
 /// Reads the list. Peers with mistakes are left out, and the mistakes reported.
 pub fn read(
-    node: &PeerOwner<'_>,
+    node: &PeerDefaults<'_>,
     mapping: Mapping<'_>,
     report: &mut DiagnosticSink,
 ) -> Vec<PeerConfig> {
@@ -54,7 +54,7 @@ pub fn read(
 }
 
 fn read_peer(
-    node: &PeerOwner<'_>,
+    node: &PeerDefaults<'_>,
     mapping: Mapping<'_>,
     report: &mut DiagnosticSink,
 ) -> Option<PeerConfig> {

@@ -173,7 +173,7 @@ impl NodeConfig {
             rates: self.rates.clone(),
             timing: Timing {
                 min_message_window: self.settings.min_message_window,
-                max_hold: self.settings.max_hold_time,
+                max_hold_time: self.settings.max_hold_time,
             },
             ping: PingSettings {
                 echo: self.settings.ping.echo,

@@ -115,8 +115,8 @@ impl Connector {
     }
 
     /// The longest time that a packet may wait for its answer.
-    pub fn max_hold(&self) -> Duration {
-        Duration::from_millis(self.snapshot.load().max_hold_ms)
+    pub fn max_hold_time(&self) -> Duration {
+        Duration::from_millis(self.snapshot.load().max_hold_time_ms)
     }
 
     /// The time that each packet leaves for its answer's way back.

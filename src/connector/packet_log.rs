@@ -64,7 +64,7 @@ pub enum PacketEvent {
         incoming_amount: Amount,
         /// In the outgoing account's units, if it was forwarded.
         outgoing_amount: Option<Amount>,
-        /// When the Prepare was forwarded.
+        /// When the Prepare was forwarded, or answered by this node.
         sent_at: MonoTime,
     },
     /// The next hop or this node rejected it.
@@ -77,7 +77,7 @@ pub enum PacketEvent {
         destination: Option<Box<str>>,
         /// In the incoming account's units, if it could be read.
         incoming_amount: Option<Amount>,
-        /// When the Prepare was forwarded.
+        /// When the Prepare was forwarded, or answered by this node.
         sent_at: MonoTime,
     },
 }

@@ -44,7 +44,7 @@ impl Batch<'_> {
         };
         let handled = self
             .admit_prepare(entry, &mut requester, &prepare)
-            .and_then(|state| self.deliver_or_forward(entry, state, &mut requester, &prepare));
+            .and_then(|state| self.dispatch_by_destination(entry, state, &mut requester, &prepare));
         if let Err(refusal) = handled {
             self.reject_prepare(&requester, Some(&prepare), &refusal);
         }
@@ -144,7 +144,7 @@ impl Batch<'_> {
     }
 
     /// Decides whether the packet is for this node or goes further.
-    fn deliver_or_forward(
+    fn dispatch_by_destination(
         &self,
         from: &AccountEntry,
         state: MutexGuard<'_, AccountState>,
@@ -164,7 +164,7 @@ impl Batch<'_> {
         if self.is_own_address(destination) {
             return self.deliver_to_self(from, state, requester, prepare);
         }
-        self.forward_or_deliver(from, state, requester, prepare, Some(requester.account))
+        self.route_and_send(from, state, requester, prepare, Some(requester.account))
     }
 
     fn is_own_address(&self, address: AddressRef<'_>) -> bool {
@@ -240,11 +240,11 @@ impl Batch<'_> {
         self.charge_rate(&mut state, requester)?;
         self.count_in_flight(&mut state, requester)?;
         let pong = Prepare { destination: return_address, data: ping::ECHO_RESPONSE, ..*prepare };
-        self.forward_or_deliver(from, state, requester, &pong, None)
+        self.route_and_send(from, state, requester, &pong, None)
     }
 
     /// Route, price, reserve, forward; or deliver to a receiver inside this node.
-    fn forward_or_deliver(
+    fn route_and_send(
         &self,
         from: &AccountEntry,
         mut state: MutexGuard<'_, AccountState>,

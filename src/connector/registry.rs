@@ -126,7 +126,7 @@ impl Registry {
             accounts_by_id: Arc::clone(&self.by_id),
             conversions: assets.conversions,
             message_window_ms: whole_ms(settings.timing.min_message_window),
-            max_hold_ms: whole_ms(settings.timing.max_hold),
+            max_hold_time_ms: whole_ms(settings.timing.max_hold_time),
             ping: settings.ping,
         })
     }

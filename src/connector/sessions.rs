@@ -9,8 +9,8 @@ use super::core::Connector;
 use super::refusal::{NextHopFailure, Refusal};
 use crate::account::AccountId;
 use crate::link::{
-    Outbox, Outcome, OwnRequest, Pending, RequestOrigin, SessionId, SessionKind, TokenFingerprint,
-    UnsentPackets,
+    Outbox, Outcome, OutcomeCallback, Pending, RequestOrigin, SessionId, SessionKind,
+    TokenFingerprint, UnsentPackets,
 };
 use crate::time::Now;
 use crate::wire::ilp::{Prepare, Reply};
@@ -125,7 +125,7 @@ impl Connector {
         answer: impl FnOnce(Outcome) + Send + 'static,
     ) {
         let batch = self.start_batch(now);
-        let origin = RequestOrigin::Own(OwnRequest(Box::new(answer)));
+        let origin = RequestOrigin::Own(OutcomeCallback(Box::new(answer)));
         let terms = OutgoingTerms { amount: prepare.amount, expires_at: prepare.expires_at };
         let account = batch.snapshot.accounts_by_id.get(to);
         let sent = match account.and_then(|account| batch.snapshot.entry(account.slot())) {

@@ -39,11 +39,11 @@ pub struct Timing {
     /// least as much must be left for the rest of the way.
     pub min_message_window: Duration,
     /// The longest time that this node waits for an answer, even if the sender allows more.
-    pub max_hold: Duration,
+    pub max_hold_time: Duration,
 }
 
 impl Default for Timing {
     fn default() -> Self {
-        Self { min_message_window: Duration::from_secs(1), max_hold: Duration::from_secs(30) }
+        Self { min_message_window: Duration::from_secs(1), max_hold_time: Duration::from_secs(30) }
     }
 }

@@ -28,7 +28,7 @@ pub(super) struct Snapshot {
     pub(super) conversions: HashMap<(AssetNumber, AssetNumber), Conversion>,
     /// `Timing` in milliseconds, as timestamps of packets are: this saves divisions on the packet path.
     pub(super) message_window_ms: u64,
-    pub(super) max_hold_ms: u64,
+    pub(super) max_hold_time_ms: u64,
     pub(super) ping: PingSettings,
     /// The receiver that was configured first. Payments to the node that name no receiver go there.
     pub(super) first_receiver: Option<Slot>,
@@ -81,7 +81,7 @@ impl Snapshot {
             accounts_by_id: Arc::clone(&self.accounts_by_id),
             conversions: self.conversions.clone(),
             message_window_ms: self.message_window_ms,
-            max_hold_ms: self.max_hold_ms,
+            max_hold_time_ms: self.max_hold_time_ms,
             ping: self.ping,
             first_receiver: self.first_receiver,
         }
@@ -110,7 +110,7 @@ impl Snapshot {
         now: Timestamp,
     ) -> Result<Timestamp, TooLittleTime> {
         let window_ms = self.message_window_ms;
-        let latest = now.saturating_add_millis(self.max_hold_ms);
+        let latest = now.saturating_add_millis(self.max_hold_time_ms);
         let outgoing = incoming.saturating_sub_millis(window_ms).min(latest);
         if outgoing.millis_since(now) < window_ms {
             let left_ms = incoming.millis_since(now);

@@ -70,7 +70,7 @@ impl Failure {
             Self::Output(_) => (error_chain(self), 1),
         };
         for line in text.lines() {
-            // stderr is closed; there is nowhere to report a failure.
+            // Fails only if stderr is closed; then there is nowhere to report it.
             let _ = writeln!(to, "error: {line}");
         }
         ExitCode::from(code)

@@ -54,7 +54,7 @@ impl HttpReply {
         let packet = Bytes::from(packet);
         let mut backoff = Backoff::new(RETRY_FIRST, Duration::MAX);
         // The peer chose the expiry, which may be far away.
-        let latest = context.clock.mono().after(context.connector.max_hold());
+        let latest = context.clock.mono().after(context.connector.max_hold_time());
         let until = self.deadline.min(latest);
         loop {
             let left = until.since(context.clock.mono());

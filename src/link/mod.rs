@@ -13,7 +13,7 @@ pub use framing::Framing;
 pub use outbox::{
     CloseRequest, NoPermit, Outbox, OutboxPermit, PermitRequest, TakenPacket, UnsentPackets,
 };
-pub use outcome::{Cause, Outcome, OwnRequest, Rejection};
+pub use outcome::{Cause, Outcome, OutcomeCallback, Rejection};
 pub use pending::{Pending, PendingTable, RequestOrigin};
 
 /// A session of an account; unique within the account as long as the process lives.

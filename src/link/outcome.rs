@@ -61,10 +61,10 @@ impl From<&Reject<'_>> for Rejection {
 }
 
 /// A callback for the outcome of a request of the node itself. It is called exactly once, outside all locks.
-pub struct OwnRequest(pub Box<dyn FnOnce(Outcome) + Send>);
+pub struct OutcomeCallback(pub Box<dyn FnOnce(Outcome) + Send>);
 
-impl fmt::Debug for OwnRequest {
+impl fmt::Debug for OutcomeCallback {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("OwnRequest")
+        f.write_str("OutcomeCallback")
     }
 }

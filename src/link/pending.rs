@@ -5,7 +5,7 @@
 //! skipped. The table doubles before more than three quarters are occupied, so an insert skips three ids on average at
 //! most, whatever the peer leaves unanswered.
 
-use super::{OwnRequest, SessionId, Slot};
+use super::{OutcomeCallback, SessionId, Slot};
 use crate::time::MonoTime;
 use crate::wire::btp::RequestId;
 use crate::wire::{Amount, Condition};
@@ -48,7 +48,7 @@ pub enum RequestOrigin {
         share: Slot,
     },
     /// The node itself sent the Prepare.
-    Own(OwnRequest),
+    Own(OutcomeCallback),
 }
 
 impl RequestOrigin {

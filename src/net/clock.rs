@@ -65,7 +65,7 @@ impl Clock {
         }
     }
 
-    /// A clock that stands still between calls of [`Self::pass`] and its siblings. It starts on 2026-01-01.
+    /// A clock that stands still between calls that move it, such as [`Self::advance`]. It starts on 2026-01-01.
     #[cfg(any(test, fuzzing))]
     pub fn manual() -> Self {
         const START: Timestamp = Timestamp::from_millis(1_767_225_600_000);

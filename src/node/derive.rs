@@ -60,8 +60,8 @@ pub(super) fn disable_parent(mut settings: ConnectorSettings) -> ConnectorSettin
     settings
 }
 
-/// The limits and times of BTP sessions.
-pub(super) fn btp_settings(config: &NodeConfig) -> TransportSettings {
+/// The limits and times of all sessions and listeners.
+pub(super) fn transport_settings(config: &NodeConfig) -> TransportSettings {
     TransportSettings {
         auth_timeout: config.settings.auth_timeout,
         keep_alive: KeepAliveSettings {

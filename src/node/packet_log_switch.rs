@@ -7,14 +7,14 @@ use tokio::time::Instant;
 
 use crate::config::NodeConfig;
 use crate::peers::TransportContext;
-use crate::telemetry::{Logs, PacketLogTotals, PacketStream, parse_level};
+use crate::telemetry::{Logs, PacketLogTotals, ProcessPacketLog, parse_level};
 
 /// How long a stopping node waits until its last packets are lines.
 const DRAIN_TIMEOUT: Duration = Duration::from_millis(500);
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
 pub(super) struct PacketLogSwitch {
-    stream: Arc<PacketStream>,
+    stream: Arc<ProcessPacketLog>,
     totals: Arc<PacketLogTotals>,
     is_on: bool,
 }

@@ -46,7 +46,7 @@ impl Plan {
         let nodes = match &self {
             Self::One(_) => vec![topology::load_content(source, file.as_ref())?],
             Self::Network(..) => match &file {
-                Some(content) => Topology::for_this_machine(source, content, |topology| {
+                Some(content) => Topology::load_all_on_loopback(source, content, |topology| {
                     port_notes = ports.assign(topology, probe_port);
                 })?,
                 // The error says that a file is necessary.

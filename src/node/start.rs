@@ -9,7 +9,7 @@ use tracing::Instrument;
 use super::acceptor::Acceptor;
 use super::adopt::ParentState;
 use super::command::{COMMANDS_MAX, NodeCommand, NodeHandle};
-use super::derive::{btp_settings, generate_secret, login_directory, status_settings};
+use super::derive::{generate_secret, login_directory, status_settings, transport_settings};
 use super::diallers::Diallers;
 use super::draining::Draining;
 use super::node_task::{NodeTask, set_peer_status};
@@ -126,7 +126,7 @@ async fn build(
     descriptors: Descriptors,
 ) -> Result<(NodeTask, mpsc::Receiver<NodeCommand>, NodeHandle), StartError> {
     let random_secret = generate_secret()?;
-    let settings = btp_settings(&config);
+    let settings = transport_settings(&config);
     let tls = NodeTls::read(config.settings.tls.clone(), settings.trust.clone()).await?;
     let connector = Connector::new(config.connector_settings(&random_secret), HashSeed::Random)?;
     let context =

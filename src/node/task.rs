@@ -1,4 +1,4 @@
-//! The one place in the program that spawns.
+//! Spawns tasks that keep the span of their caller.
 
 use std::future::Future;
 use std::time::Duration;

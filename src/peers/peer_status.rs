@@ -328,7 +328,7 @@ impl PeerStatus {
             tracing::warn!(
                 peer = %self.id,
                 error = inner.last_error.as_deref().unwrap_or_default(),
-                "retries exhausted: the peer is down, slow attempts go on"
+                "the peer is down; one attempt every 30 s from now on"
             );
             self.send_event(PeerChange::BecameDown);
         }

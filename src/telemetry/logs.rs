@@ -23,7 +23,7 @@ use super::format::{EventText, LineHead, put_line};
 use super::levels::{LogLevels, NODE_SPAN, OURS, PANIC};
 use super::libraries::LibraryThrottle;
 use super::output::{LogOutput, LogTo, LogTotals, LogWriter, OutputError};
-use super::packet_log::PacketStream;
+use super::packet_log::ProcessPacketLog;
 
 /// Why the log cannot be set up.
 #[derive(Debug, thiserror::Error)]
@@ -43,7 +43,7 @@ pub struct Logs {
     node: Arc<OnceLock<Arc<str>>>,
     filter: reload::Handle<Targets, Registry>,
     libraries: Arc<LibraryThrottle>,
-    packets: Arc<PacketStream>,
+    packets: Arc<ProcessPacketLog>,
 }
 
 /// The span of a node's tasks: their lines name the node.
@@ -65,7 +65,7 @@ impl Logs {
         let (node, libraries) = (output.node(), Arc::clone(&layer.libraries));
         Registry::default().with(filter).with(layer).try_init().map_err(|_| LogError::Twice)?;
         std::panic::set_hook(Box::new(log_panic));
-        let packets = PacketStream::new(output.clone());
+        let packets = ProcessPacketLog::new(output.clone());
         Ok((Self { output, node, filter: handle, libraries, packets }, writer))
     }
 
@@ -97,7 +97,7 @@ impl Logs {
     }
 
     /// The packet log of the process.
-    pub fn packets(&self) -> &Arc<PacketStream> {
+    pub fn packets(&self) -> &Arc<ProcessPacketLog> {
         &self.packets
     }
 

@@ -2,7 +2,7 @@
 //!
 //! [`Logs`] is set up once per process; its levels may change at any time, and a [`LogWriter`] writes its lines on a
 //! thread of its own. Each node switches the packet log on or off: the packet path pushes binary records into a ring
-//! ([`PacketStream`]), and a `PacketWriter` on another thread formats them as lines.
+//! ([`ProcessPacketLog`]), and a `PacketWriter` on another thread formats them as lines.
 
 mod format;
 mod levels;
@@ -24,4 +24,4 @@ pub use output::LogOutput;
 pub use output::{LogTo, LogTotals, LogWriter};
 #[cfg(feature = "internals")]
 pub use packet_log::PacketWriter;
-pub use packet_log::{PacketLogTotals, PacketStream};
+pub use packet_log::{PacketLogTotals, ProcessPacketLog};

@@ -51,7 +51,7 @@ impl PacketLogTotals {
 
 /// The packet log of the process, which each node switches on and off.
 #[derive(Debug)]
-pub struct PacketStream {
+pub struct ProcessPacketLog {
     ring: Arc<PacketRing>,
     output: LogOutput,
     nodes: Mutex<PacketNodes>,
@@ -82,7 +82,7 @@ struct PacketNode {
     reported_at: Option<Instant>,
 }
 
-impl PacketStream {
+impl ProcessPacketLog {
     /// A packet log that is off for all nodes.
     pub fn new(output: LogOutput) -> Arc<Self> {
         Arc::new(Self {

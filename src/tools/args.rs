@@ -1,4 +1,4 @@
-//! Arguments of the tools that send packets: `ping`, `trace`, `send`, `bench`.
+//! Arguments of the tools, and those that name a configuration.
 
 mod pay;
 

@@ -42,7 +42,7 @@ async fn call_after<T>(
 
 /// Prints a line on standard error.
 pub(super) fn print_note(line: impl Display) {
-    // stderr is closed; there is nowhere to report a failure.
+    // Fails only if stderr is closed; then there is nowhere to report it.
     let _ = writeln!(io::stderr(), "{line}");
 }
 

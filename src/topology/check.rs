@@ -32,7 +32,7 @@ pub fn check(source: &Source) -> Result<Checked, Diagnostics> {
     let root = match &content {
         None => None,
         Some(content) => match parse_file(source, content, &mut report) {
-            // The file is parsed again below, which reports mistakes of variables with all others.
+            // A single node is parsed again below, which reports mistakes of variables with all others.
             Some(root) => Some(root),
             None => return Err(report.into_problems()),
         },

@@ -23,29 +23,34 @@ const CACHED_NODES_MAX: usize = 512;
 /// The host of all nodes of `up`.
 const LOOPBACK: &str = "127.0.0.1";
 
-/// A listener of a node, and the first port that `up` gives for it.
-pub(super) struct ListenerAddress {
+/// A listener of a node: the keys that set it, and the first port that `up` assigns to it.
+pub(super) struct ListenerKeys {
+    /// The key of its port.
     pub(super) key: &'static str,
-    pub(super) host: &'static str,
-    pub(super) first: u16,
+    /// The key of its host.
+    pub(super) host_key: &'static str,
+    pub(super) first_port: u16,
 }
 
 /// For BTP.
-pub(super) const BTP: ListenerAddress =
-    ListenerAddress { key: "btpServerPort", host: "btpServerHost", first: LOOPBACK_BTP_PORT };
+pub(super) const BTP: ListenerKeys =
+    ListenerKeys { key: "btpServerPort", host_key: "btpServerHost", first_port: LOOPBACK_BTP_PORT };
 /// For ILP over HTTP and SPSP. Not every node has it.
-pub(super) const HTTP: ListenerAddress =
-    ListenerAddress { key: "httpServerPort", host: "httpServerHost", first: LOOPBACK_HTTP_PORT };
+pub(super) const HTTP: ListenerKeys = ListenerKeys {
+    key: "httpServerPort",
+    host_key: "httpServerHost",
+    first_port: LOOPBACK_HTTP_PORT,
+};
 /// For health and metrics.
-pub(super) const HEALTH: ListenerAddress = ListenerAddress {
+pub(super) const HEALTH: ListenerKeys = ListenerKeys {
     key: "healthCheckPort",
-    host: "healthCheckHost",
-    first: LOOPBACK_HEALTH_PORT,
+    host_key: "healthCheckHost",
+    first_port: LOOPBACK_HEALTH_PORT,
 };
 /// All of them.
-pub(super) const LISTENERS: [ListenerAddress; 3] = [BTP, HTTP, HEALTH];
+pub(super) const LISTENERS: [ListenerKeys; 3] = [BTP, HTTP, HEALTH];
 
-impl ListenerAddress {
+impl ListenerKeys {
     /// Whether a node has it.
     pub(super) fn exists(&self, has_http: bool) -> bool {
         has_http || self.key != HTTP.key
@@ -61,7 +66,7 @@ pub enum Deployment {
     Loopback,
 }
 
-/// A value that was computed; `location` is what it was computed from.
+/// A value that was computed; `line` and `place` say from what.
 fn computed(text: &str, line: u32, place: &str) -> Value {
     Value::text(text, ValuePlace::relocated(line, ValueOrigin::Computed, Some(place.to_owned())))
 }
@@ -84,7 +89,7 @@ impl Topology {
         }
         if mode == Deployment::Loopback {
             for listener in LISTENERS.iter().filter(|port| port.exists(has_http)) {
-                let ListenerAddress { key, host, .. } = listener;
+                let ListenerKeys { key, host_key, .. } = listener;
                 let place_of_key = format!("{place}.{key}");
                 match node.running_ports.iter().find(|port| port.key == *key) {
                     Some(port) if map.get(key).is_none_or(|own| !is_port(own, port.next)) => {
@@ -96,7 +101,7 @@ impl Topology {
                         map.set_default(key, computed(&port, node.at.line, &place_of_key));
                     }
                 }
-                map.set(host, computed(LOOPBACK, node.at.line, &format!("{place}.{host}")));
+                map.set(host_key, computed(LOOPBACK, node.at.line, &format!("{place}.{host_key}")));
             }
         }
         if map.get("ilpAddress").is_none()
@@ -106,7 +111,7 @@ impl Topology {
             map.set("ilpAddress", computed(address.as_str(), node.at.line, &place));
         }
         if self.is_linked_by_http(number) {
-            let port = HTTP.first.to_string();
+            let port = HTTP.first_port.to_string();
             let line = node.at.line;
             map.set_default(HTTP.key, computed(&port, line, &format!("{place}.{}", HTTP.key)));
             let url = self.base_url(number, LinkTransport::Http, mode);
@@ -207,7 +212,7 @@ impl Topology {
         let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
         // A port of 0 is reported by `network`.
         let port = match self.port_of(number, &listener, mode) {
-            0 => listener.first,
+            0 => listener.first_port,
             port => port,
         };
         format!("{scheme}://{host}:{port}")
@@ -220,12 +225,7 @@ impl Topology {
     }
 
     /// The port of one of a node's servers; the default where what is written is no port.
-    pub(super) fn port_of(
-        &self,
-        number: usize,
-        listener: &ListenerAddress,
-        mode: Deployment,
-    ) -> u16 {
+    pub(super) fn port_of(&self, number: usize, listener: &ListenerKeys, mode: Deployment) -> u16 {
         let node = self.node_at(number);
         let mut running_ports = node.running_ports.iter();
         if mode == Deployment::Loopback
@@ -234,7 +234,7 @@ impl Topology {
             return running.port;
         }
         let (value, default) = match mode {
-            Deployment::Spread => (self.setting(number, listener.key), listener.first),
+            Deployment::Spread => (self.setting(number, listener.key), listener.first_port),
             Deployment::Loopback => {
                 (node.keys.get(listener.key), self.assigned_port(number, listener))
             }
@@ -245,11 +245,11 @@ impl Topology {
     }
 
     /// The port that `up` assigns to a node that sets none.
-    fn assigned_port(&self, number: usize, listener: &ListenerAddress) -> u16 {
+    fn assigned_port(&self, number: usize, listener: &ListenerKeys) -> u16 {
         let port_offset = u16::try_from(self.node_at(number).port_offset).unwrap_or(u16::MAX);
         let first = match self.base_port {
-            Some(base) => base.saturating_add(listener.first - BTP.first),
-            None => listener.first,
+            Some(base) => base.saturating_add(listener.first_port - BTP.first_port),
+            None => listener.first_port,
         };
         first.saturating_add(port_offset)
     }
@@ -422,7 +422,7 @@ fn is_port(value: &Value, port: u16) -> bool {
 }
 
 /// The server that a peer's url leads to.
-pub(super) fn listener_of(url: &PeerUrl) -> &'static ListenerAddress {
+pub(super) fn listener_of(url: &PeerUrl) -> &'static ListenerKeys {
     match url {
         PeerUrl::Btp(_) => &BTP,
         PeerUrl::Http(_) => &HTTP,

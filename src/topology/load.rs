@@ -108,7 +108,7 @@ impl Topology {
     ///
     /// # Errors
     /// All mistakes at once.
-    pub fn for_this_machine(
+    pub fn load_all_on_loopback(
         source: &Source,
         content: &FileContent,
         assign_ports: impl FnOnce(&mut Self),

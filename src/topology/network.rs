@@ -49,7 +49,7 @@ impl NetworkReport<'_> {
 
 impl NetworkNodes {
     /// Whether a node sends or receives routes.
-    pub(super) fn exchange_routes(&self) -> bool {
+    pub(super) fn exchanges_routes(&self) -> bool {
         let mut peers = self.configs.iter().flatten().flat_map(|config| &config.peers);
         peers.any(|peer| peer.account.routes.send || peer.account.routes.receive)
     }
@@ -283,7 +283,7 @@ impl Topology {
     }
 
     /// The links between nodes, as they log in; where no login fits, which is reported elsewhere, as they are named.
-    pub(super) fn links<'n>(&self, nodes: &'n NetworkNodes) -> Vec<DialledLink<'n>> {
+    pub(super) fn dialled_links<'n>(&self, nodes: &'n NetworkNodes) -> Vec<DialledLink<'n>> {
         let links = self.dialled_peers(nodes).into_iter().filter_map(|(number, peer, other)| {
             let config = nodes.configs.get(number)?.as_ref()?;
             let other_config = nodes.configs.get(other)?.as_ref()?;

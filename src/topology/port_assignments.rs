@@ -6,7 +6,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::expand::{Deployment, LISTENERS, ListenerAddress};
+use super::expand::{Deployment, LISTENERS, ListenerKeys};
 use super::network_file::Topology;
 use crate::account::AccountId;
 
@@ -81,7 +81,7 @@ impl PortAssignments {
             let listeners = LISTENERS.iter().filter(move |listener| listener.exists(has_http));
             listeners.map(move |listener| (number, listener))
         };
-        let wanted: Vec<(usize, &ListenerAddress, u16)> = (0..topology.nodes.len())
+        let wanted: Vec<(usize, &ListenerKeys, u16)> = (0..topology.nodes.len())
             .flat_map(wanted)
             .map(|(number, listener)| {
                 (number, listener, topology.port_of(number, listener, Deployment::Loopback))

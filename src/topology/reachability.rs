@@ -32,16 +32,16 @@ pub(super) fn check(topology: &Topology, nodes: &NetworkNodes, found: &mut Netwo
     report_separate_groups(topology, &groups, found);
     let all_computed = (0..nodes.configs.len()).all(|node| topology.has_computed_routes(node));
     let configs: Vec<&NodeConfig> = nodes.configs.iter().flatten().collect();
-    if all_computed && !nodes.exchange_routes() {
+    if all_computed && !nodes.exchanges_routes() {
         return;
     }
-    let simulation = match simulate(&configs, || settings(topology, nodes), &topology.links(nodes))
-    {
-        Ok(simulation) => simulation,
-        Err(reason) => {
-            return found.report.warn(Location::file(), reason.to_string(), reason.help());
-        }
-    };
+    let simulation =
+        match simulate(&configs, || settings(topology, nodes), &topology.dialled_links(nodes)) {
+            Ok(simulation) => simulation,
+            Err(reason) => {
+                return found.report.warn(Location::file(), reason.to_string(), reason.help());
+            }
+        };
     let mut tracer = Tracer::new(&simulation);
     for to in 0..topology.nodes.len() {
         let Some(address) = topology.address(to) else { continue };
@@ -121,7 +121,7 @@ impl RoutingLoop {
 /// Why the routes of a network are not judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum NotJudged {
-    /// PlaceDetails than [`SIMULATED_NODES_MAX`] nodes, or [`ADVERTISEMENTS_MAX`] advertised routes.
+    /// More than [`SIMULATED_NODES_MAX`] nodes, or [`ADVERTISEMENTS_MAX`] advertised routes.
     #[error(
         "unreachable nodes and routing loops were not looked for: the network is too large to simulate"
     )]

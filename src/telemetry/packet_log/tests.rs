@@ -10,7 +10,7 @@ struct Node {
     totals: Arc<PacketLogTotals>,
 }
 
-fn switch_on(stream: &Arc<PacketStream>, node: &str) -> (Node, Option<PacketWriter>) {
+fn switch_on(stream: &Arc<ProcessPacketLog>, node: &str) -> (Node, Option<PacketWriter>) {
     let totals = Arc::<PacketLogTotals>::default();
     let (log, writer) = stream.switch_on(node, Arc::clone(&totals), MonoTime(0));
     (Node { log, totals }, writer)
@@ -28,7 +28,7 @@ fn fulfilled() -> PacketRecord {
 #[test]
 fn records_pushed_before_the_switch_off_are_written() {
     let log = MemoryLog::new(LineFormat::Json);
-    let stream = PacketStream::new(log.output.clone());
+    let stream = ProcessPacketLog::new(log.output.clone());
     let (node, writer) = switch_on(&stream, "hub");
     let writer = writer.unwrap();
     let thread = std::thread::spawn(|| writer.run());
@@ -49,7 +49,7 @@ fn records_pushed_before_the_switch_off_are_written() {
 #[test]
 fn lines_of_several_nodes_are_in_the_order_of_their_packets() {
     let log = MemoryLog::new(LineFormat::Json);
-    let stream = PacketStream::new(log.output.clone());
+    let stream = ProcessPacketLog::new(log.output.clone());
     let names = ["a", "b", "c"];
     let mut nodes = Vec::new();
     let mut writers = Vec::new();
@@ -73,7 +73,7 @@ fn lines_of_several_nodes_are_in_the_order_of_their_packets() {
 #[test]
 fn lost_records_are_counted_and_reported() {
     let log = MemoryLog::new(LineFormat::Json);
-    let stream = PacketStream::new(log.output.clone());
+    let stream = ProcessPacketLog::new(log.output.clone());
     let (node, _writer) = switch_on(&stream, "hub");
     let begin = Instant::now();
     let at = |seconds| begin + Duration::from_secs(seconds);
@@ -108,7 +108,7 @@ fn the_thread_ends_although_the_log_is_blocked() {
     log.memory.set_blocked(true);
     log.output.write(b"being written\n");
     log.memory.wait_for_blocked_write();
-    let stream = PacketStream::new(log.output.clone());
+    let stream = ProcessPacketLog::new(log.output.clone());
     let (node, writer) = switch_on(&stream, "hub");
     for _ in 0..RING_CAPACITY {
         node.log.push(fulfilled());

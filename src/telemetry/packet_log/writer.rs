@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::line::PacketLine;
-use super::{PacketLogTotals, PacketStream};
+use super::{PacketLogTotals, ProcessPacketLog};
 
 /// How long the thread sleeps when the ring is empty.
 const IDLE_INTERVAL: Duration = Duration::from_millis(10);
@@ -22,7 +22,7 @@ const ROOM_TIMEOUT: Duration = Duration::from_millis(100);
 /// The work of the packet log's thread.
 #[derive(Debug)]
 pub struct PacketWriter {
-    stream: Arc<PacketStream>,
+    stream: Arc<ProcessPacketLog>,
     /// Indexed by node number; `None` until the node's first record.
     nodes: Vec<Option<NodeLines>>,
     buffer: Vec<u8>,
@@ -40,7 +40,7 @@ struct NodeLines {
 }
 
 impl PacketWriter {
-    pub(super) fn new(stream: Arc<PacketStream>) -> Self {
+    pub(super) fn new(stream: Arc<ProcessPacketLog>) -> Self {
         Self {
             stream,
             nodes: Vec::new(),

@@ -14,7 +14,7 @@ const CODES_MAX: usize = 64;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::tools) enum PacketResult {
     Fulfilled,
-    /// `by`: the node that rejected it.
+    /// `by`: the node that rejected it, or this program, which could not send it or got no answer.
     Rejected {
         code: ErrorCode,
         by: String,

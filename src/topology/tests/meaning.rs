@@ -315,7 +315,7 @@ fn up_reports_all_that_check_reports() {
             all.filter(|line| !line.contains("apiToken")).collect::<Vec<_>>()
         };
         let checked = super::super::check(&source).err().map(lines).unwrap_or_default();
-        let up = match Topology::for_this_machine(&source, &content, |_| {}) {
+        let up = match Topology::load_all_on_loopback(&source, &content, |_| {}) {
             Err(problems) => lines(problems),
             Ok(loaded) => {
                 loaded.iter().flat_map(|one| &one.warnings).map(ToString::to_string).collect()

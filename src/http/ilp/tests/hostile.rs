@@ -14,7 +14,7 @@ async fn with_a_silent_server(
     let http = context("node", &["alice"]);
     let mut settings = testing::connector_settings("node", &["alice"]);
     settings.accounts[0].limits = Limits { outbox_bytes_max, ..Limits::default() };
-    settings.timing = Timing { max_hold: HOLD, ..Timing::default() };
+    settings.timing = Timing { max_hold_time: HOLD, ..Timing::default() };
     http.transport.connector.apply_settings(settings).unwrap();
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/back", listener.local_addr().unwrap());
