@@ -2,8 +2,8 @@
 //! connection that [`BtpServer::accept`] returns.
 //!
 //! Unauthenticated sockets are bounded in number, time and log lines. A new one is admitted: the oldest socket of the
-//! address that holds most is closed for it, also when open files run out; it is refused only if there is none to close. TLS handshakes run on a thread of
-//! their own.
+//! address that holds most is closed for it, also when open files run out; it is refused only if there is none to
+//! close. TLS handshakes run on a thread of their own.
 
 use std::io;
 use std::net::SocketAddr;

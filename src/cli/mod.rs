@@ -1,7 +1,8 @@
 //! The command line: reads the arguments and runs a command. Results go to standard output, errors to standard error,
 //! one `error: ` line each; the exit code says which kind of error it was (D14).
 //!
-//! `run` and `up` start nodes; `check`, `compose` and `schema` start nothing; the commands that send packets are in [`tools`](crate::tools).
+//! `run` and `up` start nodes; `check`, `compose` and `schema` start nothing; the commands that send packets are in
+//! [`tools`](crate::tools).
 
 mod args;
 mod check;
