@@ -57,7 +57,7 @@ test('the node logs in with the name and token of the URL', async t => {
   }
   const hub = await startHub(t, { remote: { url: `btp+ws://another-name:${SECRET}@127.0.0.1:${port}` } })
   await becomes(hub, 200)
-  assert.deepEqual(logins, [{ auth: '', auth_username: 'somebody', auth_token: SECRET }])
+  assert.deepEqual(logins, [{ auth: '', auth_username: 'another-name', auth_token: SECRET }])
 })
 
 scenario('a node reconnects to a listener that starts later and restarts', { btpListener: ['BTP'] }, async t => {
