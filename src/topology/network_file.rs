@@ -57,7 +57,8 @@ impl fmt::Debug for Topology {
 pub(super) struct TopologyNode {
     /// Its number in the file.
     pub(super) index: usize,
-    /// Its offset from the first ports of `up`: its position among the nodes, unless a running network has assigned another.
+    /// Its offset from the first ports of `up`: its position among the nodes, unless a running network has assigned
+    /// another.
     pub(super) port_offset: usize,
     /// Its ports in a running network.
     pub(super) running_ports: Vec<RunningPort>,
