@@ -14,7 +14,7 @@ use crate::wire::payment_pointer::WELL_KNOWN_PATH;
 pub(super) struct SpspEndpoint {
     pub(super) url: HttpUrl,
     pub(super) trust: TlsTrust,
-    /// The end of the error message if the node has no such receiver; empty if the configuration has it.
+    /// The end of the error message if the node gives no secret: the likely reason.
     pub(super) hint: String,
 }
 
@@ -65,8 +65,17 @@ pub(super) fn find_endpoint(
     let url = url.map_err(|error| Failure::Usage(format!("cannot ask {text}: {error}")))?;
     let matches = |name: &str| receiver.is_none_or(|wanted| wanted == name);
     let is_known = node.receivers.iter().any(|known| matches(known.id.as_str()));
-    let hint = if is_known { String::new() } else { receivers_hint(&node) };
+    let hint = if is_known { not_running_hint(&node) } else { receivers_hint(&node) };
     Ok(SpspEndpoint { url, trust: trust_for_node(&node), hint })
+}
+
+/// The node has the receiver: then it does not run, or another node answered at its port.
+fn not_running_hint(node: &NodeConfig) -> String {
+    format!(
+        "; is node {} running, and on this port? (`up` keeps the ports of its nodes while the file changes, and prints a \
+         note if it takes another port)",
+        node.settings.node_id
+    )
 }
 
 /// Lists the receivers of a node.
@@ -106,4 +115,28 @@ fn nodes_with_hosts(
         nodes.push((config, host));
     }
     Ok(nodes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Environment;
+    use crate::tools::SourceArguments;
+    use crate::tools::local_node::load_node_and_network;
+
+    #[test]
+    fn an_endpoint_that_gives_no_secret_has_a_likely_reason() {
+        let arguments = SourceArguments {
+            config: Some("docker/config/config.yaml".into()),
+            node: Some("a".to_owned()),
+        };
+        let network = load_node_and_network(&arguments, &Environment::default()).unwrap();
+        for (address, expected) in [
+            ("test.c.wallet.token", "; is node c running, and on this port?"),
+            ("test.c.none", "; in the configuration node c has: wallet"),
+        ] {
+            let endpoint = find_endpoint(&address.parse().unwrap(), Some(&network), true).unwrap();
+            assert!(endpoint.hint.starts_with(expected), "{address}: {}", endpoint.hint);
+        }
+    }
 }
