@@ -80,7 +80,8 @@ impl Supervisor {
 
     async fn start_all(mut self, nodes: Vec<Loaded>) -> Result<Self, SupervisorError> {
         for loaded in nodes {
-            apply_log_settings(&self.logs, &loaded);
+            log_warnings(&loaded);
+            set_levels(&self.logs, &loaded);
             let node = loaded.config.settings.node_id.to_string();
             let file = loaded.file.as_deref().map(|file| file.display().to_string());
             let address = loaded.config.address.as_ref().map(ToString::to_string);
@@ -157,7 +158,9 @@ impl Supervisor {
             }
         }
         for one in loaded {
-            apply_log_settings(&self.logs, &one);
+            // Levels first, so that a reload that lowers the level shows its warnings.
+            set_levels(&self.logs, &one);
+            log_warnings(&one);
             let id = &one.config.settings.node_id;
             match self.nodes.iter().find(|node| node.handle().id == *id) {
                 Some(node) => {
@@ -220,22 +223,25 @@ fn raise_descriptor_limit() -> u64 {
     })
 }
 
-/// Logs the warnings of a configuration and sets its levels, which hold for the whole process: the nodes of a topology
-/// share them.
-fn apply_log_settings(logs: &Logs, loaded: &Loaded) {
+fn log_warnings(loaded: &Loaded) {
     let node = &loaded.config.settings.node_id;
     for warning in &loaded.warnings {
         tracing::warn!(%node, "{warning}");
     }
+    let levels = parse_level(&loaded.config.settings.log_level).unwrap_or_default();
+    let limited = levels.limited_libraries();
+    if !limited.is_empty() {
+        let libraries = limited.join(", ");
+        tracing::warn!(
+            %node, libraries,
+            "these libraries log less than logLevel sets, because their lines could show secrets"
+        );
+    }
+}
+
+/// Sets the levels of the process, which the nodes of a topology share.
+fn set_levels(logs: &Logs, loaded: &Loaded) {
     if let Ok(levels) = parse_level(&loaded.config.settings.log_level) {
-        let limited = levels.limited_libraries();
-        if !limited.is_empty() {
-            let libraries = limited.join(", ");
-            tracing::warn!(
-                %node, libraries,
-                "these libraries log less than logLevel sets, because their lines could show secrets"
-            );
-        }
         logs.set_levels(&levels);
     }
 }

@@ -17,7 +17,7 @@ struct Node {
     child: Child,
     port: u64,
     health: u64,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Node {
@@ -37,7 +37,7 @@ impl Node {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let node = Self { child, port: port.into(), health: health.into(), _folder: folder };
+        let node = Self { child, port: port.into(), health: health.into(), folder };
         eventually("the node is there", TIMEOUT, || try_http_get(node.health, "GET /health/live"));
         node
     }
@@ -202,6 +202,23 @@ fn run_logs_to_a_file_that_may_be_moved_away() {
             .all(|one| balances.iter().any(|b| b == one)),
         "{balances:?}"
     );
+}
+
+#[test]
+fn a_reload_that_lowers_the_level_shows_its_warnings() {
+    let logs = temp_folder();
+    let log = logs.path().join("n.log");
+    let node = Node::start("logLevel: error\n", &["--log-file", path_text(&log)], Stdio::null());
+    let file = node.folder.path().join("node.yaml");
+    let yaml = std::fs::read_to_string(&file).unwrap();
+    let lower = yaml.replace("logLevel: error", "logLevel: 'info,h2=debug'");
+    write_file(&node.folder, "node.yaml", &lower);
+    node.signal("HUP");
+    eventually("the warning", TIMEOUT, || {
+        let text = std::fs::read_to_string(&log).unwrap_or_default();
+        let is_shown = text.contains("these libraries log less than logLevel sets");
+        if is_shown { Ok(()) } else { Err(text) }
+    });
 }
 
 #[test]
