@@ -28,6 +28,18 @@ fn wait_for_next_hop(network: &TestNetwork, node: &str, address: &str, expected:
     });
 }
 
+/// Removes the node `b`, which waits to be named again.
+fn remove_b(network: &TestNetwork) {
+    network.edit(|text| {
+        let kept = text.lines().filter(|line| {
+            *line != "  - id: b" && !line.contains("from: b") && !line.contains("to: b")
+        });
+        kept.map(|line| format!("{line}\n")).collect()
+    });
+    let body: Value = network.wait_health("b", 503);
+    assert!(body["reasons"].to_string().contains("no longer names this node"), "{body}");
+}
+
 #[test]
 fn the_network_follows_its_file() {
     let network = TestNetwork::from_example("examples/linear-3.yaml");
@@ -62,14 +74,7 @@ fn the_network_follows_its_file() {
     assert_eq!(session_count(&network, "a", "b"), sessions, "no change concerned a and b");
 
     // One node less.
-    network.edit(|text| {
-        let kept = text.lines().filter(|line| {
-            *line != "  - id: b" && !line.contains("from: b") && !line.contains("to: b")
-        });
-        kept.map(|line| format!("{line}\n")).collect()
-    });
-    let body: Value = network.wait_health("b", 503);
-    assert!(body["reasons"].to_string().contains("no longer names this node"), "{body}");
+    remove_b(&network);
     network.wait_all_reachable(&["a", "c", "d"]);
     network.wait_health("a", 200);
 
@@ -93,6 +98,8 @@ fn each_process_follows_the_same_file() {
     running[0].signal("HUP");
     wait_for_log(&running[0], "SIGHUP: reading the configuration again");
     network.wait_all_reachable(&["a", "b", "c"]);
+    remove_b(&network);
+    network.wait_all_reachable(&["a", "c"]);
     for node in running {
         node.signal("TERM");
         assert_eq!(node.wait_exit().0.code(), Some(0));
