@@ -14,14 +14,14 @@ const DRAIN_TIMEOUT: Duration = Duration::from_millis(500);
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
 pub(super) struct PacketLogSwitch {
-    stream: Arc<ProcessPacketLog>,
+    process_log: Arc<ProcessPacketLog>,
     totals: Arc<PacketLogTotals>,
     is_on: bool,
 }
 
 impl PacketLogSwitch {
     pub(super) fn new(logs: &Logs) -> Self {
-        Self { stream: Arc::clone(logs.packets()), totals: Arc::default(), is_on: false }
+        Self { process_log: Arc::clone(logs.packets()), totals: Arc::default(), is_on: false }
     }
 
     pub(super) fn totals(&self) -> Arc<PacketLogTotals> {
@@ -44,11 +44,11 @@ impl PacketLogSwitch {
         let connector = &context.connector;
         let node = connector.node_id();
         let (log, writer) =
-            self.stream.switch_on(node.as_str(), self.totals(), context.clock.mono());
+            self.process_log.switch_on(node.as_str(), self.totals(), context.clock.mono());
         if let Some(writer) = writer {
             let thread = std::thread::Builder::new().name("packet-log".to_owned());
             if let Err(error) = thread.spawn(move || writer.run()) {
-                self.stream.switch_off(node.as_str());
+                self.process_log.switch_off(node.as_str());
                 tracing::error!(%error, "no thread for the packet log; packets are not logged");
                 return;
             }
@@ -60,14 +60,14 @@ impl PacketLogSwitch {
     /// Switches it off; the thread still writes the records in the ring.
     pub(super) fn stop(&mut self, context: &TransportContext) {
         context.connector.set_packet_log(None);
-        self.stream.switch_off(context.connector.node_id().as_str());
+        self.process_log.switch_off(context.connector.node_id().as_str());
         self.is_on = false;
     }
 
     /// Waits for a bounded time until all records are in the log's queue.
     pub(super) async fn drain(&self) {
         let deadline = Instant::now() + DRAIN_TIMEOUT;
-        while !self.stream.is_idle() && Instant::now() < deadline {
+        while !self.process_log.is_idle() && Instant::now() < deadline {
             tokio::time::sleep(POLL_INTERVAL).await;
         }
     }

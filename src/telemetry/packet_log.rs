@@ -172,7 +172,8 @@ impl ProcessPacketLog {
         may_end
     }
 
-    fn writer_panicked(&self) {
+    /// Lets the next node get another writer: this one panicked, or no thread could be started for it.
+    fn forget_writer(&self) {
         self.nodes.lock().has_writer = false;
     }
 

@@ -10,9 +10,9 @@ struct Node {
     totals: Arc<PacketLogTotals>,
 }
 
-fn switch_on(stream: &Arc<ProcessPacketLog>, node: &str) -> (Node, Option<PacketWriter>) {
+fn switch_on(packet_log: &Arc<ProcessPacketLog>, node: &str) -> (Node, Option<PacketWriter>) {
     let totals = Arc::<PacketLogTotals>::default();
-    let (log, writer) = stream.switch_on(node, Arc::clone(&totals), MonoTime(0));
+    let (log, writer) = packet_log.switch_on(node, Arc::clone(&totals), MonoTime(0));
     (Node { log, totals }, writer)
 }
 
@@ -28,33 +28,33 @@ fn fulfilled() -> PacketRecord {
 #[test]
 fn records_pushed_before_the_switch_off_are_written() {
     let log = MemoryLog::new(LineFormat::Json);
-    let stream = ProcessPacketLog::new(log.output.clone());
-    let (node, writer) = switch_on(&stream, "hub");
+    let packet_log = ProcessPacketLog::new(log.output.clone());
+    let (node, writer) = switch_on(&packet_log, "hub");
     let writer = writer.unwrap();
     let thread = std::thread::spawn(|| writer.run());
     for _ in 0..1000 {
         records().into_iter().for_each(|record| node.log.push(record));
     }
-    stream.switch_off("hub");
+    packet_log.switch_off("hub");
     thread.join().unwrap();
-    assert!(stream.is_idle());
+    assert!(packet_log.is_idle());
     let events: Vec<_> =
         lines(&log).iter().map(|line| line["message"].as_str().unwrap().to_owned()).collect();
     let expected = ["packet forwarded", "packet fulfilled", "packet rejected"].repeat(1000);
     assert_eq!(events, expected);
     assert_eq!((node.totals.written(), node.totals.dropped()), (3000, 0));
-    assert!(switch_on(&stream, "hub").1.is_some(), "the thread has ended: a new one is needed");
+    assert!(switch_on(&packet_log, "hub").1.is_some(), "the thread has ended: a new one is needed");
 }
 
 #[test]
 fn lines_of_several_nodes_are_in_the_order_of_their_packets() {
     let log = MemoryLog::new(LineFormat::Json);
-    let stream = ProcessPacketLog::new(log.output.clone());
+    let packet_log = ProcessPacketLog::new(log.output.clone());
     let names = ["a", "b", "c"];
     let mut nodes = Vec::new();
     let mut writers = Vec::new();
     for name in names {
-        let (node, writer) = switch_on(&stream, name);
+        let (node, writer) = switch_on(&packet_log, name);
         nodes.push(node);
         writers.extend(writer);
     }
@@ -62,7 +62,7 @@ fn lines_of_several_nodes_are_in_the_order_of_their_packets() {
     for number in 0..10_000 {
         nodes[number % names.len()].log.push(fulfilled());
     }
-    names.iter().for_each(|name| stream.switch_off(name));
+    names.iter().for_each(|name| packet_log.switch_off(name));
     writers.remove(0).run();
     for (number, line) in lines(&log).iter().enumerate() {
         assert_eq!(line["node"], names[number % names.len()], "line {number}");
@@ -73,16 +73,16 @@ fn lines_of_several_nodes_are_in_the_order_of_their_packets() {
 #[test]
 fn lost_records_are_counted_and_reported() {
     let log = MemoryLog::new(LineFormat::Json);
-    let stream = ProcessPacketLog::new(log.output.clone());
-    let (node, _writer) = switch_on(&stream, "hub");
+    let packet_log = ProcessPacketLog::new(log.output.clone());
+    let (node, _writer) = switch_on(&packet_log, "hub");
     let begin = Instant::now();
     let at = |seconds| begin + Duration::from_secs(seconds);
     let lose = |count: usize, now, is_last| {
-        while stream.pop().is_some() {}
+        while packet_log.pop().is_some() {}
         for _ in 0..RING_CAPACITY + count {
             node.log.push(fulfilled());
         }
-        stream.count_lost(now, is_last);
+        packet_log.count_lost(now, is_last);
     };
     lose(0, at(0), false);
     assert_eq!(lines(&log).len(), 0);
@@ -108,12 +108,12 @@ fn the_thread_ends_although_the_log_is_blocked() {
     log.memory.set_blocked(true);
     log.output.write(b"being written\n");
     log.memory.wait_for_blocked_write();
-    let stream = ProcessPacketLog::new(log.output.clone());
-    let (node, writer) = switch_on(&stream, "hub");
+    let packet_log = ProcessPacketLog::new(log.output.clone());
+    let (node, writer) = switch_on(&packet_log, "hub");
     for _ in 0..RING_CAPACITY {
         node.log.push(fulfilled());
     }
-    stream.switch_off("hub");
+    packet_log.switch_off("hub");
     let began = Instant::now();
     writer.unwrap().run();
     assert!(began.elapsed() < Duration::from_secs(10));

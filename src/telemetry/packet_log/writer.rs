@@ -22,7 +22,7 @@ const ROOM_TIMEOUT: Duration = Duration::from_millis(100);
 /// The work of the packet log's thread.
 #[derive(Debug)]
 pub struct PacketWriter {
-    stream: Arc<ProcessPacketLog>,
+    packet_log: Arc<ProcessPacketLog>,
     /// Indexed by node number; `None` until the node's first record.
     nodes: Vec<Option<NodeLines>>,
     buffer: Vec<u8>,
@@ -40,9 +40,9 @@ struct NodeLines {
 }
 
 impl PacketWriter {
-    pub(super) fn new(stream: Arc<ProcessPacketLog>) -> Self {
+    pub(super) fn new(packet_log: Arc<ProcessPacketLog>) -> Self {
         Self {
-            stream,
+            packet_log,
             nodes: Vec::new(),
             buffer: Vec::with_capacity(WRITE_BYTES + LINE_BYTES),
             is_discarding: false,
@@ -54,10 +54,10 @@ impl PacketWriter {
     pub fn run(mut self) {
         loop {
             // Read first: records pushed before the last node switched it off are then written below.
-            let is_off = self.stream.is_off();
+            let is_off = self.packet_log.is_off();
             while self.write_some() {}
-            self.stream.count_lost(Instant::now(), is_off);
-            if is_off && self.stream.may_end() {
+            self.packet_log.count_lost(Instant::now(), is_off);
+            if is_off && self.packet_log.may_end() {
                 self.has_ended = true;
                 return;
             }
@@ -67,14 +67,14 @@ impl PacketWriter {
 
     /// Appends one buffer of lines to the log; `false` if the ring is empty.
     fn write_some(&mut self) -> bool {
-        self.stream.set_busy(true);
+        self.packet_log.set_busy(true);
         let has_lines = self.fill_buffer();
         if has_lines {
             self.write_buffer();
             // Under constant load the ring never runs empty, and losses are reported here.
-            self.stream.count_lost(Instant::now(), false);
+            self.packet_log.count_lost(Instant::now(), false);
         }
-        self.stream.set_busy(false);
+        self.packet_log.set_busy(false);
         has_lines
     }
 
@@ -82,7 +82,7 @@ impl PacketWriter {
         self.buffer.clear();
         let mut has_lines = false;
         while self.buffer.len() < WRITE_BYTES
-            && let Some((number, record)) = self.stream.pop()
+            && let Some((number, record)) = self.packet_log.pop()
         {
             has_lines = true;
             let index = usize::try_from(number.0).unwrap_or(usize::MAX);
@@ -91,7 +91,7 @@ impl PacketWriter {
             }
             let Some(node) = self.nodes.get_mut(index) else { continue };
             if node.is_none() {
-                let new = self.stream.line_of(number);
+                let new = self.packet_log.line_of(number);
                 *node = new.map(|(line, totals)| NodeLines { line, totals, buffered: 0 });
             }
             if let Some(node) = node {
@@ -105,11 +105,11 @@ impl PacketWriter {
     fn write_buffer(&mut self) {
         let is_written = loop {
             let timeout = if self.is_discarding { Duration::ZERO } else { ROOM_TIMEOUT };
-            if self.stream.output.write_bulk(&self.buffer, timeout) {
+            if self.packet_log.output.write_bulk(&self.buffer, timeout) {
                 break true;
             }
-            self.stream.count_lost(Instant::now(), false);
-            if self.stream.is_off() {
+            self.packet_log.count_lost(Instant::now(), false);
+            if self.packet_log.is_off() {
                 self.is_discarding = true;
                 break false;
             }
@@ -123,7 +123,7 @@ impl PacketWriter {
 impl Drop for PacketWriter {
     fn drop(&mut self) {
         if !self.has_ended {
-            self.stream.writer_panicked();
+            self.packet_log.forget_writer();
         }
     }
 }
