@@ -98,14 +98,14 @@ mod tests {
     /// Each step with the delay that must follow, in whole seconds, and whether the quick attempts are used up.
     fn check(steps: &[(Step, u64, bool)]) {
         let mut backoff = DialBackoff::new(Duration::from_secs(1));
-        for (index, (step, seconds, exhausted)) in steps.iter().enumerate() {
+        for (index, (step, seconds, is_slow)) in steps.iter().enumerate() {
             let wait = match step {
                 Step::Failed => backoff.delay_after_failure(MIDDLE),
                 Step::Ended(lasted) => backoff.delay_after_session(*lasted, false, MIDDLE),
                 Step::Replaced(lasted) => backoff.delay_after_session(*lasted, true, MIDDLE),
             };
             let rounded = (wait.delay + Duration::from_millis(500)).as_secs();
-            assert_eq!((rounded, wait.is_slow), (*seconds, *exhausted), "step {index}");
+            assert_eq!((rounded, wait.is_slow), (*seconds, *is_slow), "step {index}");
         }
     }
 

@@ -128,7 +128,7 @@ pub(crate) struct IncompleteBody<'l> {
     peer: &'l AccountId,
 }
 
-/// A connection's place, freed on drop.
+/// An admitted connection. Dropping it makes room for another.
 #[derive(Debug)]
 pub(crate) struct ConnectionGuard {
     connection: Arc<Connection>,

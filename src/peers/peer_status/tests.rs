@@ -6,14 +6,14 @@ enum Step {
     Attempt,
     Failed,
     Refused,
-    Exhausted,
+    MarkDown,
     Up,
     Down,
     Suspend(bool),
     Stop,
     LoginRefused,
 }
-use Step::{Attempt, Down, Exhausted, Failed, LoginRefused, Refused, Stop, Suspend, Up};
+use Step::{Attempt, Down, Failed, LoginRefused, MarkDown, Refused, Stop, Suspend, Up};
 
 /// Each step with the state after it and its event.
 fn check(story: &[(Step, PeerState, &str)]) {
@@ -29,7 +29,7 @@ fn check(story: &[(Step, PeerState, &str)]) {
                 Duration::ZERO,
             ),
             Refused => status.record_failed_attempt("F00", AttemptFailure::Refused, Duration::ZERO),
-            Exhausted => status.mark_down(),
+            MarkDown => status.mark_down(),
             Up => status.add_session("dialled", "b"),
             Down => status.remove_session("dialled", &CloseReason::Broken("reset".to_owned())),
             Suspend(suspended) => status.set_suspended(*suspended),
@@ -44,7 +44,7 @@ fn check(story: &[(Step, PeerState, &str)]) {
                 PeerChange::Disconnected(_) => "disconnected",
                 PeerChange::AuthenticationFailed(_) => "refused",
                 PeerChange::LoginRefused(_) => "login refused",
-                PeerChange::BecameDown => "exhausted",
+                PeerChange::BecameDown => "became down",
             },
             Err(_) => "",
         };
@@ -101,7 +101,7 @@ fn a_peer_that_connects_and_disconnects() {
         (Down, PeerState::Disconnected, "disconnected"),
         (Attempt, PeerState::Connecting, "connecting"),
         (Failed, PeerState::Connecting, ""),
-        (Exhausted, PeerState::Down, "exhausted"),
+        (MarkDown, PeerState::Down, "became down"),
         (Attempt, PeerState::Down, ""),
         (Failed, PeerState::Down, ""),
         (Attempt, PeerState::Down, ""),
@@ -118,7 +118,7 @@ fn a_refused_login_is_one_event_until_the_state_changes() {
         (Refused, PeerState::AuthenticationFailed, ""),
         (Failed, PeerState::Connecting, ""),
         (Refused, PeerState::AuthenticationFailed, "refused"),
-        (Exhausted, PeerState::Down, "exhausted"),
+        (MarkDown, PeerState::Down, "became down"),
         (Refused, PeerState::Down, ""),
         (Up, PeerState::Connected, "connected"),
     ]);
@@ -131,7 +131,7 @@ fn two_sessions_are_one_peer() {
         (Attempt, PeerState::Connected, ""),
         (Failed, PeerState::Connected, ""),
         (Refused, PeerState::Connected, ""),
-        (Exhausted, PeerState::Connected, ""),
+        (MarkDown, PeerState::Connected, ""),
         (Up, PeerState::Connected, ""),
         (Down, PeerState::Connected, ""),
         (Down, PeerState::Disconnected, "disconnected"),
@@ -158,7 +158,7 @@ fn a_suspended_peer_stays_so_until_it_is_resumed() {
         (Up, PeerState::Connected, "connected"),
         (Suspend(true), PeerState::Suspended, ""),
         (Down, PeerState::Suspended, "disconnected"),
-        (Exhausted, PeerState::Suspended, ""),
+        (MarkDown, PeerState::Suspended, ""),
         (Suspend(false), PeerState::Waiting, ""),
         (Attempt, PeerState::Connecting, "connecting"),
         (Suspend(false), PeerState::Connecting, ""),
@@ -218,17 +218,17 @@ fn a_peer_that_we_could_not_reach_is_down_after_its_own_session() {
         (Attempt, PeerState::Connecting, "connecting"),
         (Up, PeerState::Connected, "connected"),
         (Failed, PeerState::Connected, ""),
-        (Exhausted, PeerState::Connected, ""),
+        (MarkDown, PeerState::Connected, ""),
         (Attempt, PeerState::Connected, ""),
         (Failed, PeerState::Connected, ""),
-        (Exhausted, PeerState::Connected, ""),
+        (MarkDown, PeerState::Connected, ""),
         (Down, PeerState::Disconnected, "disconnected"),
         (Attempt, PeerState::Connecting, "connecting"),
         (Failed, PeerState::Connecting, ""),
-        (Exhausted, PeerState::Down, "exhausted"),
+        (MarkDown, PeerState::Down, "became down"),
         (Attempt, PeerState::Down, ""),
         (Failed, PeerState::Down, ""),
-        (Exhausted, PeerState::Down, ""),
+        (MarkDown, PeerState::Down, ""),
     ]);
 }
 

@@ -4,7 +4,7 @@ use futures_util::FutureExt;
 
 use super::*;
 
-/// Few places, and the default times.
+/// Few connections, and the default times.
 fn limits() -> ConnectionLimits {
     let configured = HttpLimits {
         unauthenticated: crate::net::OriginLimits {
@@ -98,7 +98,7 @@ fn the_peer_with_most_connections_gives_one_to_another_peer() {
 }
 
 #[test]
-fn strangers_and_peers_have_separate_places() {
+fn strangers_and_peers_have_separate_limits() {
     let limiter = ConnectionLimiter::new(limits());
     let alices = [1, 2, 3].map(|at| connect_peer(&limiter, "alice", at).unwrap());
     let mut strangers: Vec<ConnectionGuard> =
@@ -211,7 +211,7 @@ fn wrong_tokens_close_the_connection_and_then_block_the_address() {
 async fn a_connection_without_requests_may_still_log_in_when_evicted() {
     let limiter = ConnectionLimiter::new(limits());
     let mut guards: Vec<ConnectionGuard> = (0..5).map(|_| connect(&limiter, "10.0.0.1")).collect();
-    // There are three places: the first two connections have lost theirs.
+    // Three are admitted: the permits of the first two are evicted.
     assert_eq!(guards[0].next_event().now_or_never(), None);
     limiter.set_owner(&guards[0], &peer("alice")).unwrap();
     assert_eq!(guards[0].next_event().await, ConnectionEvent::Owned);
