@@ -198,12 +198,11 @@ impl DiagnosticSink {
         self.left_out = self.left_out.saturating_add(other.left_out);
     }
 
-    /// Adds the problems of a finished report.
+    /// Adds the problems of a finished report of the same file. Those that it left out are counted here already.
     pub fn absorb_problems(&mut self, other: Diagnostics) {
         for problem in other.problems {
             keep(&mut self.problems, &mut self.left_out, problem);
         }
-        self.left_out = self.left_out.saturating_add(other.left_out);
         self.node_not_named |= other.node_not_named;
     }
 

@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use super::super::{load, load_content};
+use super::super::{Topology, check, load, load_content};
 use super::content_of;
-use crate::config::{FILE_BYTES_MAX, PROBLEMS_MAX, Source};
+use crate::config::{Diagnostics, FILE_BYTES_MAX, PROBLEMS_MAX, Source};
 
 fn messages_of(bytes: &[u8]) -> String {
     let loaded = load_content(&Source::default(), Some(&content_of(bytes)));
@@ -79,6 +79,26 @@ fn a_million_mistakes_are_not_a_million_lines() {
     let messages = messages_of(file.as_bytes());
     assert_eq!(messages.lines().count(), PROBLEMS_MAX + 1);
     assert!(messages.ends_with("... and 19500 more"), "{}", messages.lines().last().unwrap());
+}
+
+/// `up`, and `check` of a named node, read the nodes of a network twice.
+#[test]
+fn mistakes_that_are_left_out_are_counted_once() {
+    let mut text = "nodes:\n  - id: a\n    routes:\n".to_owned();
+    for n in 0..2_000 {
+        writeln!(text, "      - {{prefix: test.x{n}, nextHop: nobody}}").unwrap();
+    }
+    let assert_count = |problems: Diagnostics| {
+        let messages = problems.to_string();
+        assert!(messages.ends_with("... and 1500 more"), "{}", messages.lines().last().unwrap());
+    };
+    let up = Topology::load_all_on_loopback(&Source::default(), &content_of(&text), |_| {});
+    assert_count(up.unwrap_err());
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("network.yaml");
+    std::fs::write(&file, text).unwrap();
+    let source = Source { file: Some(file), node: Some("a".into()), ..Source::default() };
+    assert_count(check(&source).unwrap_err());
 }
 
 /// Every truncation and many mutations of a file: a report or a configuration, never a panic, never a secret.
