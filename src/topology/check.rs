@@ -83,9 +83,9 @@ pub(super) fn report_unusable_variables(topology: &Topology, report: &mut Diagno
         except.push("ilpAddress");
         env::overlay_node(map, &topology.environment, &except, report);
     }
-    secret_file::resolve(&mut tree, topology.directory.as_deref(), report);
-    let mut own = DiagnosticSink::new(Some(&topology.name));
-    node_file::read(&tree, topology.directory.as_deref(), &mut own);
+    secret_file::resolve(&mut tree, topology.directory(), report);
+    let mut own = DiagnosticSink::new(Some(&topology.name()));
+    node_file::read(&tree, topology.directory(), &mut own);
     if let Err(mut problems) = own.finish() {
         problems
             .problems

@@ -1,7 +1,5 @@
 //! Loads one node, or a network, from a [`Source`].
 
-use std::path::Path as FilePath;
-
 use super::check::report_unusable_variables;
 use super::expand::{Deployment, not_from_environment};
 use super::network::Strictness;
@@ -156,7 +154,7 @@ impl Topology {
     /// # Errors
     /// All mistakes that concern it.
     pub fn node(&self, id: &str, mode: Deployment) -> Result<Loaded, Diagnostics> {
-        let mut report = DiagnosticSink::new(Some(&self.name));
+        let mut report = DiagnosticSink::new(Some(&self.name()));
         let tree = match self.index_of(id) {
             Some(number) => self.node_tree(number, mode, &[], &mut report),
             None => {
@@ -165,7 +163,7 @@ impl Topology {
             }
         };
         let Some(tree) = tree else { return Err(report.into_problems()) };
-        Loaded::from_tree(tree, FileForm::Topology, Some(self.name.as_ref()), report)
+        Loaded::from_tree(tree, FileForm::Topology, Some(&self.file), report)
     }
 
     fn index_of(&self, id: &str) -> Option<usize> {
@@ -221,9 +219,7 @@ pub(super) fn read_topology(
     content: &FileContent,
     report: &mut DiagnosticSink,
 ) -> Option<Topology> {
-    let name = content.path.to_string_lossy();
-    let directory = content.path.parent().map(FilePath::to_owned);
-    network_file::read(root, &name, directory, &source.environment, report)
+    network_file::read(root, &content.path, &source.environment, report)
 }
 
 /// The tree of the node that the source names, after the whole network was validated.

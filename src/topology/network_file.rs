@@ -1,8 +1,9 @@
 //! A topology file: nodes, links and defaults (D9). This file reads its form; `expand` derives the nodes.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path as FilePath, PathBuf};
 use std::sync::OnceLock;
 
 use super::paths::Choice;
@@ -20,10 +21,7 @@ use crate::config::{
 /// A network in one file.
 #[derive(Clone)]
 pub struct Topology {
-    /// The file's name in messages.
-    pub(super) name: String,
-    /// The directory that relative file paths start from.
-    pub(super) directory: Option<PathBuf>,
+    pub(super) file: PathBuf,
     pub(super) environment: Environment,
     pub(super) nodes: Vec<TopologyNode>,
     pub(super) links: Vec<TopologyLink>,
@@ -45,10 +43,22 @@ pub struct Topology {
 impl fmt::Debug for Topology {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Topology")
-            .field("name", &self.name)
+            .field("file", &self.file)
             .field("nodes", &self.nodes)
             .field("links", &self.links)
             .finish_non_exhaustive()
+    }
+}
+
+impl Topology {
+    /// The file's name in messages.
+    pub(super) fn name(&self) -> Cow<'_, str> {
+        self.file.to_string_lossy()
+    }
+
+    /// The directory that relative file paths start from.
+    pub(super) fn directory(&self) -> Option<&FilePath> {
+        self.file.parent()
     }
 }
 
@@ -109,8 +119,7 @@ pub(super) fn is_topology(root: &Value) -> bool {
 /// Reads the form of a topology. `None`: no node can be read.
 pub(super) fn read(
     root: &Value,
-    name: &str,
-    directory: Option<PathBuf>,
+    file: &FilePath,
     environment: &Environment,
     report: &mut DiagnosticSink,
 ) -> Option<Topology> {
@@ -144,8 +153,7 @@ pub(super) fn read(
         return None;
     }
     Some(Topology {
-        name: name.to_owned(),
-        directory,
+        file: file.to_owned(),
         environment: environment.clone(),
         nodes,
         links,

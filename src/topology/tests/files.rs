@@ -1,11 +1,13 @@
 //! Files that cannot be read, are not texts, or are hostile.
 
+use std::ffi::OsStr;
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
 
 use super::super::{Topology, check, load, load_content};
 use super::content_of;
-use crate::config::{Diagnostics, FILE_BYTES_MAX, PROBLEMS_MAX, Source};
+use crate::config::{Diagnostics, FILE_BYTES_MAX, FileContent, PROBLEMS_MAX, Source};
 
 fn messages_of(bytes: &[u8]) -> String {
     let loaded = load_content(&Source::default(), Some(&content_of(bytes)));
@@ -99,6 +101,21 @@ fn mistakes_that_are_left_out_are_counted_once() {
     std::fs::write(&file, text).unwrap();
     let source = Source { file: Some(file), node: Some("a".into()), ..Source::default() };
     assert_count(check(&source).unwrap_err());
+}
+
+/// A path need not be UTF-8, although messages are.
+#[test]
+fn relative_paths_start_from_the_directory_of_the_file() {
+    let directory = Path::new(OsStr::from_bytes(b"caf\xe9"));
+    let text = "nodes:\n  - {id: a, tls: {certificate: c.pem, key: k.pem}}\n";
+    let content = FileContent { path: directory.join("c.yaml"), bytes: text.into() };
+    let up = Topology::load_all_on_loopback(&Source::default(), &content, |_| {}).unwrap();
+    let run = Source { node: Some("a".into()), ..Source::default() };
+    for loaded in [&up[0], &load_content(&run, Some(&content)).unwrap()] {
+        assert_eq!(loaded.file.as_ref(), Some(&content.path));
+        let tls = loaded.config.settings.tls.as_ref().unwrap();
+        assert_eq!(tls.certificate, directory.join("c.pem"));
+    }
 }
 
 /// Every truncation and many mutations of a file: a report or a configuration, never a panic, never a secret.
