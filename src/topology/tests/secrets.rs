@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use super::super::{check, load};
+use super::super::{Topology, check, load};
 use super::source_of_variables;
 use crate::config::{Loaded, Override, Source};
 
@@ -182,6 +182,25 @@ fn files_that_other_users_can_open_are_warned_of() {
         &["the file holds secrets, and all users of this machine may write"],
     );
     check("g", (0o644, 0o600), &["the file holds secrets, and all users of this machine may read"]);
+}
+
+/// Each of these warnings concerns both nodes.
+#[test]
+fn up_gives_each_warning_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let text = "nodes:\n  - {id: a, ilpAddress: g.a}\n  - {id: b, ilpAddress: g.b}\nlinks:\n  \
+        - {from: a, to: b, secret: s}\ndefaults: {maxBalance: 9, maxPacketAmount: 1}\n";
+    write(folder, "c.yaml", text, 0o646);
+    let source = source(folder, &[]);
+    let content = source.read().unwrap().unwrap();
+    let loaded = Topology::load_all_on_loopback(&source, &content, |_| {}).unwrap();
+    let warnings = loaded.iter().flat_map(|node| &node.warnings).map(ToString::to_string);
+    let warnings: Vec<String> = warnings.collect();
+    for expected in ["links[0].secret: is short", "all users of this machine may write it"] {
+        let count = warnings.iter().filter(|warning| warning.contains(expected)).count();
+        assert_eq!(count, 1, "{expected}: {warnings:#?}");
+    }
 }
 
 #[test]
