@@ -81,6 +81,7 @@ fn a_post_is_answered_in_its_response_rows_128_130() {
     // A Reject is an answer like any other.
     let answer = post_packet(&mut alice, "Bearer alice-token", &prepare_to("test.nobody"));
     assert_eq!((answer.status(), describe_packet(&answer.body).as_str()), (200, "Reject F02"));
+    assert_eq!(answer.header("content-type"), Some("application/octet-stream"));
     let alice = node.account("alice");
     assert_eq!(alice["state"], "connected", "{alice}");
     assert_eq!(alice["sessions"][0]["side"], "posted", "{alice}");
@@ -95,7 +96,8 @@ fn a_post_is_answered_in_its_response_rows_128_130() {
 fn a_body_that_is_no_packet_gets_a_problem_document_row_130() {
     let node = node("");
     let port = http_port(&node);
-    let packet = prepare_to("test.n").encode();
+    let mut bob = node.connect_peer("bob");
+    let packet = prepare_to("test.bob.shop").encode();
     let authorization = ("Authorization", "Bearer alice-token");
     let check = |path: &str, headers: &[(&str, &str)], body: &[u8], status: u16, detail: &str| {
         let mut connection = HttpConnection::connect(port);
@@ -123,7 +125,10 @@ fn a_body_that_is_no_packet_gets_a_problem_document_row_130() {
     check(path, &[OCTETS, authorization], &[0; 100_000], 413, "at most 65536 bytes");
     check("/nowhere/at/all", &[OCTETS, authorization], &packet, 404, "nothing at");
 
+    assert_eq!(bob.drain_frames(), [""; 0], "no refused packet is forwarded");
+
     // Both content types in use, and the path without a name.
+    let packet = prepare_to("test.n").encode();
     for (path, kind) in [("/ilp", OCTETS.1), (path, "application/ilp+octet-stream")] {
         let mut connection = HttpConnection::connect(port);
         connection.post(path, &[("Content-Type", kind), authorization], &packet);
