@@ -97,11 +97,11 @@ impl ChangeLog {
 
     /// Drops withdrawn entries before an epoch that all peers have acknowledged.
     pub(super) fn prune(&mut self, known_by_all: u32) {
-        // Entries before `pruned` are still reachable: a change moves an entry to the end.
+        // Entries before `pruned_before` are still reachable: a change moves an entry to the end.
         let unpruned = self.entries.range(self.pruned_before..known_by_all.max(self.pruned_before));
-        let last = &self.latest;
+        let latest = &self.latest;
         let is_withdrawn = |prefix: &Prefix| {
-            last.get(prefix).is_some_and(|(_, change)| *change == RouteChange::Withdrawn)
+            latest.get(prefix).is_some_and(|(_, change)| *change == RouteChange::Withdrawn)
         };
         let gone = unpruned.filter(|(_, prefix)| is_withdrawn(prefix)).map(|(epoch, _)| *epoch);
         for epoch in gone.collect::<Vec<u32>>() {
