@@ -19,11 +19,11 @@ use std::time::Duration;
 use super::*;
 use crate::account::{AccountSettings, Asset, Relation};
 use crate::link::{Framing, Outbox, SessionId, SessionKind};
-use crate::local::PingSettings;
-use crate::routing::{HashSeed, Route, RouteOrigin};
+use crate::routing::{HashSeed, RouteOrigin};
+use crate::testing::{PREIMAGE, connector_settings, encode, route};
 use crate::time::{MonoTime, Now};
 use crate::wire::btp::{BtpFrame, FrameBody, RequestId};
-use crate::wire::ilp::{ErrorCode, Fulfill, Packet, Prepare, Reject};
+use crate::wire::ilp::{ErrorCode, Fulfill, Packet, Prepare, Reject, Reply};
 use crate::wire::{Address, Amount, Condition, Fulfillment, Timestamp};
 
 /// 2026-01-01T00:00:00Z.
@@ -67,30 +67,9 @@ enum Received {
     },
 }
 
-/// The preimage of payments in these tests.
-const PREIMAGE: Fulfillment = Fulfillment([7; 32]);
-
 fn settings(accounts: Vec<AccountSettings>, routes: &[(&str, &str)]) -> ConnectorSettings {
-    ConnectorSettings {
-        node_id: "node".parse().unwrap(),
-        address: Some("test.node".parse().unwrap()),
-        scheme: crate::wire::Scheme::Test,
-        accounts,
-        routes: routes.iter().map(|(prefix, hop)| route(prefix, hop, 0)).collect(),
-        rates: Vec::new(),
-        timing: Timing::default(),
-        ping: PingSettings::default(),
-        ccp_timing: Default::default(),
-    }
-}
-
-fn route(prefix: &str, hop: &str, priority: i32) -> Route {
-    Route {
-        prefix: prefix.parse().unwrap(),
-        next_hop: hop.parse().unwrap(),
-        priority,
-        origin: RouteOrigin::Configured,
-    }
+    let routes = routes.iter().map(|(prefix, hop)| route(prefix, hop, 0)).collect();
+    ConnectorSettings { accounts, routes, ..connector_settings("node", &[]) }
 }
 
 fn peer(id: &str) -> AccountSettings {
@@ -138,27 +117,21 @@ fn payment_with(
         destination: destination.view(),
         data,
     };
-    encoded(&Packet::Prepare(prepare))
+    encode(&prepare)
 }
 
 fn fulfill(fulfillment: Fulfillment, data: &[u8]) -> Vec<u8> {
-    encoded(&Packet::Fulfill(Fulfill { fulfillment, data }))
+    encode(&Reply::Fulfill(Fulfill { fulfillment, data }))
 }
 
 fn reject(code: ErrorCode, triggered_by: Option<&str>, message: &str, data: &[u8]) -> Vec<u8> {
     let address: Option<Address> = triggered_by.map(|text| text.parse().unwrap());
-    encoded(&Packet::Reject(Reject {
+    encode(&Reply::Reject(Reject {
         code,
         triggered_by: address.as_ref().map(Address::view),
         message: message.as_bytes(),
         data,
     }))
-}
-
-fn encoded(packet: &Packet<'_>) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    packet.encode(&mut bytes);
-    bytes
 }
 
 impl TestNode {

@@ -5,6 +5,7 @@ use std::task::Wake;
 
 use super::*;
 use crate::link::framing::payload_in;
+use crate::testing::encode;
 use crate::wire::Fulfillment;
 use crate::wire::btp::BtpFrame;
 use crate::wire::ilp::Fulfill;
@@ -20,12 +21,6 @@ impl Wake for Count {
 
 const FULFILL: Reply<'_> =
     Reply::Fulfill(Fulfill { fulfillment: Fulfillment([7; 32]), data: b"data" });
-
-fn encoded_fulfill() -> Vec<u8> {
-    let mut packet = Vec::new();
-    FULFILL.encode(&mut packet);
-    packet
-}
 
 /// An outbox, and the number of times that its task was woken.
 fn counted(framing: Framing, bytes_max: usize) -> (Arc<Outbox>, impl Fn() -> usize) {
@@ -127,7 +122,7 @@ fn a_lost_session_returns_the_packets_that_were_not_written() {
     let _ = write(&outbox, one_frame.len() + 1);
     let unsent = outbox.end_session();
     assert_eq!(unsent.prepares, [RequestId(2)]);
-    assert_eq!(unsent.replies, [(RequestId(7), encoded_fulfill())]);
+    assert_eq!(unsent.replies, [(RequestId(7), encode(&FULFILL))]);
     assert!(!put(&outbox, PacketKind::Prepare, 9), "nothing is added to a lost session");
     // The frame that was begun is finished, so that a close frame can follow it.
     outbox.put_ws_frames(&[0x88, 0x00]);
@@ -206,13 +201,13 @@ fn packets_are_taken_out_of_an_unframed_outbox_one_by_one() {
     for id in 0..150 {
         let kind = if id % 2 == 0 { PacketKind::Prepare } else { PacketKind::Reply };
         let expected =
-            TakenPacket { kind, id: RequestId(id), requester: None, packet: encoded_fulfill() };
+            TakenPacket { kind, id: RequestId(id), requester: None, packet: encode(&FULFILL) };
         assert_eq!(outbox.take_packet(), Some(expected));
     }
     let unsent = outbox.end_session();
     let ids = |from: u32| (from..200).step_by(2).map(RequestId).collect::<Vec<_>>();
     assert_eq!(unsent.prepares, ids(150));
-    let replies: Vec<_> = ids(151).into_iter().map(|id| (id, encoded_fulfill())).collect();
+    let replies: Vec<_> = ids(151).into_iter().map(|id| (id, encode(&FULFILL))).collect();
     assert_eq!(unsent.replies, replies);
     assert_eq!(outbox.take_packet(), None);
     assert_eq!(outbox.waiting_bytes(), 0);
