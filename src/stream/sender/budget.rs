@@ -109,7 +109,12 @@ mod tests {
         budget.release(first);
         assert_eq!(budget.remaining(), 40);
         budget.record_unanswered(second);
-        assert_eq!((budget.remaining(), budget.unresolved()), (40, 40));
+        let mut progress = PaymentProgress::default();
+        budget.report_to(&mut progress);
+        let (total, in_flight, unresolved) = (100, 20, 40);
+        let expected =
+            PaymentProgress { total, in_flight, unresolved, ..PaymentProgress::default() };
+        assert_eq!((budget.remaining(), progress), (40, expected));
         budget.record_fulfilled(third, Some(20));
         assert_eq!((budget.remaining(), budget.sent, budget.delivered), (40, 20, 20));
     }
