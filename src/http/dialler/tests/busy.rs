@@ -16,7 +16,7 @@ async fn a_requester_without_answers_leaves_permits_and_turns_to_others() {
         let (_, packet) = unanswered[at].read_message().await;
         assert_eq!(Prepare::parse(&packet).unwrap().amount.0, 1);
     }
-    // Alice has three quarters of the places, and 44 of its packets wait.
+    // Alice has three quarters of the permits, and 44 of its packets wait.
     let mut bob = None;
     for _ in 0..10 {
         let carol = dialler.forward("carol", 1, 2, Duration::from_secs(20));

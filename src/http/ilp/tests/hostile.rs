@@ -98,7 +98,7 @@ async fn incomplete_bodies_are_bounded_for_each_peer() {
     // Other peers are not affected.
     let _bob = check_ping(&node, "bob", 200).await;
     drop(open);
-    until("the places are free", || node.server.limiter().connections() <= 2).await;
+    until("the four connections are closed", || node.server.limiter().connections() <= 2).await;
     check_ping(&node, "alice", 200).await;
 }
 
