@@ -66,7 +66,7 @@ pub(crate) fn run(settings: &Settings) -> io::Result<()> {
         }
     });
     let load = Load::start(btp, settings.rate)?;
-    let mut announcer = Teller::new(btp)?;
+    let mut announcer = Announcer::new(btp)?;
     let mut probe = login(btp, "probe")?;
     let half = Duration::from_secs_f64(settings.seconds);
     let mut usable = Vec::new();
@@ -79,14 +79,14 @@ pub(crate) fn run(settings: &Settings) -> io::Result<()> {
         quiet.add(load.during(|| thread::park_timeout(half))?).map_err(io::Error::other)?;
         let began = Instant::now();
         let last = settings.routes - 1;
-        let told = load.during(|| -> io::Result<()> {
+        let latencies = load.during(|| -> io::Result<()> {
             announcer.announce(settings.routes)?;
             until_usable(&mut probe, last)
         });
         usable.push(began.elapsed());
-        let told = told?;
-        taking.add(&told).map_err(io::Error::other)?;
-        busy.add(told).map_err(io::Error::other)?;
+        let latencies = latencies?;
+        taking.add(&latencies).map_err(io::Error::other)?;
+        busy.add(latencies).map_err(io::Error::other)?;
         let rest = half.saturating_sub(began.elapsed());
         busy.add(load.during(|| thread::park_timeout(rest))?).map_err(io::Error::other)?;
     }
@@ -220,7 +220,7 @@ impl Outcome for io::Result<()> {
 }
 
 /// The peer that announces. A thread answers the node's requests.
-struct Teller {
+struct Announcer {
     answers: Receiver<(u32, bool)>,
     writer: Arc<Mutex<Writer>>,
     table: u8,
@@ -228,7 +228,7 @@ struct Teller {
     id: u32,
 }
 
-impl Teller {
+impl Announcer {
     fn new(port: u16) -> io::Result<Self> {
         let (mut reader, writer) = login(port, "announcer")?;
         let writer = Arc::new(Mutex::new(writer));
