@@ -16,7 +16,7 @@ mod write;
 
 use std::fmt;
 
-pub use items::{CcpItem, CcpList, NewRoute, NewRoutes, Prop, Props, Strings};
+pub use items::{CcpList, NewRoute, NewRoutes, Prop, Props, Strings};
 use oer_codec::{Reader, put_u8, put_u32, put_var_octet_string, put_var_uint};
 pub use update::{Epochs, RouteUpdate};
 pub use write::{UpdateWriter, put_hop};

@@ -20,7 +20,7 @@ pub type NewRoutes<'a> = CcpList<'a, NewRoute<'a>>;
 /// The extensions of a route.
 pub type Props<'a> = CcpList<'a, Prop<'a>>;
 
-/// An item of a [`CcpList`], of at least one byte.
+/// An item of a [`CcpList`], of at least one byte. Not exported: only this file implements it.
 pub trait CcpItem<'a>: Copy + PartialEq + fmt::Debug {
     /// Reads one item.
     ///
