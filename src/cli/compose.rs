@@ -4,16 +4,19 @@
 mod variables;
 mod yaml;
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use self::variables::Variable;
 use super::args::ComposeArguments;
+use super::describe_replaced_port;
 use crate::config::{Environment, Source};
 use crate::console::Failure;
 use crate::topology::{
-    Deployment, LOOPBACK_BTP_PORT, LOOPBACK_HEALTH_PORT, LOOPBACK_HTTP_PORT, Topology,
+    Deployment, LOOPBACK_BTP_PORT, LOOPBACK_HEALTH_PORT, LOOPBACK_HTTP_PORT, PortAssignments,
+    PortReplacement, Topology,
 };
 
 /// The contents of a docker-compose.yml.
@@ -42,11 +45,11 @@ struct Service {
     linked: Vec<String>,
 }
 
-/// The host's ports for one node, those of `up` for a node that sets none.
+/// The host's ports for one node: those of `up`, where tools find them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct PublishedPorts {
     btp: u16,
-    http: u16,
+    http: Option<u16>,
     health: u16,
 }
 
@@ -77,8 +80,13 @@ impl Compose {
             environment: variables::values_for_loading(&variables, environment),
             ..Source::default()
         };
-        let topology = Topology::load(&source)?;
+        let mut topology = Topology::load(&source)?;
+        let replaced = assign_host_ports(&mut topology);
         let mut services = load_services(&topology, err)?;
+        for replaced in &replaced {
+            let note = describe_replaced_port(replaced, "is published for another node", file);
+            writeln!(err, "warning: {note}")?;
+        }
         name_variables(&mut services, &variables);
         let current_directory = || Path::new("Dockerfile").exists().then(|| ".".to_owned());
         Ok(Self {
@@ -98,9 +106,19 @@ impl Compose {
     }
 }
 
+/// Assigns the ports of `up`. Containers may have the same port, and this machine has each port once: the first node
+/// gets it, the others the next free ones.
+fn assign_host_ports(topology: &mut Topology) -> Vec<PortReplacement> {
+    // A port that is probed and free is assigned.
+    let assigned = RefCell::new(BTreeSet::new());
+    let probe = |port: u16| assigned.borrow_mut().insert(port).then_some(port);
+    PortAssignments::default().assign(topology, probe)
+}
+
 fn load_services(topology: &Topology, err: &mut dyn Write) -> Result<Vec<Service>, Failure> {
     let ids: Vec<&str> = topology.node_ids().collect();
     let mut hosts: BTreeMap<String, String> = BTreeMap::new();
+    let mut host_ports = BTreeSet::new();
     let mut services = Vec::with_capacity(ids.len());
     for (number, id) in ids.iter().enumerate() {
         let node = topology.node(id, Deployment::Spread)?.config;
@@ -110,13 +128,6 @@ fn load_services(topology: &Topology, err: &mut dyn Write) -> Result<Vec<Service
                 hosts.insert(peer.account.id.to_string(), url.host().to_string());
             }
         }
-        let published =
-            assign_ports(number, node.settings.http_server_port.is_some()).ok_or_else(|| {
-                Failure::Usage(format!(
-                    "one machine does not have enough ports for {} nodes",
-                    ids.len()
-                ))
-            })?;
         if node.settings.btp_server_port == 0
             || node.settings.health_check_port == 0
             || node.settings.http_server_port == Some(0)
@@ -128,6 +139,21 @@ fn load_services(topology: &Topology, err: &mut dyn Write) -> Result<Vec<Service
         if id.contains('~') {
             return Err(Failure::Usage(format!(
                 "node {id}: a Compose service cannot have '~' in its name"
+            )));
+        }
+        let on_host = topology.node(id, Deployment::Loopback)?.config.settings;
+        let published = PublishedPorts {
+            btp: on_host.btp_server_port,
+            http: on_host.http_server_port,
+            health: on_host.health_check_port,
+        };
+        let ports = [Some(published.btp), published.http, Some(published.health)];
+        if !is_in_port_ranges(number, published.http.is_some())
+            || ports.into_iter().flatten().any(|port| !host_ports.insert(port))
+        {
+            return Err(Failure::Usage(format!(
+                "one machine does not have enough ports for {} nodes",
+                ids.len()
             )));
         }
         services.push(Service {
@@ -187,17 +213,13 @@ fn name_variables(services: &mut [Service], variables: &[Variable]) {
     }
 }
 
-fn assign_ports(number: usize, has_http: bool) -> Option<PublishedPorts> {
-    let number = u16::try_from(number).ok()?;
-    let btp = LOOPBACK_BTP_PORT.checked_add(number)?;
-    let http = LOOPBACK_HTTP_PORT.checked_add(number)?;
-    let health = LOOPBACK_HEALTH_PORT.checked_add(number)?;
-    // The ranges of the three kinds of ports must not overlap.
-    let is_disjoint = match has_http {
-        true => btp < LOOPBACK_HTTP_PORT && http < LOOPBACK_HEALTH_PORT,
-        false => btp < LOOPBACK_HEALTH_PORT,
+/// Whether `up` has ports for a node with this number before the ranges of the three kinds of ports overlap.
+fn is_in_port_ranges(number: usize, has_http: bool) -> bool {
+    let nodes_max = match has_http {
+        true => LOOPBACK_HEALTH_PORT - LOOPBACK_HTTP_PORT,
+        false => LOOPBACK_HEALTH_PORT - LOOPBACK_BTP_PORT,
     };
-    is_disjoint.then_some(PublishedPorts { btp, http, health })
+    number < usize::from(nodes_max)
 }
 
 #[cfg(test)]
@@ -205,6 +227,7 @@ mod tests {
     use serde_yaml::Value;
 
     use super::*;
+    use crate::tools::{SourceArguments, load_local_node};
 
     fn compose(file: &str, build: Option<&str>) -> (String, String) {
         let arguments = ComposeArguments {
@@ -248,16 +271,16 @@ mod tests {
         let services = &parsed["services"];
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         let a = &services["node-a"];
-        assert_eq!(text(&a["ports"][0]), "127.0.0.1:3000:4000");
+        assert_eq!(text(&a["ports"][0]), "127.0.0.1:4000:4000");
         assert_eq!(text(&a["environment"]["BTP_SERVER_PORT"]), "4000");
         assert_eq!(text(&a["environment"]["BTP_PEER_B_URL"]), "${NODE_A_BTP_PEER_B_URL:-}");
         assert_eq!(
             text(&services["c"]["environment"]["BTP_PEER_NODE_A_URL"]),
             "${C_BTP_PEER_NODE_A_URL:-}"
         );
-        assert_eq!(text(&services["b"]["ports"][1]), "127.0.0.1:8081:9000");
+        assert_eq!(text(&services["b"]["ports"][1]), "127.0.0.1:9000:9000");
         assert_eq!(services["b"]["ports"].as_sequence().unwrap().len(), 2);
-        assert_eq!(text(&services["c"]["ports"][2]), "127.0.0.1:7772:7000");
+        assert_eq!(text(&services["c"]["ports"][2]), "127.0.0.1:7000:7000");
         assert_eq!(text(&services["b"]["networks"]["ilp"]["aliases"][0]), "bee.example");
         let environment = &parsed["x-environment"];
         assert_eq!(text(&environment["CONFIG_FILE"]), "/etc/ilp-connector/net work.yaml");
@@ -268,6 +291,51 @@ mod tests {
         let mounted = format!("{}:/etc/ilp-connector:ro", folder.path().display());
         assert_eq!(text(&parsed["x-node"]["volumes"][0]), mounted);
         assert!(warnings.contains("dial node c at 127.0.0.1"), "{warnings}");
+    }
+
+    #[test]
+    fn tools_find_the_published_ports() {
+        fn check(nodes: &str, found: [bool; 2], expected_warnings: &str) {
+            let folder = tempfile::tempdir().unwrap();
+            let file = folder.path().join("net.yaml");
+            std::fs::write(
+                &file,
+                format!("nodes:\n{nodes}links: [{{ from: a, to: b, secret: s }}]\n"),
+            )
+            .unwrap();
+            let (printed, warnings) = compose(file.to_str().unwrap(), None);
+            let name = file.display().to_string();
+            assert_eq!(warnings.replace(&name, "FILE"), expected_warnings, "{nodes}");
+            let parsed: Value = serde_yaml::from_str(&printed).unwrap();
+            let mut host_ports = BTreeSet::new();
+            for (id, found) in ["a", "b"].into_iter().zip(found) {
+                let ports = parsed["services"][id]["ports"].as_sequence().unwrap();
+                let ports: Vec<u16> = ports
+                    .iter()
+                    .map(|port| port.as_str().unwrap().split(':').nth(1).unwrap().parse().unwrap())
+                    .collect();
+                assert!(ports.iter().all(|port| host_ports.insert(*port)), "{printed}");
+                let node =
+                    SourceArguments { config: Some(file.clone()), node: Some(id.to_owned()) };
+                let tools = load_local_node(&node, &Environment::new()).unwrap().config.settings;
+                let is_found =
+                    (ports[0], ports[1]) == (tools.btp_server_port, tools.health_check_port);
+                assert_eq!(is_found, found, "{id}: {printed}");
+            }
+        }
+        check("  - { id: a }\n  - { id: b }\n", [true, true], "");
+        check(
+            "  - { id: a, btpServerPort: 4000, healthCheckPort: 9001 }\n  - { id: b, httpServerPort: 7000 }\n",
+            [true, true],
+            "",
+        );
+        // `check` accepts a port of two nodes on different hosts.
+        check(
+            "  - { id: a, host: x, btpServerPort: 4000 }\n  - { id: b, host: y, btpServerPort: 4000 }\n",
+            [true, false],
+            "warning: port 4000 (btpServerPort of b) is published for another node; b has 4001 instead: for tools, \
+             BTP_SERVER_PORT=4001 ilp-connector ... --config FILE --node b\n",
+        );
     }
 
     #[test]
@@ -306,12 +374,15 @@ mod tests {
 
     #[test]
     fn more_nodes_than_ports() {
-        let first = PublishedPorts { btp: 3000, http: 7770, health: 8080 };
-        assert_eq!(assign_ports(0, true), Some(first));
-        assert_eq!(assign_ports(309, true).map(|ports| ports.http), Some(8079));
-        assert_eq!(assign_ports(310, true), None);
-        assert_eq!(assign_ports(5079, false).map(|ports| ports.btp), Some(8079));
-        assert_eq!(assign_ports(5080, false), None);
-        assert_eq!(assign_ports(100_000, false), None);
+        for (number, has_http, fits) in [
+            (0, true, true),
+            (309, true, true),
+            (310, true, false),
+            (5079, false, true),
+            (5080, false, false),
+            (100_000, false, false),
+        ] {
+            assert_eq!(is_in_port_ranges(number, has_http), fits, "{number} {has_http}");
+        }
     }
 }

@@ -14,6 +14,7 @@ mod up;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
@@ -22,6 +23,7 @@ use self::args::{Command, CommandLine, CompletionsArguments};
 use crate::config::{Environment, environment_of_process};
 use crate::console::{Failure, build_runtime, report_clap_error};
 use crate::tools::{bench, pay, ping, send, trace};
+use crate::topology::PortReplacement;
 
 /// Runs the command of these arguments. The first one is the program's name.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -67,6 +69,21 @@ fn run_tool(tool: impl Future<Output = Result<(), Failure>>) -> Result<(), Failu
     // A DNS lookup may still block a thread; the process does not wait for it.
     runtime.shutdown_background();
     done
+}
+
+/// Which port replaces one that a node of a network cannot have, and the variable that leads tools to it.
+fn describe_replaced_port(port: &PortReplacement, why: &str, file: &Path) -> String {
+    let PortReplacement { node, key, wanted, instead } = port;
+    let replaced = format!("port {wanted} ({key} of {node}) {why}; {node} has {instead} instead");
+    let variable = match *key {
+        "btpServerPort" => "BTP_SERVER_PORT",
+        "healthCheckPort" => "HEALTH_CHECK_PORT",
+        _ => return replaced,
+    };
+    let file = file.display();
+    format!(
+        "{replaced}: for tools, {variable}={instead} ilp-connector ... --config {file} --node {node}"
+    )
 }
 
 fn print_completions(arguments: &CompletionsArguments, out: &mut dyn Write) -> Result<(), Failure> {

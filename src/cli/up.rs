@@ -17,6 +17,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 use self::collect::{Collector, ViewSettings};
 use self::screen::{DetachedScreen, Screen};
 use super::args::UpArguments;
+use super::describe_replaced_port;
 use super::run::{SHUTDOWN_TIMEOUT, prepare_nodes, start_logs, start_nodes};
 use crate::account::AccountId;
 use crate::config::{Environment, Source};
@@ -24,7 +25,7 @@ use crate::console::{Failure, exit_result, format_duration};
 use crate::node::{LoadedPlan, NodeHandle, Plan, SingleFlight, Supervisor, run_with_timeout};
 use crate::telemetry::{LogTo, parse_level};
 use crate::tools::EntryLogin;
-use crate::topology::{Deployment, PortReplacement, Topology};
+use crate::topology::{Deployment, Topology};
 
 /// How often the view is drawn.
 const REDRAW: Duration = Duration::from_secs(1);
@@ -45,7 +46,8 @@ pub(super) fn run(
     let (logs, _log_thread) = start_logs(&log_to, arguments.log_level.as_deref(), environment)?;
     let planned = prepare_nodes(Plan::Network(source.clone(), arguments.base_port), &log_to)?;
     let moved_btp_ports = moved_btp_ports(&planned, &source);
-    let notes = port_notes(planned.port_notes(), arguments);
+    let note = |port| describe_replaced_port(port, "is in use", &arguments.file);
+    let notes: Vec<String> = planned.port_notes().iter().map(note).collect();
     for note in &notes {
         // Fails only if stderr is closed; then there is nowhere to report it.
         let _ = writeln!(io::stderr(), "note: {note}");
@@ -137,24 +139,6 @@ fn moved_btp_ports(planned: &LoadedPlan, source: &Source) -> Vec<(AccountId, u16
         (port != expected).then(|| (id.clone(), port))
     });
     ports.collect()
-}
-
-/// A note for each port that was in use, with the variable that leads tools to its replacement.
-fn port_notes(replaced: &[PortReplacement], arguments: &UpArguments) -> Vec<String> {
-    let note = |PortReplacement { node, key, wanted, instead }: &PortReplacement| {
-        let replaced =
-            format!("port {wanted} ({key} of {node}) is in use; {node} has {instead} instead");
-        let variable = match *key {
-            "btpServerPort" => "BTP_SERVER_PORT",
-            "healthCheckPort" => "HEALTH_CHECK_PORT",
-            _ => return replaced,
-        };
-        let file = arguments.file.display();
-        format!(
-            "{replaced}: for tools, {variable}={instead} ilp-connector ... --config {file} --node {node}"
-        )
-    };
-    replaced.iter().map(note).collect()
 }
 
 fn default_log_file() -> PathBuf {

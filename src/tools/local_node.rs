@@ -10,8 +10,7 @@ use crate::topology::{self, Deployment, Topology};
 pub type NodeAndNetwork = (Loaded, Option<Topology>);
 
 /// Loads the configuration of the node. A node that `--node` picks from a topology file has the ports of `up`, which
-/// the file of `compose` publishes, too, unless the node sets ports; for a node named by `NODE_ID`, the ports are those
-/// of this environment.
+/// the file of `compose` publishes, too; for a node named by `NODE_ID`, the ports are those of this environment.
 pub fn load_local_node(
     arguments: &SourceArguments,
     environment: &Environment,

@@ -6,9 +6,9 @@ use clap::{Args, ValueEnum, ValueHint};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-One service per node, all from one image and with the topology file mounted. Ports are published on 127.0.0.1: 3000, \
-3001, ... for BTP and 8080, 8081, ... for health. Variables in the file are passed to the containers. \
-The variable <ID>_BTP_PEER_<OTHER>_URL sets another URL for one node's link; it is NODE_<ID>_... if the id starts with a \
+One service per node, all from one image and with the topology file mounted. Ports are published on 127.0.0.1, as `up` \
+has them: the ports in the file, else 3000, 3001, ... for BTP and 8080, 8081, ... for health. Variables in the file are \
+passed to the containers. The variable <ID>_BTP_PEER_<OTHER>_URL sets another URL for one node's link; it is NODE_<ID>_... if the id starts with a \
 digit, and ids that are equal in capitals get numbers.
 
 Examples:

@@ -111,7 +111,8 @@ impl Compose {
             writeln!(out, "      {variable}: ${{{prefix}_{variable}:-}}")?;
         }
         let PublishedPorts { btp, http, health } = published;
-        let http_port = http_port.map(|port| format!(", \"127.0.0.1:{http}:{port}\""));
+        let http_port =
+            http.zip(*http_port).map(|(http, port)| format!(", \"127.0.0.1:{http}:{port}\""));
         writeln!(
             out,
             "    ports: [\"127.0.0.1:{btp}:{btp_port}\", \"127.0.0.1:{health}:{health_port}\"{}]",
