@@ -29,7 +29,7 @@ impl ProgramSession {
     /// Adds the program's account, and routes to it.
     pub(super) fn add_account(settings: &mut ConnectorSettings) {
         let id: AccountId = PROGRAM_ACCOUNT.parse().expect("the name is a segment of an address");
-        settings.address = Some(DEFAULT_ADDRESS.parse().expect("the signature is an address"));
+        settings.address = Some(DEFAULT_ADDRESS.parse().expect("the default address is valid"));
         settings.scheme = Scheme::Private;
         // The program is no hop, so it gets all the time that the packet has left.
         settings.timing.min_message_window = Duration::ZERO;
