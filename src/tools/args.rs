@@ -96,7 +96,7 @@ and more time reveal one hop after the other. A hop rejects a packet that is too
 the amount that would pass; from these come the largest packet (in units of the link on which it arrives) and the rate \
 (what arrives there of one unit sent here). These packets cannot be fulfilled and move no money.
 
-  -   unknown, because an earlier hop has a smaller limit
+  -   unknown: the hop has no maximum, or an earlier hop has a smaller one
   *   a hop that does not answer
 Each hop reports its own address.
 
