@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::args::RunArguments;
 use crate::config::{Environment, Override, Source};
-use crate::console::{Failure, error_chain, exit_result};
+use crate::console::{Failure, build_runtime, error_chain, exit_result};
 use crate::node::{LoadedPlan, LogThread, Plan, Supervisor};
 use crate::telemetry::{LogTo, Logs, parse_level};
 
@@ -20,7 +20,7 @@ pub(super) fn run(arguments: &RunArguments, environment: &Environment) -> Result
     // Dropped last, so that every line until then is written.
     let (logs, _log_thread) = start_logs(&log_to, arguments.log_level.as_deref(), environment)?;
     let planned = prepare_nodes(Plan::One(source), &log_to)?;
-    let runtime = crate::console::build_runtime(planned.worker_threads())?;
+    let runtime = build_runtime(planned.worker_threads())?;
     let ended = runtime.block_on(async {
         let supervisor = start_nodes(planned, logs, &log_to).await?;
         exit_result(supervisor.run(pending()).await)

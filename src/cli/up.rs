@@ -21,7 +21,7 @@ use super::describe_replaced_port;
 use super::run::{SHUTDOWN_TIMEOUT, prepare_nodes, start_logs, start_nodes};
 use crate::account::AccountId;
 use crate::config::{Environment, Source};
-use crate::console::{Failure, exit_result, format_duration};
+use crate::console::{Failure, build_runtime, exit_result, format_duration};
 use crate::node::{LoadedPlan, NodeHandle, Plan, SingleFlight, Supervisor, run_with_timeout};
 use crate::telemetry::{LogTo, parse_level};
 use crate::tools::EntryLogin;
@@ -53,7 +53,7 @@ pub(super) fn run(
         let _ = writeln!(io::stderr(), "note: {note}");
     }
     let logins = arguments.ping.then(|| ping_pairs::logins(planned.nodes())).transpose()?;
-    let runtime = crate::console::build_runtime(planned.worker_threads())?;
+    let runtime = build_runtime(planned.worker_threads())?;
     let ended = runtime.block_on(async {
         let supervisor = start_nodes(planned, logs, &log_to).await?;
         let time_limit = wait_for_run_time(arguments.run_time);

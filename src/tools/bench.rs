@@ -18,7 +18,8 @@ use super::send::tally::{ResultKind, Tally};
 use super::session::{run_session, send_options};
 use crate::client::{Options, Receive};
 use crate::console::{
-    Failure, exit_result, format_duration, format_millis, group_digits, per_second, sanitize,
+    Failure, build_runtime, exit_result, format_duration, format_millis, group_digits, per_second,
+    sanitize,
 };
 use crate::wire::{Address, Amount, Condition};
 
@@ -45,7 +46,7 @@ pub fn run(
     if !arguments.json {
         writeln!(err, "measuring for {} ...", format_duration(arguments.seconds))?;
     }
-    let measured = crate::console::build_runtime(1)?.block_on(measure(arguments, &node))?;
+    let measured = build_runtime(1)?.block_on(measure(arguments, &node))?;
     match arguments.json {
         true => writeln!(out, "{}", result_json(arguments, &measured))?,
         false => write_table(arguments, &measured, out)?,
