@@ -283,6 +283,7 @@ mod tests {
         check(ValueKind::Id, "bob authToken hunter2", "\"bob…\"");
         check(ValueKind::Id, "bob authToken=hunter2", "\"bob…\"");
         check(ValueKind::Host, "127.0.0.1:80", "\"127.0.0.1…\"");
+        check(ValueKind::Host, "300.0.0.1", "300.0.0.1");
         check(ValueKind::Host, "u:hunter2@h", "***");
         check(ValueKind::Address, "test.a\nhunter2", "\"test.a…\"");
         check(ValueKind::File, "/run/x.pem", "\"/run/x.pem\"");
