@@ -50,7 +50,8 @@ pub fn variable_of_peer(id: &str) -> String {
     format!("{PEER_PREFIX}{}", variable_part(id))
 }
 
-fn variable_part(id: &str) -> String {
+/// An id as a part of the name of a variable: `node-b` is `NODE_B`.
+pub fn variable_part(id: &str) -> String {
     id.chars()
         .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' })
         .collect()
