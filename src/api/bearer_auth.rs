@@ -8,7 +8,7 @@ use axum::http::header::AUTHORIZATION;
 use parking_lot::Mutex;
 
 use crate::link::TokenFingerprint;
-use crate::net::{ClientOrigin, LogThrottle, SharedRate, WorkRate};
+use crate::net::{ClientAddress, LogThrottle, SharedRate, WorkRate};
 use crate::peers::{NoRandomness, TokenFingerprinter};
 use crate::time::MonoTime;
 use crate::web::bearer_token;
@@ -31,7 +31,7 @@ pub(super) enum AuthRefusal {
 pub(super) struct ApiAuth {
     fingerprinter: TokenFingerprinter,
     expected: ArcSwapOption<TokenFingerprint>,
-    wrong_tokens: Mutex<SharedRate<ClientOrigin>>,
+    wrong_tokens: Mutex<SharedRate<ClientAddress>>,
     throttle: LogThrottle,
 }
 
@@ -68,8 +68,8 @@ impl ApiAuth {
         if !headers.contains_key(AUTHORIZATION) {
             return Err(AuthRefusal::WrongToken);
         }
-        let origin = ClientOrigin::from(remote);
-        if self.wrong_tokens.lock().ready_at(origin, now) > now {
+        let address = ClientAddress::from(remote);
+        if self.wrong_tokens.lock().ready_at(address, now) > now {
             return Err(AuthRefusal::AboveRate);
         }
         if bearer_token(headers)
@@ -77,7 +77,7 @@ impl ApiAuth {
         {
             return Ok(());
         }
-        self.wrong_tokens.lock().spend(origin, 1, now);
+        self.wrong_tokens.lock().spend(address, 1, now);
         if let Some(suppressed) = self.throttle.admit(now) {
             tracing::warn!(%remote, suppressed, "a page was requested with a wrong apiToken");
         }

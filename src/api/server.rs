@@ -11,7 +11,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use super::heartbeat::CHECK_INTERVAL;
 use super::pages::{Pages, router};
 use super::status::NodeStatus;
-use crate::net::{BindError, HttpLimits, Listener, OriginLimits, WorkRate};
+use crate::net::{AddressLimits, BindError, HttpLimits, Listener, WorkRate};
 use crate::telemetry::{LogTotals, Metrics, PacketLogTotals};
 use crate::web::{ConnectionLimiter, ConnectionLimits, WebListener, WebService};
 
@@ -40,9 +40,9 @@ pub struct Api {
 fn limits(connections: usize) -> ConnectionLimits {
     ConnectionLimits {
         configured: HttpLimits {
-            unauthenticated: OriginLimits {
+            unauthenticated: AddressLimits {
                 total: connections,
-                per_origin: connections,
+                per_address: connections,
                 reserved_for_known: 0,
             },
             stranger_requests_per_second: WorkRate::UNLIMITED.0,

@@ -25,7 +25,7 @@ use crate::account::AccountId;
 use crate::connector::Account;
 use crate::link::{Framing, Outbox, SessionKind, TokenFingerprint};
 use crate::net::{
-    BindError, ClientOrigin, Descriptor, Listener, LogThrottle, OriginLimits, ServerTls,
+    AddressLimits, BindError, ClientAddress, Descriptor, Listener, LogThrottle, ServerTls,
     UnauthenticatedConnections, UnauthenticatedPermit,
 };
 use crate::peers::{
@@ -64,8 +64,8 @@ pub struct BtpConnection {
     remote: SocketAddr,
     acceptor: Option<tokio_rustls::TlsAcceptor>,
     shared: Arc<Shared>,
-    origin: ClientOrigin,
-    /// A peer has logged in from this origin before.
+    address: ClientAddress,
+    /// A peer has logged in from this address before.
     is_known: bool,
     /// Held until the login.
     permit: UnauthenticatedPermit,
@@ -86,7 +86,7 @@ impl BtpServer {
         // The other open files remain for sessions.
         let limits = context.settings.unauthenticated;
         let total = limits.total.min(context.descriptors.max() / UNAUTHENTICATED_SHARE);
-        let unauthenticated = UnauthenticatedConnections::new(OriginLimits { total, ..limits });
+        let unauthenticated = UnauthenticatedConnections::new(AddressLimits { total, ..limits });
         let shared = Shared::new(context, logins);
         Ok(Self { listener, tls, shared, unauthenticated })
     }
@@ -107,9 +107,9 @@ impl BtpServer {
                 continue;
             }
             let descriptor = context.descriptors.take();
-            let origin = ClientOrigin::from(remote);
-            let is_known = context.known_origins.contains(origin);
-            let (permit, _) = self.unauthenticated.admit(origin, is_known);
+            let address = ClientAddress::from(remote);
+            let is_known = context.known_addresses.contains(address);
+            let (permit, _) = self.unauthenticated.admit(address, is_known);
             let acceptor = self.tls.as_ref().map(|tls| tls.acceptor());
             let shared = Arc::clone(&self.shared);
             return BtpConnection {
@@ -117,7 +117,7 @@ impl BtpServer {
                 remote,
                 acceptor,
                 shared,
-                origin,
+                address,
                 is_known,
                 permit,
                 descriptor,
@@ -171,7 +171,7 @@ impl BtpConnection {
     }
 
     async fn authenticate(self) -> Result<(Driver, Descriptor), Refused> {
-        let Self { stream, remote, acceptor, shared, origin, is_known, permit, descriptor } = self;
+        let Self { stream, remote, acceptor, shared, address, is_known, permit, descriptor } = self;
         let context = &shared.context;
         // RFC 23 "Authentication": a server closes a connection that does not authenticate in time. [row 70]
         let deadline = Instant::now() + context.settings.auth_timeout;
@@ -185,7 +185,7 @@ impl BtpConnection {
                 None => Stream::Plain(stream),
                 Some(acceptor) => {
                     let handshake = acceptor.accept(stream);
-                    let handshake = context.handshakes.run(origin, is_known, handshake);
+                    let handshake = context.handshakes.run(address, is_known, handshake);
                     let accepted = timeout_at(deadline, handshake).await;
                     let stream = accepted.map_err(|_| Refused::Timeout)?.map_err(Refused::Tls)?;
                     Stream::Tls(Box::new(TlsStream::Server(stream)))
@@ -201,7 +201,7 @@ impl BtpConnection {
         };
         // An authenticated socket needs no permit, and its address is known from now on.
         drop(permit);
-        context.known_origins.remember(driver.account_id(), origin);
+        context.known_addresses.remember(driver.account_id(), address);
         Ok((driver, descriptor))
     }
 }
@@ -355,7 +355,7 @@ impl Shared {
                     %remote,
                     suppressed,
                     limit = limits.total,
-                    limit_per_address = limits.per_origin,
+                    limit_per_address = limits.per_address,
                     "a socket was closed: too many have not authenticated yet"
                 );
             }

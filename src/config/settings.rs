@@ -9,7 +9,7 @@ use crate::account::{AccountId, AccountSettings, Asset, Rate, Relation};
 use crate::connector::{ConnectorSettings, Timing};
 use crate::http::{HttpAuth, HttpMode};
 use crate::local::PingSettings;
-use crate::net::{HttpLimits, HttpUrl, OriginLimits, PeerUrl};
+use crate::net::{AddressLimits, HttpLimits, HttpUrl, PeerUrl};
 use crate::routing::Route;
 use crate::routing::ccp::CcpTiming;
 use crate::stream::{Receiver, SECRET_LEN};
@@ -136,10 +136,10 @@ impl PeerConfig {
 
 impl NodeSettings {
     /// Limits of BTP sockets that have not authenticated.
-    pub fn btp_limits(&self) -> OriginLimits {
-        OriginLimits {
+    pub fn btp_limits(&self) -> AddressLimits {
+        AddressLimits {
             total: self.max_unauthenticated,
-            per_origin: self.max_unauthenticated_per_address,
+            per_address: self.max_unauthenticated_per_address,
             reserved_for_known: self.kept_for_known_addresses,
         }
     }
@@ -147,9 +147,9 @@ impl NodeSettings {
     /// Limits of the HTTP server.
     pub fn http_limits(&self) -> HttpLimits {
         HttpLimits {
-            unauthenticated: OriginLimits {
+            unauthenticated: AddressLimits {
                 total: self.http_max_unauthenticated,
-                per_origin: self.http_max_unauthenticated_per_address,
+                per_address: self.http_max_unauthenticated_per_address,
                 reserved_for_known: self.http_kept_for_known_addresses,
             },
             of_peers_max: self.http_max_connections,

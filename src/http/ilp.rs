@@ -144,7 +144,7 @@ impl Ilp {
             too_many_requests(detail).with_header(CONNECTION, "close")
         })?;
         if !was_owned {
-            transport.known_origins.remember(account.id(), connection.remote.into());
+            transport.known_addresses.remember(account.id(), connection.remote.into());
         }
         Ok(account)
     }

@@ -143,7 +143,7 @@ impl HttpServer {
             %remote,
             suppressed,
             limit = limits.total,
-            limit_per_address = limits.per_origin,
+            limit_per_address = limits.per_address,
             "an HTTP connection was closed for another one: too many have not authenticated"
         );
     }

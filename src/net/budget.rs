@@ -1,5 +1,5 @@
 //! Rate limits for the work that connections cause: one for all unauthenticated connections together, half of it for
-//! each of their origins, and one for each peer. Pure.
+//! each of their addresses, and one for each peer. Pure.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -8,8 +8,8 @@ use crate::time::MonoTime;
 
 const SECOND_NS: u64 = 1_000_000_000;
 
-/// Origins with a bucket of their own. An origin with its whole budget needs none.
-const ORIGINS_MAX: usize = 4096;
+/// Addresses with a bucket of their own. An address with its whole budget needs none.
+const ADDRESSES_MAX: usize = 4096;
 
 /// Units per second. The units of two seconds may be spent at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,9 +77,9 @@ impl<K: Copy + Eq + Hash> SharedRate<K> {
     }
 
     pub fn spend(&mut self, user: K, units: u32, now: MonoTime) {
-        if self.by_user.len() >= ORIGINS_MAX && !self.by_user.contains_key(&user) {
+        if self.by_user.len() >= ADDRESSES_MAX && !self.by_user.contains_key(&user) {
             self.by_user.retain(|_, bucket| !bucket.is_full(now));
-            if self.by_user.len() >= ORIGINS_MAX {
+            if self.by_user.len() >= ADDRESSES_MAX {
                 // Too many users to count each: the limit for all together still holds.
                 self.by_user.clear();
             }
@@ -145,7 +145,7 @@ mod tests {
         let mut shared = SharedRate::new(RATE);
         for user in 0..10_000_u32 {
             shared.spend(user, 1, at(u64::from(user)));
-            assert!(shared.by_user.len() <= ORIGINS_MAX);
+            assert!(shared.by_user.len() <= ADDRESSES_MAX);
         }
     }
 }

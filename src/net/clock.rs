@@ -28,9 +28,9 @@ const READINGS_MAX: usize = 4;
 #[derive(Debug, Clone)]
 pub struct Clock {
     /// The zero of [`MonoTime`], in nanoseconds since boot.
-    origin: u64,
+    zero: u64,
     /// The zero of [`ClockReading::awake`] on the clock of tokio's timers.
-    awake_origin: Instant,
+    awake_zero: Instant,
     /// The time, where a test moves it.
     #[cfg(any(test, fuzzing))]
     manual: Option<std::sync::Arc<parking_lot::Mutex<Manual>>>,
@@ -58,8 +58,8 @@ impl Clock {
     /// A clock whose monotonic time starts at zero now.
     pub fn start() -> Self {
         Self {
-            origin: since_boot(),
-            awake_origin: Instant::now(),
+            zero: since_boot(),
+            awake_zero: Instant::now(),
             #[cfg(any(test, fuzzing))]
             manual: None,
         }
@@ -130,7 +130,7 @@ impl Clock {
         }
         (0..READINGS_MAX).find_map(|_| {
             let mono = self.elapsed();
-            let (wall, awake) = (time_of_day(), MonoTime(0).after(self.awake_origin.elapsed()));
+            let (wall, awake) = (time_of_day(), MonoTime(0).after(self.awake_zero.elapsed()));
             let reading = ClockReading { now: Now { wall, mono }, awake };
             (self.elapsed().since(mono) <= READING_TIME_MAX).then_some(reading)
         })
@@ -145,7 +145,7 @@ impl Clock {
     }
 
     fn elapsed(&self) -> MonoTime {
-        MonoTime(since_boot().saturating_sub(self.origin))
+        MonoTime(since_boot().saturating_sub(self.zero))
     }
 }
 

@@ -2,7 +2,7 @@
 //! to itself; it must not delay packets. Nothing here spawns: `node` runs the [`HandshakeWorker`].
 //!
 //! The task of the connection waits for the outcome within its own deadline; dropping it ends the handshake. Handshakes
-//! of origins that a peer has logged in from come first.
+//! of addresses that a peer has logged in from come first.
 
 use std::io;
 use std::pin::Pin;
@@ -14,8 +14,8 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-use super::client_origin::ClientOrigin;
-use super::origin_limiter::OriginLimits;
+use super::address_limiter::AddressLimits;
+use super::client_address::ClientAddress;
 use super::unauthenticated::UnauthenticatedConnections;
 
 /// How long handshakes of one class run before the other class has its turn.
@@ -26,7 +26,7 @@ type Job = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// The handshakes that wait for the worker. One per node.
 pub struct Handshakes {
     queue: Mutex<Queue>,
-    /// The handshakes in progress. Beyond the limit, the oldest of the origin that has most is ended.
+    /// The handshakes in progress. Beyond the limit, the oldest of the address that has most is ended.
     in_progress: Arc<UnauthenticatedConnections>,
 }
 
@@ -58,7 +58,7 @@ struct Sliced {
 
 impl Handshakes {
     /// `limits`: the handshakes that may be in progress.
-    pub fn new(limits: OriginLimits) -> Arc<Self> {
+    pub fn new(limits: AddressLimits) -> Arc<Self> {
         let in_progress = UnauthenticatedConnections::new(limits);
         Arc::new(Self { queue: Mutex::default(), in_progress })
     }
@@ -80,11 +80,11 @@ impl Handshakes {
     /// The error of the handshake, or of its eviction by a later one.
     pub async fn run<T: Send + 'static>(
         &self,
-        origin: ClientOrigin,
+        address: ClientAddress,
         is_known: bool,
         handshake: impl Future<Output = io::Result<T>> + Send + 'static,
     ) -> io::Result<T> {
-        let (permit, _) = self.in_progress.admit(origin, is_known);
+        let (permit, _) = self.in_progress.admit(address, is_known);
         let (mut sender, outcome) = oneshot::channel();
         let job = Box::pin(async move {
             let outcome = tokio::select! {
@@ -213,10 +213,10 @@ mod tests {
     use super::*;
 
     fn handshakes(total: usize) -> Arc<Handshakes> {
-        Handshakes::new(OriginLimits { total, per_origin: total, reserved_for_known: 0 })
+        Handshakes::new(AddressLimits { total, per_address: total, reserved_for_known: 0 })
     }
 
-    fn origin(n: u8) -> ClientOrigin {
+    fn address(n: u8) -> ClientAddress {
         std::net::IpAddr::from([10, 0, 0, n]).into()
     }
 
@@ -246,11 +246,11 @@ mod tests {
         let here = std::thread::current().id();
         let thread = || async { Ok(std::thread::current().id()) };
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let run = || handshakes.run(origin(1), false, thread());
+        let run = || handshakes.run(address(1), false, thread());
         assert_eq!(runtime.block_on(run()).unwrap(), here, "there is no worker yet");
         with_worker(handshakes.worker(), async {
             assert_ne!(run().await.unwrap(), here);
-            assert_ne!(handshakes.run(origin(1), true, thread()).await.unwrap(), here);
+            assert_ne!(handshakes.run(address(1), true, thread()).await.unwrap(), here);
         });
         assert_eq!(runtime.block_on(run()).unwrap(), here, "there is no worker any more");
     }
@@ -275,13 +275,13 @@ mod tests {
             }
         };
         with_worker(handshakes.worker(), async {
-            let mut one = Box::pin(handshakes.run(origin(1), false, endless(&held)));
-            let mut two = Box::pin(handshakes.run(origin(1), false, endless(&held)));
-            let mut three = Box::pin(handshakes.run(origin(2), false, endless(&held)));
+            let mut one = Box::pin(handshakes.run(address(1), false, endless(&held)));
+            let mut two = Box::pin(handshakes.run(address(1), false, endless(&held)));
+            let mut three = Box::pin(handshakes.run(address(2), false, endless(&held)));
             let short = Duration::from_millis(1);
             assert!(tokio::time::timeout(short, &mut one).await.is_err());
             assert!(tokio::time::timeout(short, &mut two).await.is_err());
-            // The third one evicts the oldest of the origin that has most.
+            // The third one evicts the oldest of the address that has most.
             assert!(tokio::time::timeout(short, &mut three).await.is_err());
             let error = one.await.unwrap_err().to_string();
             assert!(error.contains("too many TLS handshakes"), "{error}");
@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn known_origins_come_first_but_do_not_starve_others() {
+    fn known_addresses_come_first_but_do_not_starve_others() {
         /// Uses the CPU at each of several polls, as handshakes do.
         async fn busy(log: Arc<Mutex<Vec<bool>>>, is_known: bool) -> io::Result<()> {
             for _ in 0..3 {
@@ -312,7 +312,7 @@ mod tests {
         let worker = handshakes.worker();
         let run = |is_known| {
             let handshake = busy(Arc::clone(&log), is_known);
-            Box::pin(handshakes.run(origin(1), is_known, handshake))
+            Box::pin(handshakes.run(address(1), is_known, handshake))
         };
         let mut all: FuturesUnordered<_> = (0..20).map(|n| run(n >= 18)).collect();
         let waker = futures_util::task::noop_waker();

@@ -1,14 +1,14 @@
 //! Networking that every protocol shares: TCP, TLS, URLs, listeners, throttling, the clocks, limits on unauthenticated
 //! clients, and sanitized texts.
 
+mod address_limiter;
 mod budget;
-mod client_origin;
+mod client_address;
 mod clock;
 mod clock_watch;
 mod descriptors;
 mod handshakes;
 mod listener;
-mod origin_limiter;
 mod pem;
 mod random_words;
 mod sanitize;
@@ -19,14 +19,14 @@ mod tls;
 mod unauthenticated;
 pub mod url;
 
+pub use address_limiter::AddressLimits;
 pub use budget::{SharedRate, TokenBucket, WorkRate};
-pub use client_origin::ClientOrigin;
+pub use client_address::ClientAddress;
 pub use clock::Clock;
 pub use clock_watch::{ClockFinding, ClockJump, ClockReport, ClockWatch};
 pub use descriptors::{Descriptor, Descriptors};
 pub use handshakes::{HandshakeWorker, Handshakes};
 pub use listener::{BindError, Listener};
-pub use origin_limiter::OriginLimits;
 pub use random_words::mask_random_words;
 pub use sanitize::{describe_io_error, error_chain, sanitize, sanitize_bytes, sanitize_json};
 pub use settings::{HttpLimits, KeepAliveSettings, TransportSettings};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::origin_limiter::OriginLimits;
+use super::address_limiter::AddressLimits;
 use super::tls::TlsTrust;
 
 /// Limits and timeouts of connections, the same for all sessions of a node.
@@ -17,7 +17,7 @@ pub struct TransportSettings {
     /// Pings and timeouts of open sessions.
     pub keep_alive: KeepAliveSettings,
     /// Unauthenticated BTP sockets.
-    pub unauthenticated: OriginLimits,
+    pub unauthenticated: AddressLimits,
     /// Limits of the HTTP listener.
     pub http: HttpLimits,
     /// The longest WebSocket message, and so the longest BTP frame.
@@ -33,7 +33,11 @@ impl Default for TransportSettings {
             connect_timeout: Duration::from_secs(10),
             retry_unit: Duration::from_secs(1),
             keep_alive: KeepAliveSettings::default(),
-            unauthenticated: OriginLimits { total: 1024, per_origin: 512, reserved_for_known: 256 },
+            unauthenticated: AddressLimits {
+                total: 1024,
+                per_address: 512,
+                reserved_for_known: 256,
+            },
             http: HttpLimits::default(),
             message_bytes_max: 64 * 1024,
             trust: TlsTrust::default(),
@@ -45,12 +49,12 @@ impl Default for TransportSettings {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HttpLimits {
     /// Unauthenticated connections.
-    pub unauthenticated: OriginLimits,
+    pub unauthenticated: AddressLimits,
     /// Connections of all peers together, at least one.
     pub of_peers_max: usize,
     /// Connections of one peer, at least one.
     pub of_one_peer_max: usize,
-    /// Requests on unauthenticated connections, from all origins together; half of it from one.
+    /// Requests on unauthenticated connections, from all addresses together; half of it from one.
     pub stranger_requests_per_second: u32,
 }
 
@@ -58,7 +62,7 @@ impl HttpLimits {
     /// These limits, lowered to `max` connections in all. A quarter of them may be unauthenticated.
     #[must_use]
     pub fn within(self, max: usize) -> Self {
-        let unauthenticated = OriginLimits {
+        let unauthenticated = AddressLimits {
             total: self.unauthenticated.total.min(max / 4).max(1),
             ..self.unauthenticated
         };
@@ -70,7 +74,11 @@ impl HttpLimits {
 impl Default for HttpLimits {
     fn default() -> Self {
         Self {
-            unauthenticated: OriginLimits { total: 1024, per_origin: 256, reserved_for_known: 256 },
+            unauthenticated: AddressLimits {
+                total: 1024,
+                per_address: 256,
+                reserved_for_known: 256,
+            },
             of_peers_max: 3072,
             of_one_peer_max: 1024,
             stranger_requests_per_second: 1000,

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use super::client_origin::ClientOrigin;
-use super::origin_limiter::{ConnectionNumber, OriginLimiter, OriginLimits};
+use super::address_limiter::{AddressLimiter, AddressLimits, ConnectionNumber};
+use super::client_address::ClientAddress;
 
 /// Shared by a listener and its connections.
 #[derive(Debug)]
@@ -15,7 +15,7 @@ pub struct UnauthenticatedConnections(Mutex<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    limiter: OriginLimiter,
+    limiter: AddressLimiter,
     holders: HashMap<ConnectionNumber, Arc<Notify>>,
 }
 
@@ -28,19 +28,19 @@ pub struct UnauthenticatedPermit {
 }
 
 impl UnauthenticatedConnections {
-    pub fn new(limits: OriginLimits) -> Arc<Self> {
-        let inner = Inner { limiter: OriginLimiter::new(limits), holders: HashMap::new() };
+    pub fn new(limits: AddressLimits) -> Arc<Self> {
+        let inner = Inner { limiter: AddressLimiter::new(limits), holders: HashMap::new() };
         Arc::new(Self(Mutex::new(inner)))
     }
 
     /// A permit for a new connection. `true`: another one was evicted for it.
     pub fn admit(
         self: &Arc<Self>,
-        origin: ClientOrigin,
+        address: ClientAddress,
         is_known: bool,
     ) -> (UnauthenticatedPermit, bool) {
         let mut inner = self.0.lock();
-        let (id, other) = inner.limiter.admit(origin, is_known);
+        let (id, other) = inner.limiter.admit(address, is_known);
         let evicted = Arc::new(Notify::new());
         inner.holders.insert(id, Arc::clone(&evicted));
         let has_evicted = inner.notify_evicted(other);
@@ -89,12 +89,12 @@ mod tests {
 
     #[test]
     fn an_evicted_permit_notifies_its_holder_and_a_dropped_one_is_released() {
-        let limits = OriginLimits { total: 2, per_origin: 2, reserved_for_known: 0 };
+        let limits = AddressLimits { total: 2, per_address: 2, reserved_for_known: 0 };
         let unauthenticated = UnauthenticatedConnections::new(limits);
-        let origin = ClientOrigin::from(std::net::IpAddr::from([10, 0, 0, 1]));
-        let (first, _) = unauthenticated.admit(origin, false);
-        let (second, none) = unauthenticated.admit(origin, false);
-        let (third, one) = unauthenticated.admit(origin, false);
+        let address = ClientAddress::from(std::net::IpAddr::from([10, 0, 0, 1]));
+        let (first, _) = unauthenticated.admit(address, false);
+        let (second, none) = unauthenticated.admit(address, false);
+        let (third, one) = unauthenticated.admit(address, false);
         assert!(!none && one);
         assert_eq!(first.evicted().now_or_never(), Some(()));
         assert_eq!(second.evicted().now_or_never(), None);

@@ -40,7 +40,7 @@ impl Draining {
             }
             context.connector.close_sessions(&account, REMOVED.0, REMOVED.1);
             context.peers.forget(account.id());
-            context.known_origins.forget(account.id());
+            context.known_addresses.forget(account.id());
         });
         self.0.insert(peer.clone(), task);
     }

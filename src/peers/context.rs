@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use super::known_origins::KnownOrigins;
+use super::known_addresses::KnownAddresses;
 use super::peer_status::Peers;
 use crate::connector::Connector;
 use crate::net::{
@@ -17,8 +17,8 @@ pub struct TransportContext {
     pub connector: Arc<Connector>,
     /// The status of all peers.
     pub peers: Peers,
-    /// The origins that peers have logged in from.
-    pub known_origins: KnownOrigins,
+    /// The addresses that peers have logged in from.
+    pub known_addresses: KnownAddresses,
     /// The clock of this node.
     pub clock: Clock,
     /// Detects steps of the time of day.
@@ -119,7 +119,7 @@ impl TransportContext {
         Arc::new(Self {
             connector,
             peers: Peers::default(),
-            known_origins: KnownOrigins::default(),
+            known_addresses: KnownAddresses::default(),
             clock,
             clock_watch: ClockWatch::default(),
             handshakes: Handshakes::new(settings.unauthenticated),

@@ -7,7 +7,7 @@ mod context;
 mod dial_backoff;
 mod dial_control;
 mod directory;
-mod known_origins;
+mod known_addresses;
 mod peer_status;
 mod session_guard;
 mod token;

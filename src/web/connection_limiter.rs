@@ -2,7 +2,7 @@
 //! one is closed for another.
 //!
 //! Strangers, the connections on which no peer has authenticated (SPSP clients never do), have a limit of their own
-//! with the eviction rules of `net/origin_limiter.rs`, and are closed after a minute. A peer's connection stays while
+//! with the eviction rules of `net/address_limiter.rs`, and are closed after a minute. A peer's connection stays while
 //! it is used. At its own limit, a peer's least recently used idle connection is closed; at the limit of all peers, a
 //! connection of the peer with most, an idle one first.
 
@@ -20,13 +20,13 @@ use tokio::time::{Instant, sleep_until};
 pub(crate) use self::connection::{Connection, ConnectionEvent};
 use crate::account::AccountId;
 use crate::net::{
-    ClientOrigin, HttpLimits, SharedRate, TokenBucket, UnauthenticatedConnections,
+    ClientAddress, HttpLimits, SharedRate, TokenBucket, UnauthenticatedConnections,
     UnauthenticatedPermit, WorkRate,
 };
 use crate::time::MonoTime;
 
-/// HTTP/2 connections of one known origin that carry [`WIDE_STREAMS`]; further ones carry [`KNOWN_STREAMS`].
-const WIDE_PER_ORIGIN_MAX: usize = 8;
+/// HTTP/2 connections of one known address that carry [`WIDE_STREAMS`]; further ones carry [`KNOWN_STREAMS`].
+const WIDE_PER_ADDRESS_MAX: usize = 8;
 /// Concurrent requests on the first HTTP/2 connections from an address where a peer has logged in.
 const WIDE_STREAMS: u32 = 256;
 /// Concurrent requests on further ones.
@@ -103,7 +103,7 @@ struct OpenConnections {
     all: BTreeMap<u64, Arc<Connection>>,
     by_peer: HashMap<AccountId, PeerConnections>,
     peers_total: usize,
-    wide_by_origin: HashMap<ClientOrigin, usize>,
+    wide_by_address: HashMap<ClientAddress, usize>,
 }
 
 #[derive(Debug, Default)]
@@ -115,9 +115,9 @@ struct PeerConnections {
 /// Work that may still be caused.
 #[derive(Debug)]
 struct Budgets {
-    frames: SharedRate<ClientOrigin>,
-    requests: SharedRate<ClientOrigin>,
-    wrong_tokens: SharedRate<ClientOrigin>,
+    frames: SharedRate<ClientAddress>,
+    requests: SharedRate<ClientAddress>,
+    wrong_tokens: SharedRate<ClientAddress>,
     frames_by_peer: HashMap<AccountId, TokenBucket>,
 }
 
@@ -173,15 +173,15 @@ impl ConnectionLimiter {
         is_known: bool,
         now: MonoTime,
     ) -> (ConnectionGuard, bool) {
-        let origin = ClientOrigin::from(remote);
-        let (stranger, has_evicted) = self.strangers.admit(origin, is_known);
+        let address = ClientAddress::from(remote);
+        let (stranger, has_evicted) = self.strangers.admit(address, is_known);
         let mut open = self.open.lock();
         let id = open.next_id;
         open.next_id += 1;
-        let wide = open.wide_by_origin.get(&origin).copied().unwrap_or(0);
-        let is_wide = is_known && wide < WIDE_PER_ORIGIN_MAX;
+        let wide = open.wide_by_address.get(&address).copied().unwrap_or(0);
+        let is_wide = is_known && wide < WIDE_PER_ADDRESS_MAX;
         if is_wide {
-            open.wide_by_origin.insert(origin, wide + 1);
+            open.wide_by_address.insert(address, wide + 1);
         }
         let connection = Arc::new(Connection::new(id, remote, (is_known, is_wide), now));
         open.all.insert(id, Arc::clone(&connection));
@@ -316,15 +316,15 @@ impl ConnectionLimiter {
             }
             return Ok(());
         }
-        let origin = connection.remote.into();
+        let address = connection.remote.into();
         if is_login {
-            let is_ready = budgets.wrong_tokens.ready_at(origin, now) <= now;
+            let is_ready = budgets.wrong_tokens.ready_at(address, now) <= now;
             return is_ready.then_some(()).ok_or(AboveRate);
         }
-        if budgets.requests.ready_at(origin, now) > now {
+        if budgets.requests.ready_at(address, now) > now {
             return Err(AboveRate);
         }
-        budgets.requests.spend(origin, 1, now);
+        budgets.requests.spend(address, 1, now);
         Ok(())
     }
 
@@ -459,11 +459,11 @@ impl Drop for ConnectionGuard {
         open.all.remove(&self.connection.id);
         open.remove_from_peer(&self.connection);
         if self.connection.is_wide {
-            let origin = ClientOrigin::from(self.connection.remote);
-            if let Some(wide) = open.wide_by_origin.get_mut(&origin) {
+            let address = ClientAddress::from(self.connection.remote);
+            if let Some(wide) = open.wide_by_address.get_mut(&address) {
                 *wide -= 1;
                 if *wide == 0 {
-                    open.wide_by_origin.remove(&origin);
+                    open.wide_by_address.remove(&address);
                 }
             }
         }

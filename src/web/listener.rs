@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::connection_limiter::{ConnectionEvent, ConnectionGuard, ConnectionLimiter};
 use super::serve::{WebService, serve};
 use super::spare_file::SpareFile;
-use crate::net::{ClientOrigin, Descriptor, Listener, ServerTls};
+use crate::net::{ClientAddress, Descriptor, Listener, ServerTls};
 use crate::peers::TransportContext;
 
 /// The pause after the system refused to accept a connection.
@@ -120,7 +120,7 @@ impl WebListener {
                 (stream, remote, Some(context.descriptors.take()))
             }
         };
-        let is_known = context.known_origins.contains(remote.into());
+        let is_known = context.known_addresses.contains(remote.into());
         let now = context.clock.mono();
         let (guard, is_above_limit) = self.limiter.admit_connection(remote, is_known, now);
         let connection = AcceptedConnection {
@@ -161,14 +161,14 @@ impl AcceptedConnection {
             serve(stream, guard, &limiter, service, &context).await;
             return Ok(());
         };
-        let origin = ClientOrigin::from(guard.remote);
-        let is_known = context.known_origins.contains(origin);
+        let address = ClientAddress::from(guard.remote);
+        let is_known = context.known_addresses.contains(address);
         let handshake = async {
             // A client that sends nothing costs no handshake.
             if stream.peek(&mut [0; 1]).await? == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
-            context.handshakes.run(origin, is_known, tls.acceptor().accept(stream)).await
+            context.handshakes.run(address, is_known, tls.acceptor().accept(stream)).await
         };
         let mut handshake = pin!(timeout(limiter.limits().head_time, handshake));
         let handshake = loop {

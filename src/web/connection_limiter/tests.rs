@@ -7,9 +7,9 @@ use super::*;
 /// Few connections, and the default times.
 fn limits() -> ConnectionLimits {
     let configured = HttpLimits {
-        unauthenticated: crate::net::OriginLimits {
+        unauthenticated: crate::net::AddressLimits {
             total: 4,
-            per_origin: 3,
+            per_address: 3,
             reserved_for_known: 0,
         },
         of_peers_max: 4,
@@ -144,11 +144,11 @@ fn some_connections_from_known_addresses_are_wide() {
     };
     assert!(!connect("10.0.0.1", false).is_wide);
     let known: Vec<ConnectionGuard> = (0..20).map(|_| connect("10.0.0.2", true)).collect();
-    assert_eq!(known.iter().filter(|guard| guard.is_wide).count(), WIDE_PER_ORIGIN_MAX);
+    assert_eq!(known.iter().filter(|guard| guard.is_wide).count(), WIDE_PER_ADDRESS_MAX);
     assert!(connect("10.0.0.3", true).is_wide);
     drop(known);
     assert!(connect("10.0.0.2", true).is_wide);
-    assert!(limiter.open.lock().wide_by_origin.is_empty());
+    assert!(limiter.open.lock().wide_by_address.is_empty());
     // A peer that needs more streams than a narrow one has gets one event.
     let mut narrow = connect("10.0.0.4", false);
     limiter.set_owner(&narrow, &peer("alice")).unwrap();

@@ -99,7 +99,7 @@ async fn a_thousand_packets_in_flight_are_answered_in_any_order() {
 
 #[tokio::test]
 async fn too_many_unauthenticated_sockets_are_closed_and_peers_still_log_in() {
-    let unauthenticated = OriginLimits { total: 3, per_origin: 3, reserved_for_known: 0 };
+    let unauthenticated = AddressLimits { total: 3, per_address: 3, reserved_for_known: 0 };
     let settings = TransportSettings { unauthenticated, ..TransportSettings::default() };
     let (server, context) = server(settings).await;
     let address = server.local_addr();
@@ -118,9 +118,9 @@ async fn too_many_unauthenticated_sockets_are_closed_and_peers_still_log_in() {
             strangers.push_back(TcpStream::connect(address).await.unwrap());
             until("it is accepted", || context.server_counts().accepted == 3 + 2 * n).await;
         }
-        // An authenticated socket needs no permit, and its origin is remembered.
+        // An authenticated socket needs no permit, and its address is remembered.
         assert_eq!(context.server_counts().failed_handshakes, 0);
-        assert!(context.known_origins.contains(address.into()));
+        assert!(context.known_addresses.contains(address.into()));
     })
     .await;
 }

@@ -1,14 +1,12 @@
-//! The origin of a connection, for limits.
-//!
-//! One machine usually has a whole /64 of IPv6 addresses, so the addresses of a /64 count as one origin.
+//! The address of a client, for limits. One machine usually has a whole /64 of IPv6 addresses, so these count as one.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 /// An IPv4 address or an IPv6 /64.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ClientOrigin(IpAddr);
+pub struct ClientAddress(IpAddr);
 
-impl From<IpAddr> for ClientOrigin {
+impl From<IpAddr> for ClientAddress {
     fn from(address: IpAddr) -> Self {
         // A dual-stack socket maps IPv4 clients to IPv6.
         let address = address.to_canonical();
@@ -18,7 +16,7 @@ impl From<IpAddr> for ClientOrigin {
     }
 }
 
-impl From<SocketAddr> for ClientOrigin {
+impl From<SocketAddr> for ClientAddress {
     fn from(address: SocketAddr) -> Self {
         address.ip().into()
     }
@@ -28,12 +26,12 @@ impl From<SocketAddr> for ClientOrigin {
 mod tests {
     use super::*;
 
-    fn origin(address: &str) -> ClientOrigin {
+    fn address(address: &str) -> ClientAddress {
         address.parse::<IpAddr>().unwrap().into()
     }
 
     #[test]
-    fn an_origin_is_an_ipv4_address_or_an_ipv6_64() {
+    fn the_addresses_of_an_ipv6_64_count_as_one() {
         for (one, other, same) in [
             ("192.0.2.1", "192.0.2.1", true),
             ("192.0.2.1", "192.0.2.2", false),
@@ -42,7 +40,7 @@ mod tests {
             ("2001:db8:1:2::1", "2001:db8:1:3::1", false),
             ("::1", "127.0.0.1", false),
         ] {
-            assert_eq!(origin(one) == origin(other), same, "{one} {other}");
+            assert_eq!(address(one) == address(other), same, "{one} {other}");
         }
     }
 }
