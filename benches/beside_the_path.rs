@@ -28,11 +28,11 @@ fn main() {
 
 const SEED: HashSeed = HashSeed::Fixed(1);
 /// The peer that sends routes, and the one that receives them.
-const ANNOUNCER: Slot = Slot(0);
+const ADVERTISER: Slot = Slot(0);
 const LISTENER: Slot = Slot(1);
 /// As many routes as ilp-connector puts into one update.
 const ROUTES_PER_UPDATE: u32 = 50;
-/// More than any bench announces.
+/// More than any bench advertises.
 const ROUTES_MAX: usize = 1_000_000;
 
 fn address(text: &str) -> Address {
@@ -43,24 +43,24 @@ fn prefix(number: u32) -> String {
     format!("test.far.away.r{number:07}")
 }
 
-/// An update that announces routes over three hops, from this number on.
+/// An update that advertises routes over three hops, from this number on.
 fn update(first: u32) -> Vec<u8> {
-    let announcer = address("test.announcer");
+    let advertiser = address("test.advertiser");
     let mut path = Vec::new();
-    for hop in [announcer.view(), address("test.middle").view(), address("test.far").view()] {
+    for hop in [advertiser.view(), address("test.middle").view(), address("test.far").view()] {
         put_hop(hop, &mut path);
     }
     let mut writer = UpdateWriter::default();
     for number in first..first + ROUTES_PER_UPDATE {
         let prefix = prefix(number);
-        writer.announce(prefix.as_bytes(), 3, [&*path], &[7; 32], std::iter::empty());
+        writer.advertise(prefix.as_bytes(), 3, [&*path], &[7; 32], std::iter::empty());
     }
     let to = first + ROUTES_PER_UPDATE;
     writer.finish(
         TableId([1; 16]),
         Epochs { current: to, from: first, to },
         45_000,
-        announcer.view(),
+        advertiser.view(),
     )
 }
 
@@ -80,12 +80,12 @@ fn exchange() -> Ccp {
     };
     let settings = CcpSettings {
         own_address: Some(address("test.bench")),
-        peers: vec![ccp_peer(ANNOUNCER, "announcer"), ccp_peer(LISTENER, "listener")],
+        peers: vec![ccp_peer(ADVERTISER, "advertiser"), ccp_peer(LISTENER, "listener")],
         ..CcpSettings::default()
     };
     let mut exchange = Ccp::new(SEED.hash_state());
     exchange.apply_settings(settings, MonoTime(0));
-    exchange.set_connected(ANNOUNCER, true, MonoTime(0));
+    exchange.set_connected(ADVERTISER, true, MonoTime(0));
     exchange.set_connected(LISTENER, true, MonoTime(0));
     let control = RouteControl::new(RouteControlMode::Sync, TableId::NONE, 0);
     exchange
@@ -98,8 +98,8 @@ fn apply_updates(exchange: &mut Ccp, updates: &[Vec<u8>]) {
     for update in updates {
         let update = RouteUpdate::parse(update).expect("a valid update");
         exchange
-            .handle_request(ANNOUNCER, &RouteRequest::Update(update), MonoTime(0))
-            .expect("the peer may announce routes");
+            .handle_request(ADVERTISER, &RouteRequest::Update(update), MonoTime(0))
+            .expect("the peer may advertise routes");
     }
 }
 
@@ -140,7 +140,7 @@ fn ccp_send_routes(bencher: Bencher<'_, '_>, routes: u32) {
             while told < routes {
                 now = now.after_ms(10);
                 for sent in exchange.poll(now).to_send {
-                    told += announced(&sent.payload);
+                    told += advertised(&sent.payload);
                     exchange.record_answer(sent.ticket, true, now);
                 }
             }
@@ -149,8 +149,8 @@ fn ccp_send_routes(bencher: Bencher<'_, '_>, routes: u32) {
     );
 }
 
-/// How many routes a payload announces; none when it is a control.
-fn announced(payload: &[u8]) -> u32 {
+/// How many routes a payload advertises; none when it is a control.
+fn advertised(payload: &[u8]) -> u32 {
     let count = RouteUpdate::parse(payload).map_or(0, |update| update.new_routes.len());
     u32::try_from(count).unwrap_or_default()
 }
@@ -166,7 +166,7 @@ fn ccp_lose_routes(bencher: Bencher<'_, '_>, routes: u32) {
     };
     bencher.counter(ItemsCount::new(routes)).with_inputs(full).bench_local_values(
         |mut exchange| {
-            exchange.set_connected(ANNOUNCER, false, MonoTime(1));
+            exchange.set_connected(ADVERTISER, false, MonoTime(1));
             exchange
         },
     );
@@ -176,7 +176,7 @@ fn ccp_lose_routes(bencher: Bencher<'_, '_>, routes: u32) {
 #[divan::bench(args = [10_000])]
 fn learned_table(bencher: Bencher<'_, '_>, routes: u32) {
     let candidate =
-        RouteCandidate { next_hop: ANNOUNCER, priority: 0, origin: RouteOrigin::Learned };
+        RouteCandidate { next_hop: ADVERTISER, priority: 0, origin: RouteOrigin::Learned };
     let prefixes: Vec<Prefix> =
         (0..routes).map(|number| prefix(number).parse().expect("a valid prefix")).collect();
     bencher.counter(ItemsCount::new(routes)).bench_local(|| {

@@ -15,7 +15,7 @@ use divan::counter::ItemsCount;
 use ilp_connector::internals::account::{Asset, Conversion, Ledger, Rate, RateLimiter};
 use ilp_connector::internals::connector::{PacketEvent, PacketRecord};
 use ilp_connector::internals::link::{
-    Framing, Outbox, Pending, PendingTable, PermitRequest, RequestOrigin, SessionId, Slot,
+    Framing, Outbox, Pending, PendingTable, PermitRequest, RequestedBy, SessionId, Slot,
 };
 use ilp_connector::internals::routing::{RouteCandidate, RouteOrigin, RouteTable};
 use ilp_connector::internals::telemetry::{
@@ -111,7 +111,7 @@ fn rate_limit(bencher: Bencher<'_, '_>) {
 fn pending_insert_and_take(bencher: Bencher<'_, '_>, in_flight: u32) {
     let condition = Fulfillment([7; 32]).condition();
     let pending = || Pending {
-        origin: RequestOrigin::Peer {
+        requested_by: RequestedBy::Peer {
             account: Slot(0),
             session: SessionId(0),
             request_id: RequestId(7),

@@ -1,6 +1,6 @@
-//! CCP over loopback: the convergence of a ring, and the latency of packets while a peer announces 10,000 routes.
+//! CCP over loopback: the convergence of a ring, and the latency of packets while a peer advertises 10,000 routes.
 //!
-//! `cargo bench --bench exchange -- ring` and `-- announce`. docs/PERFORMANCE.md says what the figures mean.
+//! `cargo bench --bench exchange -- ring` and `-- advertise`. docs/PERFORMANCE.md says what the figures mean.
 #![allow(
     clippy::cast_possible_truncation,
     clippy::indexing_slicing,
@@ -9,7 +9,7 @@
     reason = "a program that prints figures about bytes that it made itself"
 )]
 
-mod announce;
+mod advertise;
 mod node;
 mod peer;
 mod ring;
@@ -34,8 +34,8 @@ struct Arguments {
 enum Command {
     /// Nodes in a ring, a process each: from nothing, without one of them, and with it again.
     Ring(ring::Settings),
-    /// Many routes, announced to a node that forwards packets.
-    Announce(announce::Settings),
+    /// Many routes, advertised to a node that forwards packets.
+    Advertise(advertise::Settings),
 }
 
 fn main() -> ExitCode {
@@ -52,15 +52,15 @@ fn run() -> io::Result<()> {
     let arguments = Arguments::parse();
     match arguments.command {
         Some(Command::Ring(settings)) => ring::run(&settings),
-        Some(Command::Announce(settings)) => announce::run(&settings),
+        Some(Command::Advertise(settings)) => advertise::run(&settings),
         None if arguments.bench => {
             ring::run(&ring::Settings::default())?;
-            announce::run(&announce::Settings::default())
+            advertise::run(&advertise::Settings::default())
         }
         // The check of `cargo test --benches`: the bench itself works.
         None => {
             ring::run(&ring::Settings { nodes: 3, rounds: 1 })?;
-            announce::run(&announce::Settings { routes: 500, rounds: 1, rate: 500, seconds: 0.3 })
+            advertise::run(&advertise::Settings { routes: 500, rounds: 1, rate: 500, seconds: 0.3 })
         }
     }
 }

@@ -40,7 +40,7 @@ fn written_update(update: &RouteUpdate<'_>) -> Vec<u8> {
         assert_eq!(Strings::from_encoded(route.path.len(), path), route.path);
         assert_eq!(route.path.count(), route.path.len());
         assert_eq!(route.props.count(), route.props.len());
-        writer.announce(route.prefix, route.path.len(), [path], route.auth, route.props);
+        writer.advertise(route.prefix, route.path.len(), [path], route.auth, route.props);
     }
     assert_eq!(update.withdrawn_routes.count(), update.withdrawn_routes.len());
     update.withdrawn_routes.for_each(|prefix| writer.withdraw(prefix));

@@ -17,7 +17,7 @@ pub struct RoutePolicy {
     /// Only routes to these prefixes, and below, are accepted from the peer; `None`: all.
     pub accept: Option<Vec<Prefix>>,
     /// Only routes to these prefixes, and below, are advertised to the peer; `None`: all.
-    pub announce: Option<Vec<Prefix>>,
+    pub advertise: Option<Vec<Prefix>>,
 }
 
 impl RoutePolicy {
@@ -29,15 +29,15 @@ impl RoutePolicy {
 
     /// Whether a route to this prefix is advertised to the peer.
     #[must_use]
-    pub fn announces(&self, prefix: &Prefix) -> bool {
-        covers(self.announce.as_deref(), prefix)
+    pub fn advertises(&self, prefix: &Prefix) -> bool {
+        covers(self.advertise.as_deref(), prefix)
     }
 }
 
 impl Default for RoutePolicy {
     /// No routes are exchanged.
     fn default() -> Self {
-        Self { send: false, receive: false, routes_max: ROUTES_MAX, accept: None, announce: None }
+        Self { send: false, receive: false, routes_max: ROUTES_MAX, accept: None, advertise: None }
     }
 }
 
@@ -54,10 +54,10 @@ mod tests {
         let check = |list: Option<&[&str]>, prefix: &str, expected: bool| {
             let list = list.map(|list| list.iter().map(|one| one.parse().unwrap()).collect());
             let policy =
-                RoutePolicy { accept: list.clone(), announce: list, ..RoutePolicy::default() };
+                RoutePolicy { accept: list.clone(), advertise: list, ..RoutePolicy::default() };
             let prefix = prefix.parse().unwrap();
             assert_eq!(policy.accepts(&prefix), expected, "{prefix} {policy:?}");
-            assert_eq!(policy.announces(&prefix), expected, "{prefix} {policy:?}");
+            assert_eq!(policy.advertises(&prefix), expected, "{prefix} {policy:?}");
         };
         check(None, "test.a", true);
         check(Some(&[]), "test.a", false);

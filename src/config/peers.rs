@@ -135,7 +135,7 @@ fn read_peer(
                 receive: peer.receive_routes.unwrap_or(exchanges_routes),
                 routes_max: peer.max_routes,
                 accept: peer.accept_prefixes,
-                announce: peer.announce_prefixes,
+                advertise: peer.announce_prefixes,
             },
             receiver: None,
         },

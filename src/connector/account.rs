@@ -12,7 +12,7 @@ use super::fair_shares::FairShares;
 use super::stats::Stats;
 use crate::account::{AccountId, Ledger, Limits, OverLimit, RateLimiter};
 use crate::link::{
-    Outbox, Pending, PendingTable, RequestOrigin, SessionId, SessionKind, Slot, TokenFingerprint,
+    Outbox, Pending, PendingTable, RequestedBy, SessionId, SessionKind, Slot, TokenFingerprint,
 };
 use crate::time::MonoTime;
 use crate::wire::Timestamp;
@@ -193,7 +193,7 @@ impl AccountState {
     }
 
     fn release_share(&mut self, pending: &Pending, spent: bool) {
-        if let RequestOrigin::Peer { share, .. } = pending.origin {
+        if let RequestedBy::Peer { share, .. } = pending.requested_by {
             self.shares.release_share(share, pending.outgoing_amount, spent);
         }
     }

@@ -3,7 +3,7 @@
 use super::account::{Account, AccountState, find_substitute_session};
 use super::batch::{Batch, Requester};
 use super::refusal::{NextHopFailure, Refusal};
-use crate::link::{Outcome, Pending, Rejection, RequestOrigin};
+use crate::link::{Outcome, Pending, Rejection, RequestedBy};
 use crate::wire::btp::RequestId;
 use crate::wire::ilp::{Prepare, Reject, Reply, clip_message};
 
@@ -58,8 +58,8 @@ impl Batch<'_> {
         let checked = self.check_reply(&mut state, &pending, reply);
         drop(state);
         match checked {
-            Ok(reply) => self.answer_origin(pending, from, &reply),
-            Err(failure) => self.reject_origin(pending, from, &failure.refusal_at(from.id())),
+            Ok(reply) => self.answer_pending(pending, from, &reply),
+            Err(failure) => self.reject_pending(pending, from, &failure.refusal_at(from.id())),
         }
         true
     }
@@ -100,7 +100,7 @@ impl Batch<'_> {
     ///
     /// RFC 27 "ILP Fulfill", "ILP Reject": data, code, message and `triggeredBy` pass back as they are.
     /// [rows 16, 17, 20, 53]
-    pub(super) fn answer_origin(&self, pending: Pending, by: &Account, reply: &Reply<'_>) {
+    pub(super) fn answer_pending(&self, pending: Pending, by: &Account, reply: &Reply<'_>) {
         self.log_answer(&pending, by, reply, None);
         if let Some(requester) = Requester::from_pending(&pending) {
             self.answer_requester(&requester, reply);
@@ -108,7 +108,7 @@ impl Batch<'_> {
                 let (paid, spent) = (requester.held, pending.outgoing_amount);
                 self.book_conversion(requester.account, paid, by.slot(), spent);
             }
-        } else if let RequestOrigin::Own(own) = pending.origin {
+        } else if let RequestedBy::Own(own) = pending.requested_by {
             (own.0)(match reply {
                 Reply::Fulfill(fulfill) => {
                     self.book_sent(by.slot(), pending.outgoing_amount);
@@ -123,7 +123,7 @@ impl Batch<'_> {
     }
 
     /// Rejects a Prepare that was in flight, in this node's name.
-    pub(super) fn reject_origin(&self, pending: Pending, by: &Account, refusal: &Refusal) {
+    pub(super) fn reject_pending(&self, pending: Pending, by: &Account, refusal: &Refusal) {
         let requester = Requester::from_pending(&pending);
         let message = refusal.to_string();
         self.with_reject(refusal, &message, |reply| {
@@ -132,7 +132,7 @@ impl Batch<'_> {
                 self.answer_requester(&requester, reply);
             }
         });
-        if let RequestOrigin::Own(own) = pending.origin {
+        if let RequestedBy::Own(own) = pending.requested_by {
             (own.0)(refusal.outcome());
         }
     }

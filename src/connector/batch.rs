@@ -9,7 +9,7 @@ use super::core::Connector;
 use super::packet_log::PacketLog;
 use super::snapshot::Snapshot;
 use crate::account::AccountSettings;
-use crate::link::{Pending, RequestOrigin, SessionId, Slot};
+use crate::link::{Pending, RequestedBy, SessionId, Slot};
 use crate::time::Now;
 use crate::wire::btp::RequestId;
 use crate::wire::{Amount, Timestamp};
@@ -44,12 +44,12 @@ pub(super) struct Requester {
 impl Requester {
     /// `None`: the node itself sent the Prepare.
     pub(super) fn from_pending(pending: &Pending) -> Option<Self> {
-        match pending.origin {
-            RequestOrigin::Peer { account, session, request_id, weight, .. } => {
+        match pending.requested_by {
+            RequestedBy::Peer { account, session, request_id, weight, .. } => {
                 let held = pending.incoming_amount;
                 Some(Self { account, session, request_id, weight, held })
             }
-            RequestOrigin::Own(_) => None,
+            RequestedBy::Own(_) => None,
         }
     }
 }

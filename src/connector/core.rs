@@ -170,7 +170,7 @@ impl Connector {
             };
             for pending in due {
                 let refusal = NextHopFailure::TimedOut.refusal_at(entry.account.id());
-                batch.reject_origin(pending, &entry.account, &refusal);
+                batch.reject_pending(pending, &entry.account, &refusal);
             }
         }
     }
@@ -194,7 +194,7 @@ impl Connector {
     }
 
     /// Rejects everything in flight (T00) at the end of a shutdown. Returns what peers may still count.
-    pub fn reject_pending(&self, now: Now) -> Vec<UnansweredTotals> {
+    pub fn reject_all_pending(&self, now: Now) -> Vec<UnansweredTotals> {
         let batch = self.start_batch(now);
         let mut unanswered = Vec::new();
         for entry in &batch.snapshot.entries {
@@ -214,7 +214,7 @@ impl Connector {
                 unanswered.push(UnansweredTotals { account, packets, amount });
             }
             for pending in all_pending {
-                batch.reject_origin(pending, &entry.account, &Refusal::Stopped);
+                batch.reject_pending(pending, &entry.account, &Refusal::Stopped);
             }
         }
         unanswered

@@ -8,7 +8,7 @@ use super::snapshot::{AccountEntry, TooLittleTime};
 use super::stats::Stats;
 use crate::account::Converted;
 use crate::link::{
-    NoPermit, OutboxPermit, Pending, PendingTable, PermitRequest, RequestOrigin, SessionKind, Slot,
+    NoPermit, OutboxPermit, Pending, PendingTable, PermitRequest, RequestedBy, SessionKind, Slot,
 };
 use crate::time::MonoTime;
 use crate::wire::ilp::Prepare;
@@ -60,33 +60,33 @@ impl Batch<'_> {
         prepare: &Prepare<'_>,
         outgoing: OutgoingTerms,
     ) -> Result<(), Refusal> {
-        let origin = RequestOrigin::Peer {
+        let requested_by = RequestedBy::Peer {
             account: requester.account,
             session: requester.session,
             request_id: requester.request_id,
             weight: requester.weight,
             share: requester.account,
         };
-        self.send_prepare(to, origin, prepare, outgoing).map_err(|(refusal, _)| refusal)
+        self.send_prepare(to, requested_by, prepare, outgoing).map_err(|(refusal, _)| refusal)
     }
 
     /// Holds the amount on the outgoing account, adds the Prepare to the pending table, and puts it into the outbox,
     /// all under one lock: a session that is lost at the same time has the packet in its outbox or never gets it. A
-    /// Prepare that cannot be sent returns its origin.
+    /// Prepare that cannot be sent returns its requester.
     pub(super) fn send_prepare(
         &self,
         to: &AccountEntry,
-        mut origin: RequestOrigin,
+        mut requested_by: RequestedBy,
         prepare: &Prepare<'_>,
         outgoing: OutgoingTerms,
-    ) -> Result<(), (Refusal, RequestOrigin)> {
+    ) -> Result<(), (Refusal, RequestedBy)> {
         let time_left_ms = outgoing.expires_at.millis_since(self.now.wall);
         if time_left_ms == 0 {
             let late_ms = self.now.wall.millis_since(outgoing.expires_at);
-            return Err((Refusal::Expired { late_ms }, origin));
+            return Err((Refusal::Expired { late_ms }, requested_by));
         }
         let mut state = to.account.lock();
-        let requester = origin.requester();
+        let requester = requested_by.requester();
         let request = OutgoingRequest {
             requester: requester.map(|(account, _)| account),
             amount: outgoing.amount,
@@ -97,14 +97,14 @@ impl Batch<'_> {
         let OutgoingReservation { permit, share, pending, stats } =
             match reserve_outgoing(&mut state, &request) {
                 Ok(reserved) => reserved,
-                Err(failure) => return Err((failure.refusal_at(to.account.id()), origin)),
+                Err(failure) => return Err((failure.refusal_at(to.account.id()), requested_by)),
             };
-        if let RequestOrigin::Peer { share: of_origin, .. } = &mut origin {
-            *of_origin = share;
+        if let RequestedBy::Peer { share: used, .. } = &mut requested_by {
+            *used = share;
         }
         let deadline = self.now.mono.after_ms(time_left_ms);
         let request_id = pending.insert(Pending {
-            origin,
+            requested_by,
             incoming_amount: prepare.amount,
             outgoing_amount: outgoing.amount,
             condition: prepare.condition,

@@ -108,7 +108,7 @@ impl Batch<'_> {
                     sent_at: pending.sent_at,
                 },
             };
-            let requester = pending.origin.requester();
+            let requester = pending.requested_by.requester();
             PacketRecord {
                 at: self.now,
                 condition: pending.condition,

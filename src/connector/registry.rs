@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::account::Account;
 use super::own_account::{OwnAccountReport, OwnAccounts};
 use super::settings::ConnectorSettings;
-use super::snapshot::{AccountEntry, AssetNumber, Snapshot};
+use super::snapshot::{AccountEntry, AssetIndex, Snapshot};
 use crate::account::{
     AccountId, AccountSettings, Asset, Conversion, ConversionError, Rate, Relation,
 };
@@ -103,7 +103,7 @@ impl Registry {
         for (settings, removed) in all {
             let account = self.find_or_add_account(&settings, seed);
             account.lock().set_limits(settings.limits.clone());
-            let asset = assets.number_of(&settings.asset);
+            let asset = assets.index_of(&settings.asset);
             let own_account = self.own_accounts.find_or_add(&settings.asset);
             entries.push(AccountEntry { account, settings, asset, own_account, removed });
         }
@@ -280,35 +280,35 @@ fn triggered_by(settings: &ConnectorSettings) -> Address {
 
 /// The different assets of a node and the factors between them.
 struct AssetTable {
-    numbers: HashMap<Asset, AssetNumber>,
-    conversions: HashMap<(AssetNumber, AssetNumber), Conversion>,
+    indices: HashMap<Asset, AssetIndex>,
+    conversions: HashMap<(AssetIndex, AssetIndex), Conversion>,
 }
 
 impl AssetTable {
     fn new(settings: &ConnectorSettings) -> Result<Self, RegistryError> {
-        let mut assets = Self { numbers: HashMap::new(), conversions: HashMap::new() };
+        let mut assets = Self { indices: HashMap::new(), conversions: HashMap::new() };
         for account in &settings.accounts {
-            assets.number_of(&account.asset);
+            assets.index_of(&account.asset);
         }
-        if assets.numbers.len() > ASSETS_MAX {
+        if assets.indices.len() > ASSETS_MAX {
             return Err(RegistryError::TooManyAssets);
         }
-        for (from, from_number) in &assets.numbers {
-            for (to, to_number) in assets.numbers.iter().filter(|(to, _)| *to != from) {
+        for (from, from_index) in &assets.indices {
+            for (to, to_index) in assets.indices.iter().filter(|(to, _)| *to != from) {
                 let Some(rate) = find_rate(settings, from, to) else { continue };
                 let conversion = Conversion::new(from, to, rate).map_err(|error| {
                     RegistryError::Conversion { from: from.to_string(), to: to.to_string(), error }
                 })?;
-                assets.conversions.insert((*from_number, *to_number), conversion);
+                assets.conversions.insert((*from_index, *to_index), conversion);
             }
         }
         Ok(assets)
     }
 
-    /// The number of an asset, a new one if no account had it so far.
-    fn number_of(&mut self, asset: &Asset) -> AssetNumber {
-        let next = self.numbers.len();
-        *self.numbers.entry(asset.clone()).or_insert(next)
+    /// The index of an asset, a new one if no account had it so far.
+    fn index_of(&mut self, asset: &Asset) -> AssetIndex {
+        let next = self.indices.len();
+        *self.indices.entry(asset.clone()).or_insert(next)
     }
 }
 

@@ -9,7 +9,7 @@ use super::core::Connector;
 use super::refusal::{NextHopFailure, Refusal};
 use crate::account::AccountId;
 use crate::link::{
-    Outbox, Outcome, OutcomeCallback, Pending, RequestOrigin, SessionId, SessionKind,
+    Outbox, Outcome, OutcomeCallback, Pending, RequestedBy, SessionId, SessionKind,
     TokenFingerprint, UnsentPackets,
 };
 use crate::time::Now;
@@ -107,7 +107,7 @@ impl Connector {
     fn reject_unsent(&self, account: &Account, lost: Vec<Pending>, now: Now) {
         let batch = self.start_batch(now);
         for pending in lost {
-            batch.reject_origin(
+            batch.reject_pending(
                 pending,
                 account,
                 &NextHopFailure::SessionLost.refusal_at(account.id()),
@@ -125,14 +125,14 @@ impl Connector {
         answer: impl FnOnce(Outcome) + Send + 'static,
     ) {
         let batch = self.start_batch(now);
-        let origin = RequestOrigin::Own(OutcomeCallback(Box::new(answer)));
+        let requested_by = RequestedBy::Own(OutcomeCallback(Box::new(answer)));
         let terms = OutgoingTerms { amount: prepare.amount, expires_at: prepare.expires_at };
         let account = batch.snapshot.accounts_by_id.get(to);
         let sent = match account.and_then(|account| batch.snapshot.entry(account.slot())) {
-            Some(entry) => batch.send_prepare(entry, origin, prepare, terms),
-            None => Err((Refusal::NoRoute, origin)),
+            Some(entry) => batch.send_prepare(entry, requested_by, prepare, terms),
+            None => Err((Refusal::NoRoute, requested_by)),
         };
-        if let Err((refusal, RequestOrigin::Own(own))) = sent {
+        if let Err((refusal, RequestedBy::Own(own))) = sent {
             (own.0)(refusal.outcome());
         }
     }

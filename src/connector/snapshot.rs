@@ -25,7 +25,7 @@ pub(super) struct Snapshot {
     pub(super) entries: Vec<AccountEntry>,
     pub(super) accounts_by_id: Arc<HashMap<AccountId, Arc<Account>>>,
     /// Factors between different assets. A missing one means that there is no rate.
-    pub(super) conversions: HashMap<(AssetNumber, AssetNumber), Conversion>,
+    pub(super) conversions: HashMap<(AssetIndex, AssetIndex), Conversion>,
     /// `Timing` in milliseconds, as timestamps of packets are: this saves divisions on the packet path.
     pub(super) message_window_ms: u64,
     pub(super) max_hold_time_ms: u64,
@@ -34,8 +34,8 @@ pub(super) struct Snapshot {
     pub(super) first_receiver: Option<Slot>,
 }
 
-/// Counts the node's different assets.
-pub(super) type AssetNumber = usize;
+/// Numbers the different assets of a node from 0.
+pub(super) type AssetIndex = usize;
 
 /// A packet leaves too little time for the rest of its way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +49,7 @@ pub(super) struct TooLittleTime {
 pub(super) struct AccountEntry {
     pub(super) account: Arc<Account>,
     pub(super) settings: AccountSettings,
-    pub(super) asset: AssetNumber,
+    pub(super) asset: AssetIndex,
     /// The node's own account of the same asset.
     pub(super) own_account: Arc<OwnAccount>,
     /// Whether a reload removed the peer.

@@ -14,7 +14,7 @@ pub use outbox::{
     CloseRequest, NoPermit, Outbox, OutboxPermit, PermitRequest, TakenPacket, UnsentPackets,
 };
 pub use outcome::{Cause, Outcome, OutcomeCallback, Rejection};
-pub use pending::{Pending, PendingTable, RequestOrigin};
+pub use pending::{Pending, PendingTable, RequestedBy};
 
 /// A session of an account; unique within the account as long as the process lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

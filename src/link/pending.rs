@@ -18,7 +18,7 @@ const ENTRIES_RETAINED_MAX: usize = 256;
 #[derive(Debug)]
 pub struct Pending {
     /// The requester, which gets the answer.
-    pub origin: RequestOrigin,
+    pub requested_by: RequestedBy,
     /// Held on the incoming account, in its units.
     pub incoming_amount: Amount,
     /// Held on the outgoing account, in its units.
@@ -33,7 +33,7 @@ pub struct Pending {
 
 /// The requester of a Prepare, which gets the answer.
 #[derive(Debug)]
-pub enum RequestOrigin {
+pub enum RequestedBy {
     /// A peer sent the Prepare.
     Peer {
         /// The peer's account.
@@ -51,7 +51,7 @@ pub enum RequestOrigin {
     Own(OutcomeCallback),
 }
 
-impl RequestOrigin {
+impl RequestedBy {
     /// The peer's account and the id that it chose; `None` for the node itself.
     pub fn requester(&self) -> Option<(Slot, RequestId)> {
         match self {
@@ -87,7 +87,7 @@ impl PendingTable {
     /// neighbours.
     pub fn count_payments(&self) -> usize {
         let is_payment = |pending: &&Pending| {
-            pending.origin.requester().is_some() || pending.outgoing_amount != Amount::ZERO
+            pending.requested_by.requester().is_some() || pending.outgoing_amount != Amount::ZERO
         };
         if self.is_empty() { 0 } else { self.iter().filter(is_payment).count() }
     }
@@ -208,7 +208,7 @@ mod tests {
 
     fn pending(deadline: u64) -> Pending {
         Pending {
-            origin: RequestOrigin::Peer {
+            requested_by: RequestedBy::Peer {
                 account: Slot(0),
                 session: SessionId(0),
                 request_id: RequestId(0),

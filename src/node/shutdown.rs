@@ -33,7 +33,7 @@ impl NodeTask {
             None => (None, JoinSet::new()),
         };
         wait_for_answers(&context, self.config.settings.shutdown_grace).await;
-        for exposure in context.connector.reject_pending(context.clock.now()) {
+        for exposure in context.connector.reject_all_pending(context.clock.now()) {
             tracing::warn!(
                 peer = %exposure.account,
                 packets = exposure.packets,

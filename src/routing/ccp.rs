@@ -190,7 +190,7 @@ impl Ccp {
         learned.collect()
     }
 
-    /// After a change of the own address: learned routes were checked with the old one, and announced routes named it.
+    /// After a change of the own address: learned routes were checked with the old one, and advertised routes named it.
     fn restart(&mut self, now: MonoTime) {
         self.best_routes.clear();
         self.log = ChangeLog::new(self.next_table_id(), self.hash.clone());

@@ -29,7 +29,7 @@ pub enum RouteOrigin {
     Child,
     /// The shortest path through a topology file.
     Computed,
-    /// Announced by a peer (CCP).
+    /// Advertised by a peer (CCP).
     Learned,
     /// The default route to a parent.
     DefaultToParent,

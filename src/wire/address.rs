@@ -33,7 +33,7 @@ impl AddressRef<'static> {
     pub const PEER_CONFIG: Self = Self(b"peer.config");
     /// `peer.route.control`: where a peer requests route updates (CCP).
     pub const PEER_ROUTE_CONTROL: Self = Self(b"peer.route.control");
-    /// `peer.route.update`: where a peer announces and withdraws routes (CCP).
+    /// `peer.route.update`: where a peer advertises and withdraws routes (CCP).
     pub const PEER_ROUTE_UPDATE: Self = Self(b"peer.route.update");
 }
 

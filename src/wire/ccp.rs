@@ -65,7 +65,7 @@ pub fn forwarded_auth(auth: &[u8; 32]) -> [u8; 32] {
 pub enum RouteRequest<'a> {
     /// Subscribes to route updates, or ends them.
     Control(RouteControl<'a>),
-    /// Announces and withdraws routes.
+    /// Advertises and withdraws routes.
     Update(RouteUpdate<'a>),
 }
 

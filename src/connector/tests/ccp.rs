@@ -30,7 +30,7 @@ pub(super) fn update_from(speaker: &str, epoch: u32, routes: &[&str]) -> Vec<u8>
 fn update_of(speaker: &str, epoch: u32, routes: &[&str], withdrawn: &[&str]) -> Vec<u8> {
     let mut writer = UpdateWriter::default();
     for prefix in routes {
-        writer.announce(prefix.as_bytes(), 0, [], &[0; 32], std::iter::empty());
+        writer.advertise(prefix.as_bytes(), 0, [], &[0; 32], std::iter::empty());
     }
     withdrawn.iter().for_each(|prefix| writer.withdraw(prefix.as_bytes()));
     let epochs = Epochs { current: epoch + 1, from: epoch, to: epoch + 1 };

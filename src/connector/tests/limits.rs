@@ -156,7 +156,7 @@ fn a_stopping_node_completes_packets_in_flight() {
     node.answer(&bob, id, &fulfill(PREIMAGE, b""));
     assert_eq!(node.read(&alice).len(), 1);
     assert_eq!(node.connector.in_flight(), 1);
-    let unanswered = node.connector.reject_pending(node.now);
+    let unanswered = node.connector.reject_all_pending(node.now);
     assert_eq!(unanswered.len(), 1);
     assert_eq!((unanswered[0].packets, unanswered[0].amount), (1, 10));
     assert_eq!(unanswered[0].account.as_str(), "bob");

@@ -94,7 +94,7 @@ fn a_packet_that_may_have_arrived_has_no_answer_unless_the_peer_gives_one() {
     own.send();
     own.node.write_byte_and_disconnect(&bob);
     assert!(own.outcomes.lock().is_empty());
-    own.node.connector.reject_pending(own.node.now);
+    own.node.connector.reject_all_pending(own.node.now);
     assert_eq!(own.outcome(), "no answer T00");
 }
 

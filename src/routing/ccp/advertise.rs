@@ -49,7 +49,7 @@ pub enum CcpNotice {
         /// Its number of routes.
         routes: usize,
     },
-    /// The peer has announced more routes than its limit; reported once per connection.
+    /// The peer has advertised more routes than its limit; reported once per connection.
     TooManyRoutes {
         /// The peer.
         peer: AccountId,
@@ -187,7 +187,7 @@ impl Ccp {
             let export = self.exported_route(prefix, slot, peer);
             let size = match &export {
                 Some(ExportedRoute { hops, path, .. }) => {
-                    UpdateWriter::announcement_len(prefix, hops + 1, own_hop.len() + path.len())
+                    UpdateWriter::advertisement_len(prefix, hops + 1, own_hop.len() + path.len())
                 }
                 None => UpdateWriter::withdrawal_len(prefix),
             };
@@ -199,7 +199,7 @@ impl Ccp {
             match export {
                 Some(ExportedRoute { hops, path, auth }) => {
                     let path = [&own_hop, path];
-                    writer.announce(prefix, hops + 1, path, &auth, std::iter::empty());
+                    writer.advertise(prefix, hops + 1, path, &auth, std::iter::empty());
                 }
                 None if epoch < fresh_below => {}
                 None => writer.withdraw(prefix),

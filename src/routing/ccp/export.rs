@@ -1,4 +1,4 @@
-//! Decides which routes are announced to one peer.
+//! Decides which routes are advertised to one peer.
 
 use super::ranking::BestRoute;
 use super::{Ccp, CcpPeerState};
@@ -23,7 +23,7 @@ impl ExportedRoute<'_> {
 }
 
 impl Ccp {
-    /// The best route of a prefix for one peer; `None` if the peer must not have it. A route is never announced to its
+    /// The best route of a prefix for one peer; `None` if the peer must not have it. A route is never advertised to its
     /// own next hop, and a parent gets only our own and our children's routes (valley-free). [row 115]
     pub(super) fn exported_route(
         &self,
@@ -32,7 +32,7 @@ impl Ccp {
         peer: &CcpPeerState,
     ) -> Option<ExportedRoute<'_>> {
         let best = *self.best_routes.get(prefix)?;
-        if !peer.settings.policy.announces(prefix) {
+        if !peer.settings.policy.advertises(prefix) {
             return None;
         }
         let next_hop = match best {

@@ -1,4 +1,4 @@
-//! Checks announced routes. A refused route counts as withdrawn, because it replaces the peer's earlier route. The
+//! Checks advertised routes. A refused route counts as withdrawn, because it replaces the peer's earlier route. The
 //! update is still acknowledged: a peer cannot know which routes we accept.
 
 use super::path::RoutePath;
@@ -49,7 +49,7 @@ mod tests {
             oer_codec::put_var_octet_string(hop.as_bytes(), &mut encoded);
         }
         let no_props = std::iter::empty();
-        writer.announce(prefix.as_bytes(), path.len(), [&*encoded], &[0; 32], no_props);
+        writer.advertise(prefix.as_bytes(), path.len(), [&*encoded], &[0; 32], no_props);
         let speaker = AddressRef::new("test.alice").unwrap();
         let epochs = Epochs { current: 1, from: 0, to: 1 };
         let payload = writer.finish(TableId::NONE, epochs, 0, speaker);

@@ -1,4 +1,4 @@
-//! Stores the routes that one peer has announced, within limits.
+//! Stores the routes that one peer has advertised, within limits.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -11,7 +11,7 @@ use crate::wire::Prefix;
 /// Mean bytes of prefix and path: the limit in bytes is this, times the limit of routes.
 const ROUTE_BYTES_MEAN: usize = 256;
 
-/// A route as a peer announced it.
+/// A route as a peer advertised it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct LearnedRoute {
     pub(super) path: RoutePath,
@@ -21,7 +21,7 @@ pub(super) struct LearnedRoute {
     generation: u32,
 }
 
-/// The result of an announcement.
+/// The result of an advertisement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum InsertOutcome {
     /// The route is new or different.
@@ -38,7 +38,7 @@ pub(super) struct LearnedRoutes {
     routes: HashMap<Prefix, LearnedRoute, RandomState>,
     bytes: usize,
     generation: u32,
-    /// Number of routes of earlier tables that the new table has not announced yet.
+    /// Number of routes of earlier tables that the new table has not advertised yet.
     stale: usize,
 }
 
@@ -70,7 +70,7 @@ impl LearnedRoutes {
         self.stale = self.routes.len();
     }
 
-    /// Stores an announced route, up to `max` routes.
+    /// Stores an advertised route, up to `max` routes.
     pub(super) fn insert(
         &mut self,
         prefix: &Prefix,

@@ -1,12 +1,12 @@
 //! CCP with dishonest peers, driven by operations that are derived from bytes: the input of a
 //! fuzzer and of a property test.
 //!
-//! Peers connect and disconnect, send inconsistent parts of logs, announce routes of others and invalid bytes, request
+//! Peers connect and disconnect, send inconsistent parts of logs, advertise routes of others and invalid bytes, request
 //! epochs that never existed, and answer late, twice or not at all; settings change; time jumps.
 //!
 //! Invariants, after any sequence: nothing panics; a peer never has more routes than its limit; a learned route belongs
 //! to a connected peer whose routes are accepted, and lies outside the own address; a sent request parses, goes to a
-//! permitted peer, has the own address first in each path, and announces no route to its next hop; at most one control
+//! permitted peer, has the own address first in each path, and advertises no route to its next hop; at most one control
 //! and one update are in flight per peer.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
@@ -66,8 +66,8 @@ pub struct CcpEventCounts {
     pub controls_sent: u64,
     /// Updates sent.
     pub updates_sent: u64,
-    /// Announced routes in them.
-    pub announced: u64,
+    /// Advertised routes in them.
+    pub advertised: u64,
     /// Withdrawn prefixes in them.
     pub withdrawn: u64,
 }
@@ -276,7 +276,7 @@ impl World {
             assert_eq!(route.path.clone().next(), Some(own.as_str().as_bytes()));
             let prefix: Prefix = std::str::from_utf8(route.prefix).unwrap().parse().unwrap();
             assert_ne!(learned.get(&prefix), Some(&slot(peer)), "{prefix} leads to {}", sent.to);
-            self.counts.announced += 1;
+            self.counts.advertised += 1;
         }
         self.counts.withdrawn += update.withdrawn_routes.len() as u64;
         self.counts.updates_sent += 1;
@@ -347,7 +347,7 @@ fn routes(script: &mut Script<'_>) -> UpdateWriter {
             }
         }
         let prefix = script.pick(&PREFIXES);
-        writer.announce(prefix.as_bytes(), hops, [&*path], &[7; 32], std::iter::empty());
+        writer.advertise(prefix.as_bytes(), hops, [&*path], &[7; 32], std::iter::empty());
     }
     for _ in 0..script.below(4) {
         writer.withdraw(script.pick(&PREFIXES).as_bytes());
@@ -391,7 +391,7 @@ mod tests {
             sum.learned += counts.learned;
             sum.controls_sent += counts.controls_sent;
             sum.updates_sent += counts.updates_sent;
-            sum.announced += counts.announced;
+            sum.advertised += counts.advertised;
             sum.withdrawn += counts.withdrawn;
         }
         let CcpEventCounts {
@@ -400,7 +400,7 @@ mod tests {
             learned,
             controls_sent,
             updates_sent,
-            announced,
+            advertised,
             withdrawn,
         } = sum;
         for (count, what) in [
@@ -409,7 +409,7 @@ mod tests {
             (learned, "learned"),
             (controls_sent, "controls_sent"),
             (updates_sent, "updates_sent"),
-            (announced, "announced"),
+            (advertised, "advertised"),
             (withdrawn, "withdrawn"),
         ] {
             assert!(count > 50, "{what}: {count}");

@@ -19,7 +19,7 @@ pub struct RoutePath {
 }
 
 impl RoutePath {
-    /// Checks the path of an announced route. A path with our own address is a loop and is refused.
+    /// Checks the path of an advertised route. A path with our own address is a loop and is refused.
     /// [row 106] `last` is shared if it is equal, as often for adjacent routes of an update.
     pub(super) fn parse(
         strings: Strings<'_>,

@@ -16,7 +16,7 @@ pub(super) enum BestRoute {
     Own,
     /// A route that is not learned, over this connected peer.
     Local(Slot),
-    /// A route that this peer announced.
+    /// A route that this peer advertised.
     Learned(Slot),
 }
 
@@ -36,7 +36,7 @@ impl CcpPeerState {
 }
 
 impl Ccp {
-    /// Chooses the best routes of these prefixes again: announced routes become usable, withdrawn ones end. [row 105]
+    /// Chooses the best routes of these prefixes again: advertised routes become usable, withdrawn ones end. [row 105]
     /// Routes of `by` have changed, so a best route of that peer is recorded even if the peer is still the best one.
     pub(super) fn update_best(&mut self, changed: Vec<Prefix>, by: Option<Slot>) {
         for prefix in changed {

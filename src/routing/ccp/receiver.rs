@@ -32,7 +32,7 @@ pub(super) struct RouteReceiver {
     pub(super) routes: LearnedRoutes,
     pub(super) refusals: RouteRefusalCounts,
     pub(super) updates_total: u64,
-    /// Whether the peer has announced more routes than its limit.
+    /// Whether the peer has advertised more routes than its limit.
     overflow: Overflow,
 }
 
@@ -119,7 +119,7 @@ impl RouteReceiver {
             return Ok(Vec::new());
         }
         let mut changed = self.apply_withdrawals(update);
-        self.apply_announcements(update, own, policy, &mut changed);
+        self.apply_advertisements(update, own, policy, &mut changed);
         self.epoch = epochs.to;
         if epochs.to >= epochs.current {
             self.drop_stale(&mut changed);
@@ -132,7 +132,7 @@ impl RouteReceiver {
         prefixes.filter(|prefix| self.routes.remove(prefix)).collect()
     }
 
-    fn apply_announcements(
+    fn apply_advertisements(
         &mut self,
         update: &RouteUpdate<'_>,
         own: &Address,
@@ -197,7 +197,7 @@ impl RouteReceiver {
         }
     }
 
-    /// Whether the peer has announced more routes than its limit; `true` only once per connection.
+    /// Whether the peer has advertised more routes than its limit; `true` only once per connection.
     pub(super) fn take_overflow(&mut self) -> bool {
         let is_unreported = self.overflow == Overflow::Unreported;
         if is_unreported {

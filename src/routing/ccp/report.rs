@@ -22,14 +22,14 @@ pub struct PeerRoutesReport {
     pub updates_sent: u64,
     /// Updates received from the peer.
     pub updates_received: u64,
-    /// Announced routes that were refused.
+    /// Advertised routes that were refused.
     pub refused: RouteRefusalCounts,
 }
 
 /// One learned route to a prefix.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LearnedReport {
-    /// The peer that announced it.
+    /// The peer that advertised it.
     pub from: AccountId,
     /// The relation of that peer to this node.
     pub relation: Relation,

@@ -1,6 +1,6 @@
-//! Why announced routes are refused, and how many were.
+//! Why advertised routes are refused, and how many were.
 
-/// Why an announced route is refused.
+/// Why an advertised route is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum RouteRefusal {
     /// Its prefix, or a node of its path, is not an ILP address.

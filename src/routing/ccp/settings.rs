@@ -22,7 +22,7 @@ impl Default for CcpTiming {
     }
 }
 
-/// Decides which routes are learned and announced.
+/// Decides which routes are learned and advertised.
 #[derive(Clone, Debug, Default)]
 pub struct CcpSettings {
     /// The node's address; without one no routes are exchanged.

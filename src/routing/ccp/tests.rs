@@ -53,7 +53,13 @@ impl UpdateFields<'_> {
             let mut encoded = Vec::new();
             path.iter().for_each(|hop| put_hop(AddressRef::new(hop).unwrap(), &mut encoded));
             let path_len = path.len();
-            writer.announce(prefix.as_bytes(), path_len, [&*encoded], &[7; 32], std::iter::empty());
+            writer.advertise(
+                prefix.as_bytes(),
+                path_len,
+                [&*encoded],
+                &[7; 32],
+                std::iter::empty(),
+            );
         }
         self.withdrawn.iter().for_each(|prefix| writer.withdraw(prefix.as_bytes()));
         let (current, from, to) = self.epochs;

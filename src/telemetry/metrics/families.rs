@@ -188,7 +188,7 @@ fn encode_ccp(peers: &[PeerRoutesReport], families: &mut FamilyEncoder<'_, '_>) 
     )?;
     families.counters(
         "ilp_refused_routes",
-        "Announced routes that were refused, by reason",
+        "Advertised routes that were refused, by reason",
         peers.iter().flat_map(|peer| {
             peer.refused.iter().map(|(reason, count)| {
                 ([("peer", peer.peer.as_str()), ("reason", reason.as_str())], count)

@@ -98,7 +98,7 @@ impl PartialEq<AddressRef<'_>> for Address {
 pub struct Prefix(Arc<str>);
 
 impl Prefix {
-    /// Checks bytes from the wire, such as the prefix of an announced route.
+    /// Checks bytes from the wire, such as the prefix of an advertised route.
     ///
     /// # Errors
     /// [`AddressError`], with the position of the mistake.

@@ -103,10 +103,10 @@ impl<'a> CcpItem<'a> for &'a [u8] {
     }
 }
 
-/// One route that an update announces.
+/// One route that an update advertises.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NewRoute<'a> {
-    /// The announced prefix, not checked.
+    /// The advertised prefix, not checked.
     pub prefix: &'a [u8],
     /// The nodes on the way, the nearest first; not checked.
     pub path: Strings<'a>,

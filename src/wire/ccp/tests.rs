@@ -60,7 +60,7 @@ fn written_again(update: &RouteUpdate<'_>) -> Vec<u8> {
     let mut writer = UpdateWriter::default();
     for route in update.new_routes {
         let path = route.path.encoded();
-        writer.announce(route.prefix, route.path.len(), [path], route.auth, route.props);
+        writer.advertise(route.prefix, route.path.len(), [path], route.auth, route.props);
     }
     update.withdrawn_routes.for_each(|prefix| writer.withdraw(prefix));
     let most = writer.len(update.speaker);

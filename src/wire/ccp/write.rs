@@ -13,7 +13,7 @@ const FIXED: usize = 16 + 4 * 4;
 /// Most bytes of a count: a payload holds fewer than 2^16 items.
 const COUNT: usize = 3;
 
-/// Appends one node of a path for [`UpdateWriter::announce`].
+/// Appends one node of a path for [`UpdateWriter::advertise`].
 pub fn put_hop(address: AddressRef<'_>, out: &mut Vec<u8>) {
     put_var_octet_string(address.as_bytes(), out);
 }
@@ -50,8 +50,8 @@ impl UpdateWriter {
         self.len(speaker) + item <= MAX_PAYLOAD
     }
 
-    /// Announces a route. `path` holds `hops` encoded nodes, in one piece or several.
-    pub fn announce<'p>(
+    /// Advertises a route. `path` holds `hops` encoded nodes, in one piece or several.
+    pub fn advertise<'p>(
         &mut self,
         prefix: &[u8],
         hops: usize,
@@ -79,9 +79,9 @@ impl UpdateWriter {
         self.withdrawn_count += 1;
     }
 
-    /// Bytes of an announcement without props.
+    /// Bytes of an advertisement without props.
     #[must_use]
-    pub fn announcement_len(prefix: &Prefix, hops: usize, path: usize) -> usize {
+    pub fn advertisement_len(prefix: &Prefix, hops: usize, path: usize) -> usize {
         let prefix = var_octet_string_size(prefix.as_str().len());
         prefix + var_uint_size(hops as u64) + path + 32 + var_uint_size(0)
     }

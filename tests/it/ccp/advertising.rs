@@ -58,7 +58,7 @@ fn updates_continue_at_the_requested_epoch_and_stop_at_idle_rows_102_103_111() {
         "Fulfill"
     );
     bob.received.clear();
-    carl.announce(&[("test.far", &["test.carl"])], &[]);
+    carl.advertise(&[("test.far", &["test.carl"])], &[]);
     wait_for_next_hop(&node, "test.far", Ok("carl"));
     // After two heartbeats to carl, bob would have been sent the route.
     for _ in 0..2 {
@@ -66,7 +66,7 @@ fn updates_continue_at_the_requested_epoch_and_stop_at_idle_rows_102_103_111() {
         carl.wait_for_update("a heartbeat", |update| update.epochs.0 == 2);
     }
     bob.request(&crate::peer::prepare_to("test.nowhere"));
-    assert_eq!(bob.announced_prefixes(), [""; 0], "{:?}", bob.received);
+    assert_eq!(bob.advertised_prefixes(), [""; 0], "{:?}", bob.received);
     // Row 102: from the requested epoch, or from the beginning if the requested table is unknown.
     let mut control = payload_of_vector("control-first-contact");
     control[1..17].copy_from_slice(&first.table);
@@ -90,7 +90,7 @@ fn passed_on_routes_have_a_longer_path_and_a_hashed_auth_row_114() {
         (Neighbour::connect(&node, "alice"), Neighbour::connect(&node, "carl"));
     carl.request_all_routes();
     carl.wait_for_update("the own address", |update| update.epochs.2 == 1);
-    alice.announce(
+    alice.advertise(
         &[("test.alice", &["test.alice"]), ("test.far", &["test.alice", "test.far"])],
         &[],
     );
@@ -106,7 +106,7 @@ fn passed_on_routes_have_a_longer_path_and_a_hashed_auth_row_114() {
     ];
     assert_eq!(update.routes, expected);
     // A changed path of a known prefix is sent as a new route.
-    alice.announce(&[("test.far", &["test.alice", "test.x", "test.far"])], &[]);
+    alice.advertise(&[("test.far", &["test.alice", "test.x", "test.far"])], &[]);
     let update = carl.wait_for_update("the longer way", |update| {
         update.routes.iter().any(|(_, path, _)| path.len() == 4)
     });
@@ -129,7 +129,7 @@ fn no_peer_is_sent_its_own_routes_and_parents_get_those_of_children_only_row_115
     all.iter_mut().for_each(Neighbour::request_all_routes);
     let prefixes = ["test.from-up", "test.from-side", "test.from-other", "test.from-down"];
     for (neighbour, prefix) in all.iter_mut().zip(prefixes) {
-        neighbour.announce(&[(prefix, &["test.x"])], &[]);
+        neighbour.advertise(&[(prefix, &["test.x"])], &[]);
     }
     let expected: [&[&str]; 4] = [
         &["test.from-down", "test.n"],
@@ -140,6 +140,6 @@ fn no_peer_is_sent_its_own_routes_and_parents_get_those_of_children_only_row_115
     for (neighbour, expected) in all.iter_mut().zip(expected) {
         // All four prefixes are in the log; the next heartbeat shows that no update is left.
         neighbour.wait_for_update("the end of it", |update| update.epochs.2 == 5);
-        assert_eq!(neighbour.announced_prefixes(), expected);
+        assert_eq!(neighbour.advertised_prefixes(), expected);
     }
 }

@@ -71,7 +71,7 @@ pub(super) fn update(
         let mut encoded = Vec::new();
         path.iter().for_each(|hop| put_hop(AddressRef::new(hop).unwrap(), &mut encoded));
         let no_props = std::iter::empty();
-        writer.announce(prefix.as_bytes(), path.len(), [&*encoded], &[7; 32], no_props);
+        writer.advertise(prefix.as_bytes(), path.len(), [&*encoded], &[7; 32], no_props);
     }
     withdrawn.iter().for_each(|prefix| writer.withdraw(prefix.as_bytes()));
     let epochs = Epochs { current, from, to };
@@ -139,7 +139,7 @@ impl Neighbour {
     }
 
     /// Sends an update, which the node must acknowledge.
-    pub(super) fn announce(&mut self, routes: &[(&str, &[&str])], withdrawn: &[&str]) {
+    pub(super) fn advertise(&mut self, routes: &[(&str, &[&str])], withdrawn: &[&str]) {
         let from = self.epoch;
         self.epoch += 1;
         let epochs = (self.epoch, from, self.epoch);
@@ -201,7 +201,7 @@ impl Neighbour {
     }
 
     /// All prefixes that the node has advertised so far.
-    pub(super) fn announced_prefixes(&self) -> Vec<String> {
+    pub(super) fn advertised_prefixes(&self) -> Vec<String> {
         let updates = self.received.iter().filter_map(|message| match message {
             CcpMessage::Update(update) => Some(update),
             CcpMessage::Control(..) => None,

@@ -64,12 +64,12 @@ fn malformed_requests_are_refused_and_the_link_stays_up_row_117() {
     let wrong = ccp_prepare("peer.route.update", &good).condition(Condition::PING);
     assert_eq!(bob.request(&wrong), "Reject F01");
     assert_eq!(bob.request(&ccp_prepare("peer.route.update", &good).amount(1)), "Reject F01");
-    bob.announce(&[("test.a", &[])], &[]);
+    bob.advertise(&[("test.a", &[])], &[]);
     wait_for_next_hop(&node, "test.a", Ok("bob"));
     assert_eq!(node.balance("bob"), ["0", "0", "0"]);
 }
 
-/// No announcement causes a panic, and routes above the limits are left out.
+/// No advertisement causes a panic, and routes above the limits are left out.
 #[test]
 fn the_routes_of_one_peer_are_bounded_rows_107_117() {
     let node = node(&["peer bob , maxRoutes: 3, acceptPrefixes: [test.ok, test.also]"], "");
@@ -81,7 +81,7 @@ fn the_routes_of_one_peer_are_bounded_rows_107_117() {
     let deep = format!("test.also{}", ".a".repeat(40));
     routes.push((&deep, &[]));
     routes.extend([("test.okay", &[][..]), ("nonsense", &[][..]), ("test.also.long", &path[..])]);
-    bob.announce(&routes, &["nonsense", ""]);
+    bob.advertise(&routes, &["nonsense", ""]);
     wait_for_next_hop(&node, "test.ok.2", Ok("bob"));
     for address in ["test.ok.3", "test.okay", "test.also.long"] {
         assert_eq!(super::next_hop(&node, address), Err("F02".to_owned()), "{address}");

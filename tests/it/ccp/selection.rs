@@ -1,4 +1,4 @@
-//! Which of the routes that peers announce are used.
+//! Which of the routes that peers advertise are used.
 
 use super::neighbour::{Neighbour, ccp_prepare, payload_of_vector, update};
 use super::{next_hop, node, refused_routes, route, wait_for_next_hop, yaml};
@@ -10,11 +10,11 @@ fn a_withdrawn_route_leaves_packets_in_flight_alone_rows_37_105() {
     let (mut alice, mut bob) =
         (Neighbour::connect(&node, "alice"), Neighbour::connect(&node, "bob"));
     assert_eq!(alice.request(&prepare_to("test.far.shop")), "Reject F02");
-    bob.announce(&[("test.far", &["test.bob", "test.far"])], &[]);
+    bob.advertise(&[("test.far", &["test.bob", "test.far"])], &[]);
     wait_for_next_hop(&node, "test.far.shop", Ok("bob"));
     alice.peer.send_prepare(77, &prepare_to("test.far.shop"));
     let (id, _) = bob.receive_prepare();
-    bob.announce(&[], &["test.far"]);
+    bob.advertise(&[], &["test.far"]);
     wait_for_next_hop(&node, "test.far.shop", Err("F02"));
     assert_eq!(alice.request(&prepare_to("test.far.shop")), "Reject F02");
     bob.peer.answer(id, &fulfill(&PREIMAGE));
@@ -30,13 +30,13 @@ fn a_child_is_preferred_to_a_peer_and_a_peer_to_a_parent_row_36() {
     let path: &[&str] = &["test.x"];
     let longer: &[&str] = &["test.x", "test.y", "test.z"];
     let mut up = Neighbour::connect(&node, "up");
-    up.announce(&[("test.far", path)], &[]);
+    up.advertise(&[("test.far", path)], &[]);
     wait_for_next_hop(&node, "test.far", Ok("up"));
     let mut side = Neighbour::connect(&node, "side");
-    side.announce(&[("test.far", longer)], &[]);
+    side.advertise(&[("test.far", longer)], &[]);
     wait_for_next_hop(&node, "test.far", Ok("side"));
     let mut down = Neighbour::connect(&node, "down");
-    down.announce(&[("test.far", longer)], &[]);
+    down.advertise(&[("test.far", longer)], &[]);
     wait_for_next_hop(&node, "test.far", Ok("down"));
     let why: Vec<_> = (route(&node, "test.far")["learned"].as_array().unwrap().iter())
         .map(|one| format!("{} {} {}", one["from"], one["chosen"], one["reason"]).replace('"', ""))
@@ -49,7 +49,7 @@ fn a_child_is_preferred_to_a_peer_and_a_peer_to_a_parent_row_36() {
     assert_eq!(why, expected);
     down.peer.disconnect();
     wait_for_next_hop(&node, "test.far", Ok("side"));
-    side.announce(&[], &["test.far"]);
+    side.advertise(&[], &["test.far"]);
     wait_for_next_hop(&node, "test.far", Ok("up"));
 }
 
@@ -97,7 +97,7 @@ fn loops_and_foreign_or_whole_networks_are_not_accepted_rows_106_107() {
 fn a_gap_is_requested_again_and_a_new_table_replaces_the_old_rows_108_to_110() {
     let node = node(&["peer bob"], "");
     let mut bob = Neighbour::connect(&node, "bob");
-    bob.announce(&[("test.a", &[])], &[]);
+    bob.advertise(&[("test.a", &[])], &[]);
     wait_for_next_hop(&node, "test.a", Ok("bob"));
     let send_update = |bob: &mut Neighbour, table, epochs, routes: &[(&str, &[&str])]| {
         let payload = update(table, epochs, "test.bob", routes, &[]);
@@ -125,8 +125,8 @@ fn a_gap_is_requested_again_and_a_new_table_replaces_the_old_rows_108_to_110() {
 fn silence_and_lost_links_withdraw_routes_rows_112_113() {
     let node = node(&["peer bob", "peer carl"], "");
     let (mut bob, mut carl) = (Neighbour::connect(&node, "bob"), Neighbour::connect(&node, "carl"));
-    bob.announce(&[("test.a", &["test.bob"])], &[]);
-    carl.announce(&[("test.a", &["test.carl", "test.x"])], &[]);
+    bob.advertise(&[("test.a", &["test.bob"])], &[]);
+    carl.advertise(&[("test.a", &["test.carl", "test.x"])], &[]);
     wait_for_next_hop(&node, "test.a", Ok("bob"));
     // Row 113: the other peer's route is still valid.
     bob.peer.disconnect();
@@ -153,7 +153,7 @@ fn silence_and_lost_links_withdraw_routes_rows_112_113() {
 fn a_reload_applies_changed_route_policies_rows_105_107() {
     let node = node(&["peer bob"], "");
     let mut bob = Neighbour::connect(&node, "bob");
-    bob.announce(&[("test.a", &[]), ("test.b", &[])], &[]);
+    bob.advertise(&[("test.a", &[]), ("test.b", &[])], &[]);
     wait_for_next_hop(&node, "test.a", Ok("bob"));
     wait_for_next_hop(&node, "test.b", Ok("bob"));
     // After fewer prefixes are accepted, the node requests all routes again, in the same session.

@@ -181,7 +181,7 @@ pub(crate) const CLASSES: &[Class] = &[
     ),
     javascript(
         "js-ccp-high-bit",
-        "byte above 127 in an announced prefix or its path",
+        "byte above 127 in an advertised prefix or its path",
         "drop its highest bit",
         "read it as it is, and then leave out that route alone",
     ),

@@ -35,7 +35,7 @@ impl Listener {
     }
 }
 
-/// `p0` announces routes, `p1` and `p2` receive them.
+/// `p0` advertises routes, `p1` and `p2` receive them.
 struct ThreePeers {
     node: TestNode,
     listeners: [Listener; 2],
@@ -54,14 +54,14 @@ impl ThreePeers {
         self.node.send_control(peer, mode, listener.table, listener.epoch).unwrap();
     }
 
-    /// Announces or withdraws routes with these numbers.
-    fn announce_from_p0(&mut self, numbers: std::ops::Range<u32>, is_announced: bool) {
+    /// Advertises or withdraws routes with these numbers.
+    fn advertise_from_p0(&mut self, numbers: std::ops::Range<u32>, is_advertised: bool) {
         let prefixes: Vec<String> = numbers.map(|number| format!("test.r{number}")).collect();
         let routes: Vec<(&str, &[&str])> =
             prefixes.iter().map(|one| (one.as_str(), &[][..])).collect();
         let gone: Vec<&str> = prefixes.iter().map(String::as_str).collect();
         let epochs = (self.epoch + 1, self.epoch, self.epoch + 1);
-        let fields = match is_announced {
+        let fields = match is_advertised {
             true => UpdateFields { epochs, routes: &routes, ..FIRST },
             false => UpdateFields { epochs, withdrawn: &gone, ..FIRST },
         };
@@ -100,12 +100,12 @@ impl ThreePeers {
 #[test]
 fn a_peer_that_missed_pruned_withdrawals_drops_its_old_routes() {
     let mut peers = ThreePeers::new();
-    peers.announce_from_p0(0..6_000, true);
+    peers.advertise_from_p0(0..6_000, true);
     (1..3).for_each(|peer| peers.request_updates(peer, RouteControlMode::Sync));
     peers.advance(1_000, &[]);
     (1..3).for_each(|peer| peers.check(peer, 0..6_000));
     peers.request_updates(1, RouteControlMode::Idle);
-    peers.announce_from_p0(0..5_500, false);
+    peers.advertise_from_p0(0..5_500, false);
     peers.advance(1_000, &[]);
     peers.check(2, 5_500..6_000);
     // p1 continues at its epoch; the withdrawals that it missed are pruned.
@@ -119,13 +119,13 @@ fn a_peer_that_missed_pruned_withdrawals_drops_its_old_routes() {
 fn a_peer_that_does_not_answer_causes_no_resend_to_others() {
     let mut peers = ThreePeers::new();
     (1..3).for_each(|peer| peers.request_updates(peer, RouteControlMode::Sync));
-    peers.announce_from_p0(0..10, true);
+    peers.advertise_from_p0(0..10, true);
     peers.advance(1_000, &[]);
     for round in 1..8 {
         let numbers = round * 20_000..(round + 1) * 20_000;
-        peers.announce_from_p0(numbers.clone(), true);
+        peers.advertise_from_p0(numbers.clone(), true);
         peers.advance(500, &[1]);
-        peers.announce_from_p0(numbers, false);
+        peers.advertise_from_p0(numbers, false);
         peers.advance(500, &[1]);
     }
     peers.check(2, 0..10);

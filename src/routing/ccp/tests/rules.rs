@@ -1,4 +1,4 @@
-//! One node with scripted peers: which routes it learns, chooses and announces.
+//! One node with scripted peers: which routes it learns, chooses and advertises.
 
 use super::*;
 use crate::wire::vectors;
@@ -13,7 +13,7 @@ fn node_with_two_peers() -> TestNode {
 
 impl TestNode {
     /// A peer's first update, which has one route.
-    fn announce(&mut self, peer: u32, prefix: &str, path: &[&str]) {
+    fn advertise(&mut self, peer: u32, prefix: &str, path: &[&str]) {
         let fields = UpdateFields { routes: &[(prefix, path)], ..FIRST };
         self.send_update(peer, &fields).unwrap();
     }
@@ -22,7 +22,7 @@ impl TestNode {
 #[test]
 fn routes_come_and_go() {
     let mut node = node_with_two_peers();
-    node.announce(0, "test.a", &["test.p0"]);
+    node.advertise(0, "test.a", &["test.p0"]);
     assert_eq!(node.learned(), [("test.a".to_owned(), 0)]);
     assert!(node.ccp.take_learned_routes().is_some());
     assert!(node.ccp.take_learned_routes().is_none());
@@ -35,7 +35,7 @@ fn routes_come_and_go() {
 #[test]
 fn a_gap_is_refused_and_its_updates_are_requested() {
     let mut node = node_with_two_peers();
-    node.announce(0, "test.a", &["test.p0"]);
+    node.advertise(0, "test.a", &["test.p0"]);
     let late = UpdateFields { epochs: (9, 3, 9), routes: &[("test.b", &[])], ..FIRST };
     assert_eq!(node.send_update(0, &late), Err(RouteRequestError::Gap { from: 3, known: 1 }));
     assert_eq!(node.learned(), [("test.a".to_owned(), 0)]);
@@ -81,7 +81,7 @@ fn a_new_table_replaces_the_old_one_when_it_is_complete() {
 #[test]
 fn routes_of_a_silent_peer_expire_after_one_more_request() {
     let mut node = node_with_two_peers();
-    node.announce(0, "test.a", &[]);
+    node.advertise(0, "test.a", &[]);
     assert_eq!(node.advance(45_000), []);
     // After the hold-down: one request, and one interval of grace.
     assert_eq!(node.advance(29_000), [("p0".to_owned(), Sent::Control([1; 16], 1))]);
@@ -97,9 +97,9 @@ fn routes_of_a_silent_peer_expire_after_one_more_request() {
 }
 
 #[test]
-fn a_refused_announcement_withdraws_the_route() {
+fn a_refused_advertisement_withdraws_the_route() {
     let mut node = node_with_two_peers();
-    node.announce(0, "test.a", &["test.p0"]);
+    node.advertise(0, "test.a", &["test.p0"]);
     let path: &[&str] = &["test.p0", "test.me"];
     node.send_update(0, &UpdateFields { epochs: (2, 1, 2), routes: &[("test.a", path)], ..FIRST })
         .unwrap();
@@ -165,7 +165,7 @@ fn the_vectors_of_preference() {
             let hops = usize::try_from(candidate["path"].as_u64().unwrap()).unwrap();
             let path = vec!["test.hop"; hops];
             if candidate["relation"] != "configured" {
-                node.announce(slot, "test.x", &path);
+                node.advertise(slot, "test.x", &path);
             }
         }
         let best = match node.learned().as_slice() {
@@ -185,7 +185,7 @@ fn own_and_configured_routes_win_over_learned_ones_while_connected() {
     settings.local_routes =
         vec![LocalRoute { prefix: "test.a".parse().unwrap(), next_hop: Slot(1) }];
     let mut node = TestNode::new(settings);
-    node.announce(0, "test.a", &[]);
+    node.advertise(0, "test.a", &[]);
     assert_eq!(node.learned(), []);
     let why = node.ccp.explain(&"test.a".parse().unwrap()).remove(0).why;
     assert_eq!(why, "this node has a route of its own");
@@ -196,13 +196,13 @@ fn own_and_configured_routes_win_over_learned_ones_while_connected() {
 }
 
 #[test]
-fn announced_paths_begin_with_the_own_address() {
+fn advertised_paths_begin_with_the_own_address() {
     let mut node = node_with_two_peers();
     node.send_control(1, RouteControlMode::Sync, TableId::NONE, 0).unwrap();
     let table = node.ccp.log.table();
     let own = Sent::Update((1, 0, 1), vec!["test.me: test.me".to_owned()], vec![]);
     assert_eq!(node.advance(0), [("p1".to_owned(), own)]);
-    node.announce(0, "test.a", &["test.p0"]);
+    node.advertise(0, "test.a", &["test.p0"]);
     let learned = Sent::Update((2, 1, 2), vec!["test.a: test.me test.p0".to_owned()], vec![]);
     assert_eq!(node.advance(160), [("p1".to_owned(), learned)]);
     node.ccp.set_connected(Slot(0), false, ms(node.now));
@@ -212,18 +212,18 @@ fn announced_paths_begin_with_the_own_address() {
     let heartbeat = Sent::Update((3, 3, 3), vec![], vec![]);
     assert_eq!(node.advance(30_000), [("p1".to_owned(), heartbeat)]);
     node.send_control(1, RouteControlMode::Idle, table, 3).unwrap();
-    node.announce(1, "test.b", &["test.p1"]);
+    node.advertise(1, "test.b", &["test.p1"]);
     assert_eq!(node.advance(40_000), []);
 }
 
 #[test]
-fn a_route_is_not_announced_to_its_next_hop() {
+fn a_route_is_not_advertised_to_its_next_hop() {
     let mut node = node_with_two_peers();
     for peer in [0, 1] {
         node.send_control(peer, RouteControlMode::Sync, TableId::NONE, 0).unwrap();
     }
     node.advance(200);
-    node.announce(0, "test.a", &["test.p0"]);
+    node.advertise(0, "test.a", &["test.p0"]);
     let to_p0 = Sent::Update((2, 1, 2), vec![], vec!["test.a".to_owned()]);
     let to_p1 = Sent::Update((2, 1, 2), vec!["test.a: test.me test.p0".to_owned()], vec![]);
     assert_eq!(node.advance(50), [("p0".to_owned(), to_p0), ("p1".to_owned(), to_p1)]);
@@ -237,9 +237,9 @@ fn a_parent_gets_routes_of_children_only() {
         ccp_peer(2, "p2", Relation::Child),
     ];
     let mut node = TestNode::new(settings("test.me", peers));
-    node.announce(0, "test.a", &["test.p0"]);
-    node.announce(1, "test.b", &["test.p1"]);
-    node.announce(2, "test.c", &["test.p2"]);
+    node.advertise(0, "test.a", &["test.p0"]);
+    node.advertise(1, "test.b", &["test.p1"]);
+    node.advertise(2, "test.c", &["test.p2"]);
     for peer in [0, 1, 2] {
         node.send_control(peer, RouteControlMode::Sync, TableId::NONE, 0).unwrap();
     }
@@ -257,10 +257,10 @@ fn a_parent_gets_routes_of_children_only() {
 }
 
 #[test]
-fn local_routes_are_announced_while_their_next_hop_is_connected() {
+fn local_routes_are_advertised_while_their_next_hop_is_connected() {
     let mut settings = two_peers();
     let local = |prefix: &str| LocalRoute { prefix: prefix.parse().unwrap(), next_hop: Slot(1) };
-    // Below the own address, a whole network, another network: not announced.
+    // Below the own address, a whole network, another network: not advertised.
     settings.local_routes = ["test.a", "test.me.child", "test", "g.x", ""].map(local).into();
     let mut node = TestNode::new(settings);
     node.send_control(0, RouteControlMode::Sync, TableId::NONE, 0).unwrap();
@@ -343,8 +343,8 @@ fn a_reload_keeps_the_state_of_unchanged_peers() {
         sent.contains(&("p0".to_owned(), Sent::Update((6, 3, 6), routes, withdrawn))),
         "{sent:?}"
     );
-    // Nothing is announced to p0 any longer.
-    settings.peers[0].policy.announce = Some(vec![]);
+    // Nothing is advertised to p0 any longer.
+    settings.peers[0].policy.advertise = Some(vec![]);
     node.ccp.apply_settings(settings.clone(), ms(node.now));
     let sent = node.advance(500);
     let Some((_, Sent::Update(_, routes, withdrawn))) = sent.first() else { panic!("{sent:?}") };
@@ -359,7 +359,7 @@ fn a_reload_keeps_the_state_of_unchanged_peers() {
 fn a_new_own_address_restarts_the_exchange() {
     let before = settings("test.me", vec![ccp_peer(0, "p0", Relation::Peer)]);
     let mut node = TestNode::new(before.clone());
-    node.announce(0, "test.a", &[]);
+    node.advertise(0, "test.a", &[]);
     node.send_control(0, RouteControlMode::Sync, TableId::NONE, 0).unwrap();
     node.advance(500);
     let table = node.ccp.log.table();

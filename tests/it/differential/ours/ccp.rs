@@ -30,7 +30,7 @@ pub(super) fn update(input: &[u8], fields: &mut Fields) -> Option<()> {
     let mut again = UpdateWriter::default();
     for route in update.new_routes {
         let path = [route.path.encoded()];
-        again.announce(route.prefix, route.path.len(), path, route.auth, route.props);
+        again.advertise(route.prefix, route.path.len(), path, route.auth, route.props);
     }
     update.withdrawn_routes.for_each(|prefix| again.withdraw(prefix));
     let again = again.finish(update.table, update.epochs, update.hold_down_ms, update.speaker);

@@ -1,4 +1,4 @@
-//! A node forwards packets at a steady rate while a peer announces many routes to it: the time until the last route is
+//! A node forwards packets at a steady rate while a peer advertises many routes to it: the time until the last route is
 //! usable, and the latency of the packets. Latency is counted from the scheduled time of a packet, not from when it was
 //! sent.
 
@@ -20,7 +20,7 @@ use crate::peer::{Reader, Writer, login};
 
 #[derive(Args)]
 pub(crate) struct Settings {
-    /// Routes that are announced.
+    /// Routes that are advertised.
     #[arg(long, default_value_t = 10_000)]
     pub(crate) routes: u32,
     /// How often.
@@ -29,7 +29,7 @@ pub(crate) struct Settings {
     /// Forwarded packets per second.
     #[arg(long, default_value_t = 2_000)]
     pub(crate) rate: u32,
-    /// Seconds of each half of a round: without announcement, and with it.
+    /// Seconds of each half of a round: without advertisement, and with it.
     #[arg(long, default_value_t = 1.0)]
     pub(crate) seconds: f64,
 }
@@ -51,7 +51,7 @@ pub(crate) fn run(settings: &Settings) -> io::Result<()> {
          healthCheckHost: 127.0.0.1\nhealthCheckPort: {health}\npeers:\n\
          \x20 - {{ id: from, authToken: from-token }}\n  - {{ id: to, authToken: to-token }}\n\
          \x20 - {{ id: probe, authToken: probe-token }}\n\
-         \x20 - {{ id: announcer, authToken: announcer-token, receiveRoutes: true }}\n\
+         \x20 - {{ id: advertiser, authToken: advertiser-token, receiveRoutes: true }}\n\
          routes: [{{ prefix: test.to, nextHop: to }}]\n"
     );
     std::fs::write(&file, yaml)?;
@@ -66,21 +66,21 @@ pub(crate) fn run(settings: &Settings) -> io::Result<()> {
         }
     });
     let load = Load::start(btp, settings.rate)?;
-    let mut announcer = Announcer::new(btp)?;
+    let mut advertiser = Advertiser::new(btp)?;
     let mut probe = login(btp, "probe")?;
     let half = Duration::from_secs_f64(settings.seconds);
     let mut usable = Vec::new();
     // Warm up: the first packets and the first table cost more.
     load.during(|| thread::park_timeout(half))?;
-    announcer.announce(settings.routes)?;
+    advertiser.advertise(settings.routes)?;
     let (mut quiet, mut busy, mut taking) = (histogram()?, histogram()?, histogram()?);
     for _ in 0..settings.rounds {
-        announcer.withdraw_all()?;
+        advertiser.withdraw_all()?;
         quiet.add(load.during(|| thread::park_timeout(half))?).map_err(io::Error::other)?;
         let began = Instant::now();
         let last = settings.routes - 1;
         let latencies = load.during(|| -> io::Result<()> {
-            announcer.announce(settings.routes)?;
+            advertiser.advertise(settings.routes)?;
             until_usable(&mut probe, last)
         });
         usable.push(began.elapsed());
@@ -91,12 +91,12 @@ pub(crate) fn run(settings: &Settings) -> io::Result<()> {
         busy.add(load.during(|| thread::park_timeout(rest))?).map_err(io::Error::other)?;
     }
     println!(
-        "{} routes announced to a node that forwards {} packets/s, {} rounds",
+        "{} routes advertised to a node that forwards {} packets/s, {} rounds",
         settings.routes, settings.rate, settings.rounds
     );
     println!("  all of them usable after           {}", figures(&mut usable));
     for (name, times) in [
-        ("latency without announcement", &quiet),
+        ("latency without advertisement", &quiet),
         ("latency in seconds with one", &busy),
         ("latency only while they are taken in", &taking),
     ] {
@@ -219,8 +219,8 @@ impl Outcome for io::Result<()> {
     }
 }
 
-/// The peer that announces. A thread answers the node's requests.
-struct Announcer {
+/// The peer that advertises. A thread answers the node's requests.
+struct Advertiser {
     answers: Receiver<(u32, bool)>,
     writer: Arc<Mutex<Writer>>,
     table: u8,
@@ -228,9 +228,9 @@ struct Announcer {
     id: u32,
 }
 
-impl Announcer {
+impl Advertiser {
     fn new(port: u16) -> io::Result<Self> {
-        let (mut reader, writer) = login(port, "announcer")?;
+        let (mut reader, writer) = login(port, "advertiser")?;
         let writer = Arc::new(Mutex::new(writer));
         let (sender, answers) = sync_channel(1);
         let replies = Arc::clone(&writer);
@@ -257,10 +257,10 @@ impl Announcer {
     }
 
     /// One update after the other, each when the one before is acknowledged.
-    fn announce(&mut self, routes: u32) -> io::Result<()> {
-        let speaker = AddressRef::new("test.announcer").map_err(io::Error::other)?;
+    fn advertise(&mut self, routes: u32) -> io::Result<()> {
+        let speaker = AddressRef::new("test.advertiser").map_err(io::Error::other)?;
         let mut path = Vec::new();
-        for hop in ["test.announcer", "test.far"] {
+        for hop in ["test.advertiser", "test.far"] {
             put_hop(AddressRef::new(hop).map_err(io::Error::other)?, &mut path);
         }
         let mut next = 0;
@@ -270,7 +270,7 @@ impl Announcer {
             while next < routes && update.len(speaker) + 100 < MAX_PAYLOAD {
                 let prefix = destination(next);
                 let no_props = std::iter::empty();
-                update.announce(prefix.as_bytes(), 2, [&*path], &[0; 32], no_props);
+                update.advertise(prefix.as_bytes(), 2, [&*path], &[0; 32], no_props);
                 next += 1;
                 self.epoch += 1;
             }
@@ -287,7 +287,7 @@ impl Announcer {
     }
 
     fn send_update(&mut self, update: UpdateWriter, from: u32) -> io::Result<()> {
-        let speaker = AddressRef::new("test.announcer").map_err(io::Error::other)?;
+        let speaker = AddressRef::new("test.advertiser").map_err(io::Error::other)?;
         let epochs = Epochs { current: self.epoch, from, to: self.epoch };
         let payload = update.finish(TableId([self.table; 16]), epochs, 600_000, speaker);
         let mut packet = Vec::new();
