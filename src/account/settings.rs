@@ -1,7 +1,6 @@
 //! The settings of one account.
 
 use std::fmt;
-use std::str::FromStr;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -35,19 +34,6 @@ impl Relation {
 impl fmt::Display for Relation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for Relation {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        match text {
-            "parent" => Ok(Self::Parent),
-            "peer" => Ok(Self::Peer),
-            "child" => Ok(Self::Child),
-            _ => Err(()),
-        }
     }
 }
 

@@ -24,7 +24,6 @@ mod file;
 pub mod key_names;
 mod key_types;
 pub mod keys;
-mod link_transport;
 mod loaded;
 mod location;
 mod mapping;
@@ -63,7 +62,6 @@ pub use diff::diff;
 pub use env::{Environment, get as variable, of_process as environment_of_process};
 pub use file::FileContent;
 pub use key_types::{KeySet, wrong_type};
-pub use link_transport::LinkTransport;
 pub use loaded::{FileForm, Loaded};
 pub use location::{Location, Path, PlaceDetails, ValueOrigin, ValuePlace};
 pub use mapping::Mapping;
@@ -78,7 +76,7 @@ pub use settings::{AssetMismatch, Credentials, NodeConfig, PeerConfig, Unset};
 pub use source::{Override, Source, parse_file, read_file};
 pub use tls_files::TlsFileCheck;
 pub use topology_keys::{
-    LINK, LinkDraft, LinkSettings, TOPOLOGY, TOPOLOGY_NODE, TopologyNodeDraft,
+    LINK, LinkDraft, LinkSettings, LinkTransport, TOPOLOGY, TOPOLOGY_NODE, TopologyNodeDraft,
     TopologyNodeSettings, TopologySettings,
 };
 pub use value::{Map, Value, ValueData};

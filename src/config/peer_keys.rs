@@ -3,8 +3,7 @@
 use super::key_types::{AssetCode, Balance, Integer, Segment, Text};
 use super::secret::Secret;
 use crate::account::{AccountId, Relation};
-use crate::http::{HttpAuth, HttpMode};
-use crate::net::PeerUrl;
+use crate::net::{HttpAuth, HttpMode, PeerUrl};
 use crate::wire::{Amount, Prefix};
 
 keys! {

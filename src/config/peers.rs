@@ -14,8 +14,7 @@ use super::own_address::check_child;
 use super::peer_keys::{PEER, PeerDraft, PeerSettings};
 use super::settings::{PeerConfig, Unset};
 use crate::account::{AccountId, AccountSettings, Asset, Limits, Relation, RoutePolicy};
-use crate::http::{HttpAuth, HttpMode};
-use crate::net::PeerUrl;
+use crate::net::{HttpAuth, HttpMode, PeerUrl};
 use crate::wire::{Address, Amount, Network, Scheme};
 
 /// What a peer inherits from its node.

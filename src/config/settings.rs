@@ -1,15 +1,13 @@
 //! A node's configuration, validated and ready for use.
 
-use std::str::FromStr;
 use std::sync::Arc;
 
 use super::node_keys::NodeSettings;
 use super::secret::Secret;
 use crate::account::{AccountId, AccountSettings, Asset, Rate, Relation};
 use crate::connector::{ConnectorSettings, Timing};
-use crate::http::{HttpAuth, HttpMode};
 use crate::local::PingSettings;
-use crate::net::{AddressLimits, HttpLimits, HttpUrl, PeerUrl};
+use crate::net::{AddressLimits, HttpAuth, HttpLimits, HttpMode, HttpUrl, PeerUrl};
 use crate::routing::Route;
 use crate::routing::ccp::CcpTiming;
 use crate::stream::{Receiver, SECRET_LEN};
@@ -46,18 +44,6 @@ pub enum Routing {
     Static,
     /// The configuration, and other nodes by CCP.
     Dynamic,
-}
-
-impl FromStr for Routing {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        match text {
-            "static" => Ok(Self::Static),
-            "dynamic" => Ok(Self::Dynamic),
-            _ => Err(()),
-        }
-    }
 }
 
 /// The parts of an asset that are not set.

@@ -1,7 +1,6 @@
 //! The keys of a topology file that a node file does not have.
 
 use super::key_types::{Host, KeySet};
-use super::link_transport::LinkTransport;
 use super::secret::Secret;
 use super::settings::Routing;
 use super::value_kind::ValueKind;
@@ -48,4 +47,14 @@ keys! {
         /// What `to` is to `from`.
         live relation => relation: Relation = "peer",
     }
+}
+
+/// The transport of a link.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LinkTransport {
+    /// BTP: one node dials the other, and both send requests over that session.
+    #[default]
+    Btp,
+    /// ILP over HTTP: each node posts its requests to the other's server, so both dial.
+    Http,
 }

@@ -1,65 +1,14 @@
 //! How a node reaches the HTTP server of a peer: URL, credentials and mode.
 
-use std::str::FromStr;
-
 use axum::http::HeaderValue;
 use parking_lot::Mutex;
 
 use super::jwt;
 use crate::account::AccountId;
 use crate::link::TokenFingerprint;
-use crate::net::HttpUrl;
+use crate::net::{HttpAuth, HttpMode, HttpUrl};
 use crate::peers::Token;
 use crate::wire::Timestamp;
-
-/// How a peer answers a Prepare.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum HttpMode {
-    /// In the response; this is the mode that is deployed.
-    #[default]
-    Sync,
-    /// By a request to this node's server (RFC 35 since 2026).
-    Async,
-}
-
-/// The token that a node sends.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum HttpAuth {
-    /// The secret itself.
-    #[default]
-    Simple,
-    /// A JWT that is signed with the secret and valid for five minutes.
-    Jwt,
-}
-
-/// Neither of the two names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("unknown name")]
-pub struct UnknownName;
-
-impl FromStr for HttpMode {
-    type Err = UnknownName;
-
-    fn from_str(name: &str) -> Result<Self, UnknownName> {
-        match name {
-            "sync" => Ok(Self::Sync),
-            "async" => Ok(Self::Async),
-            _ => Err(UnknownName),
-        }
-    }
-}
-
-impl FromStr for HttpAuth {
-    type Err = UnknownName;
-
-    fn from_str(name: &str) -> Result<Self, UnknownName> {
-        match name {
-            "simple" => Ok(Self::Simple),
-            "jwt" => Ok(Self::Jwt),
-            _ => Err(UnknownName),
-        }
-    }
-}
 
 /// How a node reaches the HTTP server of a peer.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use axum::http::HeaderValue;
 
-use super::dial_config::{Authorization, HttpDial, HttpMode};
+use super::dial_config::{Authorization, HttpDial};
 use crate::account::AccountId;
+use crate::net::HttpMode;
 use crate::wire::Timestamp;
 
 /// All peers with an HTTP server.

@@ -28,7 +28,7 @@ mod testing;
 
 pub use client::HttpClient;
 pub use context::HttpContext;
-pub use dial_config::{HttpAuth, HttpDial, HttpMode};
+pub use dial_config::HttpDial;
 pub use dialler::HttpDialler;
 pub use http_peers::HttpTarget;
 pub use server::{HttpConnections, HttpServer};

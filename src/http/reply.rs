@@ -143,7 +143,8 @@ pub(super) fn choose_callback(callback_url: Option<&[u8]>, peer: Option<&HttpPee
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::{HttpAuth, HttpDial, HttpMode};
+    use crate::http::HttpDial;
+    use crate::net::{HttpAuth, HttpMode};
 
     fn peer(mode: HttpMode) -> HttpPeer {
         let url = "https://bob.example/ilp".parse().unwrap();

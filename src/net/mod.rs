@@ -29,7 +29,7 @@ pub use handshakes::{HandshakeWorker, Handshakes};
 pub use listener::{BindError, Listener};
 pub use random_words::mask_random_words;
 pub use sanitize::{describe_io_error, error_chain, sanitize, sanitize_bytes, sanitize_json};
-pub use settings::{HttpLimits, KeepAliveSettings, TransportSettings};
+pub use settings::{HttpAuth, HttpLimits, HttpMode, KeepAliveSettings, TransportSettings};
 pub use tcp::{ConnectTcpError, connect_tcp};
 pub use throttle::LogThrottle;
 pub use tls::{

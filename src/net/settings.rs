@@ -1,4 +1,4 @@
-//! Limits and timeouts of all transports, with their defaults.
+//! Limits, timeouts and modes of all transports, with their defaults.
 
 use std::time::Duration;
 
@@ -84,6 +84,26 @@ impl Default for HttpLimits {
             stranger_requests_per_second: 1000,
         }
     }
+}
+
+/// How a peer answers a Prepare over HTTP.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum HttpMode {
+    /// In the response; this is the mode that is deployed.
+    #[default]
+    Sync,
+    /// By a request to this node's server (RFC 35 since 2026).
+    Async,
+}
+
+/// The token that a node sends to a peer over HTTP.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum HttpAuth {
+    /// The secret itself.
+    #[default]
+    Simple,
+    /// A JWT that is signed with the secret and valid for five minutes.
+    Jwt,
 }
 
 /// Pings and timeouts of an open session.

@@ -9,13 +9,12 @@ use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
 use super::*;
-use crate::http::dial_config::{HttpAuth, HttpMode};
 use crate::http::jwt;
 use crate::http::testing::{
     RawConnection, attach_session, context, context_with, packet_headers, serve, sweep,
 };
 use crate::link::{Cause, Outcome, Rejection};
-use crate::net::{Clock, HTTP_PROTOCOLS, ServerTls, TlsTrust};
+use crate::net::{Clock, HTTP_PROTOCOLS, HttpAuth, HttpMode, ServerTls, TlsTrust};
 use crate::peers::{PeerState, Token};
 use crate::testing::{
     PREIMAGE, TEST_TIMEOUT, describe, fulfillment, payment, payment_within, token, until,

@@ -5,13 +5,14 @@ mod hostile;
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::http::dial_config::{HttpAuth, HttpDial, HttpMode};
+use crate::http::HttpDial;
 use crate::http::jwt;
 use crate::http::testing::{
     RawConnection, RunningServer, attach_session, context, limits, next_packet, packet_headers,
     serve,
 };
 use crate::link::SessionKind;
+use crate::net::{HttpAuth, HttpMode};
 use crate::peers::{PeerState, Token};
 use crate::testing::{self, Log, describe, fulfillment, payment, payment_within, token, until};
 use crate::web::ConnectionLimits;

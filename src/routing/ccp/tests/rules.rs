@@ -153,7 +153,9 @@ fn the_vectors_of_preference() {
         for (slot, candidate) in (0..).zip(candidates) {
             let relation = candidate["relation"].as_str().unwrap();
             let id = candidate["peer"].as_str().unwrap();
-            settings.peers.push(ccp_peer(slot, id, relation.parse().unwrap_or(Relation::Peer)));
+            let mut relations = [Relation::Parent, Relation::Child].into_iter();
+            let found = relations.find(|known| known.as_str() == relation);
+            settings.peers.push(ccp_peer(slot, id, found.unwrap_or(Relation::Peer)));
             if relation == "configured" {
                 let local = LocalRoute { prefix: "test.x".parse().unwrap(), next_hop: Slot(slot) };
                 settings.local_routes.push(local);
