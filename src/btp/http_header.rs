@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 
 use tokio::io::AsyncReadExt;
 
-use super::stream::Stream;
+use super::byte_stream::Stream;
 use super::upgrade::UpgradeError;
 
 /// The longest HTTP header, in bytes.

@@ -17,7 +17,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use self::frames::{empty_response, odd_request, request, response, split_frame, swapped};
-use super::handshake::{FirstFrame, auth_message, read_first_frame};
+use super::auth::{FirstFrame, auth_message, read_first_frame};
 use super::session::BtpSession;
 use crate::account::Limits;
 use crate::connector::Connector;

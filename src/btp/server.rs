@@ -15,11 +15,11 @@ use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsStream;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
+use super::auth::{AuthError, FirstFrame, read_first_frame, refusal};
+use super::byte_stream::Stream;
 use super::driver::Driver;
-use super::handshake::{AuthError, FirstFrame, read_first_frame, refusal};
 use super::session::{BtpSession, put_whole_frame};
 use super::socket::{DataMessage, Socket};
-use super::stream::Stream;
 use super::upgrade::{self, UpgradeError};
 use crate::account::AccountId;
 use crate::connector::Account;

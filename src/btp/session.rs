@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::handshake::refusal;
+use super::auth::refusal;
 use super::incoming::{self, FrameMeaning};
 use crate::account::AccountId;
 use crate::connector::{Batch, PeerAnswer};

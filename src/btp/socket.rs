@@ -20,8 +20,8 @@ use tokio_tungstenite::tungstenite::protocol::{
 };
 use tokio_tungstenite::tungstenite::{Bytes, Error, Utf8Bytes};
 
+use super::byte_stream::Stream;
 use super::frame_header::FrameHeader;
-use super::stream::Stream;
 use crate::link::Outbox;
 use crate::net::sanitize_bytes;
 use crate::peers::{CloseReason, NOT_UTF8, POLICY, PROTOCOL_ERROR, TOO_BIG};

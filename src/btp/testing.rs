@@ -7,7 +7,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 
-use super::handshake::auth_message;
+use super::auth::auth_message;
 pub(super) use super::model::frames::{empty_response, framed, message, request, response};
 use crate::account::Limits;
 use crate::connector::{AccountReport, Connector, ConnectorSettings};

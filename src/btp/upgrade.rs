@@ -9,9 +9,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_tungstenite::tungstenite::handshake::{client, derive_accept_key};
 use tokio_tungstenite::tungstenite::http::Uri;
 
+use super::byte_stream::Stream;
 use super::http_header::{FIELDS_MAX, HEADER_BYTES_MAX, HeaderFields, READ_BYTES, read_header};
 use super::socket::CLOSE_TIMEOUT;
-use super::stream::Stream;
 use crate::net::BtpUrl;
 
 /// Interim responses (1xx) that a server may send before its 101.

@@ -7,7 +7,6 @@ mod client_address;
 mod clock;
 mod clock_watch;
 mod descriptors;
-mod handshakes;
 mod listener;
 mod pem;
 mod random_words;
@@ -16,6 +15,7 @@ mod settings;
 mod tcp;
 mod throttle;
 mod tls;
+mod tls_handshakes;
 mod unauthenticated;
 pub mod url;
 
@@ -25,7 +25,6 @@ pub use client_address::ClientAddress;
 pub use clock::Clock;
 pub use clock_watch::{ClockFinding, ClockJump, ClockReport, ClockWatch};
 pub use descriptors::{Descriptor, Descriptors};
-pub use handshakes::{HandshakeWorker, Handshakes};
 pub use listener::{BindError, Listener};
 pub use random_words::mask_random_words;
 pub use sanitize::{describe_io_error, error_chain, sanitize, sanitize_bytes, sanitize_json};
@@ -36,6 +35,7 @@ pub use tls::{
     ClientTls, HTTP_PROTOCOLS, ServerTls, TlsError, TlsFile, TlsName, TlsTrust, check_ca_file,
     check_server_files, explain_handshake, host_of_certificate,
 };
+pub use tls_handshakes::{HandshakeWorker, Handshakes};
 pub use unauthenticated::{UnauthenticatedConnections, UnauthenticatedPermit};
 
 pub use self::url::{BtpUrl, Host, HttpUrl, PeerUrl, UrlError};

@@ -3,11 +3,11 @@
 //! tasks, and the context that a node's tasks share.
 
 mod close_reason;
-mod context;
 mod dial_backoff;
-mod dial_control;
+mod dial_handle;
 mod directory;
 mod known_addresses;
+mod node_context;
 mod peer_status;
 mod session_guard;
 mod token;
@@ -15,10 +15,10 @@ mod token;
 pub use close_reason::{
     CloseReason, GOING_AWAY, NOT_UTF8, POLICY, PROTOCOL_ERROR, RECONFIGURED, TOO_BIG, Timeout,
 };
-pub use context::{HttpCounts, ServerCounts, TransportContext};
 pub use dial_backoff::{DialBackoff, DialDelay};
-pub use dial_control::{DialControl, DialHandle, WaitEnd};
+pub use dial_handle::{DialControl, DialHandle, WaitEnd};
 pub use directory::{LoginDirectory, Logins, NoRandomness, PeerLogin, TokenFingerprinter};
+pub use node_context::{HttpCounts, ServerCounts, TransportContext};
 #[cfg(test)]
 pub use peer_status::RefusedLogin;
 pub use peer_status::{

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::close_reason::CloseReason;
-use super::context::TransportContext;
+use super::node_context::TransportContext;
 use super::peer_status::PeerStatus;
 use crate::connector::Account;
 use crate::link::{Outbox, SessionId, SessionKind, TokenFingerprint};
