@@ -13,7 +13,7 @@ use super::health::{Health, HealthInput, HealthStatus, PeerHealth, health, reaso
 use super::heartbeat::Heartbeat;
 use super::hosts::Hosts;
 use crate::account::AccountId;
-use crate::peers::{NoRandomness, PeerSnapshot, PeerState, TransportContext};
+use crate::peers::{NoRandomness, NodeContext, PeerSnapshot, PeerState};
 use crate::time::MonoTime;
 
 /// A configured peer, and whether health depends on it.
@@ -50,7 +50,7 @@ pub struct LastReload {
 /// The state of a node, for its pages.
 #[derive(Debug)]
 pub struct NodeStatus {
-    context: Arc<TransportContext>,
+    context: Arc<NodeContext>,
     started: MonoTime,
     configured: ArcSwap<Configured>,
     stopping: AtomicBool,
@@ -71,7 +71,7 @@ struct Configured {
 
 impl NodeStatus {
     /// A node that starts now. Until [`configure`](NodeStatus::configure) it has no peers, and its pages need no token.
-    pub fn new(context: Arc<TransportContext>) -> Result<Arc<Self>, NoRandomness> {
+    pub fn new(context: Arc<NodeContext>) -> Result<Arc<Self>, NoRandomness> {
         let now = SystemTime::now();
         Ok(Arc::new(Self {
             heartbeat: Heartbeat::default(),
@@ -143,7 +143,7 @@ impl NodeStatus {
         self.health(&self.peers()).status
     }
 
-    pub(super) fn context(&self) -> &Arc<TransportContext> {
+    pub(super) fn context(&self) -> &Arc<NodeContext> {
         &self.context
     }
 

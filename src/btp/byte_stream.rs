@@ -10,7 +10,7 @@ use tokio_rustls::TlsStream;
 
 /// A connected stream. TLS state is large; in a box it does not enlarge plain sessions.
 #[derive(Debug)]
-pub(super) enum Stream {
+pub(super) enum ByteStream {
     /// `ws://`
     Plain(TcpStream),
     /// `wss://`
@@ -24,15 +24,15 @@ pub(super) enum Stream {
 macro_rules! poll_inner {
     ($stream:ident.$poll:ident($($argument:ident),*)) => {
         match $stream.get_mut() {
-            Stream::Plain(stream) => Pin::new(stream).$poll($($argument),*),
-            Stream::Tls(stream) => Pin::new(stream).$poll($($argument),*),
+            ByteStream::Plain(stream) => Pin::new(stream).$poll($($argument),*),
+            ByteStream::Tls(stream) => Pin::new(stream).$poll($($argument),*),
             #[cfg(test)]
-            Stream::Memory(stream) => Pin::new(stream).$poll($($argument),*),
+            ByteStream::Memory(stream) => Pin::new(stream).$poll($($argument),*),
         }
     };
 }
 
-impl AsyncRead for Stream {
+impl AsyncRead for ByteStream {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -42,7 +42,7 @@ impl AsyncRead for Stream {
     }
 }
 
-impl AsyncWrite for Stream {
+impl AsyncWrite for ByteStream {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,

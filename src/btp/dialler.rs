@@ -1,5 +1,5 @@
 //! The dialling end: keeps a session with one peer, and reconnects for ever. It spawns nothing: `node` runs
-//! [`BtpClient::run`].
+//! [`BtpDialler::run`].
 
 use std::io;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use tokio_rustls::TlsStream;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
 use super::auth::{AuthAnswer, auth_message, read_auth_answer};
-use super::byte_stream::Stream;
+use super::byte_stream::ByteStream;
 use super::driver::Driver;
 use super::session::{BtpSession, put_whole_frame};
 use super::socket::{DataMessage, Socket};
@@ -19,22 +19,22 @@ use super::upgrade::{self, UpgradeError};
 use crate::account::AccountId;
 use crate::connector::Account;
 use crate::link::{Framing, Outbox, SessionKind, TokenFingerprint};
-use crate::net::{BtpUrl, ConnectTcpError, TlsError, connect_tcp, explain_handshake};
+use crate::net::{BtpUrl, ConnectTcpError, TlsError, connect_tcp, explain_tls_failure};
 use crate::peers::{
-    AttemptFailure, CloseReason, DialBackoff, DialControl, DialHandle, GOING_AWAY, PeerStatus,
-    SessionGuard, Token, TransportContext, WaitEnd,
+    AttemptFailure, CloseReason, DialBackoff, DialHandle, DialSignals, GOING_AWAY, NodeContext,
+    PeerStatus, SessionGuard, Token, WaitEnd,
 };
 
 /// The URL of a peer, and our login there.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Dial {
+pub struct BtpDial {
     peer: AccountId,
     url: BtpUrl,
     username: String,
     token: Token,
 }
 
-impl Dial {
+impl BtpDial {
     /// User and token of the URL come first. Without them we log in as `node_id` with `auth_token` (D2).
     pub fn new(peer: AccountId, url: BtpUrl, node_id: &str, auth_token: Option<&Token>) -> Self {
         let username = url.username().unwrap_or(node_id).to_owned();
@@ -64,24 +64,23 @@ impl Dial {
     }
 }
 
-/// Where a client dials next. A change does not disturb an open session.
+/// Replaces the dial of the next attempt. An open session is not disturbed.
 #[derive(Debug, Clone)]
-pub struct DialTarget(Arc<ArcSwap<Dial>>);
+pub struct BtpDialUpdater(Arc<ArcSwap<BtpDial>>);
 
-impl DialTarget {
-    /// Replaces the dial, from the next attempt on.
-    pub fn set(&self, dial: Dial) {
+impl BtpDialUpdater {
+    pub fn set(&self, dial: BtpDial) {
         self.0.store(Arc::new(dial));
     }
 }
 
 /// Keeps a session with one peer.
 #[derive(Debug)]
-pub struct BtpClient {
+pub struct BtpDialler {
     peer: AccountId,
-    target: DialTarget,
-    context: Arc<TransportContext>,
-    control: DialControl,
+    updater: BtpDialUpdater,
+    context: Arc<NodeContext>,
+    signals: DialSignals,
 }
 
 /// Why an attempt to reach a peer failed.
@@ -91,7 +90,7 @@ pub enum DialError {
     Reach(#[from] ConnectTcpError),
     #[error(transparent)]
     Tls(#[from] TlsError),
-    #[error("the TLS handshake failed: {}", explain_handshake(.0))]
+    #[error("the TLS handshake failed: {}", explain_tls_failure(.0))]
     TlsHandshake(io::Error),
     #[error(transparent)]
     Upgrade(#[from] UpgradeError),
@@ -105,18 +104,18 @@ pub enum DialError {
     NoAccount,
 }
 
-impl BtpClient {
-    /// A client, and the handle that stops it.
-    pub fn new(dial: Dial, context: Arc<TransportContext>) -> (Self, DialHandle) {
-        let (handle, control) = DialHandle::new();
+impl BtpDialler {
+    /// A dialler, and the handle that stops it.
+    pub fn new(dial: BtpDial, context: Arc<NodeContext>) -> (Self, DialHandle) {
+        let (handle, signals) = DialHandle::new();
         let peer = dial.peer.clone();
-        let target = DialTarget(Arc::new(ArcSwap::from_pointee(dial)));
-        (Self { peer, target, context, control }, handle)
+        let updater = BtpDialUpdater(Arc::new(ArcSwap::from_pointee(dial)));
+        (Self { peer, updater, context, signals }, handle)
     }
 
-    /// Changes where the client dials next.
-    pub fn target(&self) -> DialTarget {
-        self.target.clone()
+    /// A handle to change the dial of the next attempt.
+    pub fn updater(&self) -> BtpDialUpdater {
+        self.updater.clone()
     }
 
     /// Dials and reconnects until the handle stops it.
@@ -129,18 +128,18 @@ impl BtpClient {
     async fn run_until_stopped(&mut self, status: &Arc<PeerStatus>) {
         let mut backoff = DialBackoff::new(self.context.settings.retry_unit);
         loop {
-            let dial = self.target.0.load_full();
+            let dial = self.updater.0.load_full();
             status.record_attempt(&dial.url.to_string());
             let attempt = async { Box::pin(connect(&dial, &self.context, status)).await };
             let attempted = tokio::select! {
                 biased;
-                _ = self.control.stopped() => return,
+                _ = self.signals.stopped() => return,
                 attempted = attempt => attempted,
             };
             let wait = match attempted {
                 Ok(driver) => {
                     let opened_at = self.context.clock.mono();
-                    let reason = run_session(driver, &mut self.control).await;
+                    let reason = run_session(driver, &mut self.signals).await;
                     let lasted = self.context.clock.mono().since(opened_at);
                     backoff.delay_after_session(
                         lasted,
@@ -162,7 +161,7 @@ impl BtpClient {
             if wait.is_slow {
                 status.mark_down();
             }
-            match self.control.wait_before_attempt(wait).await {
+            match self.signals.wait_before_attempt(wait).await {
                 WaitEnd::Over => {}
                 WaitEnd::Retry => backoff = DialBackoff::new(self.context.settings.retry_unit),
                 WaitEnd::Stop => return,
@@ -171,20 +170,20 @@ impl BtpClient {
     }
 }
 
-async fn run_session(driver: Driver, control: &mut DialControl) -> CloseReason {
+async fn run_session(driver: Driver, signals: &mut DialSignals) -> CloseReason {
     let outbox = driver.outbox();
     let mut session = std::pin::pin!(driver.run());
     tokio::select! {
         reason = &mut session => return reason,
-        request = control.stopped() => outbox.request_close(request.code, request.reason),
+        request = signals.stopped() => outbox.request_close(request.code, request.reason),
     }
     session.await
 }
 
 /// One attempt, from the host's name to the authenticated session.
 async fn connect(
-    dial: &Dial,
-    context: &Arc<TransportContext>,
+    dial: &BtpDial,
+    context: &Arc<NodeContext>,
     status: &Arc<PeerStatus>,
 ) -> Result<Driver, DialError> {
     let account = context.connector.account(dial.peer.as_str()).ok_or(DialError::NoAccount)?;
@@ -198,12 +197,12 @@ async fn connect(
         let connector = connector.map_err(too_late)??;
         let name = context.client_tls.name_of(url.host())?;
         let handshake = connector.connect(name, stream);
-        let handshake = context.handshakes.run(remote.into(), true, handshake);
+        let handshake = context.tls_handshakes.run(remote.into(), true, handshake);
         let secured = timeout_at(deadline, handshake).await;
         let stream = secured.map_err(too_late)?.map_err(DialError::TlsHandshake)?;
-        Stream::Tls(Box::new(TlsStream::Client(stream)))
+        ByteStream::Tls(Box::new(TlsStream::Client(stream)))
     } else {
-        Stream::Plain(stream)
+        ByteStream::Plain(stream)
     };
     let upgraded = timeout_at(deadline, upgrade::connect(&mut stream, url)).await;
     let upgraded = upgraded.map_err(too_late)??;
@@ -232,7 +231,7 @@ async fn connect(
 
 /// Sends the login and waits for the answer. RFC 23 "Authentication": it is the first frame of each connection.
 /// [row 72]
-async fn log_in(socket: &mut Socket, dial: &Dial, account: &Account) -> Result<(), DialError> {
+async fn log_in(socket: &mut Socket, dial: &BtpDial, account: &Account) -> Result<(), DialError> {
     let request_id = account.next_request_id();
     let message = auth_message(request_id, &dial.username, dial.token.reveal());
     put_whole_frame(&socket.outbox, &message);

@@ -27,7 +27,7 @@ use super::socket::{
 use crate::account::AccountId;
 use crate::connector::Batch;
 use crate::link::{CloseRequest, Outbox};
-use crate::peers::{CloseReason, TransportContext};
+use crate::peers::{CloseReason, NodeContext};
 use crate::time::{MonoTime, Now};
 use crate::wire::ws;
 
@@ -49,7 +49,7 @@ thread_local! {
 
 /// A session and its socket.
 pub(super) struct Driver {
-    context: Arc<TransportContext>,
+    context: Arc<NodeContext>,
     socket: Socket,
     session: BtpSession,
     keep_alive: KeepAlive,
@@ -83,7 +83,7 @@ enum Handled {
 
 impl TurnBudget {
     /// Takes one frame from the budget. `false`: it is spent.
-    fn take_frame(&mut self, context: &TransportContext) -> bool {
+    fn take_frame(&mut self, context: &NodeContext) -> bool {
         if self.frames == 0
             || (self.frames.is_multiple_of(FRAMES_PER_CLOCK_READING) && self.is_spent(context))
         {
@@ -93,7 +93,7 @@ impl TurnBudget {
         true
     }
 
-    fn is_spent(&self, context: &TransportContext) -> bool {
+    fn is_spent(&self, context: &NodeContext) -> bool {
         self.frames == 0 || context.clock.mono() >= self.until
     }
 }
@@ -109,7 +109,7 @@ struct Closing {
 }
 
 impl Driver {
-    pub(super) fn new(context: Arc<TransportContext>, socket: Socket, session: BtpSession) -> Self {
+    pub(super) fn new(context: Arc<NodeContext>, socket: Socket, session: BtpSession) -> Self {
         let opened_at = session.opened_at();
         let keep_alive = KeepAlive::new(context.settings.keep_alive, opened_at);
         Self {

@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 
 use tokio::io::AsyncReadExt;
 
-use super::byte_stream::Stream;
+use super::byte_stream::ByteStream;
 use super::upgrade::UpgradeError;
 
 /// The longest HTTP header, in bytes.
@@ -17,7 +17,7 @@ pub(super) const READ_BYTES: usize = 1024;
 
 /// Reads until the empty line, and returns the header and the bytes after it. `header`: bytes that were read before.
 pub(super) async fn read_header(
-    stream: &mut Stream,
+    stream: &mut ByteStream,
     mut header: Vec<u8>,
 ) -> Result<(Vec<u8>, Vec<u8>), UpgradeError> {
     const END: &[u8] = b"\r\n\r\n";

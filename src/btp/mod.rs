@@ -1,7 +1,7 @@
 //! BTP/2.0 over WebSocket (RFC 23): logins, sessions, and their sockets.
 //!
 //! Without IO, on a virtual clock: the login (`auth`), the meaning of a frame (`incoming`), its handling
-//! (`session`), pings and timeouts (`keepalive`). With IO: [`BtpServer`] and [`BtpClient`] connect, `upgrade` makes a
+//! (`session`), pings and timeouts (`keepalive`). With IO: [`BtpServer`] and [`BtpDialler`] connect, `upgrade` makes a
 //! WebSocket, and `driver` runs a session on it. Nothing here spawns; `node` does.
 
 mod auth;
@@ -21,5 +21,5 @@ mod socket;
 mod testing;
 mod upgrade;
 
-pub use dialler::{BtpClient, Dial, DialTarget};
+pub use dialler::{BtpDial, BtpDialUpdater, BtpDialler};
 pub use server::BtpServer;

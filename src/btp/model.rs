@@ -23,7 +23,7 @@ use crate::account::Limits;
 use crate::connector::Connector;
 use crate::link::{CloseRequest, Framing, Outbox, SessionKind};
 use crate::net::{Clock, TransportSettings};
-use crate::peers::{LoginDirectory, SessionGuard, TransportContext};
+use crate::peers::{LoginDirectory, NodeContext, SessionGuard};
 use crate::routing::HashSeed;
 use crate::testing::{connector_settings, directory, fulfillment, payment_at, token};
 use crate::wire::btp::{BtpFrame, FrameBody, FrameKind, RequestId};
@@ -92,7 +92,7 @@ impl<'a> Script<'a> {
 }
 
 struct World {
-    context: Arc<TransportContext>,
+    context: Arc<NodeContext>,
     directory: LoginDirectory,
     sessions: [Option<OpenSession>; 3],
     /// Prepares that a peer has read and not answered.
@@ -104,14 +104,14 @@ struct World {
 
 /// A session without a socket.
 pub(super) struct OpenSession {
-    pub(super) context: Arc<TransportContext>,
+    pub(super) context: Arc<NodeContext>,
     pub(super) session: BtpSession,
     outbox: Arc<Outbox>,
 }
 
 impl OpenSession {
     /// Opens a session, which replaces an older one.
-    pub(super) fn open(context: &Arc<TransportContext>, peer: &str) -> Self {
+    pub(super) fn open(context: &Arc<NodeContext>, peer: &str) -> Self {
         let context = Arc::clone(context);
         let account = context.connector.account(peer).unwrap();
         let outbox = Outbox::new(Framing::Server, account.outbox_bytes_max());
@@ -155,8 +155,7 @@ impl World {
         settings.accounts[LENIENT].lenient_btp_types = true;
         let connector = Connector::new(settings, HashSeed::Fixed(1)).unwrap();
         let context =
-            TransportContext::new(connector, Clock::manual(), TransportSettings::default())
-                .unwrap();
+            NodeContext::new(connector, Clock::manual(), TransportSettings::default()).unwrap();
         let mut world = Self {
             context,
             directory: directory(&NAMES),

@@ -16,7 +16,7 @@ use tokio_rustls::TlsStream;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
 use super::auth::{AuthError, FirstFrame, read_first_frame, refusal};
-use super::byte_stream::Stream;
+use super::byte_stream::ByteStream;
 use super::driver::Driver;
 use super::session::{BtpSession, put_whole_frame};
 use super::socket::{DataMessage, Socket};
@@ -29,7 +29,7 @@ use crate::net::{
     UnauthenticatedConnections, UnauthenticatedPermit,
 };
 use crate::peers::{
-    CloseReason, LoginDirectory, Logins, POLICY, RECONFIGURED, SessionGuard, TransportContext,
+    CloseReason, LoginDirectory, Logins, NodeContext, POLICY, RECONFIGURED, SessionGuard,
 };
 use crate::wire::btp::put_empty_response;
 
@@ -50,7 +50,7 @@ pub struct BtpServer {
 
 #[derive(Debug)]
 struct Shared {
-    context: Arc<TransportContext>,
+    context: Arc<NodeContext>,
     logins: Arc<Logins>,
     /// For log lines about refused sockets.
     throttle: LogThrottle,
@@ -80,7 +80,7 @@ impl BtpServer {
         port: u16,
         tls: Option<Arc<ServerTls>>,
         logins: Arc<Logins>,
-        context: Arc<TransportContext>,
+        context: Arc<NodeContext>,
     ) -> Result<Self, BindError> {
         let listener = Listener::bind(host, port, PORT_SET_BY).await?;
         // The other open files remain for sessions.
@@ -101,9 +101,9 @@ impl BtpServer {
         loop {
             context.descriptors.until_within_limit().await;
             let (stream, remote) = self.listener.accept(&context.clock).await;
-            context.server_counts.accepted.fetch_add(1, Ordering::Relaxed);
+            context.btp_counts.accepted.fetch_add(1, Ordering::Relaxed);
             if context.descriptors.are_exhausted() && !self.unauthenticated.evict_one() {
-                self.shared.report_refusal(remote, &Refused::NoDescriptor);
+                self.shared.report_refusal(remote, &AcceptError::NoDescriptor);
                 continue;
             }
             let descriptor = context.descriptors.take();
@@ -128,7 +128,7 @@ impl BtpServer {
 
 /// Why an accepted socket did not become a session.
 #[derive(Debug, thiserror::Error)]
-enum Refused {
+enum AcceptError {
     #[error("the TLS handshake failed: {0}")]
     Tls(io::Error),
     #[error(transparent)]
@@ -170,7 +170,7 @@ impl BtpConnection {
         }
     }
 
-    async fn authenticate(self) -> Result<(Driver, Descriptor), Refused> {
+    async fn authenticate(self) -> Result<(Driver, Descriptor), AcceptError> {
         let Self { stream, remote, acceptor, shared, address, is_known, permit, descriptor } = self;
         let context = &shared.context;
         // RFC 23 "Authentication": a server closes a connection that does not authenticate in time. [row 70]
@@ -182,13 +182,14 @@ impl BtpConnection {
                 Ok(Ok(0) | Err(_)) | Err(_) => return Err(UpgradeError::Silent.into()),
             }
             let stream = match acceptor {
-                None => Stream::Plain(stream),
+                None => ByteStream::Plain(stream),
                 Some(acceptor) => {
                     let handshake = acceptor.accept(stream);
-                    let handshake = context.handshakes.run(address, is_known, handshake);
+                    let handshake = context.tls_handshakes.run(address, is_known, handshake);
                     let accepted = timeout_at(deadline, handshake).await;
-                    let stream = accepted.map_err(|_| Refused::Timeout)?.map_err(Refused::Tls)?;
-                    Stream::Tls(Box::new(TlsStream::Server(stream)))
+                    let stream =
+                        accepted.map_err(|_| AcceptError::Timeout)?.map_err(AcceptError::Tls)?;
+                    ByteStream::Tls(Box::new(TlsStream::Server(stream)))
                 }
             };
             upgrade_and_log_in(stream, &remote.to_string(), deadline, &shared).await
@@ -196,7 +197,7 @@ impl BtpConnection {
         let driver = tokio::select! {
             // An evicted socket never becomes a session: its permit and open file belong to another.
             biased;
-            () = permit.evicted() => return Err(Refused::Evicted),
+            () = permit.evicted() => return Err(AcceptError::Evicted),
             driver = authenticated => driver?,
         };
         // An authenticated socket needs no permit, and its address is known from now on.
@@ -208,24 +209,24 @@ impl BtpConnection {
 
 /// Turns a new stream into a session that is ready to run.
 async fn upgrade_and_log_in(
-    mut stream: Stream,
+    mut stream: ByteStream,
     remote: &str,
     deadline: Instant,
     shared: &Shared,
-) -> Result<Driver, Refused> {
+) -> Result<Driver, AcceptError> {
     let upgraded = timeout_at(deadline, upgrade::accept(&mut stream)).await;
-    let upgraded = upgraded.map_err(|_| Refused::Timeout)??;
+    let upgraded = upgraded.map_err(|_| AcceptError::Timeout)??;
     log_in(stream, upgraded, remote, deadline, shared).await
 }
 
 /// Reads and answers the login on a new WebSocket.
 async fn log_in(
-    stream: Stream,
+    stream: ByteStream,
     upgraded: upgrade::Upgraded,
     remote: &str,
     deadline: Instant,
     shared: &Shared,
-) -> Result<Driver, Refused> {
+) -> Result<Driver, AcceptError> {
     let context = &shared.context;
     // The account's own limit comes with the account; a login is small.
     let outbox = Outbox::new(Framing::Server, context.settings.message_bytes_max);
@@ -234,23 +235,23 @@ async fn log_in(
     let frame = match timeout_at(deadline, socket.receive()).await {
         Err(_) => {
             socket.close(POLICY, "not authenticated in time").await;
-            return Err(Refused::Timeout);
+            return Err(AcceptError::Timeout);
         }
         Ok(Err(ended)) => {
             if let CloseReason::ByUs { code, reason } = ended {
                 socket.close(code, reason).await;
             }
-            return Err(Refused::Ended(ended));
+            return Err(AcceptError::Ended(ended));
         }
         Ok(Ok(DataMessage::Text)) => {
             socket.close(POLICY, "not a BTP frame").await;
-            return Err(Refused::Unreadable);
+            return Err(AcceptError::Unreadable);
         }
         Ok(Ok(DataMessage::Binary(frame))) => frame,
     };
     // A pong may still wait in the outbox, which is replaced below.
     let flushed = timeout_at(deadline, socket.flush()).await;
-    flushed.map_err(|_| Refused::Timeout)?.map_err(Refused::Ended)?;
+    flushed.map_err(|_| AcceptError::Timeout)?.map_err(AcceptError::Ended)?;
     let directory = shared.logins.load();
     let (request_id, why, claimed) = match read_first_frame(&frame, &upgraded.path, &directory) {
         FirstFrame::Accepted { request_id, account, login } => {
@@ -277,7 +278,7 @@ async fn log_in(
         FirstFrame::Unreadable => {
             drop(directory);
             socket.close(POLICY, "not a BTP frame").await;
-            return Err(Refused::Unreadable);
+            return Err(AcceptError::Unreadable);
         }
     };
     drop(directory);
@@ -285,7 +286,7 @@ async fn log_in(
     // RFC 23 "Authentication": a server answers a refused login with an ERROR, and closes. [row 69]
     put_whole_frame(&socket.outbox, &error);
     socket.close(POLICY, "authentication failed").await;
-    Err(Refused::Login { why, claimed })
+    Err(AcceptError::Login { why, claimed })
 }
 
 /// Opens the session of a login that `directory` has accepted.
@@ -316,20 +317,20 @@ fn open_session(
 const EMPTY_RESPONSE_BYTES: usize = 8;
 
 impl Shared {
-    fn new(context: Arc<TransportContext>, logins: Arc<Logins>) -> Arc<Self> {
+    fn new(context: Arc<NodeContext>, logins: Arc<Logins>) -> Arc<Self> {
         let (throttle, eviction_throttle) = (LogThrottle::default(), LogThrottle::default());
         Arc::new(Self { context, logins, throttle, eviction_throttle })
     }
 
-    fn report_refusal(&self, remote: SocketAddr, refused: &Refused) {
-        let counts = &self.context.server_counts;
+    fn report_refusal(&self, remote: SocketAddr, refused: &AcceptError) {
+        let counts = &self.context.btp_counts;
         let counter = match refused {
-            Refused::Login { .. } => &counts.refused_logins,
-            Refused::Evicted | Refused::NoDescriptor => &counts.over_limit,
-            _ => &counts.failed_handshakes,
+            AcceptError::Login { .. } => &counts.refused_logins,
+            AcceptError::Evicted | AcceptError::NoDescriptor => &counts.over_limit,
+            _ => &counts.failed_before_login,
         };
         counter.fetch_add(1, Ordering::Relaxed);
-        if let Refused::Login { why, claimed: Some(claimed) } = refused
+        if let AcceptError::Login { why, claimed: Some(claimed) } = refused
             && let Some(account) = self.logins.load().find_by_name(claimed)
         {
             self.context.peers.record_refused_login(
@@ -338,18 +339,18 @@ impl Shared {
                 &why.to_string(),
             );
         }
-        if matches!(refused, Refused::Upgrade(UpgradeError::Silent)) {
+        if matches!(refused, AcceptError::Upgrade(UpgradeError::Silent)) {
             // Load balancers probe the port so.
             tracing::debug!(%remote, "a connection ended without a byte");
             return;
         }
         let throttle = match refused {
-            Refused::Evicted => &self.eviction_throttle,
+            AcceptError::Evicted => &self.eviction_throttle,
             _ => &self.throttle,
         };
         let Some(suppressed) = throttle.admit(self.context.clock.mono()) else { return };
         match refused {
-            Refused::Evicted => {
+            AcceptError::Evicted => {
                 let limits = self.context.settings.unauthenticated;
                 tracing::warn!(
                     %remote,
@@ -359,7 +360,7 @@ impl Shared {
                     "a socket was closed: too many have not authenticated yet"
                 );
             }
-            Refused::Login { claimed, .. } => {
+            AcceptError::Login { claimed, .. } => {
                 tracing::warn!(%remote, user = claimed, reason = %refused, suppressed, "connection refused");
             }
             _ => tracing::warn!(%remote, reason = %refused, suppressed, "connection refused"),

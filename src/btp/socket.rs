@@ -20,7 +20,7 @@ use tokio_tungstenite::tungstenite::protocol::{
 };
 use tokio_tungstenite::tungstenite::{Bytes, Error, Utf8Bytes};
 
-use super::byte_stream::Stream;
+use super::byte_stream::ByteStream;
 use super::frame_header::FrameHeader;
 use crate::link::Outbox;
 use crate::net::sanitize_bytes;
@@ -37,7 +37,7 @@ pub(super) const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A connected WebSocket.
 pub(super) struct Socket {
-    pub(super) stream: Stream,
+    pub(super) stream: ByteStream,
     pub(super) websocket: WebSocketContext,
     pub(super) outbox: Arc<Outbox>,
     pub(super) role: Role,
@@ -60,7 +60,7 @@ pub(super) enum DataMessage {
 impl Socket {
     /// A WebSocket on an upgraded stream. `unread`: bytes that arrived after the HTTP header.
     pub(super) fn new(
-        stream: Stream,
+        stream: ByteStream,
         role: Role,
         unread: Vec<u8>,
         outbox: Arc<Outbox>,
@@ -153,7 +153,7 @@ impl Socket {
         let stream = &mut self.stream;
         let result =
             self.outbox.write_to(|bytes| Pin::new(&mut *stream).poll_write(cx, bytes), written);
-        if *written > before && matches!(self.stream, Stream::Tls(_)) {
+        if *written > before && matches!(self.stream, ByteStream::Tls(_)) {
             self.needs_flush = true;
         }
         ready!(result)?;

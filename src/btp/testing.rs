@@ -12,7 +12,7 @@ pub(super) use super::model::frames::{empty_response, framed, message, request, 
 use crate::account::Limits;
 use crate::connector::{AccountReport, Connector, ConnectorSettings};
 use crate::net::{Clock, TransportSettings};
-use crate::peers::{PeerSnapshot, TransportContext};
+use crate::peers::{NodeContext, PeerSnapshot};
 use crate::routing::HashSeed;
 use crate::testing::{self, TEST_TIMEOUT};
 pub(super) use crate::testing::{connector_settings, fulfillment, payment, token, until};
@@ -29,25 +29,21 @@ pub(super) fn limited_settings(id: &str, peers: &[&str], limits: &Limits) -> Con
 pub(super) fn context_with(
     connector: ConnectorSettings,
     settings: TransportSettings,
-) -> Arc<TransportContext> {
+) -> Arc<NodeContext> {
     let connector = Connector::new(connector, HashSeed::Random).unwrap();
-    TransportContext::new(connector, Clock::start(), settings).unwrap()
+    NodeContext::new(connector, Clock::start(), settings).unwrap()
 }
 
-pub(super) fn context(
-    id: &str,
-    peers: &[&str],
-    settings: TransportSettings,
-) -> Arc<TransportContext> {
+pub(super) fn context(id: &str, peers: &[&str], settings: TransportSettings) -> Arc<NodeContext> {
     context_with(connector_settings(id, peers), settings)
 }
 
-pub(super) fn account(context: &TransportContext, id: &str) -> AccountReport {
+pub(super) fn account(context: &NodeContext, id: &str) -> AccountReport {
     let report = context.connector.report();
     report.accounts.into_iter().find(|account| account.settings.id.as_str() == id).unwrap()
 }
 
-pub(super) fn status(context: &TransportContext, peer: &str) -> PeerSnapshot {
+pub(super) fn status(context: &NodeContext, peer: &str) -> PeerSnapshot {
     context.peers.status(&peer.parse().unwrap()).snapshot()
 }
 

@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_tungstenite::tungstenite::handshake::{client, derive_accept_key};
 use tokio_tungstenite::tungstenite::http::Uri;
 
-use super::byte_stream::Stream;
+use super::byte_stream::ByteStream;
 use super::http_header::{FIELDS_MAX, HEADER_BYTES_MAX, HeaderFields, READ_BYTES, read_header};
 use super::socket::CLOSE_TIMEOUT;
 use crate::net::BtpUrl;
@@ -57,14 +57,14 @@ pub enum UpgradeError {
 
 /// The response of the accepting end if the request is no WebSocket handshake. A person with a browser can read it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Refusal {
+enum UpgradeRefusal {
     /// The request cannot be parsed, or lacks a mandatory field (RFC 9112 3.2).
     BadRequest,
     /// RFC 9110 15.5.22: this port serves another protocol.
     UpgradeRequired,
 }
 
-impl Refusal {
+impl UpgradeRefusal {
     /// The whole response. RFC 9110 9.3.2: a response to HEAD has no content.
     fn response(self, with_content: bool) -> String {
         let (status, content) = match self {
@@ -96,11 +96,11 @@ struct Accepted {
 }
 
 /// Accepts a WebSocket, or refuses the request.
-pub(super) async fn accept(stream: &mut Stream) -> Result<Upgraded, UpgradeError> {
+pub(super) async fn accept(stream: &mut ByteStream) -> Result<Upgraded, UpgradeError> {
     let (header, unread) = match read_header(stream, Vec::new()).await {
         Err(UpgradeError::NotHttp) => {
             // Shows a TLS client that this port has no TLS.
-            refuse(stream, Refusal::BadRequest.response(true).as_bytes()).await;
+            refuse(stream, UpgradeRefusal::BadRequest.response(true).as_bytes()).await;
             return Err(UpgradeError::NotHttp);
         }
         read => read?,
@@ -126,22 +126,22 @@ pub(super) async fn accept(stream: &mut Stream) -> Result<Upgraded, UpgradeError
 }
 
 /// Checks the client's handshake by RFC 6455 4.2.1, and by RFC 9112 as any request.
-fn read_request(header: &[u8]) -> Result<Accepted, Refusal> {
+fn read_request(header: &[u8]) -> Result<Accepted, UpgradeRefusal> {
     let mut fields = [httparse::EMPTY_HEADER; FIELDS_MAX];
     let mut request = httparse::Request::new(&mut fields);
     if !request.parse(header).is_ok_and(|status| status.is_complete()) {
-        return Err(Refusal::BadRequest);
+        return Err(UpgradeRefusal::BadRequest);
     }
     let fields = HeaderFields(request.headers);
     let is_1_1 = request.version == Some(1);
     // RFC 9112 3.2: exactly one Host.
     if is_1_1 && fields.single_line("Host").is_none() {
-        return Err(Refusal::BadRequest);
+        return Err(UpgradeRefusal::BadRequest);
     }
     // The bytes after the header belong to the WebSocket: the request has no content.
     let has_length = fields.elements("Content-Length").any(|length| length != b"0");
     if has_length || fields.lines("Transfer-Encoding").next().is_some() {
-        return Err(Refusal::BadRequest);
+        return Err(UpgradeRefusal::BadRequest);
     }
     let is_handshake = request.method == Some("GET")
         // RFC 9110 7.8: Upgrade means nothing in HTTP/1.0.
@@ -150,10 +150,12 @@ fn read_request(header: &[u8]) -> Result<Accepted, Refusal> {
         && fields.has_element("Upgrade", "websocket")
         && fields.has_element("Sec-WebSocket-Version", "13");
     let key = fields.single_line("Sec-WebSocket-Key").filter(|key| is_key(key));
-    let (true, Some(key)) = (is_handshake, key) else { return Err(Refusal::UpgradeRequired) };
+    let (true, Some(key)) = (is_handshake, key) else {
+        return Err(UpgradeRefusal::UpgradeRequired);
+    };
     // RFC 9112 3.2: the target is a path or a whole URL.
     let target: Uri =
-        request.path.and_then(|target| target.parse().ok()).ok_or(Refusal::BadRequest)?;
+        request.path.and_then(|target| target.parse().ok()).ok_or(UpgradeRefusal::BadRequest)?;
     Ok(Accepted {
         path: target.path().to_owned(),
         accept_key: derive_accept_key(key),
@@ -168,7 +170,7 @@ fn is_key(key: &[u8]) -> bool {
 
 /// Sends a refusal, as far as the client takes it. Then it reads for a moment, because to close a socket with unread
 /// bytes would discard the response.
-async fn refuse(stream: &mut Stream, response: &[u8]) {
+async fn refuse(stream: &mut ByteStream, response: &[u8]) {
     let refusal = async {
         stream.write_all(response).await?;
         stream.shutdown().await?;
@@ -186,7 +188,10 @@ async fn refuse(stream: &mut Stream, response: &[u8]) {
 }
 
 /// Requests a WebSocket from the server at the other end of the stream.
-pub(super) async fn connect(stream: &mut Stream, url: &BtpUrl) -> Result<Upgraded, UpgradeError> {
+pub(super) async fn connect(
+    stream: &mut ByteStream,
+    url: &BtpUrl,
+) -> Result<Upgraded, UpgradeError> {
     let key = client::generate_key();
     let request = format!(
         "GET {} HTTP/1.1\r\nHost: {}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\

@@ -10,7 +10,7 @@ use super::DEFAULT_ADDRESS;
 use crate::account::{AccountId, AccountSettings, Relation};
 use crate::connector::{Account, ConnectorSettings, PeerAnswer};
 use crate::link::{Framing, Outbox, SessionKind};
-use crate::peers::TransportContext;
+use crate::peers::NodeContext;
 use crate::routing::{Route, RouteOrigin};
 use crate::wire::Scheme;
 use crate::wire::btp::RequestId;
@@ -43,7 +43,7 @@ impl ProgramSession {
         settings.accounts.push(AccountSettings::new(id, Relation::Peer));
     }
 
-    pub(super) fn attach(context: &TransportContext) -> Self {
+    pub(super) fn attach(context: &NodeContext) -> Self {
         let account = context.connector.account(PROGRAM_ACCOUNT).expect("the account was added");
         let outbox = Outbox::new(Framing::None, account.outbox_bytes_max());
         let (shared, now) = (Arc::clone(&outbox), context.clock.now());
@@ -53,7 +53,7 @@ impl ProgramSession {
 
     pub(super) async fn next_prepare<'c>(
         &'c self,
-        context: &'c TransportContext,
+        context: &'c NodeContext,
     ) -> IncomingPrepare<'c> {
         let taken = poll_fn(|cx| {
             self.outbox.set_waker(cx.waker());
@@ -67,7 +67,7 @@ impl ProgramSession {
 /// A Prepare that waits for the program's answer. If it is dropped, the sender waits until the Prepare expires.
 pub struct IncomingPrepare<'c> {
     program: &'c ProgramSession,
-    context: &'c TransportContext,
+    context: &'c NodeContext,
     id: RequestId,
     packet: Vec<u8>,
 }

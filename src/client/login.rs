@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use crate::account::AccountId;
-use crate::btp::Dial;
+use crate::btp::BtpDial;
 use crate::net::{BtpUrl, TlsName, TlsTrust};
 use crate::peers::Token;
 
@@ -59,8 +59,8 @@ impl Login {
     }
 
     /// How to dial the node for the client's account `account`.
-    pub(super) fn dial(&self, account: AccountId) -> Dial {
-        Dial::new(account, self.url.clone(), &self.username, self.token.as_ref())
+    pub(super) fn dial(&self, account: AccountId) -> BtpDial {
+        BtpDial::new(account, self.url.clone(), &self.username, self.token.as_ref())
     }
 }
 

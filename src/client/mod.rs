@@ -44,7 +44,7 @@ use self::incoming::ProgramSession;
 pub use self::login::{Login, LoginError};
 pub use crate::account::Asset;
 use crate::account::{AccountId, AccountSettings, Limits, Relation};
-use crate::btp::BtpClient;
+use crate::btp::BtpDialler;
 use crate::connector::{Connector, ConnectorSettings, RegistryError, Timing};
 pub use crate::link::{Cause, Outcome, Rejection};
 use crate::local::PingSettings;
@@ -52,7 +52,7 @@ use crate::net::{Clock, TlsError, TransportSettings};
 use crate::node::ildcp;
 pub use crate::node::ildcp::{IldcpRequestError, ParentInfo};
 pub use crate::peers::AttemptFailure;
-use crate::peers::{PeerChange, PeerEvent, PeerState, PeerStatus, TransportContext};
+use crate::peers::{NodeContext, PeerChange, PeerEvent, PeerState, PeerStatus};
 use crate::routing::HashSeed;
 use crate::time::Now;
 use crate::wire::ilp::Prepare;
@@ -128,7 +128,7 @@ pub enum ClientError {
 /// A session at a node.
 pub struct Client {
     replaced: watch::Sender<bool>,
-    context: Arc<TransportContext>,
+    context: Arc<NodeContext>,
     node: AccountId,
     status: Arc<PeerStatus>,
     program: Option<ProgramSession>,
@@ -148,7 +148,7 @@ impl Client {
         let node: AccountId = NODE_ACCOUNT.parse().expect("the name is a segment of an address");
         let context = build_context(&node, options.clone(), login)?;
         let status = context.peers.status(&node);
-        let (dialler, handle) = BtpClient::new(login.dial(node.clone()), Arc::clone(&context));
+        let (dialler, handle) = BtpDialler::new(login.dial(node.clone()), Arc::clone(&context));
         let program =
             (options.receive == Receive::Prepares).then(|| ProgramSession::attach(&context));
         let replaced = watch::Sender::new(false);
@@ -282,7 +282,7 @@ fn build_context(
     node: &AccountId,
     options: Options,
     login: &Login,
-) -> Result<Arc<TransportContext>, ClientError> {
+) -> Result<Arc<NodeContext>, ClientError> {
     let limits = Limits::default();
     let mut account = AccountSettings::new(node.clone(), Relation::Parent);
     account.limits = Limits {
@@ -313,5 +313,5 @@ fn build_context(
     let connector = Connector::new(settings, HashSeed::Random).map_err(ClientError::Address)?;
     let settings =
         TransportSettings { trust: login.trust().clone(), ..TransportSettings::default() };
-    TransportContext::new(connector, Clock::start(), settings).map_err(ClientError::Tls)
+    NodeContext::new(connector, Clock::start(), settings).map_err(ClientError::Tls)
 }

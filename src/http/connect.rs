@@ -15,7 +15,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 
-use crate::net::{ClientTls, ConnectTcpError, HttpUrl, TlsError, connect_tcp, explain_handshake};
+use crate::net::{ClientTls, ConnectTcpError, HttpUrl, TlsError, connect_tcp, explain_tls_failure};
 use crate::web::{AnswersOnly, FrameCounter, Metered, Requested, Tasks};
 
 const AGENT: &str = concat!("ilp-connector/", env!("CARGO_PKG_VERSION"));
@@ -43,7 +43,7 @@ pub enum ConnectError {
     Reach(#[from] ConnectTcpError),
     #[error(transparent)]
     Tls(#[from] TlsError),
-    #[error("the TLS handshake failed: {}", explain_handshake(.0))]
+    #[error("the TLS handshake failed: {}", explain_tls_failure(.0))]
     TlsHandshake(io::Error),
     #[error("no HTTP connection within {0:?}")]
     Timeout(Duration),

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use super::http_peers::HttpPeers;
 use super::request_id::RequestIds;
-use crate::peers::{Logins, NoRandomness, TransportContext};
+use crate::peers::{Logins, NoRandomness, NodeContext};
 
 /// One per node.
 #[derive(Debug)]
 pub struct HttpContext {
-    /// The state of all transports.
-    pub transport: Arc<TransportContext>,
+    /// The state that all protocols share.
+    pub node: Arc<NodeContext>,
     /// The tokens of peers that may post.
     pub logins: Arc<Logins>,
     /// The peers that have a server.
@@ -21,11 +21,8 @@ pub struct HttpContext {
 
 impl HttpContext {
     /// Without peers that have a server.
-    pub fn new(
-        transport: Arc<TransportContext>,
-        logins: Arc<Logins>,
-    ) -> Result<Arc<Self>, NoRandomness> {
+    pub fn new(node: Arc<NodeContext>, logins: Arc<Logins>) -> Result<Arc<Self>, NoRandomness> {
         let request_ids = RequestIds::new()?;
-        Ok(Arc::new(Self { transport, logins, http_peers: HttpPeers::default(), request_ids }))
+        Ok(Arc::new(Self { node, logins, http_peers: HttpPeers::default(), request_ids }))
     }
 }

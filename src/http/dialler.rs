@@ -14,13 +14,13 @@ use tokio::time::{sleep, sleep_until};
 
 use super::context::HttpContext;
 use super::dial_config::HttpDial;
-use super::http_peers::{HttpPeer, HttpTarget};
+use super::http_peers::{HttpDialUpdater, HttpPeer};
 use super::link::{HttpLink, LinkLoss, LossKind, SILENT};
 use super::pool::Pool;
 use super::request_permits::RequestPermits;
 use crate::link::{CloseRequest, Framing, Outbox, SessionKind, TakenPacket};
 use crate::peers::{
-    AttemptFailure, CloseReason, DialBackoff, DialControl, DialDelay, DialHandle, PeerStatus,
+    AttemptFailure, CloseReason, DialBackoff, DialDelay, DialHandle, DialSignals, PeerStatus,
     SessionGuard, WaitEnd,
 };
 use crate::web::Tasks;
@@ -33,32 +33,32 @@ const DRAIN_POLL_INTERVAL: std::time::Duration = std::time::Duration::from_milli
 pub struct HttpDialler {
     peer: Arc<HttpPeer>,
     context: Arc<HttpContext>,
-    control: DialControl,
+    signals: DialSignals,
 }
 
 impl HttpDialler {
     /// A dialler, and the handle that stops it.
     pub fn new(dial: HttpDial, context: Arc<HttpContext>) -> (Self, DialHandle) {
-        let (handle, control) = DialHandle::new();
-        (Self { peer: Arc::new(HttpPeer::new(dial)), context, control }, handle)
+        let (handle, signals) = DialHandle::new();
+        (Self { peer: Arc::new(HttpPeer::new(dial)), context, signals }, handle)
     }
 
     /// A handle to change the token that it sends.
-    pub fn target(&self) -> HttpTarget {
-        HttpTarget(Arc::clone(&self.peer))
+    pub fn updater(&self) -> HttpDialUpdater {
+        HttpDialUpdater(Arc::clone(&self.peer))
     }
 
     /// Dials and serves the link until it is stopped.
     pub async fn run(mut self) {
-        let transport = Arc::clone(&self.context.transport);
-        let status = transport.peers.status(self.peer.dial().peer());
-        let Some(account) = transport.connector.account(self.peer.dial().peer().as_str()) else {
+        let node = Arc::clone(&self.context.node);
+        let status = node.peers.status(self.peer.dial().peer());
+        let Some(account) = node.connector.account(self.peer.dial().peer().as_str()) else {
             return status.record_stop_of_dialling();
         };
         let tasks = Tasks::default();
         let mut poller = tasks.poller();
         let url = self.peer.dial().url.clone();
-        let pool = Pool::new(url, transport, tasks.clone());
+        let pool = Pool::new(url, node, tasks.clone());
         let (peer, context) = (Arc::clone(&self.peer), Arc::clone(&self.context));
         let (link, mut losses) = HttpLink::new(peer, context, account, Arc::clone(&status), pool);
         let link = Arc::new(link);
@@ -76,7 +76,7 @@ impl HttpDialler {
         losses: &mut mpsc::Receiver<LinkLoss>,
         status: &PeerStatus,
     ) {
-        let context = Arc::clone(&self.context.transport);
+        let context = Arc::clone(&self.context.node);
         let target = self.peer.dial().url.to_string();
         let mut backoff = DialBackoff::new(context.settings.retry_unit);
         let bytes_max = link.account.outbox_bytes_max();
@@ -86,7 +86,7 @@ impl HttpDialler {
             status.record_attempt(&target);
             let attempted = tokio::select! {
                 biased;
-                _ = self.control.stopped() => break,
+                _ = self.signals.stopped() => break,
                 attempted = connect(link, was_silent) => attempted,
             };
             let wait = match attempted {
@@ -97,7 +97,7 @@ impl HttpDialler {
                     let mut session = link.attach(&remote);
                     let lost = tokio::select! {
                         biased;
-                        request = self.control.stopped() => {
+                        request = self.signals.stopped() => {
                             session.set_close_reason(request.into());
                             break;
                         }
@@ -118,7 +118,7 @@ impl HttpDialler {
             if wait.is_slow {
                 status.mark_down();
             }
-            match self.control.wait_before_attempt(wait).await {
+            match self.signals.wait_before_attempt(wait).await {
                 WaitEnd::Over => {}
                 WaitEnd::Retry => backoff = DialBackoff::new(context.settings.retry_unit),
                 WaitEnd::Stop => break,
@@ -143,7 +143,7 @@ async fn connect(link: &HttpLink, was_silent: bool) -> Result<String, String> {
 impl HttpLink {
     /// Begins a session.
     fn attach(&self, remote: &str) -> SessionGuard {
-        let context = Arc::clone(&self.context.transport);
+        let context = Arc::clone(&self.context.node);
         let outbox = Outbox::new(Framing::None, self.account.outbox_bytes_max());
         let (account, status) = (Arc::clone(&self.account), Arc::clone(&self.status));
         SessionGuard::attach(context, account, status, SessionKind::Dialled, None, outbox, remote)
@@ -157,7 +157,7 @@ impl HttpLink {
         permits: &Arc<RequestPermits>,
         losses: &mut mpsc::Receiver<LinkLoss>,
     ) -> Result<LinkLoss, CloseRequest> {
-        let context = &self.context.transport;
+        let context = &self.context.node;
         let interval = context.settings.keep_alive.interval;
         let mut check_at = context.clock.mono().after(interval);
         loop {

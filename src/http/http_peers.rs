@@ -17,9 +17,9 @@ pub struct HttpPeers(ArcSwap<HashMap<AccountId, Arc<HttpPeer>>>);
 
 /// A handle to change the token that a dialler sends.
 #[derive(Debug, Clone)]
-pub struct HttpTarget(pub(super) Arc<HttpPeer>);
+pub struct HttpDialUpdater(pub(super) Arc<HttpPeer>);
 
-impl HttpTarget {
+impl HttpDialUpdater {
     /// Sends the token of `dial` from the next request on.
     pub fn set_token(&self, dial: HttpDial) {
         self.0.with_new_token.store(Some(Arc::new(dial)));

@@ -127,11 +127,11 @@ impl Ilp {
         name: Option<&str>,
         headers: &HeaderMap,
     ) -> Result<Arc<Account>, ProblemDetails> {
-        let transport = &self.context.transport;
+        let node = &self.context.node;
         let directory = self.context.logins.load();
-        let id = auth::find_account(headers, name, &directory, transport.clock.now().wall);
+        let id = auth::find_account(headers, name, &directory, node.clock.now().wall);
         // The peer may just have been removed.
-        let account = id.and_then(|id| transport.connector.account(id.as_str()));
+        let account = id.and_then(|id| node.connector.account(id.as_str()));
         let Some(account) = account else {
             return Err(self.refuse_login(connection, name, headers, &directory));
         };
@@ -144,7 +144,7 @@ impl Ilp {
             too_many_requests(detail).with_header(CONNECTION, "close")
         })?;
         if !was_owned {
-            transport.known_addresses.remember(account.id(), connection.remote.into());
+            node.known_addresses.remember(account.id(), connection.remote.into());
         }
         Ok(account)
     }
@@ -157,14 +157,14 @@ impl Ilp {
         headers: &HeaderMap,
         directory: &LoginDirectory,
     ) -> ProblemDetails {
-        let transport = &self.context.transport;
-        let now = transport.clock.mono();
-        transport.http_counts.refused_logins.fetch_add(1, Ordering::Relaxed);
+        let node = &self.context.node;
+        let now = node.clock.mono();
+        node.http_counts.refused_logins.fetch_add(1, Ordering::Relaxed);
         let (remote, has_token) = (connection.remote, headers.contains_key(AUTHORIZATION));
-        let claimed = auth::claimed_name(headers, name, transport.clock.now().wall);
+        let claimed = auth::claimed_name(headers, name, node.clock.now().wall);
         let known = claimed.as_deref().and_then(|name| directory.find_by_name(name));
         if has_token {
-            transport.peers.record_refused_login(known, &remote.to_string(), "wrong token");
+            node.peers.record_refused_login(known, &remote.to_string(), "wrong token");
         }
         if let Some(suppressed) = self.throttle.admit(now) {
             let user = claimed.as_deref().map(|name| {
@@ -187,7 +187,7 @@ impl Ilp {
         connection: &Connection,
         problem: ProblemDetails,
     ) -> ProblemDetails {
-        if !self.limiter.record_wrong_token(connection, self.context.transport.clock.mono()) {
+        if !self.limiter.record_wrong_token(connection, self.context.node.clock.mono()) {
             return problem;
         }
         connection.close_when_idle();
@@ -201,7 +201,7 @@ impl Ilp {
         headers: &HeaderMap,
         body: Body,
     ) -> Result<Bytes, ProblemDetails> {
-        let bytes_max = self.context.transport.settings.message_bytes_max;
+        let bytes_max = self.context.node.settings.message_bytes_max;
         let too_long = || {
             let detail = format!("a packet has at most {bytes_max} bytes");
             ProblemDetails::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
@@ -258,7 +258,7 @@ impl Ilp {
         let request_id =
             request_id.ok_or_else(|| bad_request("Request-Id is not a UUID"))?.to_owned();
         let Some(peer) = peer else { return Ok(None) };
-        let now = self.context.transport.clock.now();
+        let now = self.context.node.clock.now();
         let deadline = now.mono.after(prepare.expires_at.saturating_duration_since(now.wall));
         Ok(Some(HttpReply { peer, url, request_id, deadline }))
     }
@@ -271,7 +271,7 @@ impl Ilp {
     ) -> Result<PendingAnswer, ProblemDetails> {
         let (sender, answer) = oneshot::channel();
         let reply_to = ReplyTo::Response(sender);
-        session.prepare(&self.context.transport, packet, reply_to).map_err(not_accepted)?;
+        session.prepare(&self.context.node, packet, reply_to).map_err(not_accepted)?;
         Ok(PendingAnswer { answer, session: Arc::clone(session) })
     }
 
@@ -283,7 +283,7 @@ impl Ilp {
         reply: HttpReply,
     ) -> Result<Response<Body>, ProblemDetails> {
         let reply_to = ReplyTo::Callback(Box::new(reply));
-        session.prepare(&self.context.transport, packet, reply_to).map_err(not_accepted)?;
+        session.prepare(&self.context.node, packet, reply_to).map_err(not_accepted)?;
         // RFC 35 "Response": a valid Prepare is accepted with 202 at once, even if the packet will be rejected. [row
         // 128]
         Ok(empty_response(StatusCode::ACCEPTED))
@@ -302,8 +302,7 @@ impl Ilp {
                 "a Fulfill or a Reject needs the Request-Id of what it answers",
             ));
         };
-        let batch =
-            self.context.transport.connector.start_batch(self.context.transport.clock.now());
+        let batch = self.context.node.connector.start_batch(self.context.node.clock.now());
         let pending = self.context.request_ids.read(account.id(), request_id);
         // RFC 35 "Reply": a reply with an unknown or answered Request-Id is ignored, and gets 400. [row 129]
         match pending.is_some_and(|id| batch.handle_answer(account, id, PeerAnswer::Packet(packet)))

@@ -22,7 +22,7 @@ use crate::account::AccountId;
 use crate::connector::Account;
 use crate::link::{Framing, Outbox, SessionId, SessionKind, TakenPacket};
 use crate::net::HttpUrl;
-use crate::peers::{CloseReason, SessionGuard, TransportContext};
+use crate::peers::{CloseReason, NodeContext, SessionGuard};
 use crate::time::MonoTime;
 use crate::web::Tasks;
 use crate::wire::btp::RequestId;
@@ -39,7 +39,7 @@ const REPLIES_MAX: usize = 256;
 /// The sessions of all peers that post.
 #[derive(Debug)]
 pub(super) struct InboundSessions {
-    context: Arc<TransportContext>,
+    context: Arc<NodeContext>,
     sessions: Mutex<HashMap<AccountId, Arc<InboundHandle>>>,
     new: mpsc::Sender<InboundSession>,
 }
@@ -97,9 +97,7 @@ pub(super) enum NotAccepted {
 
 impl InboundSessions {
     /// No sessions yet. The receiver yields new ones, which must be run.
-    pub(super) fn new(
-        context: Arc<TransportContext>,
-    ) -> (Arc<Self>, mpsc::Receiver<InboundSession>) {
+    pub(super) fn new(context: Arc<NodeContext>) -> (Arc<Self>, mpsc::Receiver<InboundSession>) {
         let (new, receiver) = mpsc::channel(NEW_MAX);
         (Arc::new(Self { context, sessions: Mutex::default(), new }), receiver)
     }
@@ -148,7 +146,7 @@ impl InboundHandle {
     /// Passes a Prepare to the connector.
     pub(super) fn prepare(
         &self,
-        context: &TransportContext,
+        context: &NodeContext,
         packet: &[u8],
         reply_to: ReplyTo,
     ) -> Result<(), NotAccepted> {

@@ -98,7 +98,7 @@ impl HttpLink {
             // The outbox of a link holds no answers: they go to the session of their request.
             return;
         };
-        let now = self.context.transport.clock.now();
+        let now = self.context.node.clock.now();
         let Ok(prepare) = Prepare::parse(&packet) else { return };
         // `None`: it expired in the outbox, and has been rejected.
         let Some(left) = self.account.time_left(id, now.mono) else { return };
@@ -116,7 +116,7 @@ impl HttpLink {
 
     async fn request(&self, id: RequestId, packet: Bytes) -> RequestOutcome {
         let dial = self.peer.dial();
-        let now = self.context.transport.clock.now().wall;
+        let now = self.context.node.clock.now().wall;
         let Some(authorization) = self.peer.authorization(now) else {
             return RequestOutcome::Failed;
         };
@@ -135,7 +135,7 @@ impl HttpLink {
                 None => request,
             }
         };
-        let bytes_max = self.context.transport.settings.message_bytes_max;
+        let bytes_max = self.context.node.settings.message_bytes_max;
         match self.pool.post(&dial.url, head, packet, bytes_max).await {
             Ok(response) => RequestOutcome::Response(response),
             Err(error) => {
@@ -179,7 +179,7 @@ impl HttpLink {
     }
 
     fn record_mistake(&self, mistake: &str) {
-        self.status.count_wrong_answer(mistake, self.context.transport.clock.mono());
+        self.status.count_wrong_answer(mistake, self.context.node.clock.mono());
     }
 
     /// A packet expired without an answer, and has been rejected.
@@ -196,7 +196,7 @@ impl HttpLink {
 
     /// Whether the server answers a request without a packet.
     pub(super) async fn probe(&self) -> bool {
-        let time = self.context.transport.settings.keep_alive.timeout;
+        let time = self.context.node.settings.keep_alive.timeout;
         let answers = timeout(time, self.pool.probe(&self.peer.dial().url)).await;
         let answers = answers.is_ok_and(|answered| answered.is_ok());
         if answers {
@@ -214,7 +214,7 @@ impl HttpLink {
     }
 
     fn answer(&self, id: RequestId, answer: PeerAnswer<'_>) {
-        let context = &self.context.transport;
+        let context = &self.context.node;
         context.connector.start_batch(context.clock.now()).handle_answer(&self.account, id, answer);
     }
 

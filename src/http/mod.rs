@@ -30,5 +30,5 @@ pub use client::HttpClient;
 pub use context::HttpContext;
 pub use dial_config::HttpDial;
 pub use dialler::HttpDialler;
-pub use http_peers::HttpTarget;
+pub use http_peers::HttpDialUpdater;
 pub use server::{HttpConnections, HttpServer};

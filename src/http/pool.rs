@@ -16,7 +16,7 @@ use parking_lot::Mutex;
 use super::client::{FetchError, read_body, with_source};
 use super::connect::{ConnectError, Http2, HttpSender, connect};
 use crate::net::HttpUrl;
-use crate::peers::TransportContext;
+use crate::peers::NodeContext;
 use crate::web::Tasks;
 
 /// Pooled connections that turn out to be closed before a request opens one for itself.
@@ -30,7 +30,7 @@ const BODIES_BYTES_MAX: usize = 16 * 1024 * 1024;
 #[derive(Debug)]
 pub(super) struct Pool {
     pub(super) url: HttpUrl,
-    context: Arc<TransportContext>,
+    context: Arc<NodeContext>,
     /// Runs the connections.
     tasks: Tasks,
     connections: Mutex<PooledConnections>,
@@ -103,7 +103,7 @@ impl PostError {
 
 impl Pool {
     /// Connections to the server of `url`, which make progress while `tasks` are polled.
-    pub(super) fn new(url: HttpUrl, context: Arc<TransportContext>, tasks: Tasks) -> Self {
+    pub(super) fn new(url: HttpUrl, context: Arc<NodeContext>, tasks: Tasks) -> Self {
         let (connections, connecting) = (Mutex::default(), tokio::sync::Mutex::default());
         Self { url, context, tasks, connections, connecting, incomplete_bytes: AtomicUsize::new(0) }
     }

@@ -14,7 +14,7 @@ use tokio::time::{sleep, timeout};
 use super::http_peers::HttpPeer;
 use super::pool::Pool;
 use crate::net::HttpUrl;
-use crate::peers::TransportContext;
+use crate::peers::NodeContext;
 use crate::time::{Backoff, MonoTime};
 
 /// The header with the id of a request.
@@ -45,12 +45,7 @@ pub(super) struct HttpReply {
 
 impl HttpReply {
     /// Sends the answer. There is no result: a late answer is the same as none.
-    pub(super) async fn send(
-        self,
-        packet: Vec<u8>,
-        pool: Arc<Pool>,
-        context: Arc<TransportContext>,
-    ) {
+    pub(super) async fn send(self, packet: Vec<u8>, pool: Arc<Pool>, context: Arc<NodeContext>) {
         let packet = Bytes::from(packet);
         let mut backoff = Backoff::new(RETRY_FIRST, Duration::MAX);
         // The peer chose the expiry, which may be far away.
@@ -82,7 +77,7 @@ impl HttpReply {
         &self,
         packet: &Bytes,
         pool: &Pool,
-        context: &TransportContext,
+        context: &NodeContext,
     ) -> Result<axum::http::StatusCode, String> {
         let authorization = self.peer.authorization(context.clock.now().wall);
         let authorization = authorization.ok_or("the token is not valid in a header")?;

@@ -13,7 +13,7 @@ use crate::web::ProblemDetails;
 const PATH_CHARS_MAX: usize = 200;
 
 pub(super) fn router(ilp: Arc<Ilp>) -> Router {
-    let connector = Arc::clone(&ilp.context.transport.connector);
+    let connector = Arc::clone(&ilp.context.node.connector);
     let routes = Router::new().merge(ilp::routes(ilp)).merge(spsp::routes(connector));
     routes.fallback(not_found).method_not_allowed_fallback(method_not_allowed)
 }

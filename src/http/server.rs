@@ -16,7 +16,7 @@ use super::ilp::{Ilp, carries_packet};
 use super::inbound_session::{InboundSession, InboundSessions};
 use super::router::router;
 use crate::net::{BindError, Listener, LogThrottle, ServerTls};
-use crate::peers::TransportContext;
+use crate::peers::NodeContext;
 use crate::web::{
     AcceptedConnection, Connection, ConnectionLimiter, ConnectionLimits, ProblemDetails,
     WebListener, WebService,
@@ -31,7 +31,7 @@ const OPEN_FILES_SHARE: usize = 2;
 #[derive(Debug)]
 pub struct HttpServer {
     listener: WebListener,
-    context: Arc<TransportContext>,
+    context: Arc<NodeContext>,
     limiter: Arc<ConnectionLimiter>,
     throttle: LogThrottle,
     sessions: tokio::sync::Mutex<mpsc::Receiver<InboundSession>>,
@@ -48,7 +48,7 @@ pub struct HttpWork(Work);
 #[derive(Debug)]
 enum Work {
     /// Serve an accepted socket.
-    Connection(Box<AcceptedConnection>, Arc<TransportContext>),
+    Connection(Box<AcceptedConnection>, Arc<NodeContext>),
     /// Deliver the answers of a peer that has posted for the first time.
     Session(InboundSession),
 }
@@ -61,7 +61,7 @@ impl HttpServer {
         tls: Option<Arc<ServerTls>>,
         context: Arc<HttpContext>,
     ) -> Result<Self, BindError> {
-        let configured = context.transport.settings.http;
+        let configured = context.node.settings.http;
         let limits = ConnectionLimits { configured, ..ConnectionLimits::default() };
         Self::bind_with(host, port, tls, context, limits).await
     }
@@ -74,17 +74,17 @@ impl HttpServer {
         limits: ConnectionLimits,
     ) -> Result<Self, BindError> {
         let listener = Listener::bind(host, port, PORT_SET_BY).await?;
-        let transport = Arc::clone(&context.transport);
-        let configured = limits.configured.within(transport.descriptors.max() / OPEN_FILES_SHARE);
+        let node = Arc::clone(&context.node);
+        let configured = limits.configured.within(node.descriptors.max() / OPEN_FILES_SHARE);
         let limiter = ConnectionLimiter::new(ConnectionLimits { configured, ..limits });
-        let (inbound, sessions) = InboundSessions::new(Arc::clone(&transport));
+        let (inbound, sessions) = InboundSessions::new(Arc::clone(&node));
         let ilp = Ilp {
             context,
             sessions: inbound,
             limiter: Arc::clone(&limiter),
             throttle: LogThrottle::default(),
         };
-        let admission = (Arc::clone(&limiter), Arc::clone(&transport));
+        let admission = (Arc::clone(&limiter), Arc::clone(&node));
         let service = WebService {
             router: router(Arc::new(ilp)),
             admit: Arc::new(move |connection, request| {
@@ -92,10 +92,10 @@ impl HttpServer {
             }),
             http2: true,
         };
-        let (shared, context) = (Arc::clone(&limiter), Arc::clone(&transport));
+        let (shared, context) = (Arc::clone(&limiter), Arc::clone(&node));
         let listener = WebListener::new(listener, tls, service, shared, context);
         let (throttle, sessions) = (LogThrottle::default(), tokio::sync::Mutex::new(sessions));
-        Ok(Self { listener, context: transport, limiter, throttle, sessions })
+        Ok(Self { listener, context: node, limiter, throttle, sessions })
     }
 
     pub fn local_addr(&self) -> SocketAddr {
@@ -152,7 +152,7 @@ impl HttpServer {
 /// Counts a request. `Some`: it is above the rate of its address.
 fn refuse_above_rate(
     limiter: &ConnectionLimiter,
-    context: &TransportContext,
+    context: &NodeContext,
     connection: &Connection,
     request: &Request<Incoming>,
 ) -> Option<Response<Body>> {
@@ -178,7 +178,7 @@ impl HttpWork {
         match self.0 {
             Work::Connection(connection, context) => {
                 if connection.run().await.is_err() {
-                    context.http_counts.failed_handshakes.fetch_add(1, Ordering::Relaxed);
+                    context.http_counts.failed_tls_handshakes.fetch_add(1, Ordering::Relaxed);
                 }
             }
             Work::Session(session) => session.run().await,

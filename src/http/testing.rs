@@ -13,7 +13,7 @@ use super::server::HttpServer;
 use crate::connector::Connector;
 use crate::link::{Framing, Outbox, SessionId, SessionKind, TakenPacket};
 use crate::net::{Clock, HttpLimits, KeepAliveSettings, ServerTls, TlsTrust, TransportSettings};
-use crate::peers::TransportContext;
+use crate::peers::NodeContext;
 use crate::routing::HashSeed;
 use crate::testing::{TEST_TIMEOUT, connector_settings, logins, token, until};
 use crate::web::ConnectionLimits;
@@ -40,13 +40,13 @@ pub(super) fn context_with(
         trust,
         ..TransportSettings::default()
     };
-    let context = TransportContext::new(connector, clock, settings).unwrap();
+    let context = NodeContext::new(connector, clock, settings).unwrap();
     HttpContext::new(context, logins(peers)).unwrap()
 }
 
 /// A session of a peer that carries bare packets, which the test reads from its outbox.
 pub(super) fn attach_session(
-    context: &TransportContext,
+    context: &NodeContext,
     peer: &str,
     kind: SessionKind,
 ) -> (SessionId, Arc<Outbox>) {
@@ -84,7 +84,7 @@ pub(super) fn packet_headers(peer: &str) -> String {
 /// A running listener, until it is dropped.
 pub(super) struct RunningServer {
     pub(super) address: SocketAddr,
-    pub(super) context: Arc<TransportContext>,
+    pub(super) context: Arc<NodeContext>,
     pub(super) server: Arc<HttpServer>,
     _tasks: JoinSet<()>,
 }
@@ -103,7 +103,7 @@ pub(super) async fn serve(
     limits: ConnectionLimits,
     tls: Option<ServerTls>,
 ) -> RunningServer {
-    let context = Arc::clone(&http.transport);
+    let context = Arc::clone(&http.node);
     let bound = HttpServer::bind_with("127.0.0.1", 0, tls.map(Arc::new), http, limits).await;
     let server = Arc::new(bound.unwrap());
     let mut tasks = JoinSet::new();
@@ -119,7 +119,7 @@ pub(super) async fn serve(
 }
 
 /// Rejects expired packets, as the task of a node does.
-pub(super) async fn sweep(context: Arc<TransportContext>) {
+pub(super) async fn sweep(context: Arc<NodeContext>) {
     loop {
         tokio::time::sleep(Duration::from_millis(5)).await;
         context.connector.sweep_deadlines(context.clock.now());

@@ -30,12 +30,12 @@ impl WorkRate {
 
 /// A token bucket.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct TokenBucket {
+pub struct WorkBudget {
     /// The spent units use up the rate until then.
     used_until: MonoTime,
 }
 
-impl TokenBucket {
+impl WorkBudget {
     /// When the next unit may be spent: now or later.
     pub fn ready_at(&self, rate: WorkRate, now: MonoTime) -> MonoTime {
         let until = self.used_until.0.saturating_add(rate.cost(1));
@@ -61,13 +61,13 @@ impl TokenBucket {
 #[derive(Debug)]
 pub struct SharedRate<K> {
     rate: WorkRate,
-    total: TokenBucket,
-    by_user: HashMap<K, TokenBucket>,
+    total: WorkBudget,
+    by_user: HashMap<K, WorkBudget>,
 }
 
 impl<K: Copy + Eq + Hash> SharedRate<K> {
     pub fn new(rate: WorkRate) -> Self {
-        Self { rate, total: TokenBucket::default(), by_user: HashMap::new() }
+        Self { rate, total: WorkBudget::default(), by_user: HashMap::new() }
     }
 
     /// When `user` may spend the next unit: now or later.
@@ -130,7 +130,7 @@ mod tests {
 
     #[test]
     fn returned_units_may_be_spent_again() {
-        let mut bucket = TokenBucket::default();
+        let mut bucket = WorkBudget::default();
         bucket.spend(200, RATE, at(0));
         assert!(bucket.ready_at(RATE, at(0)) > at(0));
         bucket.refund(1, RATE);

@@ -20,7 +20,7 @@ mod unauthenticated;
 pub mod url;
 
 pub use address_limiter::AddressLimits;
-pub use budget::{SharedRate, TokenBucket, WorkRate};
+pub use budget::{SharedRate, WorkBudget, WorkRate};
 pub use client_address::ClientAddress;
 pub use clock::Clock;
 pub use clock_watch::{ClockFinding, ClockJump, ClockReport, ClockWatch};
@@ -33,9 +33,9 @@ pub use tcp::{ConnectTcpError, connect_tcp};
 pub use throttle::LogThrottle;
 pub use tls::{
     ClientTls, HTTP_PROTOCOLS, ServerTls, TlsError, TlsFile, TlsName, TlsTrust, check_ca_file,
-    check_server_files, explain_handshake, host_of_certificate,
+    check_server_files, explain_tls_failure, host_of_certificate,
 };
-pub use tls_handshakes::{HandshakeWorker, Handshakes};
+pub use tls_handshakes::{TlsHandshakeWorker, TlsHandshakes};
 pub use unauthenticated::{UnauthenticatedConnections, UnauthenticatedPermit};
 
 pub use self::url::{BtpUrl, Host, HttpUrl, PeerUrl, UrlError};

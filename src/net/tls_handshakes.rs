@@ -1,5 +1,5 @@
 //! Runs TLS handshakes on a thread of their own. A handshake costs a signature, which any client can request at no cost
-//! to itself; it must not delay packets. Nothing here spawns: `node` runs the [`HandshakeWorker`].
+//! to itself; it must not delay packets. Nothing here spawns: `node` runs the [`TlsHandshakeWorker`].
 //!
 //! The task of the connection waits for the outcome within its own deadline; dropping it ends the handshake. Handshakes
 //! of addresses that a peer has logged in from come first.
@@ -24,7 +24,7 @@ const SLICE: Duration = Duration::from_millis(2);
 type Job = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// The handshakes that wait for the worker. One per node.
-pub struct Handshakes {
+pub struct TlsHandshakes {
     queue: Mutex<Queue>,
     /// The handshakes in progress. Beyond the limit, the oldest of the address that has most is ended.
     in_progress: Arc<UnauthenticatedConnections>,
@@ -40,8 +40,8 @@ struct Queue {
 }
 
 /// Runs the handshakes of a node.
-pub struct HandshakeWorker {
-    handshakes: Arc<Handshakes>,
+pub struct TlsHandshakeWorker {
+    handshakes: Arc<TlsHandshakes>,
     known: FuturesUnordered<Sliced>,
     unknown: FuturesUnordered<Sliced>,
     slice: Arc<Slice>,
@@ -56,7 +56,7 @@ struct Sliced {
     slice: Arc<Slice>,
 }
 
-impl Handshakes {
+impl TlsHandshakes {
     /// `limits`: the handshakes that may be in progress.
     pub fn new(limits: AddressLimits) -> Arc<Self> {
         let in_progress = UnauthenticatedConnections::new(limits);
@@ -64,9 +64,9 @@ impl Handshakes {
     }
 
     /// The worker that runs them from now on. Without one, each connection's task runs its own.
-    pub fn worker(self: &Arc<Self>) -> HandshakeWorker {
+    pub fn worker(self: &Arc<Self>) -> TlsHandshakeWorker {
         self.queue.lock().has_worker = true;
-        HandshakeWorker {
+        TlsHandshakeWorker {
             handshakes: Arc::clone(self),
             known: FuturesUnordered::new(),
             unknown: FuturesUnordered::new(),
@@ -122,7 +122,7 @@ impl Handshakes {
     }
 }
 
-impl HandshakeWorker {
+impl TlsHandshakeWorker {
     /// Runs handshakes; never returns.
     pub async fn run(mut self) -> std::convert::Infallible {
         std::future::poll_fn(|cx| self.poll(cx)).await
@@ -162,7 +162,7 @@ impl HandshakeWorker {
 }
 
 /// Tasks that wait for a dropped job get an error; later ones run their own.
-impl Drop for HandshakeWorker {
+impl Drop for TlsHandshakeWorker {
     fn drop(&mut self) {
         let mut queue = self.handshakes.queue.lock();
         queue.has_worker = false;
@@ -194,15 +194,15 @@ impl Future for Sliced {
     }
 }
 
-impl std::fmt::Debug for Handshakes {
+impl std::fmt::Debug for TlsHandshakes {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Handshakes")
+        f.write_str("TlsHandshakes")
     }
 }
 
-impl std::fmt::Debug for HandshakeWorker {
+impl std::fmt::Debug for TlsHandshakeWorker {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("HandshakeWorker")
+        f.write_str("TlsHandshakeWorker")
     }
 }
 
@@ -212,8 +212,8 @@ mod tests {
 
     use super::*;
 
-    fn handshakes(total: usize) -> Arc<Handshakes> {
-        Handshakes::new(AddressLimits { total, per_address: total, reserved_for_known: 0 })
+    fn handshakes(total: usize) -> Arc<TlsHandshakes> {
+        TlsHandshakes::new(AddressLimits { total, per_address: total, reserved_for_known: 0 })
     }
 
     fn address(n: u8) -> ClientAddress {
@@ -221,7 +221,7 @@ mod tests {
     }
 
     /// Runs the worker on a thread of its own, as `node` does, and `test` on this one.
-    fn with_worker(worker: HandshakeWorker, test: impl Future<Output = ()>) {
+    fn with_worker(worker: TlsHandshakeWorker, test: impl Future<Output = ()>) {
         let (stop, stopped) = oneshot::channel::<()>();
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();

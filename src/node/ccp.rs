@@ -9,7 +9,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use super::task;
 use crate::link::Outcome;
-use crate::peers::TransportContext;
+use crate::peers::NodeContext;
 use crate::routing::ccp::{CcpNotice, RequestTicket};
 
 /// The maximum delay of an update, and the minimum time between two new routing tables.
@@ -18,7 +18,7 @@ const TICK: Duration = Duration::from_millis(50);
 /// the time costs only a part of one processor.
 const INSTALL_REST_FACTOR: u32 = 3;
 
-pub(super) async fn run(context: Arc<TransportContext>) {
+pub(super) async fn run(context: Arc<NodeContext>) {
     let wake = Arc::new(Notify::new());
     let handle_answer = {
         let (context, wake) = (Arc::clone(&context), Arc::clone(&wake));
@@ -45,7 +45,7 @@ pub(super) async fn run(context: Arc<TransportContext>) {
 }
 
 /// Building a table of many routes takes a while, so it runs beside the packets.
-fn install_learned_routes(context: Arc<TransportContext>) -> JoinHandle<()> {
+fn install_learned_routes(context: Arc<NodeContext>) -> JoinHandle<()> {
     task::spawn(async move {
         let started = Instant::now();
         let builder = Arc::clone(&context);
@@ -58,7 +58,7 @@ fn install_learned_routes(context: Arc<TransportContext>) -> JoinHandle<()> {
     })
 }
 
-fn log_notice(context: &TransportContext, notice: &CcpNotice) {
+fn log_notice(context: &NodeContext, notice: &CcpNotice) {
     let (CcpNotice::Expired { peer, .. } | CcpNotice::TooManyRoutes { peer, .. }) = notice;
     let Some(suppressed) = context.peers.status(peer).admit_line() else { return };
     match notice {

@@ -7,20 +7,20 @@ use std::time::Duration;
 
 use super::single_flight::SingleFlight;
 use crate::net::ServerTls;
-use crate::peers::TransportContext;
+use crate::peers::NodeContext;
 
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// From the call on, dials wait for the authorities that this loads.
 pub(super) fn run(
-    context: Arc<TransportContext>,
+    context: Arc<NodeContext>,
     servers: Vec<Arc<ServerTls>>,
 ) -> impl Future<Output = ()> {
     context.client_tls.use_loader();
     watch_files(context, servers)
 }
 
-async fn watch_files(context: Arc<TransportContext>, servers: Vec<Arc<ServerTls>>) {
+async fn watch_files(context: Arc<NodeContext>, servers: Vec<Arc<ServerTls>>) {
     let mut ticks = tokio::time::interval(CHECK_INTERVAL);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let (mut checking, mut loading) = (SingleFlight::default(), SingleFlight::default());

@@ -6,11 +6,11 @@ use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::net::{ClockFinding, LogThrottle};
-use crate::peers::TransportContext;
+use crate::peers::NodeContext;
 
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-pub(super) async fn run(context: Arc<TransportContext>) {
+pub(super) async fn run(context: Arc<NodeContext>) {
     let mut ticks = interval(CHECK_INTERVAL);
     let throttle = LogThrottle::default();
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

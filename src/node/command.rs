@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use crate::account::AccountId;
 use crate::api::NodeStatus;
 use crate::config::NodeConfig;
-use crate::peers::TransportContext;
+use crate::peers::NodeContext;
 
 /// Commands that may be queued. Senders of more wait.
 pub(super) const COMMANDS_MAX: usize = 16;
@@ -33,7 +33,7 @@ pub struct NodeHandle {
     /// The address of its health server, which has the metrics too.
     pub health_address: SocketAddr,
     /// Its connector, its peers and its clock.
-    pub context: Arc<TransportContext>,
+    pub context: Arc<NodeContext>,
     /// Its health and the result of its last reload.
     pub status: Arc<NodeStatus>,
     pub(super) commands: mpsc::Sender<NodeCommand>,

@@ -6,7 +6,7 @@ use super::diallers::PeerDial;
 use super::ildcp::ParentInfo;
 use crate::account::Relation;
 use crate::api::{PeerRole, StatusSettings};
-use crate::btp::Dial;
+use crate::btp::BtpDial;
 use crate::config::{AssetMismatch, NodeConfig, OwnAddressError, PeerConfig, Secret};
 use crate::connector::ConnectorSettings;
 use crate::http::HttpDial;
@@ -127,7 +127,7 @@ fn dial(config: &NodeConfig, peer: &PeerConfig) -> Option<PeerDial> {
     let token = peer.auth_token.as_ref().map(|token| Token::from(token.expose()));
     let (id, node) = (peer.account.id.clone(), config.settings.node_id.as_str());
     Some(match peer.url.clone()? {
-        PeerUrl::Btp(url) => PeerDial::Btp(Dial::new(id, url, node, token.as_ref())),
+        PeerUrl::Btp(url) => PeerDial::Btp(BtpDial::new(id, url, node, token.as_ref())),
         PeerUrl::Http(url) => {
             let dial = HttpDial::new(id, url, node, token.as_ref());
             let callback = config.callback_of(peer);

@@ -9,14 +9,14 @@ use tracing::Instrument;
 
 use super::task;
 use crate::account::AccountId;
-use crate::btp::{BtpClient, Dial, DialTarget as BtpTarget};
-use crate::http::{HttpContext, HttpDial, HttpDialler, HttpTarget};
-use crate::peers::{DialHandle, LoginDirectory, RECONFIGURED, TransportContext};
+use crate::btp::{BtpDial, BtpDialUpdater, BtpDialler};
+use crate::http::{HttpContext, HttpDial, HttpDialUpdater, HttpDialler};
+use crate::peers::{DialHandle, LoginDirectory, NodeContext, RECONFIGURED};
 
 /// A peer to dial, by protocol.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum PeerDial {
-    Btp(Dial),
+    Btp(BtpDial),
     Http(HttpDial),
 }
 
@@ -32,13 +32,13 @@ impl PeerDial {
 struct RunningDialler {
     dial: PeerDial,
     handle: DialHandle,
-    target: DialTarget,
+    updater: DialUpdater,
 }
 
-/// The target and token of the next dial.
-enum DialTarget {
-    Btp(BtpTarget),
-    Http(HttpTarget),
+/// The updater and token of the next dial.
+enum DialUpdater {
+    Btp(BtpDialUpdater),
+    Http(HttpDialUpdater),
 }
 
 impl RunningDialler {
@@ -46,16 +46,16 @@ impl RunningDialler {
     /// is still valid. `false`: the change needs a new session.
     fn try_update(&mut self, wanted: &PeerDial, directory: &LoginDirectory) -> bool {
         let valid = directory.fingerprints_of(wanted.peer());
-        match (&self.dial, wanted, &self.target) {
-            (PeerDial::Btp(old), PeerDial::Btp(new), DialTarget::Btp(target))
+        match (&self.dial, wanted, &self.updater) {
+            (PeerDial::Btp(old), PeerDial::Btp(new), DialUpdater::Btp(updater))
                 if old.may_become(new, &valid) =>
             {
-                target.set(new.clone());
+                updater.set(new.clone());
             }
-            (PeerDial::Http(old), PeerDial::Http(new), DialTarget::Http(target))
+            (PeerDial::Http(old), PeerDial::Http(new), DialUpdater::Http(updater))
                 if old.may_become(new, &valid) =>
             {
-                target.set_token(new.clone());
+                updater.set_token(new.clone());
             }
             _ => return false,
         }
@@ -66,7 +66,7 @@ impl RunningDialler {
 
 /// The running diallers of one node.
 pub(super) struct Diallers {
-    context: Arc<TransportContext>,
+    context: Arc<NodeContext>,
     http: Arc<HttpContext>,
     running: HashMap<AccountId, RunningDialler>,
     tasks: JoinSet<()>,
@@ -74,7 +74,7 @@ pub(super) struct Diallers {
 
 impl Diallers {
     pub(super) fn new(http: Arc<HttpContext>) -> Self {
-        let context = Arc::clone(&http.transport);
+        let context = Arc::clone(&http.node);
         Self { context, http, running: HashMap::new(), tasks: JoinSet::new() }
     }
 
@@ -101,21 +101,21 @@ impl Diallers {
     }
 
     fn start(&mut self, dial: PeerDial) -> RunningDialler {
-        let (handle, target) = match dial.clone() {
+        let (handle, updater) = match dial.clone() {
             PeerDial::Btp(dial) => {
-                let (client, handle) = BtpClient::new(dial, Arc::clone(&self.context));
-                let target = client.target();
+                let (client, handle) = BtpDialler::new(dial, Arc::clone(&self.context));
+                let updater = client.updater();
                 self.tasks.spawn(client.run().in_current_span());
-                (handle, DialTarget::Btp(target))
+                (handle, DialUpdater::Btp(updater))
             }
             PeerDial::Http(dial) => {
                 let (dialler, handle) = HttpDialler::new(dial, Arc::clone(&self.http));
-                let target = dialler.target();
+                let updater = dialler.updater();
                 self.tasks.spawn(dialler.run().in_current_span());
-                (handle, DialTarget::Http(target))
+                (handle, DialUpdater::Http(updater))
             }
         };
-        RunningDialler { dial, handle, target }
+        RunningDialler { dial, handle, updater }
     }
 
     /// Makes the next attempts now.

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::task::AbortOnDrop;
 use crate::account::AccountId;
-use crate::peers::{DialHandle, TransportContext};
+use crate::peers::{DialHandle, NodeContext};
 
 /// The WebSocket close code and reason for a removed peer.
 const REMOVED: (u16, &str) = (1001, "removed");
@@ -25,7 +25,7 @@ impl Draining {
         &mut self,
         peer: &AccountId,
         handle: Option<DialHandle>,
-        context: &Arc<TransportContext>,
+        context: &Arc<NodeContext>,
         grace: Duration,
     ) {
         let Some(account) = context.connector.account(peer.as_str()) else { return };

@@ -11,7 +11,7 @@ use crate::config::{OwnAddressError, not_below_peer};
 use crate::connector::Connector;
 use crate::link::{Cause, Outcome, Rejection};
 use crate::net::Clock;
-use crate::peers::TransportContext;
+use crate::peers::NodeContext;
 use crate::time::Backoff;
 use crate::wire::ilp::{ErrorClass, Fulfill};
 use crate::wire::{Address, ildcp};
@@ -89,7 +89,7 @@ pub async fn request_parent_info(
 /// Repeats the request until there is an answer. `None`: the parent rejected it for good, and the node has an address
 /// without it.
 pub(super) async fn request_until_answered(
-    context: Arc<TransportContext>,
+    context: Arc<NodeContext>,
     parent: AccountId,
     has_address: bool,
 ) -> Option<ParentInfo> {

@@ -19,7 +19,7 @@ use super::task::{self, AbortOnDrop};
 use crate::api::{HealthStatus, NodeStatus};
 use crate::config::NodeConfig;
 use crate::http::{HttpConnections, HttpContext};
-use crate::peers::{Logins, PeerChange, PeerEvent, TransportContext};
+use crate::peers::{Logins, NodeContext, PeerChange, PeerEvent};
 
 /// How often a starting node checks its health, so that its log has the time when it became ready.
 const READY_POLL_INTERVAL: Duration = Duration::from_millis(100);
@@ -27,7 +27,7 @@ const READY_POLL_INTERVAL: Duration = Duration::from_millis(100);
 pub(super) struct NodeTask {
     /// As configured, without the values from the parent.
     pub(super) config: NodeConfig,
-    pub(super) context: Arc<TransportContext>,
+    pub(super) context: Arc<NodeContext>,
     /// The logins that all listeners accept.
     pub(super) logins: Arc<Logins>,
     pub(super) http_context: Arc<HttpContext>,
@@ -117,7 +117,7 @@ impl NodeTask {
     }
 }
 
-pub(super) fn set_peer_status(config: &NodeConfig, context: &TransportContext) {
+pub(super) fn set_peer_status(config: &NodeConfig, context: &NodeContext) {
     for peer in &config.peers {
         let status = context.peers.status(&peer.account.id);
         status.set_suspended(!peer.account.enabled);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::config::NodeConfig;
-use crate::peers::TransportContext;
+use crate::peers::NodeContext;
 use crate::telemetry::{Logs, PacketLogTotals, ProcessPacketLog, parse_level};
 
 /// How long a stopping node waits until its last packets are lines.
@@ -29,7 +29,7 @@ impl PacketLogSwitch {
     }
 
     /// On with `packetLog`, or with a level of `debug` or lower for the target `packets`.
-    pub(super) fn follow_config(&mut self, config: &NodeConfig, context: &TransportContext) {
+    pub(super) fn follow_config(&mut self, config: &NodeConfig, context: &NodeContext) {
         let by_level =
             parse_level(&config.settings.log_level).is_ok_and(|levels| levels.has_packet_log());
         let must_be_on = config.settings.packet_log || by_level;
@@ -40,7 +40,7 @@ impl PacketLogSwitch {
         }
     }
 
-    fn start(&mut self, context: &TransportContext) {
+    fn start(&mut self, context: &NodeContext) {
         let connector = &context.connector;
         let node = connector.node_id();
         let (log, writer) =
@@ -58,7 +58,7 @@ impl PacketLogSwitch {
     }
 
     /// Switches it off; the thread still writes the records in the ring.
-    pub(super) fn stop(&mut self, context: &TransportContext) {
+    pub(super) fn stop(&mut self, context: &NodeContext) {
         context.connector.set_packet_log(None);
         self.process_log.switch_off(context.connector.node_id().as_str());
         self.is_on = false;

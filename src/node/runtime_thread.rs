@@ -6,7 +6,7 @@ use tokio::runtime::Builder;
 use tokio::sync::oneshot;
 
 use crate::api::Api;
-use crate::net::HandshakeWorker;
+use crate::net::TlsHandshakeWorker;
 
 /// A running thread, which ends when this value is dropped.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ impl RuntimeThread {
 
     /// Computes TLS handshakes, with a lower priority than packets. Their sockets and timers belong to the runtime that
     /// accepted them.
-    pub(super) fn compute_handshakes(worker: HandshakeWorker) -> io::Result<Self> {
+    pub(super) fn compute_tls_handshakes(worker: TlsHandshakeWorker) -> io::Result<Self> {
         Self::spawn("tls", &mut Builder::new_current_thread(), move || {
             lower_priority();
             async move { match worker.run().await {} }

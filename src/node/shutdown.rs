@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::node_task::NodeTask;
 use super::task;
-use crate::peers::{GOING_AWAY, TransportContext};
+use crate::peers::{GOING_AWAY, NodeContext};
 
 const STOPPING: &str = "stopping";
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
@@ -63,7 +63,7 @@ impl NodeTask {
 }
 
 /// Logs the final balance of each account, which no other place keeps.
-async fn log_balances(context: &TransportContext) {
+async fn log_balances(context: &NodeContext) {
     let report = context.connector.report();
     let accounts = report.accounts.iter().map(|account| {
         let settings = &account.settings;
@@ -85,7 +85,7 @@ async fn log_balances(context: &TransportContext) {
 }
 
 /// Waits until no packet is in flight, up to `grace`.
-async fn wait_for_answers(context: &TransportContext, grace: Duration) {
+async fn wait_for_answers(context: &NodeContext, grace: Duration) {
     let deadline = Instant::now() + grace;
     while context.connector.in_flight() > 0 && Instant::now() < deadline {
         tokio::time::sleep(POLL_INTERVAL).await;

@@ -25,7 +25,7 @@ use crate::http::{HttpContext, HttpServer};
 use crate::net::{
     BindError, ClientTls, Clock, Descriptors, HTTP_PROTOCOLS, ServerTls, TlsError, TlsTrust,
 };
-use crate::peers::{Logins, NoRandomness, TransportContext};
+use crate::peers::{Logins, NoRandomness, NodeContext};
 use crate::routing::HashSeed;
 use crate::telemetry::{self, Logs};
 
@@ -130,7 +130,7 @@ async fn build(
     let tls = NodeTls::read(config.settings.tls.clone(), settings.trust.clone()).await?;
     let connector = Connector::new(config.connector_settings(&random_secret), HashSeed::Random)?;
     let context =
-        TransportContext::with_tls(connector, Clock::start(), settings, tls.client, descriptors);
+        NodeContext::with_tls(connector, Clock::start(), settings, tls.client, descriptors);
     let logins = Arc::new(Logins::from_pointee(login_directory(&config)?));
     let mut watched: Vec<_> = tls.btp.iter().cloned().collect();
     if let Some(tls) = &tls.btp {
@@ -159,7 +159,7 @@ async fn build(
     };
     let tls_thread = match config.settings.tls {
         Some(_) => {
-            let thread = RuntimeThread::compute_handshakes(context.handshakes.worker());
+            let thread = RuntimeThread::compute_tls_handshakes(context.tls_handshakes.worker());
             Some(thread.map_err(StartError::Thread)?)
         }
         None => None,

@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use crate::account::AccountId;
 use crate::api::NodeStatus;
-use crate::peers::TransportContext;
+use crate::peers::NodeContext;
 
 /// The maximum delay of a Reject for a missed deadline, well within the message window.
 const TICK: Duration = Duration::from_millis(50);
 const SUPPRESSED_LINES_INTERVAL: Duration = Duration::from_secs(10);
 
-pub(super) async fn run(context: Arc<TransportContext>, status: Arc<NodeStatus>) {
+pub(super) async fn run(context: Arc<NodeContext>, status: Arc<NodeStatus>) {
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut reported_at = context.clock.mono();
@@ -32,7 +32,7 @@ pub(super) async fn run(context: Arc<TransportContext>, status: Arc<NodeStatus>)
 }
 
 /// Reports each account with a wrong balance once.
-fn log_excess_releases(context: &TransportContext, reported: &mut HashSet<AccountId>) {
+fn log_excess_releases(context: &NodeContext, reported: &mut HashSet<AccountId>) {
     for (peer, count) in context.connector.excess_releases() {
         if reported.insert(peer.clone()) {
             tracing::error!(

@@ -18,7 +18,7 @@ pub struct DialHandle {
 
 /// The loop's end of a [`DialHandle`].
 #[derive(Debug)]
-pub struct DialControl {
+pub struct DialSignals {
     stop: watch::Receiver<Option<CloseRequest>>,
     retry: Arc<Notify>,
 }
@@ -36,10 +36,10 @@ pub enum WaitEnd {
 
 impl DialHandle {
     /// A handle and the loop's end of it.
-    pub fn new() -> (Self, DialControl) {
+    pub fn new() -> (Self, DialSignals) {
         let ((sender, receiver), retry) = (watch::channel(None), Arc::new(Notify::new()));
-        let control = DialControl { stop: receiver, retry: Arc::clone(&retry) };
-        (Self { stop: sender, retry }, control)
+        let signals = DialSignals { stop: receiver, retry: Arc::clone(&retry) };
+        (Self { stop: sender, retry }, signals)
     }
 
     /// Ends a wait for the next attempt, because the cause of the last failure may be gone.
@@ -53,7 +53,7 @@ impl DialHandle {
     }
 }
 
-impl DialControl {
+impl DialSignals {
     /// Waits before the next attempt.
     pub async fn wait_before_attempt(&mut self, wait: DialDelay) -> WaitEnd {
         let retry = Arc::clone(&self.retry);
@@ -85,8 +85,8 @@ mod tests {
 
     const LONG: DialDelay = DialDelay { delay: Duration::from_secs(3600), is_slow: false };
 
-    async fn waited(control: &mut DialControl, act: impl FnOnce()) -> WaitEnd {
-        let mut wait = std::pin::pin!(control.wait_before_attempt(LONG));
+    async fn waited(signals: &mut DialSignals, act: impl FnOnce()) -> WaitEnd {
+        let mut wait = std::pin::pin!(signals.wait_before_attempt(LONG));
         tokio::select! {
             biased;
             waited = wait.as_mut() => panic!("{waited:?} before the handle was used"),
@@ -98,12 +98,12 @@ mod tests {
 
     #[tokio::test]
     async fn a_wait_ends_after_its_delay_or_by_the_handle() {
-        let (handle, mut control) = DialHandle::new();
+        let (handle, mut signals) = DialHandle::new();
         // Without a wait it has no effect, not even on the next one.
         handle.retry_now();
-        assert_eq!(waited(&mut control, || handle.retry_now()).await, WaitEnd::Retry);
+        assert_eq!(waited(&mut signals, || handle.retry_now()).await, WaitEnd::Retry);
         let none = DialDelay { delay: Duration::ZERO, is_slow: false };
-        assert_eq!(control.wait_before_attempt(none).await, WaitEnd::Over);
-        assert_eq!(waited(&mut control, || drop(handle)).await, WaitEnd::Stop);
+        assert_eq!(signals.wait_before_attempt(none).await, WaitEnd::Over);
+        assert_eq!(waited(&mut signals, || drop(handle)).await, WaitEnd::Stop);
     }
 }

@@ -16,9 +16,9 @@ pub use close_reason::{
     CloseReason, GOING_AWAY, NOT_UTF8, POLICY, PROTOCOL_ERROR, RECONFIGURED, TOO_BIG, Timeout,
 };
 pub use dial_backoff::{DialBackoff, DialDelay};
-pub use dial_handle::{DialControl, DialHandle, WaitEnd};
+pub use dial_handle::{DialHandle, DialSignals, WaitEnd};
 pub use directory::{LoginDirectory, Logins, NoRandomness, PeerLogin, TokenFingerprinter};
-pub use node_context::{HttpCounts, ServerCounts, TransportContext};
+pub use node_context::{BtpCounts, HttpCounts, NodeContext};
 #[cfg(test)]
 pub use peer_status::RefusedLogin;
 pub use peer_status::{

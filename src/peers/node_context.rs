@@ -1,4 +1,5 @@
-//! The context that all sessions of a node share.
+//! The context that all tasks of a node share. It is in this room because `btp`, `web` and `http`, which use it, stand
+//! below `node`.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -7,12 +8,12 @@ use super::known_addresses::KnownAddresses;
 use super::peer_status::Peers;
 use crate::connector::Connector;
 use crate::net::{
-    ClientTls, Clock, ClockWatch, Descriptors, Handshakes, TlsError, TransportSettings,
+    ClientTls, Clock, ClockWatch, Descriptors, TlsError, TlsHandshakes, TransportSettings,
 };
 
 /// The connector, the status of all peers, the clock and the limits of a node.
 #[derive(Debug)]
-pub struct TransportContext {
+pub struct NodeContext {
     /// Handles all packets.
     pub connector: Arc<Connector>,
     /// The status of all peers.
@@ -28,13 +29,13 @@ pub struct TransportContext {
     /// The trusted certificates of dialled servers.
     pub client_tls: ClientTls,
     /// Runs TLS handshakes.
-    pub handshakes: Arc<Handshakes>,
+    pub tls_handshakes: Arc<TlsHandshakes>,
     /// The open files that accepted connections may take, of the whole process.
     pub descriptors: Descriptors,
     /// The last second (Unix time) of the listeners' certificate, 0 if unknown. Unset without TLS.
     pub certificate_expiry: OnceLock<Arc<AtomicU64>>,
     /// Counters of the BTP listener.
-    pub server_counts: ServerCounters,
+    pub btp_counts: BtpCounters,
     /// Counters of the HTTP listener.
     pub http_counts: HttpCounters,
 }
@@ -67,15 +68,15 @@ macro_rules! counters {
 
 counters! {
     /// Counters of the BTP listener.
-    ServerCounters,
+    BtpCounters,
     /// A copy of the counters of the BTP listener.
-    ServerCounts,
+    BtpCounts,
     /// Accepted sockets.
     accepted,
     /// Sockets that were closed because there were too many unauthenticated ones.
     over_limit,
     /// Sockets that ended before a login: no TLS, no WebSocket, no BTP, or a timeout.
-    failed_handshakes,
+    failed_before_login,
     /// Refused logins.
     refused_logins,
 }
@@ -90,14 +91,14 @@ counters! {
     /// Connections that were closed because there were too many unauthenticated ones.
     over_limit,
     /// Sockets whose TLS handshake failed.
-    failed_handshakes,
+    failed_tls_handshakes,
     /// Requests of all kinds.
     requests,
     /// Requests for a peer's account with a wrong token, or without one.
     refused_logins,
 }
 
-impl TransportContext {
+impl NodeContext {
     /// Reads the CA file of the settings. Open files are not limited.
     pub fn new(
         connector: Arc<Connector>,
@@ -122,18 +123,18 @@ impl TransportContext {
             known_addresses: KnownAddresses::default(),
             clock,
             clock_watch: ClockWatch::default(),
-            handshakes: Handshakes::new(settings.unauthenticated),
+            tls_handshakes: TlsHandshakes::new(settings.unauthenticated),
             descriptors,
             settings,
             client_tls,
             certificate_expiry: OnceLock::new(),
-            server_counts: ServerCounters::default(),
+            btp_counts: BtpCounters::default(),
             http_counts: HttpCounters::default(),
         })
     }
 
-    pub fn server_counts(&self) -> ServerCounts {
-        self.server_counts.counts()
+    pub fn btp_counts(&self) -> BtpCounts {
+        self.btp_counts.counts()
     }
 
     pub fn http_counts(&self) -> HttpCounts {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::close_reason::CloseReason;
-use super::node_context::TransportContext;
+use super::node_context::NodeContext;
 use super::peer_status::PeerStatus;
 use crate::connector::Account;
 use crate::link::{Outbox, SessionId, SessionKind, TokenFingerprint};
@@ -13,7 +13,7 @@ use crate::time::MonoTime;
 /// peer cannot have received are rejected at once instead of at their expiry, and the peer's status changes.
 #[derive(Debug)]
 pub struct SessionGuard {
-    context: Arc<TransportContext>,
+    context: Arc<NodeContext>,
     account: Arc<Account>,
     id: SessionId,
     kind: SessionKind,
@@ -32,7 +32,7 @@ impl SessionGuard {
     /// can be reached. Diallers pass the status that they hold; to look it up again would recreate the entry of a
     /// removed peer.
     pub fn attach(
-        context: Arc<TransportContext>,
+        context: Arc<NodeContext>,
         account: Arc<Account>,
         status: Arc<PeerStatus>,
         kind: SessionKind,

@@ -33,7 +33,7 @@ use self::family_encoder::FamilyEncoder;
 use super::output::LogTotals;
 use super::packet_log::PacketLogTotals;
 use crate::account::AccountId;
-use crate::peers::TransportContext;
+use crate::peers::NodeContext;
 use crate::time::MonoTime;
 
 /// The text format of metrics.
@@ -91,7 +91,7 @@ pub struct StatusMetrics {
 impl Metrics {
     /// The metrics of the node with this context. Its uptime counts from now.
     pub fn new(
-        context: Arc<TransportContext>,
+        context: Arc<NodeContext>,
         packet_log: Arc<PacketLogTotals>,
         log: Arc<LogTotals>,
     ) -> Self {
@@ -138,7 +138,7 @@ impl Metrics {
 /// Reads the node's values at each scrape.
 #[derive(Debug)]
 struct NodeCollector {
-    context: Arc<TransportContext>,
+    context: Arc<NodeContext>,
     packet_log: Arc<PacketLogTotals>,
     log: Arc<LogTotals>,
     started: MonoTime,
@@ -152,7 +152,7 @@ impl Collector for NodeCollector {
             report: context.connector.report(),
             ccp: context.connector.ccp_report(),
             peers: context.peers.snapshot(),
-            server: context.server_counts(),
+            server: context.btp_counts(),
             http: context.http_counts(),
             uptime: context.clock.mono().since(self.started),
             clock: context.clock_watch.report(),

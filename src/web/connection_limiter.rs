@@ -20,8 +20,8 @@ use tokio::time::{Instant, sleep_until};
 pub(crate) use self::connection::{Connection, ConnectionEvent};
 use crate::account::AccountId;
 use crate::net::{
-    ClientAddress, HttpLimits, SharedRate, TokenBucket, UnauthenticatedConnections,
-    UnauthenticatedPermit, WorkRate,
+    ClientAddress, HttpLimits, SharedRate, UnauthenticatedConnections, UnauthenticatedPermit,
+    WorkBudget, WorkRate,
 };
 use crate::time::MonoTime;
 
@@ -118,7 +118,7 @@ struct Budgets {
     frames: SharedRate<ClientAddress>,
     requests: SharedRate<ClientAddress>,
     wrong_tokens: SharedRate<ClientAddress>,
-    frames_by_peer: HashMap<AccountId, TokenBucket>,
+    frames_by_peer: HashMap<AccountId, WorkBudget>,
 }
 
 /// A request body that is incomplete, until this is dropped.
@@ -294,7 +294,7 @@ impl ConnectionLimiter {
             Some(peer) => match budgets.frames_by_peer.get_mut(peer) {
                 Some(bucket) => bucket.spend(frames, PEER_FRAMES, now),
                 None => {
-                    let mut bucket = TokenBucket::default();
+                    let mut bucket = WorkBudget::default();
                     bucket.spend(frames, PEER_FRAMES, now);
                     budgets.frames_by_peer.insert(peer.clone(), bucket);
                 }

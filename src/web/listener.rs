@@ -14,7 +14,7 @@ use super::connection_limiter::{ConnectionEvent, ConnectionGuard, ConnectionLimi
 use super::serve::{WebService, serve};
 use super::spare_file::SpareFile;
 use crate::net::{ClientAddress, Descriptor, Listener, ServerTls};
-use crate::peers::TransportContext;
+use crate::peers::NodeContext;
 
 /// The pause after the system refused to accept a connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -28,7 +28,7 @@ pub(crate) struct WebListener {
     tls: Option<Arc<ServerTls>>,
     service: WebService,
     limiter: Arc<ConnectionLimiter>,
-    context: Arc<TransportContext>,
+    context: Arc<NodeContext>,
     open_files: OpenFiles,
     /// The end of a pause, which goes on if the future of [`Self::accept`] is dropped.
     paused_until: Mutex<Option<Instant>>,
@@ -62,12 +62,12 @@ pub(crate) struct AcceptedConnection {
     tls: Option<Arc<ServerTls>>,
     service: WebService,
     limiter: Arc<ConnectionLimiter>,
-    context: Arc<TransportContext>,
+    context: Arc<NodeContext>,
 }
 
 /// A client did not complete the TLS handshake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct FailedHandshake;
+pub(crate) struct FailedTlsHandshake;
 
 impl WebListener {
     /// A listener whose connections share the open files of all accepted connections.
@@ -76,7 +76,7 @@ impl WebListener {
         tls: Option<Arc<ServerTls>>,
         service: WebService,
         limiter: Arc<ConnectionLimiter>,
-        context: Arc<TransportContext>,
+        context: Arc<NodeContext>,
     ) -> Self {
         Self {
             listener,
@@ -155,7 +155,7 @@ impl WebListener {
 
 impl AcceptedConnection {
     /// Serves the connection to its end. Dropping the future closes it.
-    pub(crate) async fn run(self) -> Result<(), FailedHandshake> {
+    pub(crate) async fn run(self) -> Result<(), FailedTlsHandshake> {
         let Self { stream, mut guard, _descriptor, tls, service, limiter, context } = self;
         let Some(tls) = tls else {
             serve(stream, guard, &limiter, service, &context).await;
@@ -168,7 +168,7 @@ impl AcceptedConnection {
             if stream.peek(&mut [0; 1]).await? == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
-            context.handshakes.run(address, is_known, tls.acceptor().accept(stream)).await
+            context.tls_handshakes.run(address, is_known, tls.acceptor().accept(stream)).await
         };
         let mut handshake = pin!(timeout(limiter.limits().head_time, handshake));
         let handshake = loop {
@@ -180,7 +180,7 @@ impl AcceptedConnection {
                 }
             }
         };
-        let Ok(Ok(stream)) = handshake else { return Err(FailedHandshake) };
+        let Ok(Ok(stream)) = handshake else { return Err(FailedTlsHandshake) };
         serve(stream, guard, &limiter, service, &context).await;
         Ok(())
     }

@@ -20,7 +20,7 @@ use super::connection_limiter::{Connection, ConnectionEvent, ConnectionGuard, Co
 use super::frames::FrameCounter;
 use super::metered::{Meter, Metered, READ_BYTES_MAX};
 use super::tasks::Tasks;
-use crate::peers::TransportContext;
+use crate::peers::NodeContext;
 
 /// Bytes of an HTTP/1.1 request's head, and of the buffers; bytes of an HTTP/2 request's headers.
 pub(crate) const HEAD_BYTES_MAX: u32 = 16 * 1024;
@@ -57,7 +57,7 @@ pub(super) async fn serve(
     mut guard: ConnectionGuard,
     limiter: &Arc<ConnectionLimiter>,
     service: WebService,
-    context: &Arc<TransportContext>,
+    context: &Arc<NodeContext>,
 ) {
     let limits = limiter.limits();
     let connection = Arc::clone(&guard);
@@ -151,7 +151,7 @@ pub(super) async fn serve(
 struct ConnectionMeter {
     connection: Arc<Connection>,
     limiter: Arc<ConnectionLimiter>,
-    context: Arc<TransportContext>,
+    context: Arc<NodeContext>,
     wait: Option<Pin<Box<Sleep>>>,
 }
 
@@ -184,11 +184,11 @@ impl Meter for ConnectionMeter {
 /// A request without an answer, until this is dropped.
 struct OpenRequest {
     connection: Arc<Connection>,
-    context: Arc<TransportContext>,
+    context: Arc<NodeContext>,
 }
 
 impl OpenRequest {
-    fn begin(connection: Arc<Connection>, context: Arc<TransportContext>) -> Self {
+    fn begin(connection: Arc<Connection>, context: Arc<NodeContext>) -> Self {
         connection.begin_request(context.clock.mono());
         Self { connection, context }
     }

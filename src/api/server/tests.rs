@@ -11,7 +11,7 @@ use super::*;
 use crate::api::{HealthStatus, PeerRole, StatusSettings};
 use crate::connector::{Connector, ConnectorSettings};
 use crate::net::{Clock, TransportSettings};
-use crate::peers::TransportContext;
+use crate::peers::NodeContext;
 use crate::routing::HashSeed;
 use crate::testing::{connector_settings, route};
 
@@ -24,7 +24,7 @@ fn status() -> Arc<NodeStatus> {
     ];
     let settings = ConnectorSettings { routes, ..connector_settings("hub", &["alice", "bob"]) };
     let connector = Connector::new(settings, HashSeed::Random).unwrap();
-    let context = TransportContext::new(connector, Clock::start(), TransportSettings::default());
+    let context = NodeContext::new(connector, Clock::start(), TransportSettings::default());
     let context = context.unwrap();
     context.peers.status(&"bob".parse().unwrap());
     NodeStatus::new(context).unwrap()

@@ -31,7 +31,7 @@ impl Listener {
         Self(TcpListener::bind("127.0.0.1:0").await.unwrap())
     }
 
-    fn dial(&self, user_info: &str) -> Dial {
+    fn dial(&self, user_info: &str) -> BtpDial {
         let url = format!("btp+ws://{user_info}{}", self.0.local_addr().unwrap());
         dial("bob", &url)
     }
@@ -50,19 +50,19 @@ impl Listener {
     }
 }
 
-fn dial(peer: &str, url: &str) -> Dial {
-    Dial::new(peer.parse().unwrap(), url.parse().unwrap(), "node", Some(&Token::from("shared")))
+fn dial(peer: &str, url: &str) -> BtpDial {
+    BtpDial::new(peer.parse().unwrap(), url.parse().unwrap(), "node", Some(&Token::from("shared")))
 }
 
 fn quick() -> TransportSettings {
     TransportSettings { retry_unit: Duration::from_millis(20), ..TransportSettings::default() }
 }
 
-fn context() -> Arc<TransportContext> {
+fn context() -> Arc<NodeContext> {
     testing::context("node", &["alice", "bob"], quick())
 }
 
-fn context_with_short_timeout() -> Arc<TransportContext> {
+fn context_with_short_timeout() -> Arc<NodeContext> {
     let auth_timeout = Duration::from_millis(50);
     let settings = TransportSettings { auth_timeout, ..quick() };
     testing::context("node", &["alice", "bob"], settings)
@@ -78,14 +78,14 @@ fn login(frame: &[u8]) -> Vec<(String, u8, String)> {
 }
 
 /// Runs a client in a task.
-fn start(dial: Dial, context: &Arc<TransportContext>) -> (JoinSet<()>, DialHandle) {
-    let (client, handle) = BtpClient::new(dial, Arc::clone(context));
+fn start(dial: BtpDial, context: &Arc<NodeContext>) -> (JoinSet<()>, DialHandle) {
+    let (client, handle) = BtpDialler::new(dial, Arc::clone(context));
     let mut tasks = JoinSet::new();
     tasks.spawn(client.run());
     (tasks, handle)
 }
 
-async fn connect_once(dial: &Dial, context: &Arc<TransportContext>) -> Result<Driver, DialError> {
+async fn connect_once(dial: &BtpDial, context: &Arc<NodeContext>) -> Result<Driver, DialError> {
     connect(dial, context, &context.peers.status(&dial.peer)).await
 }
 
@@ -300,7 +300,7 @@ async fn tls_both_ways() {
 }
 
 /// Sends a known-condition ping to `destination` by way of `peer`.
-async fn ping(context: &TransportContext, peer: &str, destination: &str) -> Outcome {
+async fn ping(context: &NodeContext, peer: &str, destination: &str) -> Outcome {
     let (sender, receiver) = tokio::sync::oneshot::channel();
     let destination: Address = destination.parse().unwrap();
     let (destination, condition) = (destination.view(), Condition::PING);
@@ -316,7 +316,7 @@ async fn ping(context: &TransportContext, peer: &str, destination: &str) -> Outc
 
 /// Two of our nodes that dial each other, with a user behind each.
 struct Mesh {
-    nodes: [Arc<TransportContext>; 2],
+    nodes: [Arc<NodeContext>; 2],
     tasks: JoinSet<()>,
     /// The tasks of the sessions that each node accepted, in their order.
     accepted: [tokio::sync::mpsc::Receiver<AbortHandle>; 2],
@@ -360,9 +360,13 @@ async fn mesh() -> Mesh {
         // Our name at the other node, with the token that it expects of us.
         let url = format!("ws://127.0.0.1:{}", ports[other]);
         let token = Token::from(token(NAMES[me]));
-        let dial =
-            Dial::new(NAMES[other].parse().unwrap(), url.parse().unwrap(), NAMES[me], Some(&token));
-        let (client, handle) = BtpClient::new(dial, Arc::clone(&nodes[me]));
+        let dial = BtpDial::new(
+            NAMES[other].parse().unwrap(),
+            url.parse().unwrap(),
+            NAMES[me],
+            Some(&token),
+        );
+        let (client, handle) = BtpDialler::new(dial, Arc::clone(&nodes[me]));
         tasks.spawn(client.run());
         handles.push(handle);
     }

@@ -19,9 +19,9 @@ use crate::testing::{TEST_TIMEOUT, directory, logins};
 
 /// A node whose peers connect over pipes.
 struct Node {
-    context: Arc<TransportContext>,
+    context: Arc<NodeContext>,
     shared: Arc<Shared>,
-    sessions: JoinSet<Result<CloseReason, Refused>>,
+    sessions: JoinSet<Result<CloseReason, AcceptError>>,
 }
 
 const PEERS: [&str; 3] = ["alice", "bob", "carol"];
@@ -36,7 +36,7 @@ fn limited_node(limits: Limits, settings: TransportSettings) -> Node {
     node_with(testing::context_with(connector, settings))
 }
 
-fn node_with(context: Arc<TransportContext>) -> Node {
+fn node_with(context: Arc<NodeContext>) -> Node {
     let shared = Shared::new(Arc::clone(&context), logins(&PEERS));
     Node { context, shared, sessions: JoinSet::new() }
 }
@@ -49,7 +49,7 @@ impl Node {
         let deadline = Instant::now() + self.context.settings.auth_timeout;
         self.sessions.spawn(async move {
             let driver =
-                upgrade_and_log_in(Stream::Memory(server), "pipe", deadline, &shared).await;
+                upgrade_and_log_in(ByteStream::Memory(server), "pipe", deadline, &shared).await;
             Ok(driver?.run().await)
         });
         let url = format!("ws://node{path}");
@@ -75,7 +75,7 @@ impl Node {
     }
 
     /// The result of the next session that ends.
-    async fn ended(&mut self) -> Result<CloseReason, Refused> {
+    async fn ended(&mut self) -> Result<CloseReason, AcceptError> {
         let next = tokio::time::timeout(TEST_TIMEOUT, self.sessions.join_next()).await;
         next.expect("a session ends").expect("there is a session").expect("it does not panic")
     }

@@ -2,9 +2,9 @@
 
 use super::*;
 
-fn pipe() -> (Stream, Stream) {
+fn pipe() -> (ByteStream, ByteStream) {
     let (left, right) = tokio::io::duplex(64 * 1024);
-    (Stream::Memory(left), Stream::Memory(right))
+    (ByteStream::Memory(left), ByteStream::Memory(right))
 }
 
 const KEY: &str = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";

@@ -51,7 +51,7 @@ impl TestDialler {
         let (dialler, handle) = HttpDialler::new(change(dial(&url)), Arc::clone(&http));
         let mut tasks = JoinSet::new();
         tasks.spawn(dialler.run());
-        tasks.spawn(sweep(Arc::clone(&http.transport)));
+        tasks.spawn(sweep(Arc::clone(&http.node)));
         let dialler = Self { http, listener, handle: Some(handle), tasks };
         let bob = dialler.accept().await;
         dialler.until_connected().await;
@@ -84,7 +84,7 @@ impl TestDialler {
     }
 
     fn status(&self) -> Arc<PeerStatus> {
-        self.http.transport.peers.status(&"bob".parse().unwrap())
+        self.http.node.peers.status(&"bob".parse().unwrap())
     }
 
     fn state(&self) -> PeerState {
@@ -93,18 +93,18 @@ impl TestDialler {
 
     /// Prepares to bob without an answer.
     fn pending(&self) -> usize {
-        let report = self.http.transport.connector.report();
+        let report = self.http.node.connector.report();
         let bob = report.accounts.iter().find(|account| account.settings.id.as_str() == "bob");
         bob.unwrap().in_flight_to
     }
 
     /// A peer sends bob `count` Prepares of `amount` that expire in `within`. Their answers go into the outbox.
     fn forward(&self, peer: &str, count: u32, amount: u64, within: Duration) -> Arc<Outbox> {
-        let transport = &self.http.transport;
-        let account = transport.connector.account(peer).unwrap();
-        let (id, outbox) = attach_session(transport, peer, SessionKind::Accepted);
+        let node = &self.http.node;
+        let account = node.connector.account(peer).unwrap();
+        let (id, outbox) = attach_session(node, peer, SessionKind::Accepted);
         let packet = payment_within("test.bob.shop", amount, within);
-        let batch = transport.connector.start_batch(transport.clock.now());
+        let batch = node.connector.start_batch(node.clock.now());
         for request in 0..count {
             batch.handle_prepare(&account, id, RequestId(request), &packet);
         }
@@ -112,7 +112,7 @@ impl TestDialler {
     }
 
     fn is_connected(&self) -> bool {
-        self.http.transport.connector.account("bob").unwrap().is_connected()
+        self.http.node.connector.account("bob").unwrap().is_connected()
     }
 
     async fn until_connected(&self) {
@@ -134,8 +134,8 @@ fn asynchronous(dial: HttpDial) -> HttpDial {
 fn send(http: &HttpContext) -> oneshot::Receiver<String> {
     let (sender, outcome) = oneshot::channel();
     let packet = payment("test.bob.shop");
-    let connector = &http.transport.connector;
-    let (bob, now) = ("bob".parse().unwrap(), http.transport.clock.now());
+    let connector = &http.node.connector;
+    let (bob, now) = ("bob".parse().unwrap(), http.node.clock.now());
     let expires_at = now.wall.saturating_add(Duration::from_secs(20));
     let prepare = Prepare { expires_at, ..Prepare::parse(&packet).unwrap() };
     connector.originate_prepare(&bob, &prepare, now, |outcome| {
@@ -218,7 +218,7 @@ async fn signed_tokens() {
     let outcome = dialler.send();
     let (head, _) = bob.read_message().await;
     let token = header(&head, "authorization").strip_prefix("Bearer ").unwrap();
-    let now = dialler.http.transport.clock.now().wall;
+    let now = dialler.http.node.clock.now().wall;
     assert_eq!(jwt::parse(token.as_bytes(), now).unwrap().subject.as_deref(), Some("node"));
     fulfill(&mut bob).await;
     assert_eq!(outcome.await.unwrap(), "Fulfill");
@@ -385,7 +385,7 @@ async fn both_ends_over_tls() {
     let (dialler, _handle) = HttpDialler::new(dial(&url), Arc::clone(&http));
     let mut tasks = JoinSet::new();
     tasks.spawn(dialler.run());
-    let bob = http.transport.connector.account("bob").unwrap();
+    let bob = http.node.connector.account("bob").unwrap();
     until("the link", || bob.is_connected()).await;
     let outcomes: Vec<_> = (0..100).map(|_| send(&http)).collect();
     for outcome in outcomes {

@@ -12,7 +12,7 @@ use crate::wire::Timestamp;
 const NAMES_MAX: usize = 8;
 
 /// Explains why a handshake with a server failed.
-pub fn explain_handshake(error: &io::Error) -> String {
+pub fn explain_tls_failure(error: &io::Error) -> String {
     match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
         Some(Error::InvalidCertificate(error)) => explain_certificate(error),
         Some(Error::InvalidMessage(_)) => {

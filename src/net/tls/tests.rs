@@ -101,7 +101,7 @@ async fn handshake(server: &ServerTls, client: &ClientTls, host: &str) -> Result
     let acceptor = server.acceptor();
     let (client, server) = tokio::join!(connector.connect(name, left), acceptor.accept(right));
     assert_eq!(client.is_ok(), server.is_ok());
-    client.map(drop).map_err(|error| explain_handshake(&error))
+    client.map(drop).map_err(|error| explain_tls_failure(&error))
 }
 
 fn authority(params: &mut CertificateParams) {

@@ -10,7 +10,7 @@ use super::family_encoder::{FamilyEncoder, FamilySource};
 use super::{StatusMetrics, account_families, process};
 use crate::connector::ConnectorReport;
 use crate::net::ClockReport;
-use crate::peers::{HttpCounts, PeerCounts, PeerSnapshot, PeerState, ServerCounts};
+use crate::peers::{BtpCounts, HttpCounts, PeerCounts, PeerSnapshot, PeerState};
 use crate::routing::ccp::PeerRoutesReport;
 
 /// Everything that metrics are computed from, read at one time.
@@ -19,7 +19,7 @@ pub(super) struct MetricsSnapshot {
     pub(super) report: ConnectorReport,
     pub(super) ccp: Vec<PeerRoutesReport>,
     pub(super) peers: Vec<PeerSnapshot>,
-    pub(super) server: ServerCounts,
+    pub(super) server: BtpCounts,
     pub(super) http: HttpCounts,
     pub(super) uptime: Duration,
     pub(super) clock: ClockReport,
@@ -212,7 +212,7 @@ fn encode_listeners(
         (
             "ilp_server_failed_handshakes",
             "Sockets that never came as far as a login",
-            btp.failed_handshakes,
+            btp.failed_before_login,
         ),
         ("ilp_server_refused_logins", "Logins that were refused", btp.refused_logins),
         ("ilp_http_sockets", "Sockets that the HTTP server accepted", http.accepted),
@@ -224,7 +224,7 @@ fn encode_listeners(
         (
             "ilp_http_failed_handshakes",
             "Sockets whose TLS handshake failed",
-            http.failed_handshakes,
+            http.failed_tls_handshakes,
         ),
         ("ilp_http_requests", "Requests to the HTTP server, of all kinds", http.requests),
         (

@@ -7,7 +7,7 @@ use super::*;
 use crate::account::{AccountSettings, Asset, Relation};
 use crate::connector::{AccountReport, ConnectorReport, Stats};
 use crate::net::ClockReport;
-use crate::peers::{HttpCounts, PeerCounts, PeerSnapshot, PeerState, ServerCounts};
+use crate::peers::{BtpCounts, HttpCounts, PeerCounts, PeerSnapshot, PeerState};
 use crate::routing::ccp::PeerRoutesReport;
 
 /// A collector of a made-up snapshot.
@@ -89,7 +89,7 @@ fn snapshot() -> MetricsSnapshot {
             refused: Default::default(),
         }],
         peers: vec![peer("alice", PeerState::Connected), peer("bob", PeerState::Down)],
-        server: ServerCounts { refused_logins: 8, ..ServerCounts::default() },
+        server: BtpCounts { refused_logins: 8, ..BtpCounts::default() },
         http: HttpCounts { requests: 9, ..HttpCounts::default() },
         uptime: Duration::from_millis(1500),
         certificate_expiry: Some(1_900_000_000),
@@ -330,7 +330,7 @@ fn a_node_has_metrics_before_it_has_peers() {
     let connector =
         crate::connector::Connector::new(settings, crate::routing::HashSeed::Random).unwrap();
     let clock = crate::net::Clock::start();
-    let context = TransportContext::new(connector, clock, Default::default()).unwrap();
+    let context = NodeContext::new(connector, clock, Default::default()).unwrap();
     let metrics = Metrics::new(context, Arc::default(), Arc::default());
     for (ready, value) in [(true, 1.0), (false, 0.0)] {
         metrics.set_status(StatusMetrics {

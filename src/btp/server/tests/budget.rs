@@ -26,10 +26,10 @@ fn rate(packets_per_second: u32) -> Limits {
 }
 
 /// A node on a manual clock, whose peers have these limits.
-fn context_with_limits(limits: &Limits) -> Arc<TransportContext> {
+fn context_with_limits(limits: &Limits) -> Arc<NodeContext> {
     let settings = testing::limited_settings("node", &PEERS, limits);
     let connector = Connector::new(settings, HashSeed::Fixed(1)).unwrap();
-    TransportContext::new(connector, Clock::manual(), TransportSettings::default()).unwrap()
+    NodeContext::new(connector, Clock::manual(), TransportSettings::default()).unwrap()
 }
 
 impl OpenSession {
@@ -164,7 +164,7 @@ async fn frames_beyond_the_budget_of_a_turn_wait_for_the_next() {
     let (server, client) = tokio::io::duplex(1 << 20);
     let shared = Arc::clone(&node.shared);
     let deadline = Instant::now() + Duration::from_secs(30);
-    let log_in = upgrade_and_log_in(Stream::Memory(server), "pipe", deadline, &shared);
+    let log_in = upgrade_and_log_in(ByteStream::Memory(server), "pipe", deadline, &shared);
     let client = async {
         let (client, _) = tokio_tungstenite::client_async("ws://node/", client).await.unwrap();
         let mut client = TestPeer(client);

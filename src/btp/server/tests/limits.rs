@@ -229,7 +229,7 @@ async fn frames_before_the_login_are_counted() {
         assert_eq!(client.close_frame().await, expected);
         drop(client);
         let refused = node.ended().await;
-        let is_ours = matches!(refused, Err(Refused::Ended(CloseReason::ByUs { .. })));
+        let is_ours = matches!(refused, Err(AcceptError::Ended(CloseReason::ByUs { .. })));
         assert!(is_ours, "{what}: {refused:?}");
     }
     // A few pings are accepted.

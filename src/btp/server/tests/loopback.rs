@@ -11,7 +11,7 @@ use crate::net::{ClientTls, Clock, Descriptors, TlsTrust};
 use crate::routing::HashSeed;
 use crate::testing::Log;
 
-async fn server(settings: TransportSettings) -> (BtpServer, Arc<TransportContext>) {
+async fn server(settings: TransportSettings) -> (BtpServer, Arc<NodeContext>) {
     let context = testing::context("node", &PEERS, settings);
     let logins = logins(&PEERS);
     let server = BtpServer::bind("127.0.0.1", 0, None, logins, Arc::clone(&context)).await;
@@ -94,7 +94,7 @@ async fn a_thousand_packets_in_flight_are_answered_in_any_order() {
         assert_eq!(account(&context, "alice").balance, 1000);
     })
     .await;
-    assert_eq!(context.server_counts().accepted, 2);
+    assert_eq!(context.btp_counts().accepted, 2);
 }
 
 #[tokio::test]
@@ -108,18 +108,18 @@ async fn too_many_unauthenticated_sockets_are_closed_and_peers_still_log_in() {
         for _ in 0..3 {
             strangers.push_back(TcpStream::connect(address).await.unwrap());
         }
-        until("three are accepted", || context.server_counts().accepted == 3).await;
+        until("three are accepted", || context.btp_counts().accepted == 3).await;
         for (n, peer) in (1..).zip(PEERS) {
             let _client = log_in(address, peer).await;
             // The oldest is closed without a byte, whether by FIN or by RST.
             let mut oldest = strangers.pop_front().unwrap();
             assert!(!matches!(oldest.read(&mut [0; 1]).await, Ok(1..)));
-            assert_eq!(context.server_counts().over_limit, n);
+            assert_eq!(context.btp_counts().over_limit, n);
             strangers.push_back(TcpStream::connect(address).await.unwrap());
-            until("it is accepted", || context.server_counts().accepted == 3 + 2 * n).await;
+            until("it is accepted", || context.btp_counts().accepted == 3 + 2 * n).await;
         }
         // An authenticated socket needs no permit, and its address is remembered.
-        assert_eq!(context.server_counts().failed_handshakes, 0);
+        assert_eq!(context.btp_counts().failed_before_login, 0);
         assert!(context.known_addresses.contains(address.into()));
     })
     .await;
@@ -129,7 +129,7 @@ async fn too_many_unauthenticated_sockets_are_closed_and_peers_still_log_in() {
 async fn unauthenticated_sockets_are_closed_when_open_files_run_out_and_sessions_are_not() {
     let connector = connector_settings("node", &PEERS);
     let connector = Connector::new(connector, HashSeed::Random).unwrap();
-    let context = TransportContext::with_tls(
+    let context = NodeContext::with_tls(
         connector,
         Clock::start(),
         TransportSettings::default(),
@@ -143,14 +143,14 @@ async fn unauthenticated_sockets_are_closed_when_open_files_run_out_and_sessions
     let mut others: Vec<_> = (0..7).map(|_| context.descriptors.take()).collect();
     serving(server, async {
         let mut stranger = TcpStream::connect(address).await.unwrap();
-        until("it is accepted", || context.server_counts().accepted == 1).await;
+        until("it is accepted", || context.btp_counts().accepted == 1).await;
         let mut alice = log_in(address, "alice").await;
         assert!(!matches!(stranger.read(&mut [0; 1]).await, Ok(1..)));
         // Only sessions are open now.
         let mut second = TcpStream::connect(address).await.unwrap();
         assert!(!matches!(second.read(&mut [0; 1]).await, Ok(1..)));
         assert_eq!(alice.frames_so_far().await, [""; 0]);
-        assert_eq!(context.server_counts().over_limit, 2);
+        assert_eq!(context.btp_counts().over_limit, 2);
         others.pop();
         let bob = log_in(address, "bob").await;
         // The end of a session releases its open file.
@@ -169,13 +169,13 @@ async fn a_client_that_closes_without_a_byte_is_counted_and_not_logged() {
     serving(server, async {
         for n in 1..=3 {
             drop(TcpStream::connect(address).await.unwrap());
-            until("it is counted", || context.server_counts().failed_handshakes == n).await;
+            until("it is counted", || context.btp_counts().failed_before_login == n).await;
         }
         assert!(!log.text().contains("WARN"), "{}", log.text());
         let mut other = TcpStream::connect(address).await.unwrap();
         other.write_all(b"x").await.unwrap();
         drop(other);
-        until("it is counted", || context.server_counts().failed_handshakes == 4).await;
+        until("it is counted", || context.btp_counts().failed_before_login == 4).await;
         assert!(log.text().contains("WARN message=connection refused"), "{}", log.text());
     })
     .await;
@@ -191,7 +191,7 @@ async fn a_browser_gets_a_page_about_this_port() {
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();
         assert!(answer.starts_with("HTTP/1.1 426 ") && answer.contains("BTP"), "{answer}");
-        until("it is counted", || context.server_counts().failed_handshakes == 1).await;
+        until("it is counted", || context.btp_counts().failed_before_login == 1).await;
     })
     .await;
 }

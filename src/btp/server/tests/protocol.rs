@@ -116,7 +116,7 @@ async fn a_refused_login_gets_an_error_and_is_closed() {
         assert_eq!(client.frame().await, "ERROR 7 F00");
         assert_eq!(client.receive().await, Received::close(POLICY, "authentication failed"));
         drop(client);
-        assert!(matches!(node.ended().await, Err(Refused::Login { .. })));
+        assert!(matches!(node.ended().await, Err(AcceptError::Login { .. })));
         assert!(!node.is_connected("alice"));
     }
 }
@@ -130,7 +130,7 @@ async fn a_first_message_that_is_no_frame_gets_no_answer() {
         client.send_message(first).await;
         assert_eq!(client.receive().await, Received::close(POLICY, "not a BTP frame"));
         drop(client);
-        assert!(matches!(node.ended().await, Err(Refused::Unreadable)));
+        assert!(matches!(node.ended().await, Err(AcceptError::Unreadable)));
     }
 }
 
@@ -142,12 +142,12 @@ async fn a_silent_client_is_closed_in_time() {
     let mut client = node.connect().await;
     assert_eq!(client.receive().await, Received::close(POLICY, "not authenticated in time"));
     drop(client);
-    assert!(matches!(node.ended().await, Err(Refused::Timeout)));
+    assert!(matches!(node.ended().await, Err(AcceptError::Timeout)));
     // The timeout includes the HTTP handshake.
     let (_client, server) = tokio::io::duplex(64);
     let deadline = Instant::now() + auth_timeout;
-    let slow = upgrade_and_log_in(Stream::Memory(server), "pipe", deadline, &node.shared).await;
-    assert!(matches!(slow, Err(Refused::Timeout)));
+    let slow = upgrade_and_log_in(ByteStream::Memory(server), "pipe", deadline, &node.shared).await;
+    assert!(matches!(slow, Err(AcceptError::Timeout)));
 }
 
 #[tokio::test]

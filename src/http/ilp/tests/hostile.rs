@@ -15,7 +15,7 @@ async fn with_a_silent_server(
     let mut settings = testing::connector_settings("node", &["alice"]);
     settings.accounts[0].limits = Limits { outbox_bytes_max, ..Limits::default() };
     settings.timing = Timing { max_hold_time: HOLD, ..Timing::default() };
-    http.transport.connector.apply_settings(settings).unwrap();
+    http.node.connector.apply_settings(settings).unwrap();
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/back", listener.local_addr().unwrap());
     let dial = HttpDial::new("alice".parse().unwrap(), url.parse().unwrap(), "node", None);
@@ -106,11 +106,11 @@ async fn incomplete_bodies_are_bounded_for_each_peer() {
 #[tokio::test]
 async fn a_request_is_dropped_before_the_wait_for_its_answer() {
     let http = context("node", &["alice", "bob"]);
-    let (_, outbox) = attach_session(&http.transport, "bob", SessionKind::Dialled);
-    let (sessions, _new) = InboundSessions::new(Arc::clone(&http.transport));
+    let (_, outbox) = attach_session(&http.node, "bob", SessionKind::Dialled);
+    let (sessions, _new) = InboundSessions::new(Arc::clone(&http.node));
     let limiter = ConnectionLimiter::new(ConnectionLimits::default());
     let remote = "127.0.0.1:1".parse().unwrap();
-    let (connection, _) = limiter.admit_connection(remote, false, http.transport.clock.mono());
+    let (connection, _) = limiter.admit_connection(remote, false, http.node.clock.mono());
     let throttle = LogThrottle::default();
     let ilp = Ilp { context: http, sessions, limiter: Arc::clone(&limiter), throttle };
 
