@@ -36,7 +36,7 @@ mod login;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 use tokio::time::{Instant, interval, sleep_until, timeout};
 
 pub use self::incoming::IncomingPrepare;
@@ -49,9 +49,7 @@ use crate::connector::{Connector, ConnectorSettings, RegistryError, Timing};
 pub use crate::link::{Cause, Outcome, Rejection};
 use crate::local::PingSettings;
 use crate::net::{Clock, TlsError, TransportSettings};
-use crate::node::ildcp;
-pub use crate::node::ildcp::{IldcpRequestError, ParentInfo};
-pub use crate::peers::AttemptFailure;
+pub use crate::peers::{AttemptFailure, IldcpRequestError, ParentInfo};
 use crate::peers::{NodeContext, PeerChange, PeerEvent, PeerState, PeerStatus};
 use crate::routing::HashSeed;
 use crate::time::Now;
@@ -190,10 +188,7 @@ impl Client {
 
     /// The same, with the time from which the deadline of the answer is computed.
     pub(crate) async fn send_at(&self, prepare: &Prepare<'_>, now: Now) -> Outcome {
-        let (answer, answered) = oneshot::channel();
-        // The receiver is gone if this future was dropped.
-        self.send_with_callback(prepare, now, move |outcome| drop(answer.send(outcome)));
-        answered.await.expect("the packet path answers every request once")
+        self.context.send_prepare(&self.node, prepare, now).await
     }
 
     /// Sends a Prepare to the node. Calls `answer` exactly once, perhaps before this returns.
@@ -217,8 +212,7 @@ impl Client {
     /// # Errors
     /// [`ClientError::NoAddress`], or [`ClientError::Address`].
     pub async fn fetch_address(&self) -> Result<ParentInfo, ClientError> {
-        let asked =
-            ildcp::request_parent_info(self.connector(), &self.context.clock, &self.node).await;
+        let asked = self.context.request_parent_info(&self.node).await;
         let info = asked.map_err(ClientError::NoAddress)?;
         // A program that answers Prepares receives those for all addresses, so its client takes none itself.
         if self.program.is_none() {

@@ -67,7 +67,7 @@ pub use location::{Location, Path, PlaceDetails, ValueOrigin, ValuePlace};
 pub use mapping::Mapping;
 pub use node_keys::{NODE, NodeSettings, TlsFiles};
 pub use node_tree::{apply_overrides, overlay_node_file, tree_without_file};
-pub use own_address::{OwnAddressError, not_below_peer};
+pub use own_address::OwnAddressError;
 pub use peers::within_sentence;
 pub use schema::schema;
 pub use secret::{MASK, Secret};

@@ -5,9 +5,9 @@
 //! or the operator changes the configuration.
 
 use super::apply::ApplyError;
-use super::ildcp::ParentInfo;
 use super::node_task::NodeTask;
 use crate::net::error_chain;
+use crate::peers::ParentInfo;
 
 /// The node's relation to its parent.
 #[derive(Clone, Debug, Default)]

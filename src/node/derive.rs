@@ -3,7 +3,6 @@
 use ring::rand::SystemRandom;
 
 use super::diallers::PeerDial;
-use super::ildcp::ParentInfo;
 use crate::account::Relation;
 use crate::api::{PeerRole, StatusSettings};
 use crate::btp::BtpDial;
@@ -11,7 +10,7 @@ use crate::config::{AssetMismatch, NodeConfig, OwnAddressError, PeerConfig, Secr
 use crate::connector::ConnectorSettings;
 use crate::http::HttpDial;
 use crate::net::{KeepAliveSettings, PeerUrl, TlsTrust, TransportSettings};
-use crate::peers::{LoginDirectory, NoRandomness, PeerLogin, Token};
+use crate::peers::{LoginDirectory, NoRandomness, ParentInfo, PeerLogin, Token};
 use crate::stream::SECRET_LEN;
 
 /// The receivers' secret if no `receiverSecret` is set: the same until the process ends.

@@ -16,7 +16,7 @@ mod derive;
 mod diallers;
 mod draining;
 mod file_fingerprint;
-pub mod ildcp;
+mod ildcp;
 mod log_thread;
 mod node_task;
 mod packet_log_switch;

@@ -12,14 +12,14 @@ use super::command::NodeCommand;
 use super::derive::{RandomSecret, http_dials, peer_dials, status_settings};
 use super::diallers::Diallers;
 use super::draining::Draining;
-use super::ildcp::{self, ParentInfo};
+use super::ildcp;
 use super::packet_log_switch::PacketLogSwitch;
 use super::runtime_thread::RuntimeThread;
 use super::task::{self, AbortOnDrop};
 use crate::api::{HealthStatus, NodeStatus};
 use crate::config::NodeConfig;
 use crate::http::{HttpConnections, HttpContext};
-use crate::peers::{Logins, NodeContext, PeerChange, PeerEvent};
+use crate::peers::{Logins, NodeContext, ParentInfo, PeerChange, PeerEvent};
 
 /// How often a starting node checks its health, so that its log has the time when it became ready.
 const READY_POLL_INTERVAL: Duration = Duration::from_millis(100);

@@ -1,11 +1,12 @@
 //! The peers of a node, as every protocol sees them: the directory of logins ([`LoginDirectory`], [`Token`]), the
 //! status and events of each peer ([`PeerStatus`]), the guard of a session, the delays and the control of dialling
-//! tasks, and the context that a node's tasks share.
+//! tasks, the request for address and asset at a parent, and the context that a node's tasks share.
 
 mod close_reason;
 mod dial_backoff;
 mod dial_handle;
 mod directory;
+mod ildcp;
 mod known_addresses;
 mod node_context;
 mod peer_status;
@@ -18,6 +19,7 @@ pub use close_reason::{
 pub use dial_backoff::{DialBackoff, DialDelay};
 pub use dial_handle::{DialHandle, DialSignals, WaitEnd};
 pub use directory::{LoginDirectory, Logins, NoRandomness, PeerLogin, TokenFingerprinter};
+pub use ildcp::{IldcpRequestError, ParentInfo};
 pub use node_context::{BtpCounts, HttpCounts, NodeContext};
 #[cfg(test)]
 pub use peer_status::RefusedLogin;

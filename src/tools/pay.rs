@@ -23,11 +23,11 @@ use super::login::EntryLogin;
 use super::money::Money;
 use super::secret_argument::read_secret_argument;
 use super::session::{fetch_address, run_session, send_options};
+use crate::client::ParentInfo;
 use crate::config::Environment;
 use crate::console::{Failure, error_chain, exit_result};
 use crate::http::HttpClient;
 use crate::net::{HttpUrl, TlsTrust};
-use crate::node::ildcp::ParentInfo;
 use crate::stream::{Sender, SenderSettings};
 use crate::wire::Amount;
 
