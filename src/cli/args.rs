@@ -11,10 +11,8 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueHint};
 pub(super) use files::{CompletionsArguments, ComposeArguments, SchemaArguments, SchemaForm};
 
-use crate::console::parse_duration;
-use crate::tools::{
-    BenchArguments, PayArguments, PingArguments, SendArguments, SourceArguments, TraceArguments,
-};
+use crate::console::{SourceArguments, parse_duration};
+use crate::tools::{BenchArguments, PayArguments, PingArguments, SendArguments, TraceArguments};
 
 /// An Interledger v4 connector that speaks BTP and ILP over HTTP: a network of nodes from one command.
 #[derive(Debug, Parser)]

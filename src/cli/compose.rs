@@ -227,7 +227,7 @@ mod tests {
     use serde_yaml::Value;
 
     use super::*;
-    use crate::tools::{SourceArguments, load_local_node};
+    use crate::console::{SourceArguments, load_local_node};
 
     fn compose(file: &str, build: Option<&str>) -> (String, String) {
         let arguments = ComposeArguments {

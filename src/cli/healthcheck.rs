@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::args::HealthcheckArguments;
 use crate::config::{Environment, Source};
-use crate::console::{Failure, sanitize};
-use crate::tools::{fetch_health, host_to_dial, load_local_node};
+use crate::console::{Failure, fetch_health, host_to_dial, load_local_node, sanitize};
+use crate::net::authority;
 use crate::topology;
 
 /// Less than the 3 s after which the shipped Compose file kills the check.
@@ -23,17 +23,16 @@ pub(super) fn run(
     err: &mut dyn Write,
 ) -> Result<(), Failure> {
     let (host, port) = health_address(arguments, environment, err)?;
+    let url = format!("http://{}/health", authority(&host, port));
     let answer = fetch_health(&host, port, TIMEOUT).map_err(|error| {
-        Failure::Failed(format!(
-            "no answer from http://{host}:{port}/health: {error}; is the node running?"
-        ))
+        Failure::Failed(format!("no answer from {url}: {error}; is the node running?"))
     })?;
     let (status, reasons) = parse_health(&answer.body);
     if answer.code == 200 {
         writeln!(out, "{status}")?;
         return Ok(());
     }
-    let summary = format!("{status} (HTTP {} from http://{host}:{port}/health)", answer.code);
+    let summary = format!("{status} (HTTP {} from {url})", answer.code);
     let lines: Vec<_> = std::iter::once(summary).chain(reasons).collect();
     Err(Failure::Failed(lines.join("\n")))
 }

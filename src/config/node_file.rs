@@ -1,6 +1,5 @@
 //! The tree of one node -> [`NodeConfig`]. The same for a node file, for a node of a topology, and without a file.
 
-use std::net::IpAddr;
 use std::path::Path as FilePath;
 
 use super::diagnostics::DiagnosticSink;
@@ -14,6 +13,7 @@ use super::settings::{NodeConfig, Routing, Unset};
 use super::value::Value;
 use super::{peers, receivers, routes, weak_secrets};
 use crate::account::{Asset, Relation};
+use crate::net::is_loopback;
 use crate::wire::{Address, Scheme};
 
 /// Reads and validates a node. `None`: the report has problems.
@@ -148,11 +148,6 @@ fn check_listeners(draft: &NodeDraft, mapping: Mapping<'_>, report: &mut Diagnos
         });
     }
     check_ports(draft, mapping, report);
-}
-
-/// Whether only this machine reaches a host.
-pub fn is_loopback(host: &str) -> bool {
-    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 /// Two listeners need two ports, unless they bind different addresses.

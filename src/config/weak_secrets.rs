@@ -6,12 +6,11 @@ use std::path::Path as FilePath;
 use super::diagnostics::DiagnosticSink;
 use super::location::{Location, Path};
 use super::mapping::Mapping;
-use super::node_file::is_loopback;
 use super::node_keys::{NODE, NodeDraft};
 use super::peer_keys::PEER;
 use super::value::{Map, Value, ValueData};
 use super::{keys, permissions, secret_file};
-use crate::net::PeerUrl;
+use crate::net::{PeerUrl, is_loopback};
 use crate::wire::{Network, Scheme};
 
 /// Characters of a token that cannot be guessed.
@@ -109,7 +108,7 @@ fn check_urls(mapping: Mapping<'_>, report: &mut DiagnosticSink) {
     for (index, peer) in list.iter().enumerate() {
         let Some(value) = peer.get(PEER.url.name) else { continue };
         let Some(Ok(url)) = value.as_text().map(str::parse::<PeerUrl>) else { continue };
-        if url.is_tls() || is_loopback(url.host().to_string().trim_matches(['[', ']'])) {
+        if url.is_tls() || is_loopback(&url.host().to_string()) {
             continue;
         }
         let place = peers.index(index, &peer.at).key(PEER.url.name, &value.at).place();

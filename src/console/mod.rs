@@ -1,8 +1,11 @@
-//! Shared by commands and tools: failures and exit codes, the runtime, formats and tables for people, parsers of flags.
+//! Shared by commands and tools: failures and exit codes, the runtime, the node on this machine that a configuration
+//! names and its health, formats and tables for people, parsers of flags.
 
 mod arg_parsers;
 mod failure;
 mod format;
+mod health_probe;
+mod local_node;
 mod runtime;
 mod table;
 
@@ -11,6 +14,10 @@ pub use failure::{Failure, exit_result, report_clap_error};
 pub use format::{
     count, describe_code, describe_node, error_chain, format_duration, format_millis,
     format_percent, group_digits, padded, per_second, ratio, sanitize, sanitize_json, shell_quote,
+};
+pub use health_probe::fetch_health;
+pub use local_node::{
+    NodeAndNetwork, SourceArguments, host_to_dial, load_local_node, load_node_and_network,
 };
 pub use runtime::build_runtime;
 pub use table::{Cell, Colour, Table, apply_colours, truncate};

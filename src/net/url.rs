@@ -12,6 +12,7 @@
 //! resolved here: a host name may come to exist later.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::ops::Deref;
 use std::str::FromStr;
 
@@ -299,6 +300,17 @@ impl Endpoint {
             None => self.host().to_string(),
         }
     }
+}
+
+/// Host and port as a URL has them: with brackets around an IPv6 address.
+pub fn authority(host: &str, port: u16) -> String {
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+}
+
+/// Whether this host, as in a URL or without brackets, is the machine itself. Names are not resolved.
+pub fn is_loopback(host: &str) -> bool {
+    let host = host.trim_matches(['[', ']']);
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 /// The URL without possible secrets: the token, even its length; a user without a token, which may be a token itself;

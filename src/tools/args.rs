@@ -10,21 +10,10 @@ use clap::{Args, ValueHint};
 pub use pay::PayArguments;
 
 use super::secret_argument::SecretText;
-use crate::console::{parse_duration, parse_hash, parse_hex, parse_ping_address};
+use crate::console::{SourceArguments, parse_duration, parse_hash, parse_hex, parse_ping_address};
 use crate::net::TlsName;
 use crate::wire::ilp::MAX_DATA_EMITTED;
 use crate::wire::{Address, Amount};
-
-/// The node of a configuration.
-#[derive(Debug, Default, Clone, Args)]
-pub struct SourceArguments {
-    /// Node file or topology file [variable: CONFIG_FILE]
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub config: Option<PathBuf>,
-    /// Which node of a topology file [variable: NODE_ID]
-    #[arg(long, value_name = "ID")]
-    pub node: Option<String>,
-}
 
 /// The node that packets enter the network through.
 #[derive(Debug, Args)]

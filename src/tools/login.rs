@@ -3,14 +3,15 @@
 
 use std::fmt;
 
-use super::args::{LoginArguments, SourceArguments, TrustArguments};
-use super::local_node::{self, NodeAndNetwork, host_to_dial};
+use super::args::{LoginArguments, TrustArguments};
 use super::secret_argument::{SecretArgument, read_secret_argument};
 use crate::account::Relation;
 use crate::client::Login;
 use crate::config::{Environment, FileForm, Loaded, NodeConfig};
-use crate::console::{Failure, shell_quote};
-use crate::net::{BtpUrl, TlsTrust, host_of_certificate};
+use crate::console::{
+    Failure, NodeAndNetwork, SourceArguments, host_to_dial, load_node_and_network, shell_quote,
+};
+use crate::net::{BtpUrl, TlsTrust, authority, host_of_certificate};
 use crate::peers::Token;
 
 /// The tools' account in the configuration.
@@ -50,7 +51,7 @@ impl EntryLogin {
                 (Self::from_url(url, via.name, via.repeat_flag)?, None)
             }
             None => {
-                let network = local_node::load_node_and_network(&arguments.source, environment)?;
+                let network = load_node_and_network(&arguments.source, environment)?;
                 (Self::from_configuration(&network.0, &arguments.source)?, Some(network))
             }
         };
@@ -189,7 +190,6 @@ fn describe_node(loaded: &Loaded) -> String {
 }
 
 fn btp_url(scheme: &str, host: &str, port: u16) -> Result<BtpUrl, Failure> {
-    let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
-    let text = format!("{scheme}://{host}:{port}");
+    let text = format!("{scheme}://{}", authority(host, port));
     text.parse().map_err(|error| Failure::Usage(format!("cannot log in at {text}: {error}")))
 }

@@ -2,9 +2,7 @@
 
 mod args;
 pub mod bench;
-mod health_probe;
 mod interrupt;
-mod local_node;
 mod login;
 mod money;
 pub mod pay;
@@ -16,11 +14,7 @@ mod session;
 pub mod trace;
 mod wait_notes;
 
-pub use args::{
-    BenchArguments, PayArguments, PingArguments, SendArguments, SourceArguments, TraceArguments,
-};
-pub use health_probe::fetch_health;
-pub use local_node::{host_to_dial, load_local_node};
+pub use args::{BenchArguments, PayArguments, PingArguments, SendArguments, TraceArguments};
 pub use login::{EntryLogin, TOOL_ACCOUNT};
 pub use rtt_stats::RttStats;
 pub use session::{THIS_PROGRAM, run_session, send_options};

@@ -9,9 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::console::Failure;
+use crate::console::{Failure, fetch_health};
 use crate::peers::Token;
-use crate::tools::health_probe::fetch_health;
 use crate::tools::login::EntryLogin;
 
 pub(super) const RECEIVER_ADDRESS: &str = "test.bench.receiver";

@@ -2,9 +2,8 @@
 //! there.
 
 use crate::config::{FileForm, Loaded, NodeConfig};
-use crate::console::Failure;
-use crate::net::{HttpUrl, TlsTrust};
-use crate::tools::local_node::{NodeAndNetwork, host_to_dial};
+use crate::console::{Failure, NodeAndNetwork, host_to_dial};
+use crate::net::{HttpUrl, TlsTrust, authority};
 use crate::tools::login::trust_for_node;
 use crate::topology::{Deployment, Topology};
 use crate::wire::Address;
@@ -59,8 +58,7 @@ pub(super) fn find_endpoint(
     let receiver = below.and_then(|below| below.split('.').next());
     let path =
         receiver.map_or_else(|| WELL_KNOWN_PATH.to_owned(), |receiver| format!("/{receiver}"));
-    let host = if host.contains(':') { format!("[{host}]") } else { host };
-    let text = format!("{scheme}://{host}:{port}{path}");
+    let text = format!("{scheme}://{}{path}", authority(&host, port));
     let url = text.parse();
     let url = url.map_err(|error| Failure::Usage(format!("cannot ask {text}: {error}")))?;
     let matches = |name: &str| receiver.is_none_or(|wanted| wanted == name);
@@ -121,8 +119,7 @@ fn nodes_with_hosts(
 mod tests {
     use super::*;
     use crate::config::Environment;
-    use crate::tools::SourceArguments;
-    use crate::tools::local_node::load_node_and_network;
+    use crate::console::{SourceArguments, load_node_and_network};
 
     #[test]
     fn an_endpoint_that_gives_no_secret_has_a_likely_reason() {

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::payee::parse_base64_secret;
 use crate::console::{Failure, sanitize};
 use crate::http::HttpClient;
-use crate::net::{Host, HttpUrl};
+use crate::net::{HttpUrl, is_loopback};
 use crate::stream::SharedSecret;
 use crate::tools::wait_notes::note_if_slow;
 use crate::wire::{Address, Scheme};
@@ -37,7 +37,7 @@ pub(super) async fn query_receiver(
 ) -> Result<SpspReceiver, Failure> {
     let mut url = asked.clone();
     for _ in 0..=REDIRECTS_MAX {
-        if !url.is_tls() && !allow_http && !is_this_machine(&url) {
+        if !url.is_tls() && !allow_http && !is_loopback(&url.host().to_string()) {
             return Err(Failure::Usage(format!(
                 "{} is not https, so anyone on the network path could take the money; add --allow-http to allow that",
                 url.without_credentials()
@@ -81,15 +81,6 @@ pub(super) async fn query_receiver(
 
 fn query_failure(url: &HttpUrl, why: &str) -> Failure {
     Failure::Failed(format!("cannot ask {} where to pay: {why}", url.without_credentials()))
-}
-
-/// Whether only this machine can answer.
-fn is_this_machine(url: &HttpUrl) -> bool {
-    match url.host() {
-        Host::Domain(name) => name == "localhost",
-        Host::Ipv4(address) => address.is_loopback(),
-        Host::Ipv6(address) => address.is_loopback(),
-    }
 }
 
 /// The target of a redirect.
@@ -202,7 +193,7 @@ mod tests {
             ("http://localhost.example/", false),
             ("http://10.0.0.1/", false),
         ] {
-            assert_eq!(is_this_machine(&url(text)), expected, "{text}");
+            assert_eq!(is_loopback(&url(text).host().to_string()), expected, "{text}");
         }
     }
 }

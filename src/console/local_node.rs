@@ -1,10 +1,23 @@
 //! The node of this configuration on this machine, which the tools log in at and `healthcheck` asks.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 
-use super::args::SourceArguments;
+use clap::{Args, ValueHint};
+
 use crate::config::{self, Diagnostics, Environment, Loaded, Source};
 use crate::topology::{self, Deployment, Topology};
+
+/// The node of a configuration.
+#[derive(Debug, Default, Clone, Args)]
+pub struct SourceArguments {
+    /// Node file or topology file [variable: CONFIG_FILE]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub config: Option<PathBuf>,
+    /// Which node of a topology file [variable: NODE_ID]
+    #[arg(long, value_name = "ID")]
+    pub node: Option<String>,
+}
 
 /// A node, and the network if its file is a topology file.
 pub type NodeAndNetwork = (Loaded, Option<Topology>);

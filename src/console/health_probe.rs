@@ -5,6 +5,8 @@ use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
+use crate::net::authority;
+
 /// The most bytes of a response that are read.
 const ANSWER_BYTES_MAX: u64 = 64 * 1024;
 
@@ -24,10 +26,10 @@ pub fn fetch_health(host: &str, port: u16, timeout: Duration) -> io::Result<Heal
         match TcpStream::connect_timeout(&address, left()) {
             Ok(mut stream) => {
                 stream.set_write_timeout(Some(left()))?;
-                let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
+                let host = authority(host, port);
                 write!(
                     stream,
-                    "GET /health HTTP/1.1\r\nhost: {host}:{port}\r\nconnection: close\r\n\r\n"
+                    "GET /health HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n"
                 )?;
                 return read(&mut stream, left);
             }
