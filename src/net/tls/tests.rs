@@ -4,7 +4,7 @@ use std::fs;
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, KeyPair};
 
-use super::super::Host;
+use super::super::url::Host;
 use super::*;
 
 struct Files {
