@@ -11,7 +11,7 @@ use ilp_connector::internals::link::Slot;
 use ilp_connector::internals::routing::ccp::{Ccp, CcpPeer, CcpSettings};
 use ilp_connector::internals::routing::{HashSeed, RouteCandidate, RouteOrigin, RouteTable};
 use ilp_connector::internals::stream::{
-    Iv, Keys, ReceivedPacket, Receiver, SharedSecret, TOKEN_BYTES, encode_token,
+    CONNECTION_ID_BYTES, Iv, Keys, ReceivedPacket, Receiver, SharedSecret, encode_connection_id,
 };
 use ilp_connector::internals::time::MonoTime;
 use ilp_connector::wire::ccp::{
@@ -237,13 +237,13 @@ fn stream_open(bencher: Bencher<'_, '_>) {
 #[divan::bench]
 fn stream_receive(bencher: Bencher<'_, '_>) {
     let receiver = Receiver::new(&[5; 32], "wallet");
-    let token = encode_token([3; TOKEN_BYTES]);
-    let keys = Keys::new(&receiver.secret(&token));
+    let id = encode_connection_id([3; CONNECTION_ID_BYTES]);
+    let keys = Keys::new(&receiver.secret(&id));
     let mut packet = Vec::new();
     stream_packet(&mut packet);
     let data = keys.seal(Iv([9; 12]), &packet).expect("it fits");
     let incoming = ReceivedPacket {
-        token: &token,
+        connection_id: &id,
         amount: Amount(1_000_000),
         condition: keys.fulfillment(&data).condition(),
         data: &data,

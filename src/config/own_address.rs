@@ -2,7 +2,7 @@
 
 use super::settings::{NodeConfig, PeerConfig, ReceiverConfig};
 use crate::account::{AccountId, Relation};
-use crate::stream::{TOKEN_BYTES, encode_token};
+use crate::stream::{CONNECTION_ID_BYTES, encode_connection_id};
 use crate::wire::{Address, AddressError, Network, Prefix, Scheme};
 
 /// Why an address cannot be this node's own.
@@ -67,8 +67,8 @@ pub fn check_child(own: &Address, peer: &PeerConfig) -> Result<(), OwnAddressErr
 
 /// Every connection to a receiver has an address, which must be valid.
 pub fn check_receiver(own: &Address, receiver: &ReceiverConfig) -> Result<(), OwnAddressError> {
-    let token = encode_token([0; TOKEN_BYTES]);
-    let connection = own.child(receiver.id.as_str()).and_then(|own| own.child(&token));
+    let id = encode_connection_id([0; CONNECTION_ID_BYTES]);
+    let connection = own.child(receiver.id.as_str()).and_then(|own| own.child(&id));
     connection.map(drop).map_err(|error| OwnAddressError::Receiver(receiver.id.clone(), error))
 }
 

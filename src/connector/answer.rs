@@ -1,7 +1,7 @@
 //! An answer's way back: it is checked, booked on both accounts, and sent to the requester.
 
 use super::account::{Account, AccountState, find_substitute_session};
-use super::batch::{Batch, Requester};
+use super::batch::{Batch, IncomingRequest};
 use super::refusal::{NextHopFailure, Refusal};
 use crate::link::{Outcome, Pending, Rejection, RequestedBy};
 use crate::wire::btp::RequestId;
@@ -101,12 +101,12 @@ impl Batch<'_> {
     /// RFC 27 "ILP Fulfill", "ILP Reject": data, code, message and `triggeredBy` pass back as they are.
     /// [rows 16, 17, 20, 53]
     pub(super) fn answer_pending(&self, pending: Pending, by: &Account, reply: &Reply<'_>) {
-        self.log_answer(&pending, by, reply, None);
-        if let Some(requester) = Requester::from_pending(&pending) {
-            self.answer_requester(&requester, reply);
+        self.record_answer(&pending, by, reply, None);
+        if let Some(incoming) = IncomingRequest::from_pending(&pending) {
+            self.answer_requester(&incoming, reply);
             if let Reply::Fulfill(_) = reply {
-                let (paid, spent) = (requester.held, pending.outgoing_amount);
-                self.book_conversion(requester.account, paid, by.slot(), spent);
+                let (paid, spent) = (incoming.held, pending.outgoing_amount);
+                self.book_conversion(incoming.account, paid, by.slot(), spent);
             }
         } else if let RequestedBy::Own(own) = pending.requested_by {
             (own.0)(match reply {
@@ -124,12 +124,12 @@ impl Batch<'_> {
 
     /// Rejects a Prepare that was in flight, in this node's name.
     pub(super) fn reject_pending(&self, pending: Pending, by: &Account, refusal: &Refusal) {
-        let requester = Requester::from_pending(&pending);
+        let incoming = IncomingRequest::from_pending(&pending);
         let message = refusal.to_string();
         self.with_reject(refusal, &message, |reply| {
-            self.log_answer(&pending, by, reply, Some(&message));
-            if let Some(requester) = requester {
-                self.answer_requester(&requester, reply);
+            self.record_answer(&pending, by, reply, Some(&message));
+            if let Some(incoming) = incoming {
+                self.answer_requester(&incoming, reply);
             }
         });
         if let RequestedBy::Own(own) = pending.requested_by {
@@ -140,13 +140,13 @@ impl Batch<'_> {
     /// Rejects a Prepare that was not sent on.
     pub(super) fn reject_prepare(
         &self,
-        requester: &Requester,
+        incoming: &IncomingRequest,
         prepare: Option<&Prepare<'_>>,
         refusal: &Refusal,
     ) {
         let message = refusal.to_string();
-        self.with_reject(refusal, &message, |reply| self.answer_requester(requester, reply));
-        self.log_refused(requester, prepare, refusal, &message);
+        self.with_reject(refusal, &message, |reply| self.answer_requester(incoming, reply));
+        self.record_refused(incoming, prepare, refusal, &message);
     }
 
     fn with_reject(&self, refusal: &Refusal, message: &str, then: impl FnOnce(&Reply<'_>)) {
@@ -165,17 +165,17 @@ impl Batch<'_> {
     ///
     /// RFC 34 "Links": a packet's answer returns on the link that the packet came from. [row 38]
     /// RFC 23 "BTP Type IDs": the answer has the id of the request. [row 75]
-    pub(super) fn answer_requester(&self, requester: &Requester, reply: &Reply<'_>) {
-        let Some(entry) = self.snapshot.entry(requester.account) else { return };
+    pub(super) fn answer_requester(&self, incoming: &IncomingRequest, reply: &Reply<'_>) {
+        let Some(entry) = self.snapshot.entry(incoming.account) else { return };
         let mut state = entry.account.lock();
-        state.in_flight = state.in_flight.saturating_sub(requester.weight.into());
+        state.in_flight = state.in_flight.saturating_sub(incoming.weight.into());
         match reply {
-            Reply::Fulfill(_) => state.ledger.commit_in(requester.held),
-            Reply::Reject(_) => state.ledger.release_in(requester.held),
+            Reply::Fulfill(_) => state.ledger.commit_in(incoming.held),
+            Reply::Reject(_) => state.ledger.release_in(incoming.held),
         }
         state.stats.sent.count_reply(reply);
-        let id = requester.request_id;
-        let outbox = match state.session_mut(requester.session) {
+        let id = incoming.request_id;
+        let outbox = match state.session_mut(incoming.session) {
             Some(session) => {
                 session.request_ids.remove(&id.0);
                 Some(&session.outbox)

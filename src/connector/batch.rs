@@ -29,9 +29,9 @@ impl Batch<'_> {
     }
 }
 
-/// The peer that sent a Prepare, and what its account holds until the answer.
+/// A Prepare from a peer, and what the peer's account holds until the answer.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Requester {
+pub(super) struct IncomingRequest {
     pub(super) account: Slot,
     pub(super) session: SessionId,
     pub(super) request_id: RequestId,
@@ -41,7 +41,7 @@ pub(super) struct Requester {
     pub(super) held: Amount,
 }
 
-impl Requester {
+impl IncomingRequest {
     /// `None`: the node itself sent the Prepare.
     pub(super) fn from_pending(pending: &Pending) -> Option<Self> {
         match pending.requested_by {

@@ -1,14 +1,15 @@
 //! The last steps of a Prepare: its price, its expiry, and its way into the next hop's outbox.
 
 use super::account::{AccountSession, AccountState, sessions_for_requests};
-use super::batch::{Batch, OutgoingTerms, Requester};
+use super::batch::{Batch, IncomingRequest, OutgoingTerms};
 use super::fair_shares::Capacity;
 use super::refusal::{NextHopFailure, Refusal};
 use super::snapshot::{AccountEntry, TooLittleTime};
 use super::stats::Stats;
 use crate::account::Converted;
 use crate::link::{
-    NoPermit, OutboxPermit, Pending, PendingTable, PermitRequest, RequestedBy, SessionKind, Slot,
+    NoPermit, OutboxPermit, Pending, PendingTable, PermitRequest, RequestedBy, Requester,
+    SessionKind, Slot,
 };
 use crate::time::MonoTime;
 use crate::wire::ilp::Prepare;
@@ -56,23 +57,23 @@ impl Batch<'_> {
     pub(super) fn forward_prepare(
         &self,
         to: &AccountEntry,
-        requester: &Requester,
+        incoming: &IncomingRequest,
         prepare: &Prepare<'_>,
         outgoing: OutgoingTerms,
     ) -> Result<(), Refusal> {
         let requested_by = RequestedBy::Peer {
-            account: requester.account,
-            session: requester.session,
-            request_id: requester.request_id,
-            weight: requester.weight,
-            share: requester.account,
+            account: incoming.account,
+            session: incoming.session,
+            request_id: incoming.request_id,
+            weight: incoming.weight,
+            share: incoming.account,
         };
         self.send_prepare(to, requested_by, prepare, outgoing).map_err(|(refusal, _)| refusal)
     }
 
     /// Holds the amount on the outgoing account, adds the Prepare to the pending table, and puts it into the outbox,
     /// all under one lock: a session that is lost at the same time has the packet in its outbox or never gets it. A
-    /// Prepare that cannot be sent returns its requester.
+    /// Prepare that cannot be sent returns `requested_by`.
     pub(super) fn send_prepare(
         &self,
         to: &AccountEntry,
@@ -86,9 +87,9 @@ impl Batch<'_> {
             return Err((Refusal::Expired { late_ms }, requested_by));
         }
         let mut state = to.account.lock();
-        let requester = requested_by.requester();
+        let from = requested_by.peer_request();
         let request = OutgoingRequest {
-            requester: requester.map(|(account, _)| account),
+            requester: from.map(|(account, _)| account),
             amount: outgoing.amount,
             prepare,
             mono: self.now.mono,
@@ -116,7 +117,7 @@ impl Batch<'_> {
         permit.put_prepare(request_id, &Prepare { amount, expires_at, ..*prepare });
         drop(state);
         self.connector.lower_next_deadline(deadline);
-        self.log_forwarded(requester, to, prepare, outgoing, request_id);
+        self.record_forwarded(from, to, prepare, outgoing, request_id);
         Ok(())
     }
 }
@@ -124,7 +125,7 @@ impl Batch<'_> {
 /// A Prepare that needs capacity of its next hop.
 struct OutgoingRequest<'p> {
     /// The account that it comes from; `None`: the node itself.
-    requester: Option<Slot>,
+    requester: Requester,
     amount: Amount,
     prepare: &'p Prepare<'p>,
     mono: MonoTime,

@@ -1,7 +1,7 @@
 //! Writes what happens to packets into the packet log. Nothing is built while the log is off.
 
 use super::account::Account;
-use super::batch::{Batch, OutgoingTerms, Requester};
+use super::batch::{Batch, IncomingRequest, OutgoingTerms};
 use super::packet_log::{PacketEvent, PacketRecord};
 use super::refusal::Refusal;
 use super::snapshot::AccountEntry;
@@ -12,7 +12,7 @@ use crate::wire::btp::RequestId;
 use crate::wire::ilp::{Prepare, Reply};
 
 impl Batch<'_> {
-    fn log_packet(&self, record: impl FnOnce() -> PacketRecord) {
+    fn push_record(&self, record: impl FnOnce() -> PacketRecord) {
         if let Some(log) = self.packet_log.as_ref() {
             log.push(record());
         }
@@ -22,19 +22,19 @@ impl Batch<'_> {
         self.snapshot.entry(account).map(|entry| entry.account.id().clone())
     }
 
-    pub(super) fn log_forwarded(
+    pub(super) fn record_forwarded(
         &self,
-        requester: Option<(Slot, RequestId)>,
+        from: Option<(Slot, RequestId)>,
         to: &AccountEntry,
         prepare: &Prepare<'_>,
         outgoing: OutgoingTerms,
         outgoing_request_id: RequestId,
     ) {
-        self.log_packet(|| PacketRecord {
+        self.push_record(|| PacketRecord {
             at: self.now,
             condition: prepare.condition,
-            from: requester.and_then(|(account, _)| self.account_id(account)),
-            request_id: requester.map(|(_, request_id)| request_id),
+            from: from.and_then(|(account, _)| self.account_id(account)),
+            request_id: from.map(|(_, request_id)| request_id),
             to: Some(to.account.id().clone()),
             event: PacketEvent::Forwarded {
                 destination: prepare.destination.as_str().into(),
@@ -47,32 +47,32 @@ impl Batch<'_> {
     }
 
     /// A Prepare that this node answered in the same call; `to` is the receiver inside the node, if one got it.
-    pub(super) fn log_answered_at_once(
+    pub(super) fn record_local_answer(
         &self,
-        requester: &Requester,
+        incoming: &IncomingRequest,
         to: Option<&AccountEntry>,
         condition: Condition,
         event: impl FnOnce() -> PacketEvent,
     ) {
-        self.log_packet(|| PacketRecord {
+        self.push_record(|| PacketRecord {
             at: self.now,
             condition,
-            from: self.account_id(requester.account),
-            request_id: Some(requester.request_id),
+            from: self.account_id(incoming.account),
+            request_id: Some(incoming.request_id),
             to: to.map(|entry| entry.account.id().clone()),
             event: event(),
         });
     }
 
-    pub(super) fn log_refused(
+    pub(super) fn record_refused(
         &self,
-        requester: &Requester,
+        incoming: &IncomingRequest,
         prepare: Option<&Prepare<'_>>,
         refusal: &Refusal,
         message: &str,
     ) {
         let condition = prepare.map_or(Condition([0; 32]), |prepare| prepare.condition);
-        self.log_answered_at_once(requester, None, condition, || PacketEvent::Rejected {
+        self.record_local_answer(incoming, None, condition, || PacketEvent::Rejected {
             code: refusal.code(),
             reason: Some(match refusal.figures() {
                 Some(figures) => format!("{message}: {figures}").into(),
@@ -85,14 +85,14 @@ impl Batch<'_> {
     }
 
     /// The answer to a Prepare that was in flight; `reason` is set if this node rejected it.
-    pub(super) fn log_answer(
+    pub(super) fn record_answer(
         &self,
         pending: &Pending,
         by: &Account,
         reply: &Reply<'_>,
         reason: Option<&str>,
     ) {
-        self.log_packet(|| {
+        self.push_record(|| {
             let event = match reply {
                 Reply::Reject(reject) => PacketEvent::Rejected {
                     code: reject.code,
@@ -108,12 +108,12 @@ impl Batch<'_> {
                     sent_at: pending.sent_at,
                 },
             };
-            let requester = pending.requested_by.requester();
+            let from = pending.requested_by.peer_request();
             PacketRecord {
                 at: self.now,
                 condition: pending.condition,
-                from: requester.and_then(|(account, _)| self.account_id(account)),
-                request_id: requester.map(|(_, request_id)| request_id),
+                from: from.and_then(|(account, _)| self.account_id(account)),
+                request_id: from.map(|(_, request_id)| request_id),
                 to: Some(by.id().clone()),
                 event,
             }

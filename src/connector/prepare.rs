@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use parking_lot::MutexGuard;
 
 use super::account::{Account, AccountState};
-use super::batch::{Batch, OutgoingTerms, Requester};
+use super::batch::{Batch, IncomingRequest, OutgoingTerms};
 use super::packet_log::PacketEvent;
 use super::receive::Delivery;
 use super::refusal::{NextHopFailure, Refusal};
@@ -29,24 +29,29 @@ impl Batch<'_> {
         request_id: RequestId,
         packet: &[u8],
     ) {
-        let mut requester =
-            Requester { account: from.slot(), session, request_id, weight: 0, held: Amount::ZERO };
+        let mut incoming = IncomingRequest {
+            account: from.slot(),
+            session,
+            request_id,
+            weight: 0,
+            held: Amount::ZERO,
+        };
         let Some(entry) = self.snapshot.entry(from.slot()) else {
-            return self.reject_prepare(&requester, None, &Refusal::Suspended);
+            return self.reject_prepare(&incoming, None, &Refusal::Suspended);
         };
         let prepare = match Prepare::parse(packet) {
             Ok(prepare) => prepare,
             Err(error) => {
-                let charged = self.charge_rate(&mut entry.account.lock(), &requester);
+                let charged = self.charge_rate(&mut entry.account.lock(), &incoming);
                 let refusal = charged.err().unwrap_or(Refusal::Unreadable(error));
-                return self.reject_prepare(&requester, None, &refusal);
+                return self.reject_prepare(&incoming, None, &refusal);
             }
         };
         let handled = self
-            .admit_prepare(entry, &mut requester, &prepare)
-            .and_then(|state| self.dispatch_by_destination(entry, state, &mut requester, &prepare));
+            .admit_prepare(entry, &mut incoming, &prepare)
+            .and_then(|state| self.dispatch_by_destination(entry, state, &mut incoming, &prepare));
         if let Err(refusal) = handled {
-            self.reject_prepare(&requester, Some(&prepare), &refusal);
+            self.reject_prepare(&incoming, Some(&prepare), &refusal);
         }
     }
 
@@ -55,7 +60,7 @@ impl Batch<'_> {
     fn admit_prepare<'e>(
         &self,
         from: &'e AccountEntry,
-        requester: &mut Requester,
+        incoming: &mut IncomingRequest,
         prepare: &Prepare<'_>,
     ) -> Result<MutexGuard<'e, AccountState>, Refusal> {
         let mut state = from.account.lock();
@@ -64,7 +69,7 @@ impl Batch<'_> {
         if !from.is_served() {
             return Err(Refusal::Suspended);
         }
-        self.charge_rate(&mut state, requester)?;
+        self.charge_rate(&mut state, incoming)?;
         if let Some(maximum) = from.settings.limits.max_packet_amount
             && prepare.amount > maximum
         {
@@ -73,9 +78,9 @@ impl Batch<'_> {
         if self.connector.stopping.load(Ordering::Relaxed) {
             return Err(Refusal::Stopping);
         }
-        self.count_in_flight(&mut state, requester)?;
-        if let Some(session) = state.session_mut(requester.session) {
-            session.request_ids.insert(requester.request_id.0);
+        self.count_in_flight(&mut state, incoming)?;
+        if let Some(session) = state.session_mut(incoming.session) {
+            session.request_ids.insert(incoming.request_id.0);
         }
         // A packet that arrives at or after its expiry is rejected with R02. [row 46]
         if prepare.expires_at <= self.now.wall {
@@ -89,14 +94,14 @@ impl Batch<'_> {
     /// Takes one packet from the account's rate, whether or not the packet passes the other limits.
     ///
     /// RFC 27 "T__ - Temporary Error": packets above the agreed rate are rejected with T05. [row 54]
-    fn charge_rate(&self, state: &mut AccountState, requester: &Requester) -> Result<(), Refusal> {
+    fn charge_rate(
+        &self,
+        state: &mut AccountState,
+        incoming: &IncomingRequest,
+    ) -> Result<(), Refusal> {
         match state.limits.packets_per_second {
             Some(per_second)
-                if !state.rate_limiter.try_take(
-                    self.now.mono,
-                    requester.weight + 1,
-                    per_second,
-                ) =>
+                if !state.rate_limiter.try_take(self.now.mono, incoming.weight + 1, per_second) =>
             {
                 Err(Refusal::RateLimited { per_second: per_second.get() })
             }
@@ -132,14 +137,14 @@ impl Batch<'_> {
     fn count_in_flight(
         &self,
         state: &mut AccountState,
-        requester: &mut Requester,
+        incoming: &mut IncomingRequest,
     ) -> Result<(), Refusal> {
         let limit = state.limits.max_packets_in_flight;
         if state.in_flight >= limit {
             return Err(Refusal::TooManyInFlight { limit });
         }
         state.in_flight += 1;
-        requester.weight += 1;
+        incoming.weight += 1;
         Ok(())
     }
 
@@ -148,7 +153,7 @@ impl Batch<'_> {
         &self,
         from: &AccountEntry,
         state: MutexGuard<'_, AccountState>,
-        requester: &mut Requester,
+        incoming: &mut IncomingRequest,
         prepare: &Prepare<'_>,
     ) -> Result<(), Refusal> {
         let destination = prepare.destination;
@@ -156,15 +161,15 @@ impl Batch<'_> {
         // neighbour and never forwarded. [row 29]
         if destination.scheme() == Scheme::Peer {
             drop(state);
-            return self.answer_peer_protocol(from, requester, prepare);
+            return self.answer_peer_protocol(from, incoming, prepare);
         }
         if self.snapshot.address.is_none() {
             return Err(Refusal::NoAddressYet);
         }
         if self.is_own_address(destination) {
-            return self.deliver_to_self(from, state, requester, prepare);
+            return self.deliver_to_self(from, state, incoming, prepare);
         }
-        self.route_and_send(from, state, requester, prepare, Some(requester.account))
+        self.route_and_send(from, state, incoming, prepare, Some(incoming.account))
     }
 
     fn is_own_address(&self, address: AddressRef<'_>) -> bool {
@@ -175,7 +180,7 @@ impl Batch<'_> {
     fn answer_peer_protocol(
         &self,
         from: &AccountEntry,
-        requester: &Requester,
+        incoming: &IncomingRequest,
         prepare: &Prepare<'_>,
     ) -> Result<(), Refusal> {
         let data = if ccp::RouteRequest::is_at(prepare.destination) {
@@ -189,7 +194,7 @@ impl Batch<'_> {
             return Err(Refusal::UnknownPeerProtocol);
         };
         let fulfill = Fulfill { fulfillment: Fulfillment::ZERO, data: &data };
-        self.fulfill_locally(requester, prepare, fulfill);
+        self.fulfill_locally(incoming, prepare, fulfill);
         Ok(())
     }
 
@@ -198,28 +203,28 @@ impl Batch<'_> {
         &self,
         from: &AccountEntry,
         mut state: MutexGuard<'_, AccountState>,
-        requester: &mut Requester,
+        incoming: &mut IncomingRequest,
         prepare: &Prepare<'_>,
     ) -> Result<(), Refusal> {
         if ping::is_echo_response(prepare.data)
             && let Some(fulfillment) =
                 self.connector.pending_echoes.take_preimage(&prepare.condition)
         {
-            self.hold_incoming(&mut state, requester, prepare.amount)?;
+            self.hold_incoming(&mut state, incoming, prepare.amount)?;
             drop(state);
-            self.fulfill_locally(requester, prepare, Fulfill { fulfillment, data: &[] });
+            self.fulfill_locally(incoming, prepare, Fulfill { fulfillment, data: &[] });
             return Ok(());
         }
         match local::decide_delivery(prepare, self.snapshot.ping).map_err(Refusal::Local)? {
             LocalDelivery::Ping { data } => {
-                self.hold_incoming(&mut state, requester, prepare.amount)?;
+                self.hold_incoming(&mut state, incoming, prepare.amount)?;
                 drop(state);
                 let fulfill = Fulfill { fulfillment: Fulfillment::PING, data };
-                self.fulfill_locally(requester, prepare, fulfill);
+                self.fulfill_locally(incoming, prepare, fulfill);
                 Ok(())
             }
             LocalDelivery::Echo { return_address } => {
-                self.send_pong(from, state, requester, prepare, return_address)
+                self.send_pong(from, state, incoming, prepare, return_address)
             }
         }
     }
@@ -230,17 +235,17 @@ impl Batch<'_> {
         &self,
         from: &AccountEntry,
         mut state: MutexGuard<'_, AccountState>,
-        requester: &mut Requester,
+        incoming: &mut IncomingRequest,
         prepare: &Prepare<'_>,
         return_address: AddressRef<'_>,
     ) -> Result<(), Refusal> {
         if return_address.scheme() == Scheme::Peer || self.is_own_address(return_address) {
             return Err(Refusal::BadReturnAddress);
         }
-        self.charge_rate(&mut state, requester)?;
-        self.count_in_flight(&mut state, requester)?;
+        self.charge_rate(&mut state, incoming)?;
+        self.count_in_flight(&mut state, incoming)?;
         let pong = Prepare { destination: return_address, data: ping::ECHO_RESPONSE, ..*prepare };
-        self.route_and_send(from, state, requester, &pong, None)
+        self.route_and_send(from, state, incoming, &pong, None)
     }
 
     /// Route, price, reserve, forward; or deliver to a receiver inside this node.
@@ -248,22 +253,22 @@ impl Batch<'_> {
         &self,
         from: &AccountEntry,
         mut state: MutexGuard<'_, AccountState>,
-        requester: &mut Requester,
+        incoming: &mut IncomingRequest,
         prepare: &Prepare<'_>,
         excluded: Option<Slot>,
     ) -> Result<(), Refusal> {
         let to = self.choose_next_hop(prepare.destination, excluded)?;
         let amount = self.convert_amount(from, to, prepare.amount)?;
         if let Some(receiver) = &to.settings.receiver {
-            self.hold_incoming(&mut state, requester, prepare.amount)?;
+            self.hold_incoming(&mut state, incoming, prepare.amount)?;
             drop(state);
             let delivery = Delivery { to, receiver, amount };
-            return self.deliver_to_receiver(delivery, requester, prepare);
+            return self.deliver_to_receiver(delivery, incoming, prepare);
         }
         let expires_at = self.outgoing_expiry(prepare)?;
-        self.hold_incoming(&mut state, requester, prepare.amount)?;
+        self.hold_incoming(&mut state, incoming, prepare.amount)?;
         drop(state);
-        self.forward_prepare(to, requester, prepare, OutgoingTerms { amount, expires_at })
+        self.forward_prepare(to, incoming, prepare, OutgoingTerms { amount, expires_at })
     }
 
     /// The next hop of the longest prefix that matches: the best candidate that is connected and not `excluded`.
@@ -323,10 +328,15 @@ impl Batch<'_> {
         Ok(())
     }
 
-    fn fulfill_locally(&self, requester: &Requester, prepare: &Prepare<'_>, fulfill: Fulfill<'_>) {
-        self.answer_requester(requester, &Reply::Fulfill(fulfill));
-        self.book_received(requester.account, requester.held);
-        self.log_answered_at_once(requester, None, prepare.condition, || PacketEvent::Fulfilled {
+    fn fulfill_locally(
+        &self,
+        incoming: &IncomingRequest,
+        prepare: &Prepare<'_>,
+        fulfill: Fulfill<'_>,
+    ) {
+        self.answer_requester(incoming, &Reply::Fulfill(fulfill));
+        self.book_received(incoming.account, incoming.held);
+        self.record_local_answer(incoming, None, prepare.condition, || PacketEvent::Fulfilled {
             destination: Some(prepare.destination.as_str().into()),
             incoming_amount: prepare.amount,
             outgoing_amount: None,
@@ -341,13 +351,13 @@ impl Batch<'_> {
     fn hold_incoming(
         &self,
         state: &mut AccountState,
-        requester: &mut Requester,
+        incoming: &mut IncomingRequest,
         amount: Amount,
     ) -> Result<(), Refusal> {
         let max_balance = state.limits.max_balance;
         match state.ledger.hold_in(amount, max_balance) {
             Ok(()) => {
-                requester.held = amount;
+                incoming.held = amount;
                 Ok(())
             }
             Err(over) => Err(self.refuse_over_max_balance(state, amount, over)),

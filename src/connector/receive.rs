@@ -3,7 +3,7 @@
 //! The two accounts change as in forwarding: the requester's account holds the amount before the receiver decides, and
 //! both balances change only if it accepts. So a node's balances, including its receivers', add up to zero.
 
-use super::batch::{Batch, Requester};
+use super::batch::{Batch, IncomingRequest};
 use super::packet_log::PacketEvent;
 use super::refusal::Refusal;
 use super::snapshot::AccountEntry;
@@ -26,7 +26,7 @@ impl Batch<'_> {
     pub(super) fn deliver_to_receiver(
         &self,
         delivery: Delivery<'_>,
-        requester: &Requester,
+        incoming: &IncomingRequest,
         prepare: &Prepare<'_>,
     ) -> Result<(), Refusal> {
         let Delivery { to, receiver, amount } = delivery;
@@ -37,7 +37,7 @@ impl Batch<'_> {
         }
         let asset = &to.settings.asset;
         let received = ReceivedPacket {
-            token: self.receiver_token(to, prepare),
+            connection_id: self.connection_id(to, prepare),
             amount,
             condition: prepare.condition,
             data: prepare.data,
@@ -45,16 +45,16 @@ impl Batch<'_> {
             asset_scale: asset.scale,
         };
         match receiver.receive(&received) {
-            Ok(accepted) => self.pay_receiver(delivery, requester, prepare, &accepted),
+            Ok(accepted) => self.pay_receiver(delivery, incoming, prepare, &accepted),
             Err(declined) => {
-                self.reject_declined(to, requester, prepare, &declined);
+                self.reject_declined(to, incoming, prepare, &declined);
                 Ok(())
             }
         }
     }
 
     /// The part of the destination after the receiver's address; empty if nothing follows.
-    fn receiver_token<'p>(&self, to: &AccountEntry, prepare: &Prepare<'p>) -> &'p str {
+    fn connection_id<'p>(&self, to: &AccountEntry, prepare: &Prepare<'p>) -> &'p str {
         let below = self.snapshot.address.as_ref().and_then(|own| {
             prepare.destination.below(own.view())?.strip_prefix(to.settings.address_segment())
         });
@@ -64,7 +64,7 @@ impl Batch<'_> {
     fn pay_receiver(
         &self,
         Delivery { to, amount, .. }: Delivery<'_>,
-        requester: &Requester,
+        incoming: &IncomingRequest,
         prepare: &Prepare<'_>,
         accepted: &AcceptedPacket,
     ) -> Result<(), Refusal> {
@@ -81,14 +81,12 @@ impl Batch<'_> {
             state.ledger.commit_out(amount);
             state.stats.count_delivered(&reply);
         }
-        self.answer_requester(requester, &reply);
-        self.book_conversion(requester.account, requester.held, to.account.slot(), amount);
-        self.log_answered_at_once(requester, Some(to), prepare.condition, || {
-            PacketEvent::Received {
-                destination: prepare.destination.as_str().into(),
-                incoming_amount: prepare.amount,
-                received_amount: amount,
-            }
+        self.answer_requester(incoming, &reply);
+        self.book_conversion(incoming.account, incoming.held, to.account.slot(), amount);
+        self.record_local_answer(incoming, Some(to), prepare.condition, || PacketEvent::Received {
+            destination: prepare.destination.as_str().into(),
+            incoming_amount: prepare.amount,
+            received_amount: amount,
         });
         Ok(())
     }
@@ -96,7 +94,7 @@ impl Batch<'_> {
     fn reject_declined(
         &self,
         to: &AccountEntry,
-        requester: &Requester,
+        incoming: &IncomingRequest,
         prepare: &Prepare<'_>,
         declined: &DeclinedPacket,
     ) {
@@ -108,15 +106,13 @@ impl Batch<'_> {
             data: &declined.data,
         });
         to.account.lock().stats.count_delivered(&reply);
-        self.answer_requester(requester, &reply);
-        self.log_answered_at_once(requester, Some(to), prepare.condition, || {
-            PacketEvent::Rejected {
-                code,
-                reason: Some(message.into()),
-                destination: Some(prepare.destination.as_str().into()),
-                incoming_amount: Some(prepare.amount),
-                sent_at: self.now.mono,
-            }
+        self.answer_requester(incoming, &reply);
+        self.record_local_answer(incoming, Some(to), prepare.condition, || PacketEvent::Rejected {
+            code,
+            reason: Some(message.into()),
+            destination: Some(prepare.destination.as_str().into()),
+            incoming_amount: Some(prepare.amount),
+            sent_at: self.now.mono,
         });
     }
 }

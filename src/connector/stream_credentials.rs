@@ -2,7 +2,7 @@
 //! `stream::Receiver`.
 
 use super::core::Connector;
-use crate::stream::{SharedSecret, TOKEN_BYTES, encode_token};
+use crate::stream::{CONNECTION_ID_BYTES, SharedSecret, encode_connection_id};
 use crate::wire::Address;
 
 /// The credentials of one STREAM connection. They are valid as long as the node has the same `receiverSecret`.
@@ -37,7 +37,7 @@ impl Connector {
     pub fn issue_stream_credentials(
         &self,
         receiver: Option<&str>,
-        random: [u8; TOKEN_BYTES],
+        random: [u8; CONNECTION_ID_BYTES],
     ) -> Result<StreamCredentials, StreamCredentialsError> {
         let snapshot = self.snapshot.load();
         let slot = match receiver {
@@ -50,11 +50,11 @@ impl Connector {
             .and_then(|entry| Some((entry, entry.settings.receiver.as_ref()?)))
             .ok_or(StreamCredentialsError::UnknownReceiver)?;
         let own = snapshot.address.as_ref().ok_or(StreamCredentialsError::NoAddressYet)?;
-        let token = encode_token(random);
+        let id = encode_connection_id(random);
         let destination = own
             .child(entry.settings.address_segment())
-            .and_then(|address| address.child(&token))
+            .and_then(|address| address.child(&id))
             .map_err(|_| StreamCredentialsError::AddressTooLong)?;
-        Ok(StreamCredentials { destination, secret: receiver.secret(&token) })
+        Ok(StreamCredentials { destination, secret: receiver.secret(&id) })
     }
 }

@@ -69,10 +69,10 @@ impl HttpDial {
 
 /// Makes the `Authorization` of requests to one peer. A signed token is used for half of its life.
 #[derive(Debug, Default)]
-pub(super) struct Authorization(Mutex<Option<SignedToken>>);
+pub(super) struct Authorization(Mutex<Option<SignedJwt>>);
 
 #[derive(Debug)]
-struct SignedToken {
+struct SignedJwt {
     secret: Token,
     value: HeaderValue,
     renew_at: Timestamp,
@@ -93,7 +93,7 @@ impl Authorization {
         }
         let (token, renew_at) = jwt::sign(&dial.subject, &dial.token, now);
         let value = sensitive_value(&format!("Bearer {token}"))?;
-        *last = Some(SignedToken { secret: dial.token.clone(), value: value.clone(), renew_at });
+        *last = Some(SignedJwt { secret: dial.token.clone(), value: value.clone(), renew_at });
         Some(value)
     }
 }

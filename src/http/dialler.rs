@@ -1,4 +1,4 @@
-//! ILP over HTTP, the client side: keeps a link to one peer's server, POSTs the connector's packets, and passes the
+//! ILP over HTTP, the client side: keeps a session with one peer's server, posts the connector's packets, and passes the
 //! answers back. It spawns nothing: `node` runs the future of [`HttpDialler::run`].
 //!
 //! HTTP has no sessions, so the dialler makes one: it begins when a connection to the server succeeds, and ends when
@@ -15,8 +15,8 @@ use tokio::time::{sleep, sleep_until};
 use super::context::HttpContext;
 use super::dial_config::HttpDial;
 use super::http_peers::{HttpDialUpdater, HttpPeer};
-use super::link::{HttpLink, LinkLoss, LossKind, SILENT};
 use super::pool::Pool;
+use super::poster::{LossKind, PacketPoster, SILENT, ServerLoss};
 use super::request_permits::RequestPermits;
 use crate::link::{CloseRequest, Framing, Outbox, SessionKind, TakenPacket};
 use crate::peers::{
@@ -28,7 +28,7 @@ use crate::web::Tasks;
 /// How often a stopped dialler checks whether all requests are answered.
 const DRAIN_POLL_INTERVAL: std::time::Duration = std::time::Duration::from_millis(10);
 
-/// Keeps a link to one peer's server.
+/// Keeps a session with one peer's server.
 #[derive(Debug)]
 pub struct HttpDialler {
     peer: Arc<HttpPeer>,
@@ -48,7 +48,7 @@ impl HttpDialler {
         HttpDialUpdater(Arc::clone(&self.peer))
     }
 
-    /// Dials and serves the link until it is stopped.
+    /// Dials, and posts packets, until it is stopped.
     pub async fn run(mut self) {
         let node = Arc::clone(&self.context.node);
         let status = node.peers.status(self.peer.dial().peer());
@@ -60,26 +60,27 @@ impl HttpDialler {
         let url = self.peer.dial().url.clone();
         let pool = Pool::new(url, node, tasks.clone());
         let (peer, context) = (Arc::clone(&self.peer), Arc::clone(&self.context));
-        let (link, mut losses) = HttpLink::new(peer, context, account, Arc::clone(&status), pool);
-        let link = Arc::new(link);
+        let (poster, mut losses) =
+            PacketPoster::new(peer, context, account, Arc::clone(&status), pool);
+        let poster = Arc::new(poster);
         tokio::select! {
             never = poller.run() => match never {},
-            () = self.run_until_stopped(&link, &tasks, &mut losses, &status) => {}
+            () = self.run_until_stopped(&poster, &tasks, &mut losses, &status) => {}
         }
         status.record_stop_of_dialling();
     }
 
     async fn run_until_stopped(
         &mut self,
-        link: &Arc<HttpLink>,
+        poster: &Arc<PacketPoster>,
         tasks: &Tasks,
-        losses: &mut mpsc::Receiver<LinkLoss>,
+        losses: &mut mpsc::Receiver<ServerLoss>,
         status: &PeerStatus,
     ) {
         let context = Arc::clone(&self.context.node);
         let target = self.peer.dial().url.to_string();
         let mut backoff = DialBackoff::new(context.settings.retry_unit);
-        let bytes_max = link.account.outbox_bytes_max();
+        let bytes_max = poster.account.outbox_bytes_max();
         let permits = RequestPermits::new(self.peer.dial().requests_max, bytes_max);
         let mut was_silent = false;
         loop {
@@ -87,21 +88,21 @@ impl HttpDialler {
             let attempted = tokio::select! {
                 biased;
                 _ = self.signals.stopped() => break,
-                attempted = connect(link, was_silent) => attempted,
+                attempted = connect(poster, was_silent) => attempted,
             };
             let wait = match attempted {
                 Ok(remote) => {
                     // Losses of the session before.
                     while losses.try_recv().is_ok() {}
                     let began = context.clock.mono();
-                    let mut session = link.attach(&remote);
+                    let mut session = poster.attach(&remote);
                     let lost = tokio::select! {
                         biased;
                         request = self.signals.stopped() => {
                             session.set_close_reason(request.into());
                             break;
                         }
-                        lost = link.serve(session.outbox(), tasks, &permits, losses) => lost,
+                        lost = poster.serve(session.outbox(), tasks, &permits, losses) => lost,
                     };
                     was_silent = lost.as_ref().is_ok_and(|lost| lost.kind == LossKind::Silent);
                     let lasted = context.clock.mono().since(began);
@@ -125,22 +126,22 @@ impl HttpDialler {
             }
         }
         // Requests in progress may still be answered.
-        while !permits.is_empty() && !link.account.is_idle() {
+        while !permits.is_empty() && !poster.account.is_idle() {
             sleep(DRAIN_POLL_INTERVAL).await;
         }
     }
 }
 
 /// The server's address. After silence it must answer a request before it gets packets again.
-async fn connect(link: &HttpLink, was_silent: bool) -> Result<String, String> {
-    let remote = link.pool.reconnect().await.map_err(|error| error.to_string())?;
-    if was_silent && !link.probe().await {
+async fn connect(poster: &PacketPoster, was_silent: bool) -> Result<String, String> {
+    let remote = poster.pool.reconnect().await.map_err(|error| error.to_string())?;
+    if was_silent && !poster.probe().await {
         return Err(SILENT.to_owned());
     }
     Ok(remote.to_string())
 }
 
-impl HttpLink {
+impl PacketPoster {
     /// Begins a session.
     fn attach(&self, remote: &str) -> SessionGuard {
         let context = Arc::clone(&self.context.node);
@@ -149,14 +150,14 @@ impl HttpLink {
         SessionGuard::attach(context, account, status, SessionKind::Dialled, None, outbox, remote)
     }
 
-    /// Sends the packets of the outbox until the link is lost.
+    /// Sends the packets of the outbox until the session is lost.
     async fn serve(
         self: &Arc<Self>,
         outbox: &Outbox,
         tasks: &Tasks,
         permits: &Arc<RequestPermits>,
-        losses: &mut mpsc::Receiver<LinkLoss>,
-    ) -> Result<LinkLoss, CloseRequest> {
+        losses: &mut mpsc::Receiver<ServerLoss>,
+    ) -> Result<ServerLoss, CloseRequest> {
         let context = &self.context.node;
         let interval = context.settings.keep_alive.interval;
         let mut check_at = context.clock.mono().after(interval);
@@ -167,9 +168,9 @@ impl HttpLink {
                 request = wait_for_close(outbox) => return Err(request),
                 taken = next_packet(outbox, permits) => {
                     let permit = permits.take_permit(taken.requester, taken.packet.len());
-                    let link = Arc::clone(self);
+                    let poster = Arc::clone(self);
                     tasks.add(async move {
-                        link.post(taken).await;
+                        poster.post(taken).await;
                         drop(permit);
                     });
                 }
@@ -179,7 +180,7 @@ impl HttpLink {
                     check_at = context.clock.mono().after(interval);
                     // Requests in progress detect the loss of their connections themselves.
                     if permits.is_empty() && let Some(reason) = self.check_server().await {
-                        return Ok(LinkLoss { reason, kind: LossKind::Unreachable });
+                        return Ok(ServerLoss { reason, kind: LossKind::Unreachable });
                     }
                 }
             }
@@ -208,16 +209,16 @@ async fn wait_for_close(outbox: &Outbox) -> CloseRequest {
 /// Ends a session. A refused login also counts as a failed attempt.
 fn end_session(
     mut session: SessionGuard,
-    lost: Result<LinkLoss, CloseRequest>,
+    lost: Result<ServerLoss, CloseRequest>,
     wait: DialDelay,
     target: &str,
 ) {
     let status = Arc::clone(session.status());
     let (reason, refusal) = match lost {
-        Ok(LinkLoss { reason, kind: LossKind::Refused }) => {
+        Ok(ServerLoss { reason, kind: LossKind::Refused }) => {
             (CloseReason::Broken(reason.clone()), Some(reason))
         }
-        Ok(LinkLoss { reason, .. }) => (CloseReason::Broken(reason), None),
+        Ok(ServerLoss { reason, .. }) => (CloseReason::Broken(reason), None),
         Err(request) => (request.into(), None),
     };
     session.set_close_reason(reason);

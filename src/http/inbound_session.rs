@@ -50,14 +50,14 @@ pub(super) struct InboundHandle {
     account: Arc<Account>,
     id: SessionId,
     outbox: Arc<Outbox>,
-    pending: Mutex<PendingPackets>,
+    pending: Mutex<PendingPosts>,
     /// Bytes of answers in responses that the peer has not received.
     unsent_bytes: Arc<AtomicUsize>,
     unsent_bytes_max: usize,
 }
 
 #[derive(Debug)]
-struct PendingPackets {
+struct PendingPosts {
     next_id: u32,
     by_id: HashMap<u32, ReplyTo>,
     /// The time of the last Prepare.
@@ -120,7 +120,7 @@ impl InboundSessions {
         let (status, kind) = (context.peers.status(account.id()), SessionKind::Posted);
         let (owner, answers) = (Arc::clone(&account), Arc::clone(&outbox));
         let guard = SessionGuard::attach(context, owner, status, kind, None, answers, remote);
-        let pending = PendingPackets {
+        let pending = PendingPosts {
             next_id: 0,
             by_id: HashMap::new(),
             used_at: guard.attached_at(),
@@ -185,7 +185,7 @@ impl InboundHandle {
     }
 }
 
-impl PendingPackets {
+impl PendingPosts {
     fn free_id(&mut self) -> u32 {
         loop {
             let id = self.next_id;

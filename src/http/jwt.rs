@@ -15,16 +15,16 @@ use crate::peers::Token;
 use crate::web::json_text;
 use crate::wire::Timestamp;
 
-/// The life of a token that this node signs.
+/// The life of a JWT that this node signs.
 const LIFETIME_S: u64 = 300;
-/// Bytes of a token.
-const TOKEN_BYTES_MAX: usize = 8 * 1024;
+/// Bytes of a JWT.
+const JWT_BYTES_MAX: usize = 8 * 1024;
 /// The end of the year 9999.
 const SECONDS_MAX: f64 = 253_402_300_799.0;
 
-/// A token with a valid form and valid claims. The directory verifies its signature.
+/// A JWT with a valid form and valid claims. The directory verifies its signature.
 #[derive(Debug, PartialEq)]
-pub(super) struct UnverifiedToken<'a> {
+pub(super) struct UnverifiedJwt<'a> {
     /// The signed text.
     pub(super) message: &'a str,
     pub(super) signature: Vec<u8>,
@@ -46,13 +46,13 @@ struct Claims {
     nbf: Option<f64>,
 }
 
-/// `None`: it is not a token, or not valid now.
-pub(super) fn parse(token: &[u8], now: Timestamp) -> Option<UnverifiedToken<'_>> {
-    if token.len() > TOKEN_BYTES_MAX {
+/// `None`: it is not a JWT, or not valid now.
+pub(super) fn parse(jwt: &[u8], now: Timestamp) -> Option<UnverifiedJwt<'_>> {
+    if jwt.len() > JWT_BYTES_MAX {
         return None;
     }
-    let token = std::str::from_utf8(token).ok()?;
-    let (message, signature) = token.rsplit_once('.')?;
+    let jwt = std::str::from_utf8(jwt).ok()?;
+    let (message, signature) = jwt.rsplit_once('.')?;
     let (header, claims) = message.split_once('.')?;
     let header: Header = serde_json::from_slice(&decode_part(header)?).ok()?;
     if header.alg != "HS256" || header.crit.is_some() {
@@ -65,14 +65,14 @@ pub(super) fn parse(token: &[u8], now: Timestamp) -> Option<UnverifiedToken<'_>>
         && claims.exp <= SECONDS_MAX
         && claims.nbf.is_none_or(|not_before| not_before <= now);
     let signature = decode_part(signature)?;
-    (is_valid_now && claims.sub.as_deref() != Some("")).then_some(UnverifiedToken {
+    (is_valid_now && claims.sub.as_deref() != Some("")).then_some(UnverifiedJwt {
         message,
         signature,
         subject: claims.sub,
     })
 }
 
-/// A token for `subject`, and the time to replace it.
+/// A JWT for `subject`, and the time to replace it.
 pub(super) fn sign(subject: &str, secret: &Token, now: Timestamp) -> (String, Timestamp) {
     let iat = now.as_millis() / 1000;
     let exp = iat.saturating_add(LIFETIME_S);
@@ -175,7 +175,7 @@ mod tests {
             assert_eq!(parse(bad.as_bytes(), NOW), None, "{bad}");
         }
         assert_eq!(parse(&[0xff; 100], NOW), None);
-        assert_eq!(parse(&vec![b'.'; TOKEN_BYTES_MAX + 1], NOW), None);
+        assert_eq!(parse(&vec![b'.'; JWT_BYTES_MAX + 1], NOW), None);
         // An empty signature is well-formed, and wrong.
         assert_eq!(parse(format!("{unsigned}.").as_bytes(), NOW).unwrap().signature, b"");
     }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use crate::link::Slot;
+use crate::link::Requester;
 
 /// Permits of one requester, in multiples of the free ones. A single requester gets three quarters.
 const SHARE_OF_FREE: usize = 3;
@@ -20,9 +20,6 @@ const SHARE_OF_FREE: usize = 3;
 fn is_within_share(own: usize, used: usize, max: usize) -> bool {
     own < max.saturating_sub(used).saturating_mul(SHARE_OF_FREE)
 }
-
-/// The account that sent the packet; `None`: the node itself.
-type Requester = Option<Slot>;
 
 /// The permits for requests to one peer.
 #[derive(Debug)]

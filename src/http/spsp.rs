@@ -24,7 +24,7 @@ use serde_json::json;
 
 use super::router;
 use crate::connector::{Connector, StreamCredentials, StreamCredentialsError};
-use crate::stream::TOKEN_BYTES;
+use crate::stream::CONNECTION_ID_BYTES;
 use crate::web::{ProblemDetails, json_response, json_text};
 
 const CONTENT_TYPE_SPSP: &str = "application/spsp4+json";
@@ -54,7 +54,7 @@ async fn query_named(
 }
 
 fn answer_query(connector: &Connector, receiver: Option<&str>) -> Response<Body> {
-    let mut random = [0; TOKEN_BYTES];
+    let mut random = [0; CONNECTION_ID_BYTES];
     let credentials = match SystemRandom::new().fill(&mut random) {
         Ok(()) => connector.issue_stream_credentials(receiver, random),
         Err(_) => {

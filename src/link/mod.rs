@@ -11,7 +11,8 @@ mod pending;
 
 pub use framing::Framing;
 pub use outbox::{
-    CloseRequest, NoPermit, Outbox, OutboxPermit, PermitRequest, TakenPacket, UnsentPackets,
+    CloseRequest, NoPermit, Outbox, OutboxPermit, PermitRequest, Requester, TakenPacket,
+    UnsentPackets,
 };
 pub use outcome::{Cause, Outcome, OutcomeCallback, Rejection};
 pub use pending::{Pending, PendingTable, RequestedBy};

@@ -40,6 +40,9 @@ const POLICY_VIOLATION: u16 = 1008;
 /// largest size may have been added to an outbox that was almost full.
 const OVERSHOOT_BYTES: usize = 64 * 1024;
 
+/// The account that a Prepare comes from; `None`: the node itself.
+pub type Requester = Option<Slot>;
+
 /// A packet that was taken out of an unframed outbox. It counts as written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TakenPacket {
@@ -47,8 +50,8 @@ pub struct TakenPacket {
     pub kind: PacketKind,
     /// This node's id for a Prepare, the peer's id for a reply.
     pub id: RequestId,
-    /// The account that a Prepare comes from; `None`: the node itself, or the packet is a reply.
-    pub requester: Option<Slot>,
+    /// Of a Prepare; `None` for a reply.
+    pub requester: Requester,
     /// The ILP packet.
     pub packet: Vec<u8>,
 }
@@ -80,8 +83,7 @@ pub struct Outbox {
 /// A Prepare that needs space in an outbox.
 #[derive(Clone, Copy, Debug)]
 pub struct PermitRequest<'p> {
-    /// The account that it comes from; `None`: the node itself.
-    pub requester: Option<Slot>,
+    pub requester: Requester,
     /// Number of active requesters of this peer, including this one.
     pub requesters: usize,
     /// The incoming Prepare. The outgoing one is as long, because amount and expiry have a fixed length.

@@ -17,7 +17,6 @@ const ENTRIES_RETAINED_MAX: usize = 256;
 /// A Prepare that waits for its answer.
 #[derive(Debug)]
 pub struct Pending {
-    /// The requester, which gets the answer.
     pub requested_by: RequestedBy,
     /// Held on the incoming account, in its units.
     pub incoming_amount: Amount,
@@ -31,7 +30,7 @@ pub struct Pending {
     pub sent_at: MonoTime,
 }
 
-/// The requester of a Prepare, which gets the answer.
+/// The peer or the node that sent a Prepare, and gets the answer.
 #[derive(Debug)]
 pub enum RequestedBy {
     /// A peer sent the Prepare.
@@ -53,7 +52,7 @@ pub enum RequestedBy {
 
 impl RequestedBy {
     /// The peer's account and the id that it chose; `None` for the node itself.
-    pub fn requester(&self) -> Option<(Slot, RequestId)> {
+    pub fn peer_request(&self) -> Option<(Slot, RequestId)> {
         match self {
             Self::Peer { account, request_id, .. } => Some((*account, *request_id)),
             Self::Own(_) => None,
@@ -87,7 +86,7 @@ impl PendingTable {
     /// neighbours.
     pub fn count_payments(&self) -> usize {
         let is_payment = |pending: &&Pending| {
-            pending.requested_by.requester().is_some() || pending.outgoing_amount != Amount::ZERO
+            pending.requested_by.peer_request().is_some() || pending.outgoing_amount != Amount::ZERO
         };
         if self.is_empty() { 0 } else { self.iter().filter(is_payment).count() }
     }

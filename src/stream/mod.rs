@@ -12,7 +12,8 @@ pub use envelope::{EnvelopeError, Iv};
 pub use envelope::{MAX_PLAINTEXT, OVERHEAD};
 pub use keys::{Keys, SECRET_LEN, SharedSecret};
 pub use receiver::{
-    AcceptedPacket, DeclinedPacket, ReceivedPacket, Receiver, TOKEN_BYTES, encode_token,
+    AcceptedPacket, CONNECTION_ID_BYTES, DeclinedPacket, ReceivedPacket, Receiver,
+    encode_connection_id,
 };
 pub use sender::{
     PacketFailure, PathRate, PaymentEnd, PaymentProgress, Sender, SenderAnswer, SenderPacket,

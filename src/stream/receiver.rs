@@ -1,5 +1,5 @@
 //! A receiver without state: for each packet, it derives the connection's secret from its own
-//! secret and the token at the end of the address.
+//! secret and the connection's id at the end of the address.
 //!
 //! So nothing is stored or bounded, and connections survive a restart with the same secret. Deliberately absent for the
 //! same reason: totals of streams, receipts (RFC 39), data on streams, and limits that depend on earlier packets ([ADR
@@ -20,8 +20,8 @@ use crate::wire::ilp::{ErrorCode, PacketType};
 use crate::wire::stream::StreamPacket;
 use crate::wire::{Amount, Condition, Fulfillment};
 
-/// Random bytes of a token.
-pub const TOKEN_BYTES: usize = 18;
+/// Random bytes of a connection's id.
+pub const CONNECTION_ID_BYTES: usize = 18;
 
 /// The receiver of all connections to one account.
 #[derive(Clone, PartialEq, Eq)]
@@ -34,7 +34,7 @@ pub struct Receiver {
 #[derive(Clone, Copy, Debug)]
 pub struct ReceivedPacket<'a> {
     /// The part of the destination after the receiver's own address.
-    pub token: &'a str,
+    pub connection_id: &'a str,
     /// The amount that arrived, in the receiver's units.
     pub amount: Amount,
     pub condition: Condition,
@@ -59,15 +59,15 @@ pub struct DeclinedPacket {
     pub data: Vec<u8>,
 }
 
-/// The token of a new connection: the last segment of its address.
-pub fn encode_token(random: [u8; TOKEN_BYTES]) -> String {
+/// The id of a new connection: the last segment of its address.
+pub fn encode_connection_id(random: [u8; CONNECTION_ID_BYTES]) -> String {
     URL_SAFE_NO_PAD.encode(random)
 }
 
 /// Why a receiver rejects a packet. The text is the Reject's message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DeclineReason {
-    /// The destination is the receiver's own address, without a token.
+    /// The destination is the receiver's own address, without the id of a connection.
     #[error("this address is no connection; ask for one by SPSP")]
     NoConnection,
     #[error("the data was not encrypted with the secret of this connection")]
@@ -101,11 +101,11 @@ impl Receiver {
         Self { generator: hmac_of_parts(&key, &[b"ilp-connector receiver ", name.as_bytes()]) }
     }
 
-    /// The secret of the connection with this token. Anyone may make up tokens; only this receiver
+    /// The secret of the connection with this id. Anyone may make up ids; only this receiver
     /// can derive their secrets.
-    pub fn secret(&self, token: &str) -> SharedSecret {
+    pub fn secret(&self, connection_id: &str) -> SharedSecret {
         let key = hmac::Key::new(hmac::HMAC_SHA256, &self.generator);
-        SharedSecret(hmac_of_parts(&key, &[token.as_bytes()]))
+        SharedSecret(hmac_of_parts(&key, &[connection_id.as_bytes()]))
     }
 
     /// Decides one packet. The same packet gets the same answer, because nothing is stored.
@@ -114,10 +114,10 @@ impl Receiver {
     /// not fulfilled; the Reject carries an encrypted reply with the amount that arrived. [row 124]
     pub fn receive(&self, incoming: &ReceivedPacket<'_>) -> Result<AcceptedPacket, DeclinedPacket> {
         let silent = |reason| DeclinedPacket { reason, data: Vec::new() };
-        if incoming.token.is_empty() {
+        if incoming.connection_id.is_empty() {
             return Err(silent(DeclineReason::NoConnection));
         }
-        let keys = Keys::new(&self.secret(incoming.token));
+        let keys = Keys::new(&self.secret(incoming.connection_id));
         let request = keys.open(incoming.data).map_err(|_| silent(DeclineReason::NotAuthentic))?;
         let request =
             StreamPacket::parse(&request).map_err(|_| silent(DeclineReason::NotARequest))?;

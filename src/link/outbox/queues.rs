@@ -4,10 +4,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use super::super::{PacketKind, Slot};
-use super::{Outbox, TakenPacket};
-
-/// See [`TakenPacket::requester`].
-type Requester = Option<Slot>;
+use super::{Outbox, Requester, TakenPacket};
 
 impl Outbox {
     /// Takes the next packet out of an unframed outbox. `None`: there is none; the next one wakes the task again.
@@ -17,7 +14,7 @@ impl Outbox {
 
     /// Takes the first packet of the next requester for which `admits` is true. `None`: there is none; the next packet
     /// of any requester wakes the task again.
-    pub fn take_packet_if(&self, admits: impl FnMut(Option<Slot>) -> bool) -> Option<TakenPacket> {
+    pub fn take_packet_if(&self, admits: impl FnMut(Requester) -> bool) -> Option<TakenPacket> {
         let mut inner = self.inner.lock();
         let queues = inner.queues.as_mut().expect("frames are written, not taken");
         let taken = queues.take_packet(admits);

@@ -13,13 +13,13 @@ fn receiver() -> Receiver {
 
 /// A sender's connection.
 struct Connection {
-    token: &'static str,
+    id: &'static str,
     keys: Keys,
 }
 
 fn connection() -> Connection {
-    let token = "dG9rZW4";
-    Connection { token, keys: Keys::new(&receiver().secret(token)) }
+    let id = "dG9rZW4";
+    Connection { id, keys: Keys::new(&receiver().secret(id)) }
 }
 
 impl Connection {
@@ -49,8 +49,9 @@ impl Connection {
     ) -> Result<AcceptedPacket, DeclinedPacket> {
         let (asset_code, asset_scale) = ASSET;
         let amount = Amount(amount);
-        let token = self.token;
-        let incoming = ReceivedPacket { token, amount, condition, data, asset_code, asset_scale };
+        let connection_id = self.id;
+        let incoming =
+            ReceivedPacket { connection_id, amount, condition, data, asset_code, asset_scale };
         receiver().receive(&incoming)
     }
 
@@ -141,9 +142,9 @@ fn packets_of_others_get_no_reply() {
     check(connection.pay(1, b"ECHOECHOECHOECHO"), DeclineReason::NotAuthentic, ErrorCode::F06);
     check(connection.pay(1, &[]), DeclineReason::NotAuthentic, ErrorCode::F06);
     check(connection.pay(1, &good[1..]), DeclineReason::NotAuthentic, ErrorCode::F06);
-    let elsewhere = Connection { token: "b3RoZXI", ..self::connection() };
+    let elsewhere = Connection { id: "b3RoZXI", ..self::connection() };
     check(elsewhere.pay(1, &good), DeclineReason::NotAuthentic, ErrorCode::F06);
-    let nowhere = Connection { token: "", ..self::connection() };
+    let nowhere = Connection { id: "", ..self::connection() };
     check(nowhere.pay(1, &good), DeclineReason::NoConnection, ErrorCode::F06);
     for answer in [PacketType::Fulfill, PacketType::Reject] {
         let swapped = connection.packet(answer, 0, &[]);
@@ -238,10 +239,9 @@ fn an_iv_is_used_for_one_reply_only() {
 }
 
 #[test]
-fn secrets_depend_on_node_name_and_token() {
-    let secret = |node: u8, name: &str, token: &str| {
-        Receiver::new(&[node; SECRET_LEN], name).secret(token).0
-    };
+fn secrets_depend_on_node_name_and_connection() {
+    let secret =
+        |node: u8, name: &str, id: &str| Receiver::new(&[node; SECRET_LEN], name).secret(id).0;
     let all = [
         secret(1, "a", "t"),
         secret(2, "a", "t"),

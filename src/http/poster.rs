@@ -1,7 +1,7 @@
-//! One link to a peer's server: a Prepare becomes a request, and the response its answer.
+//! Posts packets to a peer's server: a Prepare becomes a request, and the response its answer.
 //!
-//! If a server accepts connections and answers nothing, packets expire. After a number of them in a row the link sends
-//! a request without a packet; if that gets no answer either, the link is lost. Unanswered packets alone prove nothing:
+//! If a server accepts connections and answers nothing, packets expire. After a number of them in a row, a request without
+//! a packet is sent; if that gets no answer either, the session is lost. Unanswered packets alone prove nothing:
 //! the silent node may be a receiver behind the peer.
 
 use std::sync::Arc;
@@ -24,20 +24,20 @@ use crate::peers::PeerStatus;
 use crate::wire::btp::RequestId;
 use crate::wire::ilp::Prepare;
 
-/// Packets in a row without any answer of the server before the link probes it.
+/// Packets in a row without any answer of the server before it is probed.
 const UNANSWERED_MAX: u32 = 16;
 /// The reason of a loss after an unanswered probe.
 pub(super) const SILENT: &str = "it accepts connections, but answers nothing";
 
-/// Shared by all requests of a link.
+/// Posts the packets of all sessions with one peer's server.
 #[derive(Debug)]
-pub(super) struct HttpLink {
+pub(super) struct PacketPoster {
     peer: Arc<HttpPeer>,
     pub(super) context: Arc<HttpContext>,
     pub(super) account: Arc<Account>,
     pub(super) status: Arc<PeerStatus>,
     pub(super) pool: Pool,
-    losses: mpsc::Sender<LinkLoss>,
+    losses: mpsc::Sender<ServerLoss>,
     /// Packets since the server's last answer.
     unanswered: AtomicU32,
     is_probing: AtomicBool,
@@ -45,7 +45,7 @@ pub(super) struct HttpLink {
 
 /// Why the session cannot go on.
 #[derive(Debug)]
-pub(super) struct LinkLoss {
+pub(super) struct ServerLoss {
     pub(super) reason: String,
     pub(super) kind: LossKind,
 }
@@ -69,17 +69,17 @@ enum RequestOutcome {
     Unknown,
 }
 
-impl HttpLink {
-    /// A link, and the receiver of its losses.
+impl PacketPoster {
+    /// A poster, and the receiver of its losses.
     pub(super) fn new(
         peer: Arc<HttpPeer>,
         context: Arc<HttpContext>,
         account: Arc<Account>,
         status: Arc<PeerStatus>,
         pool: Pool,
-    ) -> (Self, mpsc::Receiver<LinkLoss>) {
+    ) -> (Self, mpsc::Receiver<ServerLoss>) {
         let (sender, losses) = mpsc::channel(1);
-        let link = Self {
+        let poster = Self {
             peer,
             context,
             account,
@@ -89,13 +89,13 @@ impl HttpLink {
             unanswered: AtomicU32::new(0),
             is_probing: AtomicBool::new(false),
         };
-        (link, losses)
+        (poster, losses)
     }
 
     /// Sends one Prepare, and passes its answer to the connector.
     pub(super) async fn post(&self, taken: TakenPacket) {
         let TakenPacket { kind: PacketKind::Prepare, id, packet, .. } = taken else {
-            // The outbox of a link holds no answers: they go to the session of their request.
+            // The outbox holds no answers: they go to the session of their request.
             return;
         };
         let now = self.context.node.clock.now();
@@ -220,6 +220,6 @@ impl HttpLink {
 
     fn report_loss(&self, reason: String, kind: LossKind) {
         // If the channel is full, a loss has been reported already.
-        let _ = self.losses.try_send(LinkLoss { reason, kind });
+        let _ = self.losses.try_send(ServerLoss { reason, kind });
     }
 }
