@@ -3,7 +3,7 @@
 //!
 //! Such a page can resolve its name to this machine (DNS rebinding), so that the browser takes our answer for the
 //! page's own. But `Host` then still holds the page's name. An IP address cannot be rebound, nor can a name without a
-//! dot, which no stranger owns. `Origin` and `Sec-Fetch-Site`, where a browser sends them, are checked as well. No IO.
+//! dot, which no one else can own. `Origin` and `Sec-Fetch-Site`, where a browser sends them, are checked as well. No IO.
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_no_stranger_owns() {
+    fn names_that_no_other_site_can_own() {
         for known in [
             "127.0.0.1",
             "127.0.0.1:8080",

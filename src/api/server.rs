@@ -45,14 +45,14 @@ fn limits(connections: usize) -> ConnectionLimits {
                 per_address: connections,
                 reserved_for_known: 0,
             },
-            stranger_requests_per_second: WorkRate::UNLIMITED.0,
+            unauthenticated_requests_per_second: WorkRate::UNLIMITED.0,
             ..HttpLimits::default()
         },
         head_time: HEAD_TIME,
         idle_time: HEAD_TIME,
-        stranger_time: CONNECTION_TIME,
+        unauthenticated_time: CONNECTION_TIME,
         eviction_grace: Duration::ZERO,
-        stranger_frames: WorkRate::UNLIMITED,
+        unauthenticated_frames: WorkRate::UNLIMITED,
         ..ConnectionLimits::default()
     }
 }
@@ -83,9 +83,15 @@ impl Api {
         let context = Arc::clone(status.context());
         let metrics = Metrics::new(Arc::clone(&context), packet_log, log);
         let router = router(Pages { status: Arc::clone(&status), metrics });
-        let service = WebService { router, admit: Arc::new(|_, _| None), http2: false };
-        let limiter = ConnectionLimiter::new(limits);
-        let listener = WebListener::new(listener, None, service, limiter, context);
+        let service = WebService {
+            tls: None,
+            router,
+            admit: |_, _, _| None,
+            http2: false,
+            limiter: ConnectionLimiter::new(limits),
+            context,
+        };
+        let listener = WebListener::new(listener, service);
         Ok(Self { listener: listener.with_kept_files(), status })
     }
 

@@ -140,7 +140,7 @@ impl NodeSettings {
             },
             of_peers_max: self.http_max_connections,
             of_one_peer_max: self.http_max_connections_per_peer,
-            stranger_requests_per_second: self.http_stranger_requests_per_second,
+            unauthenticated_requests_per_second: self.http_stranger_requests_per_second,
         }
     }
 }

@@ -15,8 +15,9 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 
+use super::answer_meter::{AnswerMeter, RequestedAnswers};
 use crate::net::{ClientTls, ConnectTcpError, HttpUrl, TlsError, connect_tcp, explain_tls_failure};
-use crate::web::{AnswersOnly, FrameCounter, Metered, Requested, Tasks};
+use crate::web::{FrameCounter, Metered, Tasks};
 
 const AGENT: &str = concat!("ilp-connector/", env!("CARGO_PKG_VERSION"));
 /// Bytes of a response's head.
@@ -55,7 +56,7 @@ pub enum ConnectError {
 #[derive(Debug)]
 pub(super) enum HttpSender {
     /// One request at a time.
-    Http1(http1::SendRequest<Body>, Requested),
+    Http1(http1::SendRequest<Body>, RequestedAnswers),
     /// Many concurrent requests.
     Http2(Http2),
 }
@@ -64,7 +65,7 @@ pub(super) enum HttpSender {
 #[derive(Debug, Clone)]
 pub(super) struct Http2 {
     sender: http2::SendRequest<Body>,
-    requested: Requested,
+    requested: RequestedAnswers,
     /// The server's latest limit.
     streams_max: Arc<AtomicUsize>,
 }
@@ -151,13 +152,17 @@ pub(super) async fn connect(
     Ok((sender, remote))
 }
 
+fn meter_answers<S>(stream: S, is_http2: bool) -> (Metered<S, AnswerMeter>, RequestedAnswers) {
+    let requested = RequestedAnswers::default();
+    let meter = AnswerMeter::new(requested.clone());
+    (Metered::new(stream, FrameCounter::of_server(is_http2), meter), requested)
+}
+
 async fn begin_http1<S>(stream: S, tasks: &Tasks) -> Result<HttpSender, ConnectError>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let requested = Requested::default();
-    let stream =
-        Metered::new(stream, FrameCounter::of_server(false), AnswersOnly::new(requested.clone()));
+    let (stream, requested) = meter_answers(stream, false);
     let handshake = http1::Builder::new()
         .max_buf_size(HEAD_BYTES_MAX as usize)
         .max_headers(HEADERS_MAX)
@@ -172,9 +177,7 @@ async fn begin_http2<S>(stream: S, tasks: &Tasks) -> Result<HttpSender, ConnectE
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let requested = Requested::default();
-    let stream =
-        Metered::new(stream, FrameCounter::of_server(true), AnswersOnly::new(requested.clone()));
+    let (stream, requested) = meter_answers(stream, true);
     let handshake = http2::Builder::new(tasks.clone())
         .timer(TokioTimer::new())
         .max_header_list_size(HEAD_BYTES_MAX)

@@ -4,6 +4,7 @@
 //! peer, and [`HttpClient`] fetches a document. Nothing here spawns; `node` does.
 
 mod answer_body;
+mod answer_meter;
 mod answers;
 mod auth;
 mod client;

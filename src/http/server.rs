@@ -16,7 +16,6 @@ use super::ilp::{Ilp, carries_packet};
 use super::inbound_session::{InboundSession, InboundSessions};
 use super::router::router;
 use crate::net::{BindError, Listener, LogThrottle, ServerTls};
-use crate::peers::NodeContext;
 use crate::web::{
     AcceptedConnection, Connection, ConnectionLimiter, ConnectionLimits, ProblemDetails,
     WebListener, WebService,
@@ -31,8 +30,6 @@ const OPEN_FILES_SHARE: usize = 2;
 #[derive(Debug)]
 pub struct HttpServer {
     listener: WebListener,
-    context: Arc<NodeContext>,
-    limiter: Arc<ConnectionLimiter>,
     throttle: LogThrottle,
     sessions: tokio::sync::Mutex<mpsc::Receiver<InboundSession>>,
 }
@@ -48,7 +45,7 @@ pub struct HttpWork(Work);
 #[derive(Debug)]
 enum Work {
     /// Serve an accepted socket.
-    Connection(Box<AcceptedConnection>, Arc<NodeContext>),
+    Connection(Box<AcceptedConnection>),
     /// Deliver the answers of a peer that has posted for the first time.
     Session(InboundSession),
 }
@@ -84,18 +81,17 @@ impl HttpServer {
             limiter: Arc::clone(&limiter),
             throttle: LogThrottle::default(),
         };
-        let admission = (Arc::clone(&limiter), Arc::clone(&node));
         let service = WebService {
+            tls,
             router: router(Arc::new(ilp)),
-            admit: Arc::new(move |connection, request| {
-                refuse_above_rate(&admission.0, &admission.1, connection, request)
-            }),
+            admit: refuse_above_rate,
             http2: true,
+            limiter,
+            context: node,
         };
-        let (shared, context) = (Arc::clone(&limiter), Arc::clone(&node));
-        let listener = WebListener::new(listener, tls, service, shared, context);
+        let listener = WebListener::new(listener, service);
         let (throttle, sessions) = (LogThrottle::default(), tokio::sync::Mutex::new(sessions));
-        Ok(Self { listener, context: node, limiter, throttle, sessions })
+        Ok(Self { listener, throttle, sessions })
     }
 
     pub fn local_addr(&self) -> SocketAddr {
@@ -104,12 +100,12 @@ impl HttpServer {
 
     /// A handle to the connections, for a shutdown.
     pub fn connections(&self) -> HttpConnections {
-        HttpConnections(Arc::clone(&self.limiter))
+        HttpConnections(Arc::clone(&self.listener.service().limiter))
     }
 
     #[cfg(test)]
     pub(super) fn limiter(&self) -> &ConnectionLimiter {
-        &self.limiter
+        &self.listener.service().limiter
     }
 
     /// The next work. Never ends. Dropping the future loses nothing. One task at a time should call this.
@@ -117,12 +113,12 @@ impl HttpServer {
         let mut sessions = self.sessions.lock().await;
         HttpWork(tokio::select! {
             Some(session) = sessions.recv() => Work::Session(session),
-            connection = self.accept() => Work::Connection(Box::new(connection), Arc::clone(&self.context)),
+            connection = self.accept() => Work::Connection(Box::new(connection)),
         })
     }
 
     async fn accept(&self) -> AcceptedConnection {
-        let counts = &self.context.http_counts;
+        let counts = &self.listener.service().context.http_counts;
         loop {
             let accepted = self.listener.accept().await;
             counts.accepted.fetch_add(1, Ordering::Relaxed);
@@ -137,8 +133,9 @@ impl HttpServer {
     }
 
     fn log_above_limit(&self, remote: SocketAddr) {
-        let Some(suppressed) = self.throttle.admit(self.context.clock.mono()) else { return };
-        let limits = self.limiter.limits().configured.unauthenticated;
+        let WebService { context, limiter, .. } = self.listener.service();
+        let Some(suppressed) = self.throttle.admit(context.clock.mono()) else { return };
+        let limits = limiter.limits().configured.unauthenticated;
         tracing::warn!(
             %remote,
             suppressed,
@@ -151,8 +148,7 @@ impl HttpServer {
 
 /// Counts a request. `Some`: it is above the rate of its address.
 fn refuse_above_rate(
-    limiter: &ConnectionLimiter,
-    context: &NodeContext,
+    WebService { limiter, context, .. }: &WebService,
     connection: &Connection,
     request: &Request<Incoming>,
 ) -> Option<Response<Body>> {
@@ -176,9 +172,14 @@ impl HttpWork {
     /// Does the work to its end. Dropping the future closes the connection, or ends the session.
     pub async fn run(self) {
         match self.0 {
-            Work::Connection(connection, context) => {
+            Work::Connection(connection) => {
+                let service = Arc::clone(&connection.service);
                 if connection.run().await.is_err() {
-                    context.http_counts.failed_tls_handshakes.fetch_add(1, Ordering::Relaxed);
+                    service
+                        .context
+                        .http_counts
+                        .failed_tls_handshakes
+                        .fetch_add(1, Ordering::Relaxed);
                 }
             }
             Work::Session(session) => session.run().await,

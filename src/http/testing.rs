@@ -90,7 +90,7 @@ pub(super) struct RunningServer {
 }
 
 /// The listener of a node without peers.
-pub(super) async fn serve_strangers(
+pub(super) async fn serve_without_peers(
     limits: ConnectionLimits,
     tls: Option<ServerTls>,
 ) -> RunningServer {

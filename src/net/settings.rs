@@ -55,7 +55,7 @@ pub struct HttpLimits {
     /// Connections of one peer, at least one.
     pub of_one_peer_max: usize,
     /// Requests on unauthenticated connections, from all addresses together; half of it from one.
-    pub stranger_requests_per_second: u32,
+    pub unauthenticated_requests_per_second: u32,
 }
 
 impl HttpLimits {
@@ -81,7 +81,7 @@ impl Default for HttpLimits {
             },
             of_peers_max: 3072,
             of_one_peer_max: 1024,
-            stranger_requests_per_second: 1000,
+            unauthenticated_requests_per_second: 1000,
         }
     }
 }

@@ -311,7 +311,7 @@ impl PeerStatus {
         }
     }
 
-    /// We refused a login with the peer's name, perhaps of a stranger. It becomes the peer's state only if the peer
+    /// We refused a login with the peer's name, perhaps of another client. It becomes the peer's state only if the peer
     /// dials us and has no session: otherwise we know the state ourselves.
     fn record_refused_login(&self, remote: &str, reason: &str) {
         if let Some(error) = self.inner.lock().record_refused_login(remote, reason) {

@@ -1,8 +1,7 @@
 //! The limits of a listener's connections: how many are open, how long each stays, how much work it causes, and which
 //! one is closed for another.
 //!
-//! Strangers, the connections on which no peer has authenticated (SPSP clients never do), have a limit of their own
-//! with the eviction rules of `net/address_limiter.rs`, and are closed after a minute. A peer's connection stays while
+//! Unauthenticated connections (those of SPSP clients always are) have a limit of their own with the eviction rules of `net/address_limiter.rs`, and are closed after a minute. A peer's connection stays while
 //! it is used. At its own limit, a peer's least recently used idle connection is closed; at the limit of all peers, a
 //! connection of the peer with most, an idle one first.
 
@@ -37,13 +36,13 @@ pub(crate) const NARROW_STREAMS: u32 = 8;
 const PEER_FRAMES: WorkRate = WorkRate(2000);
 /// Frames that belong to one request of a peer.
 const REQUEST_FRAMES: u32 = 16;
-/// Frames and reads per second of all strangers together.
-const STRANGERS_FRAMES: WorkRate = WorkRate(10_000);
+/// Frames and reads per second of all unauthenticated connections together.
+const UNAUTHENTICATED_FRAMES: WorkRate = WorkRate(10_000);
 /// Frames and reads of one connection outside that rate: enough for a login, whatever others do.
 const FIRST_FRAMES: u32 = 12;
 /// Wrong tokens per second from all addresses together. Above this rate no token is checked.
 const WRONG_TOKENS: WorkRate = WorkRate(200);
-/// Time to log in after the stranger's permit was evicted, if no request came yet. A peer's program may open hundreds
+/// Time to log in after the permit was evicted, if no request came yet. A peer's program may open hundreds
 /// of connections at once, and shows its token only with the first request of each.
 const EVICTION_GRACE: Duration = Duration::from_secs(2);
 /// Wrong tokens on one connection before it is closed.
@@ -60,16 +59,16 @@ pub(crate) struct ConnectionLimits {
     pub(crate) body_time: Duration,
     /// Request bodies of one peer that may be incomplete at a time.
     pub(crate) bodies_max: usize,
-    /// From the accepted socket to the end of a stranger's connection.
-    pub(crate) stranger_time: Duration,
+    /// From the accepted socket to the end of an unauthenticated connection.
+    pub(crate) unauthenticated_time: Duration,
     /// Between a peer's requests, and from an answer to the end of the next request's head.
     pub(crate) idle_time: Duration,
     /// For the last answers of a connection that has to close.
     pub(crate) closing_time: Duration,
     /// See [`EVICTION_GRACE`].
     pub(crate) eviction_grace: Duration,
-    /// Frames and reads per second of all strangers together; one address has half of it.
-    pub(crate) stranger_frames: WorkRate,
+    /// Frames and reads per second of all unauthenticated connections together; one address has half of it.
+    pub(crate) unauthenticated_frames: WorkRate,
 }
 
 impl Default for ConnectionLimits {
@@ -79,11 +78,11 @@ impl Default for ConnectionLimits {
             head_time: Duration::from_secs(10),
             body_time: Duration::from_secs(10),
             bodies_max: 256,
-            stranger_time: Duration::from_secs(60),
+            unauthenticated_time: Duration::from_secs(60),
             idle_time: Duration::from_secs(120),
             closing_time: Duration::from_secs(5),
             eviction_grace: EVICTION_GRACE,
-            stranger_frames: STRANGERS_FRAMES,
+            unauthenticated_frames: UNAUTHENTICATED_FRAMES,
         }
     }
 }
@@ -92,7 +91,7 @@ impl Default for ConnectionLimits {
 #[derive(Debug)]
 pub(crate) struct ConnectionLimiter {
     limits: ConnectionLimits,
-    strangers: Arc<UnauthenticatedConnections>,
+    unauthenticated: Arc<UnauthenticatedConnections>,
     open: Mutex<OpenConnections>,
     budgets: Mutex<Budgets>,
 }
@@ -134,8 +133,8 @@ pub(crate) struct ConnectionGuard {
     connection: Arc<Connection>,
     limiter: Arc<ConnectionLimiter>,
     /// Until a peer has authenticated.
-    stranger: Option<UnauthenticatedPermit>,
-    /// The end of the grace period, once the stranger's permit is evicted.
+    permit: Option<UnauthenticatedPermit>,
+    /// The end of the grace period, once the permit is evicted.
     evicted_at: Option<Instant>,
     reported_outgrown: bool,
 }
@@ -150,22 +149,27 @@ pub(crate) struct AboveRate;
 
 impl ConnectionLimiter {
     pub(crate) fn new(limits: ConnectionLimits) -> Arc<Self> {
-        let requests = WorkRate(limits.configured.stranger_requests_per_second);
+        let requests = WorkRate(limits.configured.unauthenticated_requests_per_second);
         let budgets = Budgets {
-            frames: SharedRate::new(limits.stranger_frames),
+            frames: SharedRate::new(limits.unauthenticated_frames),
             requests: SharedRate::new(requests),
             wrong_tokens: SharedRate::new(WRONG_TOKENS),
             frames_by_peer: HashMap::new(),
         };
-        let strangers = UnauthenticatedConnections::new(limits.configured.unauthenticated);
-        Arc::new(Self { limits, strangers, open: Mutex::default(), budgets: Mutex::new(budgets) })
+        let unauthenticated = UnauthenticatedConnections::new(limits.configured.unauthenticated);
+        Arc::new(Self {
+            limits,
+            unauthenticated,
+            open: Mutex::default(),
+            budgets: Mutex::new(budgets),
+        })
     }
 
     pub(crate) fn limits(&self) -> &ConnectionLimits {
         &self.limits
     }
 
-    /// A permit for a new connection. `true`: another stranger's permit was evicted for it. `is_known`: a peer has
+    /// A permit for a new connection. `true`: the permit of another connection was evicted for it. `is_known`: a peer has
     /// logged in from this address before.
     pub(crate) fn admit_connection(
         self: &Arc<Self>,
@@ -174,7 +178,7 @@ impl ConnectionLimiter {
         now: MonoTime,
     ) -> (ConnectionGuard, bool) {
         let address = ClientAddress::from(remote);
-        let (stranger, has_evicted) = self.strangers.admit(address, is_known);
+        let (permit, has_evicted) = self.unauthenticated.admit(address, is_known);
         let mut open = self.open.lock();
         let id = open.next_id;
         open.next_id += 1;
@@ -189,17 +193,17 @@ impl ConnectionLimiter {
         let guard = ConnectionGuard {
             connection,
             limiter: Arc::clone(self),
-            stranger: Some(stranger),
+            permit: Some(permit),
             evicted_at: None,
             reported_outgrown: false,
         };
         (guard, has_evicted)
     }
 
-    /// Closes a connection because open files are short: a stranger's, or an idle one of the peer with most. `false`:
+    /// Closes a connection because open files are short: an unauthenticated one, or an idle one of the peer with most. `false`:
     /// there is neither.
     pub(crate) fn evict_one(&self) -> bool {
-        if self.strangers.evict_one() {
+        if self.unauthenticated.evict_one() {
             return true;
         }
         let mut open = self.open.lock();
@@ -253,7 +257,7 @@ impl ConnectionLimiter {
         }
         *connection.owner.lock() = Some(peer.clone());
         open.peers_total += 1;
-        // Wakes its task, which releases the stranger's permit.
+        // Wakes its task, which releases the permit.
         connection.changed.notify_one();
         let own = open.by_peer.entry(peer.clone()).or_default();
         own.connections.insert(connection.id, connection);
@@ -396,9 +400,9 @@ impl ConnectionGuard {
                 return event;
             }
             let lost = async {
-                match (&self.stranger, self.evicted_at) {
+                match (&self.permit, self.evicted_at) {
                     (None, _) => std::future::pending().await,
-                    (Some(stranger), None) => stranger.evicted().await,
+                    (Some(permit), None) => permit.evicted().await,
                     (Some(_), Some(at)) => sleep_until(at).await,
                 }
             };
@@ -423,8 +427,8 @@ impl ConnectionGuard {
         if self.connection.close_requested.swap(false, Ordering::Relaxed) {
             return Some(ConnectionEvent::Close);
         }
-        if self.stranger.is_some() && self.connection.is_owned() {
-            (self.stranger, self.evicted_at) = (None, None);
+        if self.permit.is_some() && self.connection.is_owned() {
+            (self.permit, self.evicted_at) = (None, None);
             return Some(ConnectionEvent::Owned);
         }
         if !self.reported_outgrown && self.connection.outgrown.load(Ordering::Relaxed) {

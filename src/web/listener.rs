@@ -10,11 +10,10 @@ use parking_lot::Mutex;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::connection_limiter::{ConnectionEvent, ConnectionGuard, ConnectionLimiter};
+use super::connection_limiter::{ConnectionEvent, ConnectionGuard};
 use super::serve::{WebService, serve};
 use super::spare_file::SpareFile;
-use crate::net::{ClientAddress, Descriptor, Listener, ServerTls};
-use crate::peers::NodeContext;
+use crate::net::{ClientAddress, Descriptor, Listener};
 
 /// The pause after the system refused to accept a connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -25,10 +24,7 @@ const CLOSABLE_AGE: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct WebListener {
     listener: Listener,
-    tls: Option<Arc<ServerTls>>,
-    service: WebService,
-    limiter: Arc<ConnectionLimiter>,
-    context: Arc<NodeContext>,
+    service: Arc<WebService>,
     open_files: OpenFiles,
     /// The end of a pause, which goes on if the future of [`Self::accept`] is dropped.
     paused_until: Mutex<Option<Instant>>,
@@ -49,7 +45,7 @@ pub(crate) struct Accepted {
     pub(crate) remote: SocketAddr,
     /// `None`: it was closed, because no open file is left for it.
     pub(crate) connection: Option<AcceptedConnection>,
-    /// The socket was closed, or another stranger's connection was closed for it.
+    /// The socket was closed, or another unauthenticated connection was closed for it.
     pub(crate) is_above_limit: bool,
 }
 
@@ -59,10 +55,7 @@ pub(crate) struct AcceptedConnection {
     stream: TcpStream,
     guard: ConnectionGuard,
     _descriptor: Option<Descriptor>,
-    tls: Option<Arc<ServerTls>>,
-    service: WebService,
-    limiter: Arc<ConnectionLimiter>,
-    context: Arc<NodeContext>,
+    pub(crate) service: Arc<WebService>,
 }
 
 /// A client did not complete the TLS handshake.
@@ -71,27 +64,18 @@ pub(crate) struct FailedTlsHandshake;
 
 impl WebListener {
     /// A listener whose connections share the open files of all accepted connections.
-    pub(crate) fn new(
-        listener: Listener,
-        tls: Option<Arc<ServerTls>>,
-        service: WebService,
-        limiter: Arc<ConnectionLimiter>,
-        context: Arc<NodeContext>,
-    ) -> Self {
-        Self {
-            listener,
-            tls,
-            service,
-            limiter,
-            context,
-            open_files: OpenFiles::Shared,
-            paused_until: Mutex::default(),
-        }
+    pub(crate) fn new(listener: Listener, service: WebService) -> Self {
+        let (open_files, paused_until) = (OpenFiles::Shared, Mutex::default());
+        Self { listener, service: Arc::new(service), open_files, paused_until }
     }
 
     /// The same, but open files are kept for its connections.
     pub(crate) fn with_kept_files(self) -> Self {
         Self { open_files: OpenFiles::Kept(SpareFile::default()), ..self }
+    }
+
+    pub(crate) fn service(&self) -> &WebService {
+        &self.service
     }
 
     pub(crate) fn local_addr(&self) -> SocketAddr {
@@ -105,7 +89,7 @@ impl WebListener {
 
     /// The next socket. Never fails: errors of the system are waited out. Dropping the future loses nothing.
     pub(crate) async fn accept(&self) -> Accepted {
-        let context = &self.context;
+        let WebService { context, limiter, .. } = &*self.service;
         let (stream, remote, descriptor) = match &self.open_files {
             OpenFiles::Kept(spare) => {
                 let (stream, remote) = self.accept_with(spare).await;
@@ -114,7 +98,7 @@ impl WebListener {
             OpenFiles::Shared => {
                 context.descriptors.until_within_limit().await;
                 let (stream, remote) = self.listener.accept(&context.clock).await;
-                if context.descriptors.are_exhausted() && !self.limiter.evict_one() {
+                if context.descriptors.are_exhausted() && !limiter.evict_one() {
                     return Accepted { remote, connection: None, is_above_limit: true };
                 }
                 (stream, remote, Some(context.descriptors.take()))
@@ -122,16 +106,9 @@ impl WebListener {
         };
         let is_known = context.known_addresses.contains(remote.into());
         let now = context.clock.mono();
-        let (guard, is_above_limit) = self.limiter.admit_connection(remote, is_known, now);
-        let connection = AcceptedConnection {
-            stream,
-            guard,
-            _descriptor: descriptor,
-            tls: self.tls.clone(),
-            service: self.service.clone(),
-            limiter: Arc::clone(&self.limiter),
-            context: Arc::clone(context),
-        };
+        let (guard, is_above_limit) = limiter.admit_connection(remote, is_known, now);
+        let service = Arc::clone(&self.service);
+        let connection = AcceptedConnection { stream, guard, _descriptor: descriptor, service };
         Accepted { remote, connection: Some(connection), is_above_limit }
     }
 
@@ -145,7 +122,8 @@ impl WebListener {
                 Ok(accepted) => return accepted,
                 Err(error) => {
                     tracing::debug!(%error, "a connection was not accepted");
-                    self.limiter.close_oldest(CLOSABLE_AGE, self.context.clock.mono());
+                    let WebService { context, limiter, .. } = &*self.service;
+                    limiter.close_oldest(CLOSABLE_AGE, context.clock.mono());
                     *self.paused_until.lock() = Some(Instant::now() + ACCEPT_PAUSE);
                 }
             }
@@ -156,9 +134,10 @@ impl WebListener {
 impl AcceptedConnection {
     /// Serves the connection to its end. Dropping the future closes it.
     pub(crate) async fn run(self) -> Result<(), FailedTlsHandshake> {
-        let Self { stream, mut guard, _descriptor, tls, service, limiter, context } = self;
+        let Self { stream, mut guard, _descriptor, service } = self;
+        let WebService { tls, context, limiter, .. } = &*service;
         let Some(tls) = tls else {
-            serve(stream, guard, &limiter, service, &context).await;
+            serve(stream, guard, &service).await;
             return Ok(());
         };
         let address = ClientAddress::from(guard.remote);
@@ -181,7 +160,7 @@ impl AcceptedConnection {
             }
         };
         let Ok(Ok(stream)) = handshake else { return Err(FailedTlsHandshake) };
-        serve(stream, guard, &limiter, service, &context).await;
+        serve(stream, guard, &service).await;
         Ok(())
     }
 }

@@ -19,7 +19,7 @@ pub(crate) use connection_limiter::{Connection, ConnectionLimiter, ConnectionLim
 pub(crate) use frames::FrameCounter;
 pub(crate) use json::{json_response, json_text};
 pub(crate) use listener::{AcceptedConnection, WebListener};
-pub(crate) use metered::{AnswersOnly, Metered, Requested};
+pub(crate) use metered::{Meter, Metered};
 pub(crate) use problem::ProblemDetails;
 #[cfg(test)]
 pub(crate) use serve::HEAD_BYTES_MAX;

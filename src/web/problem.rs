@@ -27,7 +27,7 @@ impl ProblemDetails {
         self
     }
 
-    /// The client's address is above a rate of strangers. `is_login`: the rate of wrong tokens.
+    /// The client's address is above a rate for unauthenticated clients. `is_login`: the rate of wrong tokens.
     pub(crate) fn above_rate(is_login: bool) -> Self {
         let (status, detail) = match is_login {
             true => (

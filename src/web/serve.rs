@@ -1,9 +1,9 @@
 //! Serves the requests of one connection with a router, within the limits of its listener.
 
+use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::{fmt, io};
 
 use axum::Router;
 use axum::body::Body;
@@ -20,6 +20,7 @@ use super::connection_limiter::{Connection, ConnectionEvent, ConnectionGuard, Co
 use super::frames::FrameCounter;
 use super::metered::{Meter, Metered, READ_BYTES_MAX};
 use super::tasks::Tasks;
+use crate::net::ServerTls;
 use crate::peers::NodeContext;
 
 /// Bytes of an HTTP/1.1 request's head, and of the buffers; bytes of an HTTP/2 request's headers.
@@ -32,40 +33,40 @@ const WINDOW: u32 = 64 * 1024;
 /// The connection window where the client's address is known.
 const WIDE_WINDOW: u32 = 1024 * 1024;
 /// Bytes of one read before a peer has authenticated: some tens of the smallest frames, so that few go uncounted.
-const STRANGER_READ_BYTES_MAX: usize = 1024;
+const UNAUTHENTICATED_READ_BYTES_MAX: usize = 1024;
 /// Bytes of one answer that wait for an HTTP/2 client to take them.
 const SEND_BUFFER_BYTES: usize = 16 * 1024;
 /// Streams of one HTTP/2 connection that were reset before they were read (CVE-2023-44487).
 const RESETS_MAX: usize = 32;
 
 /// Looks at each request before the router does. A response is the answer; `None` leaves it to the router.
-type Admit = dyn Fn(&Connection, &Request<Incoming>) -> Option<Response<Body>> + Send + Sync;
+type Admit = fn(&WebService, &Connection, &Request<Incoming>) -> Option<Response<Body>>;
 
-/// What a listener serves.
-#[derive(Clone)]
+/// What a listener serves, and within which limits.
+#[derive(Debug)]
 pub(crate) struct WebService {
+    pub(crate) tls: Option<Arc<ServerTls>>,
     /// Its requests carry an `Arc<Connection>` as an extension.
     pub(crate) router: Router,
-    pub(crate) admit: Arc<Admit>,
+    pub(crate) admit: Admit,
     /// Also speaks HTTP/2: by ALPN with TLS, by prior knowledge without.
     pub(crate) http2: bool,
+    pub(crate) limiter: Arc<ConnectionLimiter>,
+    pub(crate) context: Arc<NodeContext>,
 }
 
 /// Serves one connection from its first request to its last.
 pub(super) async fn serve(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     mut guard: ConnectionGuard,
-    limiter: &Arc<ConnectionLimiter>,
-    service: WebService,
-    context: &Arc<NodeContext>,
+    web: &Arc<WebService>,
 ) {
-    let limits = limiter.limits();
+    let (context, limits) = (&web.context, web.limiter.limits());
     let connection = Arc::clone(&guard);
-    let WebService { router, admit, http2 } = service;
-    let router = TowerToHyperService::new(router);
+    let router = TowerToHyperService::new(web.router.clone());
     let service = service_fn(|mut request: Request<Incoming>| {
         let open = OpenRequest::begin(Arc::clone(&connection), Arc::clone(context));
-        let answer = match admit(&connection, &request) {
+        let answer = match (web.admit)(web, &connection, &request) {
             Some(refusal) => Err(refusal),
             None => {
                 request.extensions_mut().insert(Arc::clone(&connection));
@@ -83,7 +84,7 @@ pub(super) async fn serve(
     });
     let tasks = Tasks::default();
     let mut builder = auto::Builder::new(tasks.clone());
-    if !http2 {
+    if !web.http2 {
         builder = builder.http1_only();
     }
     builder
@@ -104,12 +105,8 @@ pub(super) async fn serve(
         .max_pending_accept_reset_streams(RESETS_MAX)
         .keep_alive_interval(context.settings.keep_alive.interval)
         .keep_alive_timeout(context.settings.keep_alive.timeout);
-    let meter = ConnectionMeter {
-        connection: Arc::clone(&connection),
-        limiter: Arc::clone(limiter),
-        context: Arc::clone(context),
-        wait: None,
-    };
+    let meter =
+        ConnectionMeter { connection: Arc::clone(&connection), web: Arc::clone(web), wait: None };
     let stream = Metered::new(stream, FrameCounter::of_client(), meter);
     let mut serving = pin!(builder.serve_connection(TokioIo::new(stream), service));
     let mut streams = tasks.poller();
@@ -150,25 +147,24 @@ pub(super) async fn serve(
 /// Pauses reading while the connection has no budget left.
 struct ConnectionMeter {
     connection: Arc<Connection>,
-    limiter: Arc<ConnectionLimiter>,
-    context: Arc<NodeContext>,
+    web: Arc<WebService>,
     wait: Option<Pin<Box<Sleep>>>,
 }
 
 impl Meter for ConnectionMeter {
     fn read_bytes_max(&self) -> usize {
-        if self.connection.is_owned() { READ_BYTES_MAX } else { STRANGER_READ_BYTES_MAX }
+        if self.connection.is_owned() { READ_BYTES_MAX } else { UNAUTHENTICATED_READ_BYTES_MAX }
     }
 
     fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
-            let now = self.context.clock.mono();
-            let at = self.limiter.readable_at(&self.connection, now);
+            let now = self.web.context.clock.mono();
+            let at = self.web.limiter.readable_at(&self.connection, now);
             if at <= now {
                 self.wait = None;
                 return Poll::Ready(());
             }
-            let instant = self.context.clock.instant(at);
+            let instant = self.web.context.clock.instant(at);
             let wait = self.wait.get_or_insert_with(|| Box::pin(sleep_until(instant)));
             wait.as_mut().reset(instant);
             ready!(wait.as_mut().poll(cx));
@@ -176,7 +172,7 @@ impl Meter for ConnectionMeter {
     }
 
     fn record_read(&mut self, _: usize, frames: u32) -> io::Result<()> {
-        self.limiter.record_frames(&self.connection, frames, self.context.clock.mono());
+        self.web.limiter.record_frames(&self.connection, frames, self.web.context.clock.mono());
         Ok(())
     }
 }
@@ -197,11 +193,5 @@ impl OpenRequest {
 impl Drop for OpenRequest {
     fn drop(&mut self) {
         self.connection.end_request(self.context.clock.mono());
-    }
-}
-
-impl fmt::Debug for WebService {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WebService").field("http2", &self.http2).finish_non_exhaustive()
     }
 }

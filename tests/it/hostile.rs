@@ -1,4 +1,4 @@
-//! Peers and strangers that misbehave on purpose harm no other peer. Checklist rows 70 and 140; D19.
+//! Clients that misbehave on purpose, peers or not, harm no other peer. Checklist rows 70 and 140; D19.
 
 use std::collections::HashMap;
 use std::io::{Read, Write};

@@ -1,4 +1,4 @@
-//! Strangers and a lack of open files do not stop a running node.
+//! Unauthenticated clients and a lack of open files do not stop a running node.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -50,19 +50,19 @@ fn unauthenticated_sockets_cannot_take_the_last_open_files() {
     let node = NodeWithFileLimit::start(64, &config_of(&["alice", "bob"], ""));
     let login = |id: &str| crate::peer::Peer::log_in(node.port, id, &format!("{id}-token"));
     let mut alice = login("alice");
-    let strangers: Vec<_> = (0..200).map(|_| connect(node.port)).collect();
+    let clients: Vec<_> = (0..200).map(|_| connect(node.port)).collect();
     let accepted = || {
         let metrics = http_get(node.health, "/metrics").1;
         let is_all = metrics.contains("\nilp_server_sockets_total 201\n");
         if is_all { Ok(()) } else { Err(metrics) }
     };
-    eventually("all strangers are accepted", TIMEOUT, accepted);
+    eventually("all clients are accepted", TIMEOUT, accepted);
     assert!(node.open_files() < 56, "{} open files", node.open_files());
     assert_eq!(http_get(node.health, "/health/live").0, 200);
     assert_eq!(alice.drain_frames(), [""; 0], "the session stays");
     // A peer can log in while they are connected.
     assert_eq!(login("bob").drain_frames(), [""; 0]);
-    drop(strangers);
+    drop(clients);
     assert!(!node.running.output_lines().join("\n").contains("cannot accept connections"));
 }
 

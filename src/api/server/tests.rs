@@ -379,7 +379,7 @@ async fn an_incomplete_head_ends_the_connection() {
     let limits = ConnectionLimits {
         head_time: short,
         idle_time: short,
-        stranger_time: Duration::from_secs(3600),
+        unauthenticated_time: Duration::from_secs(3600),
         ..limits(CONNECTIONS_MAX)
     };
     let api = serve_with(&status(), limits).await;
@@ -397,7 +397,7 @@ async fn a_connection_that_is_always_in_use_ends() {
     let limits = ConnectionLimits {
         head_time: Duration::from_millis(50),
         idle_time: Duration::from_secs(3600),
-        stranger_time: Duration::from_millis(50),
+        unauthenticated_time: Duration::from_millis(50),
         ..limits(CONNECTIONS_MAX)
     };
     let api = serve_with(&status(), limits).await;

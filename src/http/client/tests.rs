@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::http::testing::serve_strangers;
+use crate::http::testing::serve_without_peers;
 use crate::net::{HTTP_PROTOCOLS, ServerTls, TlsTrust};
 use crate::web::ConnectionLimits;
 
@@ -17,7 +17,7 @@ fn url(text: &str) -> HttpUrl {
 #[tokio::test]
 async fn a_document_over_http_1_and_over_tls_with_http_2() {
     let client = HttpClient::new(TlsTrust::default()).unwrap();
-    let node = serve_strangers(ConnectionLimits::default(), None).await;
+    let node = serve_without_peers(ConnectionLimits::default(), None).await;
     let here = url(&format!("http://user:token@{}/x/y?z", node.address));
     let fetched = client.get(&here, "application/json").await.unwrap();
     assert_eq!(fetched.status, 404);
@@ -30,7 +30,7 @@ async fn a_document_over_http_1_and_over_tls_with_http_2() {
     fs::write(&certificate, made.cert.pem()).unwrap();
     fs::write(&key, made.signing_key.serialize_pem()).unwrap();
     let tls = ServerTls::load(&certificate, &key, HTTP_PROTOCOLS).unwrap();
-    let node = serve_strangers(ConnectionLimits::default(), Some(tls)).await;
+    let node = serve_without_peers(ConnectionLimits::default(), Some(tls)).await;
     let here = url(&format!("https://localhost:{}/x", node.address.port()));
     let refused = client.get(&here, "*/*").await.unwrap_err().to_string();
     assert!(refused.contains("TLS"), "{refused}");

@@ -8,7 +8,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
 use super::*;
-use crate::http::testing::{RawConnection, limits, serve_strangers};
+use crate::http::testing::{RawConnection, limits, serve_without_peers};
 use crate::testing::until;
 use crate::web::{HEAD_BYTES_MAX, NARROW_STREAMS, Tasks};
 
@@ -16,7 +16,7 @@ const SHORT: Duration = Duration::from_millis(50);
 
 #[tokio::test]
 async fn http_1_keeps_the_connection_and_answers_in_json() {
-    let node = serve_strangers(ConnectionLimits::default(), None).await;
+    let node = serve_without_peers(ConnectionLimits::default(), None).await;
     let mut client = RawConnection::open(node.address).await;
     for _ in 0..3 {
         let (head, body) = client.get("/nothing/here").await;
@@ -30,7 +30,7 @@ async fn http_1_keeps_the_connection_and_answers_in_json() {
 
 #[tokio::test]
 async fn http_2_by_prior_knowledge() {
-    let node = serve_strangers(ConnectionLimits::default(), None).await;
+    let node = serve_without_peers(ConnectionLimits::default(), None).await;
     let stream = TcpStream::connect(node.address).await.unwrap();
     let tasks = Tasks::default();
     let handshake = http2::Builder::new(tasks.clone()).handshake(TokioIo::new(stream));
@@ -56,7 +56,7 @@ async fn http_2_by_prior_knowledge() {
 async fn incomplete_heads_end_the_connection() {
     let limits =
         ConnectionLimits { head_time: SHORT, closing_time: SHORT, ..ConnectionLimits::default() };
-    let node = serve_strangers(limits, None).await;
+    let node = serve_without_peers(limits, None).await;
     for sent in ["", "GET", "GET / HTTP/1.1\r\nHost: h\r\n", "PRI * HTTP/2.0\r\n"] {
         let mut client = RawConnection::open(node.address).await;
         client.write(sent).await;
@@ -66,21 +66,21 @@ async fn incomplete_heads_end_the_connection() {
 }
 
 #[tokio::test]
-async fn connections_of_strangers_end_after_a_while() {
+async fn unauthenticated_connections_end_after_a_while() {
     let limits = ConnectionLimits {
-        stranger_time: SHORT * 4,
+        unauthenticated_time: SHORT * 4,
         closing_time: SHORT,
         ..ConnectionLimits::default()
     };
-    let node = serve_strangers(ConnectionLimits { head_time: SHORT * 2, ..limits }, None).await;
+    let node = serve_without_peers(ConnectionLimits { head_time: SHORT * 2, ..limits }, None).await;
     let mut client = RawConnection::open(node.address).await;
     client.get("/a").await;
     assert_eq!(client.read_to_end().await, "");
 }
 
 #[tokio::test]
-async fn one_stranger_too_many_replaces_the_oldest() {
-    let node = serve_strangers(limits(|limits| limits.unauthenticated.total = 2), None).await;
+async fn one_connection_too_many_replaces_the_oldest() {
+    let node = serve_without_peers(limits(|limits| limits.unauthenticated.total = 2), None).await;
     let mut clients = Vec::new();
     for _ in 0..3 {
         let mut client = RawConnection::open(node.address).await;
@@ -95,7 +95,7 @@ async fn one_stranger_too_many_replaces_the_oldest() {
 
 #[tokio::test]
 async fn a_head_that_is_too_long_is_refused() {
-    let node = serve_strangers(ConnectionLimits::default(), None).await;
+    let node = serve_without_peers(ConnectionLimits::default(), None).await;
     let mut client = RawConnection::open(node.address).await;
     let long = "x".repeat(2 * HEAD_BYTES_MAX as usize);
     client.write(&format!("GET /{long} HTTP/1.1\r\nHost: h\r\n\r\n")).await;
@@ -105,7 +105,7 @@ async fn a_head_that_is_too_long_is_refused() {
 
 #[tokio::test]
 async fn a_stop_closes_idle_connections() {
-    let node = serve_strangers(ConnectionLimits::default(), None).await;
+    let node = serve_without_peers(ConnectionLimits::default(), None).await;
     let mut client = RawConnection::open(node.address).await;
     client.get("/a").await;
     node.server.connections().close_when_idle();
@@ -113,8 +113,8 @@ async fn a_stop_closes_idle_connections() {
 }
 
 #[tokio::test]
-async fn strangers_have_few_concurrent_streams() {
-    let node = serve_strangers(ConnectionLimits::default(), None).await;
+async fn unauthenticated_clients_have_few_concurrent_streams() {
+    let node = serve_without_peers(ConnectionLimits::default(), None).await;
     // With a window of no bytes, no body can be sent, so every request stays open.
     let settings = b"\0\0\x06\x04\0\0\0\0\0\0\x04\0\0\0\0";
     let block = b"\x82\x86\x04\x07/wallet\x01\x01x";
@@ -139,9 +139,10 @@ async fn strangers_have_few_concurrent_streams() {
 }
 
 #[tokio::test]
-async fn requests_of_strangers_are_limited_per_second() {
+async fn unauthenticated_requests_are_limited_per_second() {
     let node =
-        serve_strangers(limits(|limits| limits.stranger_requests_per_second = 10), None).await;
+        serve_without_peers(limits(|limits| limits.unauthenticated_requests_per_second = 10), None)
+            .await;
     let mut statuses = Vec::new();
     for _ in 0..12 {
         let mut client = RawConnection::open(node.address).await;

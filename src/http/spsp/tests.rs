@@ -3,7 +3,7 @@
 use super::*;
 use crate::account::AccountSettings;
 use crate::connector::ConnectorSettings;
-use crate::http::testing::{RawConnection, RunningServer, serve_strangers};
+use crate::http::testing::{RawConnection, RunningServer, serve_without_peers};
 use crate::stream::{Receiver, SharedSecret};
 use crate::web::ConnectionLimits;
 
@@ -13,7 +13,7 @@ fn receiver(id: &str) -> AccountSettings {
 
 /// A node with these receivers, at `address`.
 async fn node(receivers: &[&str], address: Option<&str>) -> RunningServer {
-    let node = serve_strangers(ConnectionLimits::default(), None).await;
+    let node = serve_without_peers(ConnectionLimits::default(), None).await;
     let settings = ConnectorSettings {
         accounts: receivers.iter().map(|id| receiver(id)).collect(),
         address: address.map(|address| address.parse().unwrap()),

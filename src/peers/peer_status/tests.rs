@@ -279,7 +279,7 @@ fn a_refused_login_is_the_state_of_a_peer_without_a_session() {
     let seen = bob.snapshot();
     assert_eq!((seen.last_error, seen.counts.refused_logins), (None, 1), "it is in now");
     assert_eq!(seen.last_refused_login.unwrap().remote, "1.2.3.4:5", "but it is not forgotten");
-    // A stranger with the name of a peer that we dial does not change its state.
+    // A client with the name of a peer that we dial does not change its state.
     let dialled = peers.status(&"dialled".parse().unwrap());
     dialled.set_dialled(true);
     dialled.record_attempt("ws://d/");

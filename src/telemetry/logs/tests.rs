@@ -223,7 +223,7 @@ fn a_process_logs_from_its_start_to_a_panic() {
 fn a_library_cannot_flood_the_log() {
     let written = lines(LineFormat::Json, "info", None, || {
         for number in 0..1000 {
-            tracing::error!(target: "h2::server", number, "a stranger did something");
+            tracing::error!(target: "h2::server", number, "a client did something");
         }
         tracing::error!("ours");
     });

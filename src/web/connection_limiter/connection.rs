@@ -34,7 +34,7 @@ pub(crate) struct Connection {
     pub(super) evicted: AtomicBool,
     pub(super) close_requested: AtomicBool,
     pub(super) outgrown: AtomicBool,
-    /// Its stranger's permit is evicted: only a login within the grace period saves it.
+    /// Its permit is evicted: only a login within the grace period saves it.
     pub(super) may_only_log_in: AtomicBool,
 }
 
@@ -153,7 +153,7 @@ impl Connection {
             return self.accepted_at.after(limits.head_time);
         }
         if !self.is_owned() {
-            return self.accepted_at.after(limits.stranger_time);
+            return self.accepted_at.after(limits.unauthenticated_time);
         }
         if !self.is_idle() {
             // Every packet is answered by its expiry.

@@ -14,7 +14,7 @@ fn limits() -> ConnectionLimits {
         },
         of_peers_max: 4,
         of_one_peer_max: 3,
-        stranger_requests_per_second: 10,
+        unauthenticated_requests_per_second: 10,
     };
     ConnectionLimits { configured, ..ConnectionLimits::default() }
 }
@@ -98,13 +98,12 @@ fn the_peer_with_most_connections_gives_one_to_another_peer() {
 }
 
 #[test]
-fn strangers_and_peers_have_separate_limits() {
+fn peers_and_unauthenticated_clients_have_separate_limits() {
     let limiter = ConnectionLimiter::new(limits());
     let alices = [1, 2, 3].map(|at| connect_peer(&limiter, "alice", at).unwrap());
-    let mut strangers: Vec<ConnectionGuard> =
-        (0..3).map(|_| connect(&limiter, "10.0.0.9")).collect();
-    strangers.push(connect(&limiter, "10.0.0.9"));
-    assert!(strangers[0].stranger.is_some());
+    let mut others: Vec<ConnectionGuard> = (0..3).map(|_| connect(&limiter, "10.0.0.9")).collect();
+    others.push(connect(&limiter, "10.0.0.9"));
+    assert!(others[0].permit.is_some());
     let mut bob = connect(&limiter, "10.0.0.9");
     assert_eq!(limiter.set_owner(&bob, &peer("bob")), Ok(()));
     assert_eq!(limiter.set_owner(&bob, &peer("alice")), Ok(()), "it stays the first peer's");
@@ -115,7 +114,7 @@ fn strangers_and_peers_have_separate_limits() {
 }
 
 #[test]
-fn deadlines_of_strangers_and_peers() {
+fn deadlines_before_and_after_a_login() {
     let limiter = ConnectionLimiter::new(limits());
     let connection = connect(&limiter, "10.0.0.1");
     let check = |expected: MonoTime| assert_eq!(connection.deadline(&limits()), expected);
@@ -162,12 +161,11 @@ fn some_connections_from_known_addresses_are_wide() {
 }
 
 #[test]
-fn strangers_share_a_budget_and_each_peer_has_its_own() {
+fn unauthenticated_clients_share_a_budget_and_each_peer_has_its_own() {
     let limiter = ConnectionLimiter::new(limits());
-    let (stranger, other) = (connect(&limiter, "10.0.0.1"), connect(&limiter, "10.0.0.1"));
+    let (one, other) = (connect(&limiter, "10.0.0.1"), connect(&limiter, "10.0.0.1"));
     let now = seconds(1);
-    let admitted =
-        (0..100).filter(|_| limiter.admit_request(&stranger, false, now).is_ok()).count();
+    let admitted = (0..100).filter(|_| limiter.admit_request(&one, false, now).is_ok()).count();
     assert_eq!(admitted, 10, "two seconds of half of ten");
     assert_eq!(
         limiter.admit_request(&other, false, now),
@@ -175,7 +173,7 @@ fn strangers_share_a_budget_and_each_peer_has_its_own() {
         "the address has a common budget"
     );
     assert_eq!(limiter.admit_request(&other, true, now), Ok(()), "only wrong tokens count");
-    limiter.record_frames(&stranger, 1_000_000, now);
+    limiter.record_frames(&one, 1_000_000, now);
     assert_eq!(limiter.readable_at(&other, now), now, "its first frames are free");
     limiter.record_frames(&other, FIRST_FRAMES, now);
     assert!(limiter.readable_at(&other, now) > now);

@@ -1,4 +1,4 @@
-//! Peers and strangers that misbehave on purpose can make the node hold only a bounded amount.
+//! Clients that misbehave on purpose, peers or not, can make the node hold only a bounded amount.
 
 use super::*;
 use crate::account::Limits;
@@ -53,7 +53,7 @@ async fn unreceived_answers_are_bounded_in_number_and_time() {
 
 /// Each keeps its connection open, with an incomplete head.
 #[tokio::test]
-async fn an_evicted_stranger_is_closed_at_once() {
+async fn an_evicted_connection_is_closed_at_once() {
     let long = Duration::from_secs(60);
     let limits = ConnectionLimits {
         head_time: long,
@@ -61,14 +61,14 @@ async fn an_evicted_stranger_is_closed_at_once() {
         ..limits(|limits| limits.unauthenticated.total = 3)
     };
     let node = serve(context("node", &["alice"]), limits, None).await;
-    let mut strangers = Vec::new();
+    let mut clients = Vec::new();
     for _ in 0..12 {
-        let mut stranger = RawConnection::open(node.address).await;
-        stranger.write("GET / HTTP/1.1\r\nHost: h\r\nX: ").await;
-        strangers.push(stranger);
+        let mut client = RawConnection::open(node.address).await;
+        client.write("GET / HTTP/1.1\r\nHost: h\r\nX: ").await;
+        clients.push(client);
     }
-    for stranger in &mut strangers[..9] {
-        stranger.read_to_end().await;
+    for client in &mut clients[..9] {
+        client.read_to_end().await;
     }
     check_ping(&node, "alice", 200).await;
 }
