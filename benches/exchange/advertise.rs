@@ -11,7 +11,7 @@ use std::{io, thread};
 
 use clap::Args;
 use hdrhistogram::Histogram;
-use ilp_connector::wire::ccp::{Epochs, MAX_PAYLOAD, TableId, UpdateWriter, put_hop, request};
+use ilp_connector::wire::ccp::{Epochs, MAX_PAYLOAD, TableId, UpdateWriter, put_hop};
 use ilp_connector::wire::ilp::{Packet, Prepare};
 use ilp_connector::wire::{AddressRef, Amount, Condition, Fulfillment, Timestamp};
 
@@ -292,7 +292,8 @@ impl Advertiser {
         let payload = update.finish(TableId([self.table; 16]), epochs, 600_000, speaker);
         let mut packet = Vec::new();
         let expires_at = in_ms(20_000);
-        request(AddressRef::PEER_ROUTE_UPDATE, &payload, expires_at).encode(&mut packet);
+        Prepare::peer_request(AddressRef::PEER_ROUTE_UPDATE, &payload, expires_at)
+            .encode(&mut packet);
         self.id += 1;
         self.writer.lock().unwrap_or_else(PoisonError::into_inner).ask(self.id, &packet)?;
         match self.answers.recv_timeout(WAIT_TIMEOUT).map_err(io::Error::other)? {

@@ -21,7 +21,7 @@ use crate::routing::ccp::{
 use crate::routing::{HashSeed, RouteOrigin};
 use crate::time::{MonoTime, Now};
 use crate::wire::Prefix;
-use crate::wire::ccp::{self, RouteRequest};
+use crate::wire::ccp::RouteRequest;
 use crate::wire::ilp::Prepare;
 
 /// The time that a peer has to answer, as in other implementations. The request is sent again earlier.
@@ -133,7 +133,7 @@ impl Connector {
         let polled = self.ccp.lock().ccp_at(now).poll(now.mono);
         for request in polled.to_send {
             let expires_at = now.wall.saturating_add_millis(EXPIRY_MS);
-            let prepare = ccp::request(request.destination, &request.payload, expires_at);
+            let prepare = Prepare::peer_request(request.destination, &request.payload, expires_at);
             let (answered, ticket) = (answered.clone(), request.ticket);
             self.originate_prepare(&request.to, &prepare, now, move |answer| {
                 answered(ticket, answer)

@@ -34,7 +34,7 @@ pub fn answer_peer_config(
     if requester.relation != Relation::Child {
         return Err(PeerConfigError::NotAChild);
     }
-    ildcp::check_request(prepare, now).map_err(PeerConfigError::BadRequest)?;
+    prepare.check_peer_request(now).map_err(PeerConfigError::BadRequest)?;
     let own_address = own_address.ok_or(PeerConfigError::NoAddressYet)?;
     let address = own_address
         .child(requester.address_segment())

@@ -2,7 +2,7 @@
 //!
 //! There is no RFC. The layout is that of ilp-connector (JavaScript), interledger-rs and Java's
 //! connector. [row 104] Both are the data of a Prepare of amount 0 to `peer.route.control` or
-//! `peer.route.update` with the condition [`Condition::PEER_PROTOCOL`].
+//! `peer.route.update` with the condition [`Condition::PEER_PROTOCOL`](super::Condition::PEER_PROTOCOL).
 //!
 //! Parsed values are views of the bytes. A count is only a claim: items are read one by one, each takes at least one
 //! byte, and nothing is reserved. [row 4] The structure is checked here; the addresses inside routes are not, because
@@ -23,7 +23,7 @@ pub use write::{UpdateWriter, put_hop};
 
 use super::error::encoding;
 use super::ilp::Prepare;
-use super::{AddressRef, Amount, Condition, Error, Fulfillment, Timestamp};
+use super::{AddressRef, Error, Fulfillment, Timestamp};
 
 /// Bytes of the largest payload that we send; ilp-connector splits updates at the same size.
 pub const MAX_PAYLOAD: usize = super::ilp::MAX_DATA_EMITTED - 1;
@@ -77,41 +77,20 @@ impl<'a> RouteRequest<'a> {
             || destination == AddressRef::PEER_ROUTE_UPDATE
     }
 
-    /// Reads a Prepare that can be answered at `now`. The answer moves no money, so amounts above zero are refused.
+    /// Reads a Prepare that would be answered at `now`.
     ///
     /// # Errors
     /// [`Error`] with the field that is wrong.
     pub fn read(prepare: &Prepare<'a>, now: Timestamp) -> Result<Self, Error> {
-        let value = |place, rule| Err(Error::Value { place, rule });
-        if !Self::is_at(prepare.destination) {
-            value("CCP request: destination", "is neither peer.route.control nor peer.route.update")
-        } else if prepare.condition != Condition::PEER_PROTOCOL {
-            value("CCP request: executionCondition", "is not the SHA-256 of 32 zero bytes")
-        } else if prepare.amount != Amount::ZERO {
-            value("CCP request: amount", "is not 0")
-        } else if prepare.expires_at <= now {
-            value("CCP request: expiresAt", "has passed")
-        } else if prepare.destination == AddressRef::PEER_ROUTE_CONTROL {
+        prepare.check_peer_request(now)?;
+        if prepare.destination == AddressRef::PEER_ROUTE_CONTROL {
             RouteControl::parse(prepare.data).map(Self::Control)
-        } else {
+        } else if prepare.destination == AddressRef::PEER_ROUTE_UPDATE {
             RouteUpdate::parse(prepare.data).map(Self::Update)
+        } else {
+            let rule = "is neither peer.route.control nor peer.route.update";
+            Err(Error::Value { place: "peer request: destination", rule })
         }
-    }
-}
-
-/// The Prepare of a payload; `destination` is one of the two addresses of CCP.
-#[must_use]
-pub const fn request<'a>(
-    destination: AddressRef<'a>,
-    payload: &'a [u8],
-    expires_at: Timestamp,
-) -> Prepare<'a> {
-    Prepare {
-        amount: Amount::ZERO,
-        expires_at,
-        condition: Condition::PEER_PROTOCOL,
-        destination,
-        data: payload,
     }
 }
 

@@ -5,39 +5,13 @@ use oer_codec::{Reader, put_u8, put_var_octet_string};
 
 use super::error::{address, encoding};
 use super::ilp::{Fulfill, Prepare};
-use super::{AddressRef, Amount, Condition, Error, Fulfillment, Timestamp};
+use super::{AddressRef, Error, Fulfillment, Timestamp};
 
 /// The Prepare of a request. RFC 31 "Packet": its amount is 0, its condition the one of peer
 /// protocols, and it has no data. [row 96]
 #[must_use]
 pub const fn request(expires_at: Timestamp) -> Prepare<'static> {
-    Prepare {
-        amount: Amount::ZERO,
-        expires_at,
-        condition: Condition::PEER_PROTOCOL,
-        destination: AddressRef::PEER_CONFIG,
-        data: &[],
-    }
-}
-
-/// Checks that a Prepare is a request that can be answered at `now`: a wrong condition, an amount
-/// above zero and a past expiry are refused. [row 95] Data is ignored.
-///
-/// # Errors
-/// [`Error::Value`] with the field that is wrong.
-pub fn check_request(prepare: &Prepare<'_>, now: Timestamp) -> Result<(), Error> {
-    let value = |place, rule| Err(Error::Value { place, rule });
-    if prepare.destination != AddressRef::PEER_CONFIG {
-        value("IL-DCP request: destination", "is not peer.config")
-    } else if prepare.condition != Condition::PEER_PROTOCOL {
-        value("IL-DCP request: executionCondition", "is not the SHA-256 of 32 zero bytes")
-    } else if prepare.amount != Amount::ZERO {
-        value("IL-DCP request: amount", "is not 0")
-    } else if prepare.expires_at <= now {
-        value("IL-DCP request: expiresAt", "has passed")
-    } else {
-        Ok(())
-    }
+    Prepare::peer_request(AddressRef::PEER_CONFIG, &[], expires_at)
 }
 
 /// The parent's answer.
@@ -121,7 +95,8 @@ mod tests {
 
     fn check_vector_of_request(bytes: &[u8]) -> bool {
         let prepare = Prepare::parse(bytes).unwrap();
-        let accepted = check_request(&prepare, now()).is_ok();
+        let accepted = prepare.destination == AddressRef::PEER_CONFIG
+            && prepare.check_peer_request(now()).is_ok();
         if accepted {
             assert_eq!(written(|out| request(prepare.expires_at).encode(out)), bytes);
         }
@@ -147,22 +122,6 @@ mod tests {
 
     #[test]
     fn errors_name_the_field() {
-        fn check(prepare: Prepare<'_>, message: &str) {
-            assert_eq!(check_request(&prepare, now()).unwrap_err().to_string(), message);
-        }
-        let good = request(now().saturating_add_millis(1));
-        assert_eq!(check_request(&good, now()), Ok(()));
-        check(
-            Prepare { condition: Condition::PING, ..good },
-            "IL-DCP request: executionCondition is not the SHA-256 of 32 zero bytes",
-        );
-        check(Prepare { amount: Amount(1), ..good }, "IL-DCP request: amount is not 0");
-        check(Prepare { expires_at: now(), ..good }, "IL-DCP request: expiresAt has passed");
-        let elsewhere = AddressRef::new("peer.route.control").unwrap();
-        check(
-            Prepare { destination: elsewhere, ..good },
-            "IL-DCP request: destination is not peer.config",
-        );
         assert_eq!(
             IldcpResponse::parse(b"\x08test.a.b\x09\x02\xff\xfe").unwrap_err().to_string(),
             "IL-DCP response: assetCode is not UTF-8"

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::wire::vectors::{self, Expect, written};
+use crate::wire::{Amount, Condition};
 
 /// A minute before the requests of the vectors expire.
 fn now() -> Timestamp {
@@ -90,7 +91,7 @@ fn vectors_of_ccp() {
         };
         assert_eq!(fields, entry["fields"], "{entry}");
         assert_eq!(again, prepare.data, "{entry}");
-        let request_again = super::request(destination, &again, prepare.expires_at);
+        let request_again = Prepare::peer_request(destination, &again, prepare.expires_at);
         assert_eq!(written(|out| request_again.encode(out)), bytes, "{entry}");
         cut_short_it_is_refused(&prepare);
         // Surplus bytes are ignored.
@@ -111,21 +112,21 @@ fn errors_name_the_field() {
     let control = RouteControl::new(RouteControlMode::Sync, TableId::NONE, 0);
     let payload = written(|out| control.encode(out));
     let later = now().saturating_add(Duration::from_secs(60));
-    let good = request(AddressRef::PEER_ROUTE_CONTROL, &payload, later);
+    let good = Prepare::peer_request(AddressRef::PEER_ROUTE_CONTROL, &payload, later);
     assert!(RouteRequest::read(&good, now()).is_ok());
     let check = |prepare: Prepare<'_>, message: &str| {
         assert_eq!(RouteRequest::read(&prepare, now()).unwrap_err().to_string(), message);
     };
     check(
         Prepare { destination: AddressRef::PEER_CONFIG, ..good },
-        "CCP request: destination is neither peer.route.control nor peer.route.update",
+        "peer request: destination is neither peer.route.control nor peer.route.update",
     );
     check(
         Prepare { condition: Condition::PING, ..good },
-        "CCP request: executionCondition is not the SHA-256 of 32 zero bytes",
+        "peer request: executionCondition is not the SHA-256 of 32 zero bytes",
     );
-    check(Prepare { amount: Amount(1), ..good }, "CCP request: amount is not 0");
-    check(Prepare { expires_at: now(), ..good }, "CCP request: expiresAt has passed");
+    check(Prepare { amount: Amount(1), ..good }, "peer request: amount is not 0");
+    check(Prepare { expires_at: now(), ..good }, "peer request: expiresAt has passed");
     check(
         Prepare { data: &[2; 30], ..good },
         "route control: mode is 2, expected 0 (idle) or 1 (sync)",

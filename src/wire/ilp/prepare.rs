@@ -25,6 +25,35 @@ pub struct Prepare<'a> {
 }
 
 impl<'a> Prepare<'a> {
+    /// A request between neighbours, to an address under `peer.` (IL-DCP, CCP).
+    #[must_use]
+    pub const fn peer_request(
+        destination: AddressRef<'a>,
+        data: &'a [u8],
+        expires_at: Timestamp,
+    ) -> Self {
+        let (amount, condition) = (Amount::ZERO, Condition::PEER_PROTOCOL);
+        Self { amount, expires_at, condition, destination, data }
+    }
+
+    /// Checks a request between neighbours that would be answered at `now`: a wrong condition, an amount above zero and
+    /// a past expiry are refused. [row 95]
+    ///
+    /// # Errors
+    /// [`Error::Value`] with the field that is wrong.
+    pub fn check_peer_request(&self, now: Timestamp) -> Result<(), Error> {
+        let value = |place, rule| Err(Error::Value { place, rule });
+        if self.condition != Condition::PEER_PROTOCOL {
+            value("peer request: executionCondition", "is not the SHA-256 of 32 zero bytes")
+        } else if self.amount != Amount::ZERO {
+            value("peer request: amount", "is not 0")
+        } else if self.expires_at <= now {
+            value("peer request: expiresAt", "has passed")
+        } else {
+            Ok(())
+        }
+    }
+
     /// Parses a Prepare. RFC 27 "Final Error": one that does not parse is rejected with F01. [row 13]
     ///
     /// # Errors
