@@ -80,7 +80,7 @@ pub use topology_keys::{
     TopologyNodeSettings, TopologySettings,
 };
 pub use value::{Map, Value, ValueData};
-pub use watch::{ContentHash, FileWatch, Look, WatchDecision};
+pub use watch::{ContentHash, FileWatch, WatchDecision};
 
 #[cfg(test)]
 mod tests;

@@ -1,4 +1,4 @@
-//! Decides when a changed file is applied (D17). The caller looks at the file; there is no IO and no clock here.
+//! Decides when a changed file is applied (D17). The caller reads the file; there is no IO and no clock here.
 
 use std::fmt;
 
@@ -17,9 +17,9 @@ impl ContentHash {
         Self(hash)
     }
 
-    /// One hash of several looks; `None` if one found nothing.
-    pub fn of_all(looks: impl IntoIterator<Item = Look>) -> Look {
-        let hashes: Option<Vec<[u8; 32]>> = looks.into_iter().map(|look| Some(look?.0)).collect();
+    /// One hash of several files; `None` if one of them cannot be read.
+    pub fn of_all(hashes: impl IntoIterator<Item = Option<Self>>) -> Option<Self> {
+        let hashes: Option<Vec<[u8; 32]>> = hashes.into_iter().map(|hash| Some(hash?.0)).collect();
         Some(Self::of(&hashes?.concat()))
     }
 }
@@ -31,28 +31,25 @@ impl fmt::Debug for ContentHash {
     }
 }
 
-/// The result of one look at the file. `None`: it is missing or cannot be read.
-pub type Look = Option<ContentHash>;
-
-/// What the caller does after a look.
+/// What the caller does after a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WatchDecision {
     /// Nothing changed, or a change was seen only once.
     Wait,
-    /// Two looks agree on a change: load it. It is returned once, even if the content is not valid.
+    /// Two checks agree on a change: load it. It is returned once, even if the content is not valid.
     Apply,
-    /// Two looks found no readable file. It is returned once; the running configuration stays.
+    /// Two checks found no readable file. It is returned once; the running configuration stays.
     Gone,
 }
 
-/// Decides when two looks agree and differ from the content that was handled last.
+/// Decides when two checks agree and differ from the content that was handled last.
 ///
-/// At most one look sees a file that is being written. A broken file is tried once, not every second. A return to the
+/// At most one check sees a file that is being written. A broken file is tried once, not every second. A return to the
 /// previous content is a change like any other.
 #[derive(Clone, Debug)]
 pub struct FileWatch {
-    handled: Look,
-    last: Look,
+    handled: Option<ContentHash>,
+    last: Option<ContentHash>,
 }
 
 impl FileWatch {
@@ -61,8 +58,8 @@ impl FileWatch {
         Self { handled: Some(applied), last: Some(applied) }
     }
 
-    /// Takes the result of one look at the file.
-    pub fn look(&mut self, found: Look) -> WatchDecision {
+    /// Takes the result of one check of the file; `None`: it is missing or cannot be read.
+    pub fn observe(&mut self, found: Option<ContentHash>) -> WatchDecision {
         let agreed = found == self.last;
         self.last = found;
         if !agreed || found == self.handled {
@@ -74,35 +71,29 @@ impl FileWatch {
             None => WatchDecision::Gone,
         }
     }
-
-    /// Notes a content that was loaded for another reason (SIGHUP), so that no look applies it again.
-    pub fn handled(&mut self, content: ContentHash) {
-        self.handled = Some(content);
-        self.last = Some(content);
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Looks, one character each (`-` = no file), and the decisions: `.` wait, `A` apply, `G` gone.
-    fn check(looks: &str, expected: &str) {
+    /// Checks, one character each (`-` = no file), and the decisions: `.` wait, `A` apply, `G` gone.
+    fn check(checks: &str, expected: &str) {
         let hash = |c: char| (c != '-').then(|| ContentHash::of(c.to_string().as_bytes()));
         let mut watch = FileWatch::new(ContentHash::of(b"a"));
-        let decisions: String = looks
+        let decisions: String = checks
             .chars()
-            .map(|c| match watch.look(hash(c)) {
+            .map(|c| match watch.observe(hash(c)) {
                 WatchDecision::Wait => '.',
                 WatchDecision::Apply => 'A',
                 WatchDecision::Gone => 'G',
             })
             .collect();
-        assert_eq!(decisions, expected, "{looks}");
+        assert_eq!(decisions, expected, "{checks}");
     }
 
     #[test]
-    fn two_looks_must_agree() {
+    fn two_checks_must_agree() {
         check("aaaa", "....");
         check("abbb", "..A.");
         // Half-written content is never applied.
@@ -116,13 +107,5 @@ mod tests {
         check("a---", "..G.");
         // The content is the running one, but the file was reported as gone, so its return is reported too.
         check("a--aa", "..G.A");
-    }
-
-    #[test]
-    fn loaded_by_hand() {
-        let mut watch = FileWatch::new(ContentHash::of(b"a"));
-        let b = ContentHash::of(b"b");
-        watch.handled(b);
-        assert_eq!([watch.look(Some(b)), watch.look(Some(b))], [WatchDecision::Wait; 2]);
     }
 }

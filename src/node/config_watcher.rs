@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
-use super::file_fingerprint::{FileFingerprint, is_regular};
+use super::file_fingerprint::is_regular;
 use super::plan::{LoadedPlan, Plan};
-use super::secret_file_watch::SecretFileWatch;
 use super::single_flight::SingleFlight;
-use crate::config::{Diagnostics, FileWatch, Loaded, Look, WatchDecision};
+use super::watched_files::WatchedFiles;
+use crate::config::{Diagnostics, Loaded, WatchDecision};
 use crate::topology::PortAssignments;
 
 /// How often the content of the files is checked (D17).
@@ -22,18 +22,16 @@ pub(super) struct ConfigWatcher {
     ports: PortAssignments,
     file: Option<PathBuf>,
     /// `None` for a file that can be read only once.
-    watch: Option<FileWatch>,
-    fingerprint: FileFingerprint,
-    secrets: SecretFileWatch,
+    watched: Option<WatchedFiles>,
+    secrets: WatchedFiles,
     checks: Interval,
-    checking: SingleFlight<(FileFingerprint, Look)>,
     reading: SingleFlight<ReadResult>,
     /// Another read was requested during a read.
     must_read_again: bool,
 }
 
 enum ReadResult {
-    Content(Box<Result<(LoadedPlan, SecretFileWatch), Diagnostics>>),
+    Content(Box<Result<(LoadedPlan, WatchedFiles), Diagnostics>>),
     /// The file was replaced, by a pipe for example.
     NoRegularFile(PathBuf),
 }
@@ -54,18 +52,16 @@ impl ConfigWatcher {
                 "the configuration is not in a regular file: it is read only once, and later changes have no effect"
             );
         }
-        let watch = content.filter(|_| is_regular).map(|content| FileWatch::new(content.hash()));
+        let watched = content.filter(|_| is_regular).map(|content| WatchedFiles::one(&content));
         let mut checks = interval(CHECK_INTERVAL);
         checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let watcher = Self {
             plan,
             ports,
             file,
-            watch,
-            fingerprint: FileFingerprint::default(),
-            secrets: SecretFileWatch::new(&nodes),
+            watched,
+            secrets: WatchedFiles::secrets_of(&nodes),
             checks,
-            checking: SingleFlight::default(),
             reading: SingleFlight::default(),
             must_read_again: false,
         };
@@ -82,14 +78,10 @@ impl ConfigWatcher {
         loop {
             tokio::select! {
                 _ = self.checks.tick(), if self.file.is_some() || !self.secrets.is_empty() => {
-                    self.start_check();
-                    self.secrets.start_check();
+                    self.start_checks();
                 }
                 decision = self.secrets.next_decision() => self.handle_secret_check(decision)?,
-                (fingerprint, hash) = self.checking.done() => {
-                    self.fingerprint = fingerprint;
-                    self.handle_check(hash)?;
-                }
+                decision = next_decision(&mut self.watched) => self.handle_check(decision)?,
                 result = self.reading.done() => return self.handle_read(result),
             }
         }
@@ -97,7 +89,7 @@ impl ConfigWatcher {
 
     /// Reads the file now, changed or not.
     pub(super) fn read_on_request(&mut self) -> Result<(), ConfigRefusal> {
-        if self.file.is_some() && self.watch.is_none() {
+        if self.file.is_some() && self.watched.is_none() {
             tracing::warn!(
                 "the configuration is not in a regular file, so it was read once, at the start; nothing was changed"
             );
@@ -109,32 +101,23 @@ impl ConfigWatcher {
         Ok(())
     }
 
-    fn start_check(&mut self) {
-        if self.checking.became_slow() || self.reading.became_slow() {
+    fn start_checks(&mut self) {
+        let is_slow = self.watched.as_mut().is_some_and(WatchedFiles::became_slow);
+        if is_slow || self.reading.became_slow() {
             let file = self.file.as_deref().map(|file| file.display().to_string());
             tracing::warn!(
                 file,
                 "the configuration file cannot be read: its file system does not answer; the running configuration stays"
             );
         }
-        if self.watch.is_some()
-            && !self.checking.is_under_way()
-            && let Some(file) = self.file.clone()
-        {
-            let mut fingerprint = std::mem::take(&mut self.fingerprint);
-            self.checking.start(move || {
-                let hash = fingerprint.hash(&file);
-                (fingerprint, hash)
-            });
-        }
+        self.watched.iter_mut().chain([&mut self.secrets]).for_each(WatchedFiles::start_check);
     }
 
-    fn handle_check(&mut self, hash: Look) -> Result<(), ConfigRefusal> {
-        let (Some(file), Some(watch)) = (&self.file, &mut self.watch) else { return Ok(()) };
-        match watch.look(hash) {
+    fn handle_check(&mut self, decision: WatchDecision) -> Result<(), ConfigRefusal> {
+        match decision {
             WatchDecision::Wait => {}
             WatchDecision::Gone => {
-                log_unreadable(file);
+                self.file.as_deref().into_iter().for_each(log_unreadable);
                 return Err(ConfigRefusal("the configuration file cannot be read".to_owned()));
             }
             WatchDecision::Apply => self.start_read(),
@@ -175,7 +158,7 @@ impl ConfigWatcher {
                 return ReadResult::NoRegularFile(file);
             }
             let loaded = plan.load_with_ports(ports).map(|loaded| {
-                let secrets = SecretFileWatch::new(&loaded.nodes);
+                let secrets = WatchedFiles::secrets_of(&loaded.nodes);
                 (loaded, secrets)
             });
             ReadResult::Content(Box::new(loaded))
@@ -199,8 +182,8 @@ impl ConfigWatcher {
                 loaded.log_port_notes();
                 self.ports = loaded.ports;
                 self.secrets = secrets;
-                if let (Some(watch), Some(content)) = (&mut self.watch, &loaded.file) {
-                    watch.handled(content.hash());
+                if let (Some(watched), Some(content)) = (&mut self.watched, &loaded.file) {
+                    *watched = WatchedFiles::one(content);
                 }
                 Ok(loaded.nodes)
             }
@@ -214,6 +197,14 @@ impl ConfigWatcher {
                 Err(ConfigRefusal(first.unwrap_or_default()))
             }
         }
+    }
+}
+
+/// Waits for the next check of the file. Cancel safe.
+async fn next_decision(watched: &mut Option<WatchedFiles>) -> WatchDecision {
+    match watched {
+        Some(watched) => watched.next_decision().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use crate::config::{ContentHash, FileContent, Look};
+use crate::config::{ContentHash, FileContent};
 
 /// Once a file's times are this old, each later change is visible in them.
 const SETTLED_AGE: Duration = Duration::from_secs(3);
@@ -26,7 +26,7 @@ struct FileIdentity {
 
 impl FileFingerprint {
     /// The hash of the content; `None` if it cannot be read, or is no regular file.
-    pub(super) fn hash(&mut self, path: &Path) -> Look {
+    pub(super) fn hash(&mut self, path: &Path) -> Option<ContentHash> {
         let identity = identity(path)?;
         if let Some((last, hash)) = self.last
             && identity == last

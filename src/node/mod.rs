@@ -23,7 +23,6 @@ mod packet_log_switch;
 mod plan;
 mod reload;
 mod runtime_thread;
-mod secret_file_watch;
 mod shutdown;
 mod signals;
 mod single_flight;
@@ -33,6 +32,7 @@ mod sweep;
 mod task;
 #[cfg(test)]
 mod tests;
+mod watched_files;
 
 pub use command::NodeHandle;
 pub use log_thread::LogThread;
