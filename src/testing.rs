@@ -28,18 +28,21 @@ pub(crate) const PREIMAGE: Fulfillment = Fulfillment([7; 32]);
 
 /// Settings of a node with the address `test.<id>` and a route `test.<peer>` to each of these peers.
 pub(crate) fn connector_settings(id: &str, peers: &[&str]) -> ConnectorSettings {
-    let account = |peer: &&str| AccountSettings::new(peer.parse().unwrap(), Relation::Peer);
     ConnectorSettings {
         node_id: id.parse().unwrap(),
         address: Some(format!("test.{id}").parse().unwrap()),
         scheme: Scheme::Test,
-        accounts: peers.iter().map(account).collect(),
+        accounts: peers.iter().map(|id| peer(id)).collect(),
         routes: peers.iter().map(|peer| route(&format!("test.{peer}"), peer, 0)).collect(),
         rates: Vec::new(),
         timing: Timing::default(),
         ping: PingSettings::default(),
         ccp_timing: Default::default(),
     }
+}
+
+pub(crate) fn peer(id: &str) -> AccountSettings {
+    AccountSettings::new(id.parse().unwrap(), Relation::Peer)
 }
 
 /// A configured route.

@@ -8,31 +8,8 @@ pub const LATENCY_BUCKETS: [u64; 16] = [
     1_000_000, 5_000_000, 30_000_000,
 ];
 
-/// The error codes that have a counter of their own: those of RFC 27, and F09. All others share one counter.
-const CODES: [ErrorCode; 22] = [
-    ErrorCode::F00,
-    ErrorCode::F01,
-    ErrorCode::F02,
-    ErrorCode::F03,
-    ErrorCode::F04,
-    ErrorCode::F05,
-    ErrorCode::F06,
-    ErrorCode::F07,
-    ErrorCode::F08,
-    ErrorCode::F09,
-    ErrorCode::F99,
-    ErrorCode::T00,
-    ErrorCode::T01,
-    ErrorCode::T02,
-    ErrorCode::T03,
-    ErrorCode::T04,
-    ErrorCode::T05,
-    ErrorCode::T99,
-    ErrorCode::R00,
-    ErrorCode::R01,
-    ErrorCode::R02,
-    ErrorCode::R99,
-];
+/// The error codes that have a counter of their own. All others share one counter.
+const CODES: &[ErrorCode] = ErrorCode::ALL;
 
 /// Labels of [`Traffic::rejects`], in its order.
 pub fn code_labels() -> impl Iterator<Item = String> {

@@ -102,7 +102,7 @@ pub(super) fn packet_in(frame: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// The BTP frame in a WebSocket frame that was written here.
-pub(super) fn payload_in(frame: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn payload_in(frame: &[u8]) -> Option<Vec<u8>> {
     let second = *frame.get(1)?;
     let (len, mut at) = match second & 0x7f {
         126 => (u64::from(u16::from_be_bytes(*frame.get(2..)?.first_chunk()?)), 4),

@@ -10,6 +10,8 @@ mod outcome;
 mod pending;
 
 pub use framing::Framing;
+#[cfg(test)]
+pub(crate) use framing::payload_in;
 pub use outbox::{
     CloseRequest, NoPermit, Outbox, OutboxPermit, PermitRequest, Requester, TakenPacket,
     UnsentPackets,

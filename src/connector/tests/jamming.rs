@@ -1,7 +1,6 @@
 //! One requester uses all capacity of a next hop, and packets of another one still pass.
 
 use super::*;
-use crate::wire::ping;
 
 /// alice floods, bob is honest, carl is their next hop.
 fn flooded(limits: impl FnOnce(&mut crate::account::Limits)) -> (TestNode, Peer, Peer, Peer) {
@@ -147,12 +146,8 @@ fn the_nodes_own_requests_are_sent_during_a_flood() {
 fn pongs_count_towards_the_share_of_their_requester() {
     let (node, alice, bob, carl) = flooded(|limits| limits.max_packets_in_flight = 1_000);
     assert!(node.pay(&bob, 1, 1, &carl));
-    let mut data = Vec::new();
-    let return_address: Address = "test.carl.x".parse().unwrap();
-    ping::EchoRequest { return_address: return_address.view() }.encode(&mut data);
     for id in 0..1_000 {
-        let echo = payment_with("test.node", 0, 3_600_000, &data, PREIMAGE.condition());
-        node.send(&alice, id, &echo);
+        node.send(&alice, id, &echo("test.carl.x", 0, 3_600_000));
     }
     assert_eq!(node.read(&carl).len(), 1_000 - 250 - 166);
     node.read(&alice);
@@ -166,14 +161,11 @@ fn pongs_count_towards_the_share_of_their_requester() {
 fn unexpected_pongs_use_up_nothing() {
     let (node, alice, bob, _) = flooded(|_| ());
     assert!(node.connector.expect_pong(PREIMAGE));
-    let pong = |preimage: Fulfillment| {
-        payment_with("test.node", 0, 3_600_000, ping::ECHO_RESPONSE, preimage.condition())
-    };
     for id in 0..2_000 {
-        node.send(&alice, id, &pong(Fulfillment([9; 32])));
+        node.send(&alice, id, &pong(Fulfillment([9; 32]), 0, 3_600_000));
         assert_eq!(node.reject_code(&alice), "F01");
     }
-    node.send(&bob, 1, &pong(PREIMAGE));
+    node.send(&bob, 1, &pong(PREIMAGE, 0, 3_600_000));
     assert!(matches!(node.read_one(&bob), Received::Fulfill { .. }));
 }
 

@@ -6,16 +6,13 @@ use super::*;
 use crate::account::Limits;
 
 fn limited(limits: Limits) -> TestNode {
-    let mut alice = peer("alice");
-    alice.limits = limits;
-    node(settings(vec![alice, peer("bob")], &[("test.bob", "bob"), ("test.alice", "alice")]))
+    alice_and_bob_with(|alice| alice.limits = limits)
 }
 
 #[test]
 fn a_packet_above_the_maximum_gets_a_reject_with_the_maximum() {
     let limits = Limits { max_packet_amount: Some(Amount(1000)), ..Limits::default() };
-    let node = limited(limits);
-    let (alice, bob) = (node.connect("alice"), node.connect("bob"));
+    let (node, alice, bob) = connect_both(limited(limits));
     node.send(&alice, 1, &payment("test.bob", 1001));
     let Received::Reject { code, data, .. } = node.read_one(&alice) else { panic!() };
     assert_eq!(
@@ -29,8 +26,7 @@ fn a_packet_above_the_maximum_gets_a_reject_with_the_maximum() {
 #[test]
 fn packets_in_flight_are_bounded_both_ways() {
     let limits = Limits { max_packets_in_flight: 2, ..Limits::default() };
-    let node = limited(limits);
-    let (alice, bob) = (node.connect("alice"), node.connect("bob"));
+    let (node, alice, bob) = connect_both(limited(limits));
     for id in 0..2 {
         node.send(&alice, id, &payment("test.bob", 1));
     }
@@ -72,8 +68,7 @@ fn unreadable_and_too_large_packets_count_in_the_rate() {
 #[test]
 fn packets_per_second_are_bounded_and_recover() {
     let limits = Limits { packets_per_second: NonZeroU32::new(5), ..Limits::default() };
-    let mut node = limited(limits);
-    let (alice, bob) = (node.connect("alice"), node.connect("bob"));
+    let (mut node, alice, bob) = connect_both(limited(limits));
     for id in 0..7 {
         node.send(&alice, id, &payment("test.bob", 1));
     }
@@ -86,8 +81,8 @@ fn packets_per_second_are_bounded_and_recover() {
 
 #[test]
 fn the_balance_is_bounded_above_with_packets_in_flight_counted() {
-    let node = limited(Limits { max_balance: Some(20), ..Limits::default() });
-    let (alice, bob) = (node.connect("alice"), node.connect("bob"));
+    let (node, alice, bob) =
+        connect_both(limited(Limits { max_balance: Some(20), ..Limits::default() }));
     node.send(&alice, 1, &payment("test.bob", 12));
     let id = node.prepare_id(&bob);
     assert_eq!(node.send_rejected(&alice, &payment("test.bob", 9)), "T04");
@@ -101,8 +96,8 @@ fn the_balance_is_bounded_above_with_packets_in_flight_counted() {
 
 #[test]
 fn the_balance_is_bounded_below_by_what_we_may_owe() {
-    let node = limited(Limits { min_balance: Some(-10), ..Limits::default() });
-    let (alice, bob) = (node.connect("alice"), node.connect("bob"));
+    let (node, alice, bob) =
+        connect_both(limited(Limits { min_balance: Some(-10), ..Limits::default() }));
     node.send(&bob, 1, &payment("test.alice", 6));
     assert_eq!(node.send_rejected(&bob, &payment("test.alice", 5)), "T04");
     assert_eq!(node.account("bob").held_in, 6);
@@ -135,11 +130,7 @@ fn packets_to_a_next_hop_that_does_not_read_are_rejected() {
 
 #[test]
 fn a_suspended_peer_is_refused_both_ways() {
-    let mut alice = peer("alice");
-    alice.enabled = false;
-    let node =
-        node(settings(vec![alice, peer("bob")], &[("test.bob", "bob"), ("test.alice", "alice")]));
-    let (alice, bob) = (node.connect("alice"), node.connect("bob"));
+    let (node, alice, bob) = connect_both(alice_and_bob_with(|alice| alice.enabled = false));
     assert_eq!(node.send_rejected(&alice, &payment("test.bob", 1)), "F00");
     assert_eq!(node.send_rejected(&bob, &payment("test.alice", 1)), "T01");
 }
@@ -186,8 +177,8 @@ fn refused(node: &TestNode, from: &Peer, packet: &[u8]) -> (String, String, Opti
 #[test]
 fn an_amount_that_can_never_fit_the_maximum_balance_is_too_large() {
     let check = |max_balance, min_balance, amount, expected: (&str, Option<u64>)| {
-        let node = limited(Limits { max_balance, min_balance, ..Limits::default() });
-        let (alice, _bob) = (node.connect("alice"), node.connect("bob"));
+        let (node, alice, _bob) =
+            connect_both(limited(Limits { max_balance, min_balance, ..Limits::default() }));
         let (code, _, maximum) = refused(&node, &alice, &payment("test.bob", amount));
         assert_eq!((code.as_str(), maximum), expected, "{max_balance:?} {min_balance:?} {amount}");
         assert_eq!(node.account("alice").held_in, 0);
@@ -201,8 +192,8 @@ fn an_amount_that_can_never_fit_the_maximum_balance_is_too_large() {
     // No amount could pass, so a smaller one would not help.
     check(Some(0), Some(0), 1, ("T04", None));
     // The peer may always send what we owe it.
-    let node = limited(Limits { max_balance: Some(10), ..Limits::default() });
-    let (alice, bob) = (node.connect("alice"), node.connect("bob"));
+    let (node, alice, bob) =
+        connect_both(limited(Limits { max_balance: Some(10), ..Limits::default() }));
     node.send(&bob, 1, &payment("test.alice", 100));
     node.fulfill_one(&alice);
     node.read(&bob);

@@ -1,7 +1,7 @@
 //! Packets that the node itself answers.
 
 use super::*;
-use crate::wire::{ccp, ping};
+use crate::wire::ccp;
 
 fn with_child() -> TestNode {
     let mut kid = with_asset(peer("kid"), "EUR", 4);
@@ -33,17 +33,14 @@ fn a_ping_with_the_known_condition_is_fulfilled_and_paid() {
 fn an_echo_comes_back_as_a_pong() {
     let node = alice_and_bob();
     let alice = node.connect("alice");
-    let mut data = b"ECHOECHOECHOECHO\x00".to_vec();
-    data.push(16);
-    data.extend_from_slice(b"test.alice.ping1");
-    node.send(&alice, 5, &payment_with("test.node", 3, 10_000, &data, PREIMAGE.condition()));
+    node.send(&alice, 5, &echo("test.alice.ping1", 3, 10_000));
     let Received::Prepare { id, amount, expires_in_ms, destination, data, condition } =
         node.read_one(&alice)
     else {
         panic!("no pong")
     };
     assert_eq!((amount, expires_in_ms, destination.as_str()), (3, 9_000, "test.alice.ping1"));
-    assert_eq!((data.as_slice(), condition), (&ping::ECHO_RESPONSE[..], PREIMAGE.condition()));
+    assert_eq!((data.as_slice(), condition), (&ECHO_RESPONSE[..], PREIMAGE.condition()));
     assert_eq!(node.account("alice").in_flight_from, 2, "an echo counts twice");
     node.answer(&alice, id, &fulfill(PREIMAGE, b""));
     assert!(matches!(node.read_one(&alice), Received::Fulfill { id: RequestId(5), .. }));
@@ -54,14 +51,11 @@ fn an_echo_comes_back_as_a_pong() {
 #[test]
 fn an_echo_counts_twice_in_the_rate_and_passes_even_the_lowest() {
     let check = |per_second, answers: &[&str]| {
-        let mut alice = peer("alice");
-        alice.limits.packets_per_second = std::num::NonZeroU32::new(per_second);
-        let node = node(settings(vec![alice], &[("test.alice", "alice")]));
+        let rate = std::num::NonZeroU32::new(per_second);
+        let node = alice_and_bob_with(|alice| alice.limits.packets_per_second = rate);
         let alice = node.connect("alice");
-        let data = [&b"ECHOECHOECHOECHO\x00\x0c"[..], b"test.alice.p"].concat();
         for (id, expected) in (0..).zip(answers) {
-            let echo = payment_with("test.node", 0, 10_000, &data, PREIMAGE.condition());
-            node.send(&alice, id, &echo);
+            node.send(&alice, id, &echo("test.alice.p", 0, 10_000));
             let seen = match node.read_one(&alice) {
                 Received::Prepare { .. } => "pong".to_owned(),
                 Received::Reject { code, .. } => code,
@@ -105,16 +99,14 @@ fn expired_packets_to_the_node_itself_are_rejected() {
     }
     assert_eq!(node.balance("kid"), 5);
     // A pong needs time like any forwarded packet.
-    let echo = [&b"ECHOECHOECHOECHO\x00\x0f"[..], b"test.node.kid.x"].concat();
-    let echo = |ms| payment_with("test.node", 5, ms, &echo, PREIMAGE.condition());
     for late in [-1, 0, 1_999] {
-        assert_eq!(node.send_rejected(&kid, &echo(late)), "R02", "an echo with {late} ms");
+        let echo = echo("test.node.kid.x", 5, late);
+        assert_eq!(node.send_rejected(&kid, &echo), "R02", "an echo with {late} ms");
     }
     // An expected pong that arrives too late.
     assert!(node.connector.expect_pong(PREIMAGE));
-    let pong = |ms| payment_with("test.node", 5, ms, ping::ECHO_RESPONSE, PREIMAGE.condition());
-    assert_eq!(node.send_rejected(&kid, &pong(0)), "R02");
-    node.send(&kid, 5, &pong(1));
+    assert_eq!(node.send_rejected(&kid, &pong(PREIMAGE, 5, 0)), "R02");
+    node.send(&kid, 5, &pong(PREIMAGE, 5, 1));
     assert!(matches!(node.read_one(&kid), Received::Fulfill { .. }), "it is still expected");
 }
 
@@ -124,14 +116,8 @@ fn packets_that_are_neither_echo_nor_ping_are_rejected() {
     let alice = node.connect("alice");
     let echo = |rest: &[u8]| [&b"ECHOECHOECHOECHO"[..], rest].concat();
     let check = |data: &[u8], code: &str| {
-        assert_eq!(
-            node.send_rejected(
-                &alice,
-                &payment_with("test.node", 3, 10_000, data, PREIMAGE.condition())
-            ),
-            code,
-            "{data:?}"
-        );
+        let packet = payment_with("test.node", 3, 10_000, data, PREIMAGE.condition());
+        assert_eq!(node.send_rejected(&alice, &packet), code, "{data:?}");
     };
     check(b"", "F06");
     check(b"hello", "F06");
@@ -171,29 +157,20 @@ fn a_node_without_an_address_rejects_with_t00() {
     nameless.address = None;
     let node = node(nameless);
     let kid = node.connect("kid");
-    assert_eq!(
-        node.send_rejected(
-            &kid,
-            &payment_with("peer.config", 0, 10_000, &[], Condition::PEER_PROTOCOL)
-        ),
-        "T00"
-    );
+    let request = payment_with("peer.config", 0, 10_000, &[], Condition::PEER_PROTOCOL);
+    assert_eq!(node.send_rejected(&kid, &request), "T00");
     assert_eq!(node.send_rejected(&kid, &payment("test.anywhere", 1)), "T00");
     node.connector.set_address("test.parent.node".parse().unwrap()).unwrap();
-    node.send(&kid, 2, &payment_with("peer.config", 0, 10_000, &[], Condition::PEER_PROTOCOL));
+    node.send(&kid, 2, &request);
     assert!(matches!(node.read_one(&kid), Received::Fulfill { .. }));
-    assert!(matches!(
-        node.connector
-            .explain("test.parent.node.kid.x".parse::<Address>().unwrap().view(), node.now),
-        Explanation::Forward { .. }
-    ));
+    assert_eq!(node.next_hop("test.parent.node.kid.x"), Ok("kid".to_owned()));
 }
 
 #[test]
 fn an_expected_pong_is_fulfilled_once() {
     let node = alice_and_bob();
     let alice = node.connect("alice");
-    let pong = payment_with("test.node", 0, 10_000, ping::ECHO_RESPONSE, PREIMAGE.condition());
+    let pong = pong(PREIMAGE, 0, 10_000);
     assert_eq!(node.send_rejected(&alice, &pong), "F01");
     assert!(node.connector.expect_pong(PREIMAGE));
     node.send(&alice, 2, &pong);

@@ -18,13 +18,14 @@ use std::time::Duration;
 
 use super::*;
 use crate::account::{AccountSettings, Asset, Relation};
-use crate::link::{Framing, Outbox, SessionId, SessionKind};
+use crate::link::{Framing, Outbox, SessionId, SessionKind, payload_in};
 use crate::routing::{HashSeed, RouteOrigin};
-use crate::testing::{PREIMAGE, connector_settings, encode, route};
+use crate::testing::{PREIMAGE, connector_settings, encode, peer, route};
 use crate::time::{MonoTime, Now};
 use crate::wire::btp::{BtpFrame, FrameBody, RequestId};
 use crate::wire::ilp::{ErrorCode, Fulfill, Packet, Prepare, Reject, Reply};
-use crate::wire::{Address, Amount, Condition, Fulfillment, Timestamp};
+use crate::wire::ping::{ECHO_RESPONSE, EchoRequest};
+use crate::wire::{Address, Amount, Condition, Fulfillment, Timestamp, ws};
 
 /// 2026-01-01T00:00:00Z.
 const START_MS: u64 = 1_767_225_600_000;
@@ -72,21 +73,24 @@ fn settings(accounts: Vec<AccountSettings>, routes: &[(&str, &str)]) -> Connecto
     ConnectorSettings { accounts, routes, ..connector_settings("node", &[]) }
 }
 
-fn peer(id: &str) -> AccountSettings {
-    AccountSettings::new(id.parse().unwrap(), Relation::Peer)
-}
-
 /// A node with the peers alice and bob.
 fn alice_and_bob() -> TestNode {
-    node(settings(
-        vec![peer("alice"), peer("bob")],
-        &[("test.alice", "alice"), ("test.bob", "bob")],
-    ))
+    alice_and_bob_with(|_| {})
 }
 
-/// The same, with a session of each.
+/// The same, with other settings of alice.
+fn alice_and_bob_with(change: impl FnOnce(&mut AccountSettings)) -> TestNode {
+    let mut settings = connector_settings("node", &["alice", "bob"]);
+    change(&mut settings.accounts[0]);
+    node(settings)
+}
+
+/// A node with the peers alice and bob, and a session of each.
 fn connected_alice_and_bob() -> (TestNode, Peer, Peer) {
-    let node = alice_and_bob();
+    connect_both(alice_and_bob())
+}
+
+fn connect_both(node: TestNode) -> (TestNode, Peer, Peer) {
     let (alice, bob) = (node.connect("alice"), node.connect("bob"));
     (node, alice, bob)
 }
@@ -110,14 +114,26 @@ fn payment_with(
     condition: Condition,
 ) -> Vec<u8> {
     let destination: Address = destination.parse().unwrap();
-    let prepare = Prepare {
-        amount: Amount(amount),
-        expires_at: Timestamp::from_millis(START_MS.checked_add_signed(expires_in_ms).unwrap()),
-        condition,
-        destination: destination.view(),
-        data,
-    };
-    encode(&prepare)
+    let expires_at = Timestamp::from_millis(START_MS.checked_add_signed(expires_in_ms).unwrap());
+    let (amount, destination) = (Amount(amount), destination.view());
+    encode(&Prepare { amount, expires_at, condition, destination, data })
+}
+
+/// A ping of the node, expiring in ten seconds.
+fn ping(amount: u64) -> Vec<u8> {
+    payment_with("test.node", amount, 10_000, b"", Condition::PING)
+}
+
+/// An echo request to the node, whose pong goes to `return_address`.
+fn echo(return_address: &str, amount: u64, expires_in_ms: i64) -> Vec<u8> {
+    let (mut data, return_address) = (Vec::new(), return_address.parse::<Address>().unwrap());
+    EchoRequest { return_address: return_address.view() }.encode(&mut data);
+    payment_with("test.node", amount, expires_in_ms, &data, PREIMAGE.condition())
+}
+
+/// The pong to an echo request of the node, which `preimage` fulfills.
+fn pong(preimage: Fulfillment, amount: u64, expires_in_ms: i64) -> Vec<u8> {
+    payment_with("test.node", amount, expires_in_ms, ECHO_RESPONSE, preimage.condition())
 }
 
 fn fulfill(fulfillment: Fulfillment, data: &[u8]) -> Vec<u8> {
@@ -242,9 +258,9 @@ impl TestNode {
         assert!(peer.outbox.write_to(write, &mut written).is_ready());
         let mut seen = Vec::new();
         while !bytes.is_empty() {
-            let (frame, rest) = split_frame(&bytes);
+            let frame = payload_in(&bytes).unwrap();
+            bytes.drain(..ws::header_size(frame.len(), bytes[1] & 0x80 != 0) + frame.len());
             seen.push(self.parse_frame(&frame));
-            bytes = rest;
         }
         seen
     }
@@ -332,27 +348,6 @@ impl TestNode {
             (packet, body) => panic!("{packet:?} in {body:?}"),
         }
     }
-}
-
-/// The unmasked payload of the first WebSocket frame, and the remaining bytes.
-fn split_frame(bytes: &[u8]) -> (Vec<u8>, Vec<u8>) {
-    assert_eq!(bytes[0], 0x82, "final binary frame");
-    let (len, mut at) = match bytes[1] & 0x7f {
-        126 => (usize::from(u16::from_be_bytes([bytes[2], bytes[3]])), 4),
-        127 => (usize::try_from(u64::from_be_bytes(bytes[2..10].try_into().unwrap())).unwrap(), 10),
-        short => (usize::from(short), 2),
-    };
-    let mask: Option<[u8; 4]> = (bytes[1] & 0x80 != 0).then(|| {
-        at += 4;
-        bytes[at - 4..at].try_into().unwrap()
-    });
-    let mut payload = bytes[at..at + len].to_vec();
-    if let Some(key) = mask {
-        for (byte, key) in payload.iter_mut().zip(key.iter().cycle()) {
-            *byte ^= key;
-        }
-    }
-    (payload, bytes[at + len..].to_vec())
 }
 
 fn with_asset(mut account: AccountSettings, code: &str, scale: u8) -> AccountSettings {

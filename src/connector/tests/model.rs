@@ -8,7 +8,6 @@ use proptest::prelude::*;
 
 use super::receivers::{TestSender, sender, wallet};
 use super::*;
-use crate::wire::ping::EchoRequest;
 
 const NAMES: [&str; 3] = ["alice", "bob", "carl"];
 
@@ -182,14 +181,12 @@ impl World {
                 self.received += received;
             }
             Op::Ping { from, amount, echo_to } => {
-                let (mut data, mut condition) = (Vec::new(), Condition::PING);
-                if let Some(to) = echo_to {
-                    let address: Address = format!("test.{}", NAMES[to]).parse().unwrap();
-                    EchoRequest { return_address: address.view() }.encode(&mut data);
-                    condition = PREIMAGE.condition();
-                }
                 let expiry = self.expiry(5_000);
-                self.send(from, &payment_with("test.node", amount, expiry, &data, condition));
+                let packet = match echo_to {
+                    Some(to) => echo(&format!("test.{}", NAMES[to]), amount, expiry),
+                    None => payment_with("test.node", amount, expiry, b"", Condition::PING),
+                };
+                self.send(from, &packet);
             }
             Op::Originate { to, amount } => {
                 let expiry = self.expiry(5_000);

@@ -3,7 +3,6 @@
 
 use super::*;
 use crate::account::Rate;
-use crate::wire::ping::{ECHO_RESPONSE, EchoRequest};
 
 /// alice and carl in USD/9, bob in USD/6, eve in EUR/9.
 fn traders() -> TestNode {
@@ -30,13 +29,13 @@ fn own(node: &TestNode) -> Vec<String> {
 fn pings_are_paid_to_the_own_account() {
     let node = traders();
     let (alice, bob) = (node.connect("alice"), node.connect("bob"));
-    node.send(&alice, 1, &payment_with("test.node", 0, 10_000, b"", Condition::PING));
+    node.send(&alice, 1, &ping(0));
     node.read(&alice);
     assert!(own(&node).is_empty(), "a ping without an amount books nothing");
     for id in 2..12 {
-        node.send(&alice, id, &payment_with("test.node", 100, 10_000, b"", Condition::PING));
+        node.send(&alice, id, &ping(100));
     }
-    node.send(&bob, 1, &payment_with("test.node", 7, 10_000, b"", Condition::PING));
+    node.send(&bob, 1, &ping(7));
     assert_eq!((node.balance("alice"), node.balance("bob")), (1000, 7));
     assert_eq!(own(&node), ["own:USD/6 -7", "own:USD/9 -1000"]);
     node.assert_balanced();
@@ -51,18 +50,14 @@ fn echoes_leave_the_own_account_unchanged_and_pongs_pay_it() {
     let node = traders();
     let (alice, carl) = (node.connect("alice"), node.connect("carl"));
     // An echo request pays the peer that gets the pong; the node keeps nothing.
-    let mut data = Vec::new();
-    let return_address: Address = "test.carl.x".parse().unwrap();
-    EchoRequest { return_address: return_address.view() }.encode(&mut data);
-    node.send(&alice, 1, &payment_with("test.node", 30, 10_000, &data, PREIMAGE.condition()));
+    node.send(&alice, 1, &echo("test.carl.x", 30, 10_000));
     node.fulfill_one(&carl);
     assert_eq!((node.balance("alice"), node.balance("carl")), (30, -30));
     assert!(own(&node).is_empty());
     node.assert_balanced();
     // An expected pong pays the node.
     node.connector.expect_pong(PREIMAGE);
-    let pong = payment_with("test.node", 9, 10_000, ECHO_RESPONSE, PREIMAGE.condition());
-    node.send(&carl, 1, &pong);
+    node.send(&carl, 1, &pong(PREIMAGE, 9, 10_000));
     assert_eq!(own(&node), ["own:USD/9 -9"]);
     node.assert_balanced();
 }

@@ -105,10 +105,7 @@ fn a_second_login_replaces_the_first() {
     node.send(&alice, 1, &payment("test.bob", 1));
     let id = node.prepare_id(&old);
     let new = node.connect("bob");
-    assert_eq!(
-        old.outbox.close_request().map(|request| (request.code, request.reason)),
-        Some((1008, "replaced"))
-    );
+    assert!(is_replaced(&old));
     node.disconnect(&old);
     assert!(node.account("bob").sessions.len() == 1 && new.account.is_connected());
     node.answer(&new, id, &fulfill(PREIMAGE, b""));
@@ -183,9 +180,9 @@ fn several(max_sessions: usize) -> TestNode {
 }
 
 fn several_settings(max_sessions: usize) -> ConnectorSettings {
-    let mut alice = peer("alice");
-    alice.limits.max_sessions = max_sessions;
-    settings(vec![alice, peer("bob")], &[("test.alice", "alice"), ("test.bob", "bob")])
+    let mut settings = connector_settings("node", &["alice", "bob"]);
+    settings.accounts[0].limits.max_sessions = max_sessions;
+    settings
 }
 
 fn is_replaced(peer: &Peer) -> bool {

@@ -83,10 +83,7 @@ impl ControlSender {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn ms(milliseconds: u64) -> MonoTime {
-        MonoTime(0).after_ms(milliseconds)
-    }
+    use crate::routing::ccp::tests::ms;
 
     const INTERVAL: Duration = Duration::from_secs(30);
 

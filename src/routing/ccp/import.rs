@@ -39,17 +39,14 @@ pub(super) fn check_route(
 mod tests {
     use super::*;
     use crate::routing::ccp::path::{PATH_BYTES_MAX, PATH_HOPS_MAX};
+    use crate::routing::ccp::tests::encoded;
     use crate::wire::AddressRef;
     use crate::wire::ccp::{Epochs, RouteUpdate, TableId, UpdateWriter};
 
     fn checked(prefix: &str, path: &[&str], accept: Option<&str>) -> Result<usize, RouteRefusal> {
         let mut writer = UpdateWriter::default();
-        let mut encoded = Vec::new();
-        for hop in path {
-            oer_codec::put_var_octet_string(hop.as_bytes(), &mut encoded);
-        }
         let no_props = std::iter::empty();
-        writer.advertise(prefix.as_bytes(), path.len(), [&*encoded], &[0; 32], no_props);
+        writer.advertise(prefix.as_bytes(), path.len(), [&*encoded(path)], &[0; 32], no_props);
         let speaker = AddressRef::new("test.alice").unwrap();
         let epochs = Epochs { current: 1, from: 0, to: 1 };
         let payload = writer.finish(TableId::NONE, epochs, 0, speaker);

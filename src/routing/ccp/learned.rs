@@ -86,7 +86,7 @@ impl LearnedRoutes {
         match self.routes.entry(prefix.clone()) {
             Entry::Occupied(mut entry) => {
                 let old = entry.get();
-                let bytes = self.bytes - super::learned::stored_bytes(prefix, old) + size;
+                let bytes = self.bytes - stored_bytes(prefix, old) + size;
                 if bytes > bytes_max {
                     return InsertOutcome::LimitReached;
                 }
@@ -120,9 +120,9 @@ impl LearnedRoutes {
         let generation = self.generation;
         let old = self.routes.iter().filter(|(_, route)| route.generation != generation);
         let stale: Vec<Prefix> = old.map(|(prefix, _)| prefix.clone()).collect();
-        stale.iter().for_each(|prefix| {
+        for prefix in &stale {
             self.remove(prefix);
-        });
+        }
         stale
     }
 
@@ -140,6 +140,7 @@ fn stored_bytes(prefix: &Prefix, route: &LearnedRoute) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::routing::ccp::tests::encoded;
     use crate::wire::ccp::Strings;
 
     fn routes() -> LearnedRoutes {
@@ -151,10 +152,9 @@ mod tests {
     }
 
     fn path(text: &str) -> RoutePath {
-        let mut encoded = Vec::new();
-        oer_codec::put_var_octet_string(text.as_bytes(), &mut encoded);
-        let strings = Strings::from_encoded(1, &encoded);
-        RoutePath::parse(strings, &"g.own".parse().unwrap(), None).unwrap()
+        let path = encoded(&[text]);
+        let path = Strings::from_encoded(1, &path);
+        RoutePath::parse(path, &"g.own".parse().unwrap(), None).unwrap()
     }
 
     #[test]

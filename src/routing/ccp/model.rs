@@ -381,38 +381,13 @@ mod tests {
     #[test]
     fn every_event_occurs() {
         let mut random = StdRng::seed_from_u64(1);
-        let mut sum = CcpEventCounts::default();
-        for _ in 0..50 {
-            let mut input = [0; 1500];
-            random.fill_bytes(&mut input);
-            let counts = run(&input);
-            sum.accepted += counts.accepted;
-            sum.refused += counts.refused;
-            sum.learned += counts.learned;
-            sum.controls_sent += counts.controls_sent;
-            sum.updates_sent += counts.updates_sent;
-            sum.advertised += counts.advertised;
-            sum.withdrawn += counts.withdrawn;
-        }
-        let CcpEventCounts {
-            accepted,
-            refused,
-            learned,
-            controls_sent,
-            updates_sent,
-            advertised,
-            withdrawn,
-        } = sum;
-        for (count, what) in [
-            (accepted, "accepted"),
-            (refused, "refused"),
-            (learned, "learned"),
-            (controls_sent, "controls_sent"),
-            (updates_sent, "updates_sent"),
-            (advertised, "advertised"),
-            (withdrawn, "withdrawn"),
-        ] {
-            assert!(count > 50, "{what}: {count}");
-        }
+        let mut input = [0; 75_000];
+        random.fill_bytes(&mut input);
+        let counts = run(&input);
+        let CcpEventCounts { accepted, refused, learned, controls_sent, .. } = counts;
+        let CcpEventCounts { updates_sent, advertised, withdrawn, .. } = counts;
+        let sent = [controls_sent, updates_sent, advertised, withdrawn];
+        let all = [accepted, refused, learned].into_iter().chain(sent);
+        assert!(all.min() > Some(50), "{counts:?}");
     }
 }

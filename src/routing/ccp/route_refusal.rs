@@ -56,10 +56,9 @@ pub struct RouteRefusalCounts([u64; RouteRefusal::ALL.len()]);
 
 impl RouteRefusalCounts {
     pub(super) fn count(&mut self, refusal: RouteRefusal) {
-        let index = RouteRefusal::ALL.iter().position(|known| *known == refusal);
-        if let Some(counter) = index.and_then(|index| self.0.get_mut(index)) {
-            *counter += 1;
-        }
+        let counter =
+            RouteRefusal::ALL.iter().zip(&mut self.0).find(|(known, _)| **known == refusal);
+        *counter.expect("a counter for each reason").1 += 1;
     }
 
     /// Each reason with its number.

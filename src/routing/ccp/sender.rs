@@ -181,13 +181,10 @@ impl RouteSender {
 mod tests {
     use super::*;
     use crate::routing::ccp::change_log::RouteChange;
+    use crate::routing::ccp::tests::ms;
 
     const INTERVAL: Duration = Duration::from_secs(30);
     const TABLE: TableId = TableId([7; 16]);
-
-    fn ms(milliseconds: u64) -> MonoTime {
-        MonoTime(0).after_ms(milliseconds)
-    }
 
     /// A log of `current` changes.
     fn log(current: u32) -> ChangeLog {
@@ -197,10 +194,15 @@ mod tests {
         log
     }
 
-    fn subscribed(mode: RouteControlMode, table: TableId, epoch: u32, current: u32) -> RouteSender {
+    /// A sender after a control from a peer that has reached `epoch` of `table`.
+    fn subscribed(table: TableId, epoch: u32, current: u32) -> RouteSender {
         let mut sender = RouteSender::default();
-        sender.apply_control(&RouteControl::new(mode, table, epoch), &log(current));
+        sender.apply_control(&sync(table, epoch), &log(current));
         sender
+    }
+
+    fn sync(table: TableId, epoch: u32) -> RouteControl<'static> {
+        RouteControl::new(RouteControlMode::Sync, table, epoch)
     }
 
     fn due_from(sender: &mut RouteSender, current: u32, at: u64) -> Option<u32> {
@@ -210,25 +212,19 @@ mod tests {
     #[test]
     fn updates_begin_at_the_epoch_of_the_control() {
         assert_eq!(due_from(&mut RouteSender::default(), 5, 0), None);
-        assert_eq!(
-            due_from(&mut subscribed(RouteControlMode::Idle, TableId::NONE, 0, 5), 5, 99_999),
-            None
-        );
-        assert_eq!(
-            due_from(&mut subscribed(RouteControlMode::Sync, TableId::NONE, 0, 5), 5, 0),
-            Some(0)
-        );
-        assert_eq!(
-            due_from(&mut subscribed(RouteControlMode::Sync, TableId::NONE, 3, 5), 5, 0),
-            Some(0)
-        );
-        assert_eq!(due_from(&mut subscribed(RouteControlMode::Sync, TABLE, 3, 5), 5, 0), Some(3));
-        assert_eq!(due_from(&mut subscribed(RouteControlMode::Sync, TABLE, 9, 5), 5, 0), Some(5));
+        for (table, known, expected) in
+            [(TableId::NONE, 0, 0), (TableId::NONE, 3, 0), (TABLE, 3, 3), (TABLE, 9, 5)]
+        {
+            assert_eq!(due_from(&mut subscribed(table, known, 5), 5, 0), Some(expected));
+        }
+        let mut idle = subscribed(TABLE, 3, 5);
+        idle.apply_control(&RouteControl::new(RouteControlMode::Idle, TABLE, 3), &log(5));
+        assert_eq!(due_from(&mut idle, 5, 99_999), None);
     }
 
     #[test]
     fn a_large_table_is_sent_without_spacing_and_changes_with_it() {
-        let mut sender = subscribed(RouteControlMode::Sync, TableId::NONE, 0, 100);
+        let mut sender = subscribed(TableId::NONE, 0, 100);
         for (serial, to) in [(1, 40), (2, 80), (3, 100)] {
             assert!(due_from(&mut sender, 100, 10).is_some());
             sender.mark_sent(serial, to, ms(10));
@@ -248,12 +244,12 @@ mod tests {
 
     #[test]
     fn repeated_controls_cause_no_flood_of_updates() {
-        let mut sender = subscribed(RouteControlMode::Sync, TableId::NONE, 0, 5);
+        let mut sender = subscribed(TableId::NONE, 0, 5);
         assert!(due_from(&mut sender, 5, 1_000).is_some());
         sender.mark_sent(1, 5, ms(1_000));
         sender.record_answer(1, true, ms(1_001));
         for at in [1_001, 1_002, 1_149] {
-            sender.apply_control(&RouteControl::new(RouteControlMode::Sync, TABLE, 0), &log(5));
+            sender.apply_control(&sync(TABLE, 0), &log(5));
             assert_eq!(due_from(&mut sender, 5, at), None);
         }
         assert_eq!(due_from(&mut sender, 5, 1_150), Some(0));
@@ -261,7 +257,7 @@ mod tests {
 
     #[test]
     fn a_refused_or_unanswered_update_is_sent_again() {
-        let mut sender = subscribed(RouteControlMode::Sync, TableId::NONE, 0, 5);
+        let mut sender = subscribed(TableId::NONE, 0, 5);
         assert!(due_from(&mut sender, 5, 0).is_some());
         sender.mark_sent(1, 5, ms(0));
         sender.record_answer(1, false, ms(1));
@@ -285,7 +281,7 @@ mod tests {
         let mut sender = RouteSender::default();
         let mut acknowledges = |epoch| {
             let table = sender.table_id(&log);
-            sender.apply_control(&RouteControl::new(RouteControlMode::Sync, table, epoch), &log);
+            sender.apply_control(&sync(table, epoch), &log);
             (sender.acknowledged(), sender.table_id(&log) != table)
         };
         assert_eq!(acknowledges(4), (4, false));
@@ -298,9 +294,9 @@ mod tests {
 
     #[test]
     fn a_control_cancels_the_update_in_flight() {
-        let mut sender = subscribed(RouteControlMode::Sync, TABLE, 4, 5);
+        let mut sender = subscribed(TABLE, 4, 5);
         sender.mark_sent(1, 5, ms(0));
-        sender.apply_control(&RouteControl::new(RouteControlMode::Sync, TableId::NONE, 0), &log(5));
+        sender.apply_control(&sync(TableId::NONE, 0), &log(5));
         sender.record_answer(1, true, ms(1));
         assert_eq!(due_from(&mut sender, 5, 150), Some(0));
     }

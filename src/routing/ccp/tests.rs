@@ -12,16 +12,23 @@ use super::*;
 use crate::account::{Relation, RoutePolicy};
 use crate::time::MonoTime;
 use crate::wire::ccp::{
-    Epochs, RouteControl, RouteControlMode, RouteRequest, RouteUpdate, UpdateWriter, put_hop,
+    Epochs, RouteControl, RouteControlMode, RouteRequest, RouteUpdate, UpdateWriter,
 };
 use crate::wire::{AddressRef, Prefix};
 
-fn ms(milliseconds: u64) -> MonoTime {
+pub(super) fn ms(milliseconds: u64) -> MonoTime {
     MonoTime(0).after_ms(milliseconds)
 }
 
 fn hash(seed: u64) -> RandomState {
     RandomState::with_seeds(seed, 2, 3, 4)
+}
+
+/// The nodes of a path as an update encodes them, valid or not.
+pub(super) fn encoded(path: &[&str]) -> Vec<u8> {
+    let mut encoded = Vec::new();
+    path.iter().for_each(|hop| oer_codec::put_var_octet_string(hop.as_bytes(), &mut encoded));
+    encoded
 }
 
 fn ccp_peer(slot: u32, id: &str, relation: Relation) -> CcpPeer {
@@ -50,16 +57,8 @@ impl UpdateFields<'_> {
     fn payload(&self, speaker: &str) -> Vec<u8> {
         let mut writer = UpdateWriter::default();
         for (prefix, path) in self.routes {
-            let mut encoded = Vec::new();
-            path.iter().for_each(|hop| put_hop(AddressRef::new(hop).unwrap(), &mut encoded));
-            let path_len = path.len();
-            writer.advertise(
-                prefix.as_bytes(),
-                path_len,
-                [&*encoded],
-                &[7; 32],
-                std::iter::empty(),
-            );
+            let (path, hops) = (encoded(path), path.len());
+            writer.advertise(prefix.as_bytes(), hops, [&*path], &[7; 32], std::iter::empty());
         }
         self.withdrawn.iter().for_each(|prefix| writer.withdraw(prefix.as_bytes()));
         let (current, from, to) = self.epochs;

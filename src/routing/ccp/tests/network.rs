@@ -56,13 +56,7 @@ impl Network {
         };
         network.nodes.resize_with(size, || None);
         (0..size).for_each(|node| network.start(node));
-        network
-            .links
-            .keys()
-            .copied()
-            .collect::<Vec<_>>()
-            .into_iter()
-            .for_each(|(a, b)| network.set(a, b, true));
+        links.iter().for_each(|(a, b)| network.set(*a, *b, true));
         network
     }
 
@@ -175,9 +169,8 @@ impl Network {
                 learned.map(|(prefix, slot)| (prefix, slot.0 as usize)).collect()
             })
             .collect();
-        for (from, table) in
-            tables.iter().enumerate().filter(|(from, _)| self.nodes[*from].is_some())
-        {
+        let running = tables.iter().enumerate().filter(|(from, _)| self.nodes[*from].is_some());
+        for (from, table) in running {
             let distances = self.distances(from);
             let expected: BTreeSet<Prefix> = distances
                 .keys()
