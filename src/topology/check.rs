@@ -1,6 +1,6 @@
 //! `ilp-connector check`: judges a configuration without starting anything.
 
-use super::expand::{Deployment, not_from_environment};
+use super::deployment::{Deployment, not_from_environment};
 use super::load::{load_content, read_topology};
 use super::network::Strictness;
 use super::network_file::{self, Topology};

@@ -1,7 +1,7 @@
 //! Loads one node, or a network, from a [`Source`].
 
 use super::check::report_unusable_variables;
-use super::expand::{Deployment, not_from_environment};
+use super::deployment::{Deployment, not_from_environment};
 use super::network::Strictness;
 use super::network_file::{self, Topology};
 use crate::config::{

@@ -3,7 +3,8 @@
 
 use std::collections::HashMap;
 
-use super::expand::{BTP, Deployment, HTTP, LISTENERS, listener_of};
+use super::deployment::Deployment;
+use super::listeners::{BTP, HTTP, LISTENERS, listener_of};
 use super::network_file::{Topology, TopologyNode, inverse};
 use super::reachability;
 use super::simulation::{DialledLink, LinkEnd};

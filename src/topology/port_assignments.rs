@@ -6,7 +6,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::expand::{Deployment, LISTENERS, ListenerKeys};
+use super::deployment::Deployment;
+use super::listeners::{LISTENERS, ListenerKeys};
 use super::network_file::Topology;
 use crate::account::AccountId;
 

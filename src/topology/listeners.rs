@@ -1,0 +1,137 @@
+//! The listeners of a node: the keys that set them, their ports, and the URLs at which other nodes dial them.
+
+use super::deployment::Deployment;
+use super::network_file::{Topology, TopologyLink};
+use crate::config::{LinkTransport, Value, parse};
+use crate::net::PeerUrl;
+
+/// The first port that `up` assigns to BTP servers.
+pub const LOOPBACK_BTP_PORT: u16 = 3000;
+/// The first port that `up` assigns to health servers.
+pub const LOOPBACK_HEALTH_PORT: u16 = 8080;
+/// The first port that `up` assigns to HTTP servers, of nodes that have one.
+pub const LOOPBACK_HTTP_PORT: u16 = 7770;
+/// The host of all nodes of `up`.
+pub(super) const LOOPBACK: &str = "127.0.0.1";
+
+/// A listener of a node: the keys that set it, and the first port that `up` assigns to it.
+pub(super) struct ListenerKeys {
+    /// The key of its port.
+    pub(super) key: &'static str,
+    /// The key of its host.
+    pub(super) host_key: &'static str,
+    pub(super) first_port: u16,
+}
+
+/// For BTP.
+pub(super) const BTP: ListenerKeys =
+    ListenerKeys { key: "btpServerPort", host_key: "btpServerHost", first_port: LOOPBACK_BTP_PORT };
+/// For ILP over HTTP and SPSP. Not every node has it.
+pub(super) const HTTP: ListenerKeys = ListenerKeys {
+    key: "httpServerPort",
+    host_key: "httpServerHost",
+    first_port: LOOPBACK_HTTP_PORT,
+};
+/// For health and metrics.
+pub(super) const HEALTH: ListenerKeys = ListenerKeys {
+    key: "healthCheckPort",
+    host_key: "healthCheckHost",
+    first_port: LOOPBACK_HEALTH_PORT,
+};
+/// All of them.
+pub(super) const LISTENERS: [ListenerKeys; 3] = [BTP, HTTP, HEALTH];
+
+impl ListenerKeys {
+    /// Whether a node has it.
+    pub(super) fn exists(&self, has_http: bool) -> bool {
+        has_http || self.key != HTTP.key
+    }
+}
+
+impl Topology {
+    /// The URL at which a node is dialled, without a path.
+    pub(super) fn base_url(
+        &self,
+        number: usize,
+        transport: LinkTransport,
+        mode: Deployment,
+    ) -> String {
+        let tls = self.setting(number, "tls").is_some();
+        let (listener, scheme) = match (transport, tls) {
+            (LinkTransport::Btp, false) => (BTP, "ws"),
+            (LinkTransport::Btp, true) => (BTP, "wss"),
+            (LinkTransport::Http, false) => (HTTP, "http"),
+            (LinkTransport::Http, true) => (HTTP, "https"),
+        };
+        let host = match mode {
+            Deployment::Loopback => LOOPBACK,
+            Deployment::Spread => self.host(number),
+        };
+        let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
+        // A port of 0 is reported by `network`.
+        let port = match self.port_of(number, &listener, mode) {
+            0 => listener.first_port,
+            port => port,
+        };
+        format!("{scheme}://{host}:{port}")
+    }
+
+    /// The name by which other nodes reach a node.
+    pub(super) fn host(&self, number: usize) -> &str {
+        let node = self.node_at(number);
+        node.host.as_deref().unwrap_or(node.id.as_str())
+    }
+
+    /// The port of one of a node's servers; the default where what is written is no port.
+    pub(super) fn port_of(&self, number: usize, listener: &ListenerKeys, mode: Deployment) -> u16 {
+        let node = self.node_at(number);
+        let mut running_ports = node.running_ports.iter();
+        if mode == Deployment::Loopback
+            && let Some(running) = running_ports.find(|port| port.key == listener.key)
+        {
+            return running.port;
+        }
+        let (value, default) = match mode {
+            Deployment::Spread => (self.setting(number, listener.key), listener.first_port),
+            Deployment::Loopback => {
+                (node.keys.get(listener.key), self.assigned_port(number, listener))
+            }
+        };
+        let port =
+            value.and_then(Value::as_text).and_then(|text| parse::integer(text, 0, 65_535).ok());
+        port.and_then(|port| u16::try_from(port).ok()).unwrap_or(default)
+    }
+
+    /// The port that `up` assigns to a node that sets none.
+    pub(super) fn assigned_port(&self, number: usize, listener: &ListenerKeys) -> u16 {
+        let port_offset = u16::try_from(self.node_at(number).port_offset).unwrap_or(u16::MAX);
+        let first = match self.base_port {
+            Some(base) => base.saturating_add(listener.first_port - BTP.first_port),
+            None => listener.first_port,
+        };
+        first.saturating_add(port_offset)
+    }
+
+    /// Whether a node has an HTTP server.
+    pub(super) fn has_http(&self, number: usize) -> bool {
+        self.setting(number, HTTP.key).is_some() || self.is_linked_by_http(number)
+    }
+
+    pub(super) fn is_linked_by_http(&self, number: usize) -> bool {
+        let of_it = |link: &&TopologyLink| link.from == number || link.to == number;
+        self.links.iter().filter(of_it).any(|link| link.transport == LinkTransport::Http)
+    }
+}
+
+/// Whether a value is this port.
+pub(super) fn is_port(value: &Value, port: u16) -> bool {
+    value.as_text().and_then(|text| parse::integer(text, 0, 65_535).ok()) == Some(u64::from(port))
+}
+
+/// The server that a peer's url leads to.
+pub(super) fn listener_of(url: &PeerUrl) -> &'static ListenerKeys {
+    match url {
+        PeerUrl::Btp(_) => &BTP,
+        PeerUrl::Http(_) => &HTTP,
+    }
+}
