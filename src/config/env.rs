@@ -295,12 +295,12 @@ mod tests {
     #[test]
     fn a_variable_of_a_service_is_ignored_and_explained() {
         for variable in ["BTP_SERVER_PORT", "HTTP_SERVER_PORT", "HEALTH_CHECK_PORT"] {
-            let source = crate::topology::tests::source_of_variables(&[
+            let variables = [
                 (variable, "tcp://10.96.0.1:3000"),
                 ("BTP_PEER_BOB_PORT", "tcp://10.96.0.2:1"),
                 ("BTP_PEER_BOB_PORT_1_TCP_PROTO", "tcp"),
-            ]);
-            let loaded = crate::topology::load(&source).unwrap();
+            ];
+            let loaded = crate::config::tests::loaded("nodeId: a\n", &variables);
             assert_eq!(
                 (loaded.config.settings.btp_server_port, loaded.config.settings.health_check_port),
                 (3000, 8080)

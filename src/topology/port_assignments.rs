@@ -128,10 +128,8 @@ fn choose(wanted: u16, reserved: &HashSet<u16>, probe: impl Fn(u16) -> Option<u1
 
 #[cfg(test)]
 mod tests {
-    use super::super::Deployment;
     use super::*;
-    use crate::config::Source;
-    use crate::topology::tests::content_of;
+    use crate::topology::tests::{on_loopback, topology};
 
     #[test]
     fn nodes_keep_their_ports() {
@@ -143,7 +141,7 @@ mod tests {
                 format!("nodes: [{nodes}]\nlinks: [{{from: {first}, to: {last}, secret: s}}]\n");
             let mut topology = topology(&yaml);
             assignments.assign(&mut topology, Some);
-            let config = |id: &str| topology.node(id, Deployment::Loopback).unwrap().config;
+            let config = |id: &str| on_loopback(&topology, id);
             let ports: Vec<u16> =
                 topology.node_ids().map(|id| config(id).settings.btp_server_port).collect();
             assert_eq!(ports, expected, "{ids}");
@@ -163,7 +161,7 @@ mod tests {
 
     /// Every node with its ports: BTP, perhaps HTTP, health; and the port that `first` dials.
     fn ports(topology: &Topology, first: &str) -> (Vec<(String, Vec<u16>)>, u16) {
-        let config = |id: &str| topology.node(id, Deployment::Loopback).unwrap().config;
+        let config = |id: &str| on_loopback(topology, id);
         let of = |id: &str| {
             let node = config(id);
             let ports = [
@@ -175,10 +173,6 @@ mod tests {
         };
         let url = config(first).peers[0].url.clone().unwrap();
         (topology.node_ids().map(of).collect(), url.port())
-    }
-
-    fn topology(text: &str) -> Topology {
-        Topology::of_content(&Source::default(), &content_of(text)).unwrap()
     }
 
     #[test]

@@ -312,8 +312,8 @@ fn address_in_response(outcome: &Outcome) -> Option<Address> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::node;
     use super::*;
+    use crate::config::tests::node;
 
     #[test]
     fn addresses_come_from_parents_and_routes_from_peers() {

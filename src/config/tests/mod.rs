@@ -4,11 +4,23 @@ mod docs;
 mod schema;
 mod syntax;
 
-use super::{DiagnosticSink, FileForm, Loaded, NodeConfig, overlay_node_file, parse_file};
-use crate::topology::tests::{content_of, source_of_variables};
+use super::{
+    DiagnosticSink, FileContent, FileForm, Loaded, NodeConfig, Source, overlay_node_file,
+    parse_file,
+};
+
+pub fn content_of(text: impl AsRef<[u8]>) -> FileContent {
+    FileContent { path: "c.yaml".into(), bytes: text.as_ref().to_vec() }
+}
+
+pub fn source_of_variables(variables: &[(&str, &str)]) -> Source {
+    let environment =
+        variables.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
+    Source { environment, ..Source::default() }
+}
 
 /// Loads a node file that has no mistakes.
-pub(super) fn loaded(text: &str, variables: &[(&str, &str)]) -> Loaded {
+pub fn loaded(text: &str, variables: &[(&str, &str)]) -> Loaded {
     let (source, content) = (source_of_variables(variables), content_of(text));
     let mut report = DiagnosticSink::new(Some("c.yaml"));
     let mut tree = parse_file(&source, &content, &mut report).expect(text);
@@ -18,6 +30,6 @@ pub(super) fn loaded(text: &str, variables: &[(&str, &str)]) -> Loaded {
 }
 
 /// The settings of a file that has no mistakes.
-pub(super) fn node(text: &str) -> NodeConfig {
+pub fn node(text: &str) -> NodeConfig {
     loaded(text, &[]).config
 }

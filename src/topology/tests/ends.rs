@@ -1,6 +1,7 @@
 //! Node files side by side.
 
-use super::super::{check as check_file, check_link_ends, load};
+use super::super::{check_link_ends, load};
+use super::{messages_of_check, source_of_file};
 use crate::config::Source;
 
 /// What is said of files, one text each, that are given together.
@@ -190,9 +191,6 @@ fn networks_that_are_too_large_to_simulate_are_reported() {
         text += &format!("  - {{from: n{number}, to: n0, secret: s{number}}}\n")
     });
     let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("network.yaml");
-    std::fs::write(&file, text).unwrap();
-    let checked = check_file(&Source { file: Some(file), ..Source::default() }).unwrap();
-    let warnings: Vec<String> = checked.warnings.iter().map(ToString::to_string).collect();
+    let warnings = messages_of_check(&source_of_file(folder.path(), &text), folder.path());
     assert!(warnings.iter().any(|line| line.contains("too large to simulate")), "{warnings:#?}");
 }

@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::super::{Deployment, Topology, check};
+use super::super::{Topology, check};
+use super::on_loopback;
 use crate::account::Relation;
 use crate::config::{Routing, Source};
 
@@ -37,10 +38,7 @@ fn every_node_has_the_account_of_the_tools() {
         let checked = check(&source(&file)).unwrap();
         let nodes: Vec<_> = match &checked.topology {
             None => vec![checked.node.unwrap().config],
-            Some(topology) => {
-                let node = |id: &str| topology.node(id, Deployment::Loopback).unwrap().config;
-                topology.node_ids().map(node).collect()
-            }
+            Some(topology) => topology.node_ids().map(|id| on_loopback(topology, id)).collect(),
         };
         for node in nodes {
             let cli = node.peer("cli").unwrap_or_else(|| panic!("{}: no cli", file.display()));
@@ -69,7 +67,7 @@ fn every_network_runs_on_one_machine() {
             "{warnings:?}"
         );
         for (number, id) in topology.node_ids().enumerate() {
-            let node = topology.node(id, Deployment::Loopback).unwrap().config;
+            let node = on_loopback(&topology, id);
             assert_eq!(usize::from(node.settings.btp_server_port), 3000 + number);
             assert_eq!(usize::from(node.settings.health_check_port), 8080 + number);
             assert_eq!(
@@ -78,8 +76,7 @@ fn every_network_runs_on_one_machine() {
             );
             let others = topology.node_ids().filter(|other| *other != id);
             for other in others {
-                let address =
-                    topology.node(other, Deployment::Loopback).unwrap().config.address.unwrap();
+                let address = on_loopback(&topology, other).address.unwrap();
                 let covered = node.routes.iter().any(|route| route.prefix.matches(address.view()));
                 // Routes that nodes exchange are not in the file.
                 let found = node.settings.routing == Routing::Dynamic;

@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use super::super::{Topology, check, load, load_content};
-use super::content_of;
+use super::{content_of, source_of_file};
 use crate::config::{Diagnostics, FILE_BYTES_MAX, FileContent, PROBLEMS_MAX, Source};
 
 fn messages_of(bytes: &[u8]) -> String {
@@ -97,9 +97,7 @@ fn mistakes_that_are_left_out_are_counted_once() {
     let up = Topology::load_all_on_loopback(&Source::default(), &content_of(&text), |_| {});
     assert_count(up.unwrap_err());
     let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("network.yaml");
-    std::fs::write(&file, text).unwrap();
-    let source = Source { file: Some(file), node: Some("a".into()), ..Source::default() };
+    let source = Source { node: Some("a".into()), ..source_of_file(folder.path(), &text) };
     assert_count(check(&source).unwrap_err());
 }
 

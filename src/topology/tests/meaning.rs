@@ -4,8 +4,9 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::super::{Deployment, Topology, load_content};
-use super::{content_of, node, source_of_variables};
+use super::{content_of, on_loopback, source_of_file, source_of_variables, topology};
 use crate::account::{AccountSettings, Asset, Limits, Relation};
+use crate::config::tests::node;
 use crate::config::{
     FileForm, KeySet, NodeConfig, NodeSettings, Override, Source, ValueKind, ValueOrigin,
 };
@@ -13,11 +14,6 @@ use crate::connector::Timing;
 use crate::local::PingSettings;
 use crate::net::{KeepAliveSettings, TransportSettings};
 use crate::routing::RouteOrigin;
-
-fn topology(text: &str) -> Topology {
-    Topology::of_content(&Source::default(), &content_of(text))
-        .unwrap_or_else(|problems| panic!("{problems}"))
-}
 
 fn spread(topology: &Topology, id: &str) -> NodeConfig {
     topology.node(id, Deployment::Spread).unwrap_or_else(|problems| panic!("{problems}")).config
@@ -224,9 +220,9 @@ fn links_become_peers() {
         ["a peer - a s1 false", "c peer - c s2 false", "cli child - cli t false"]
     );
     assert_eq!(b.settings.btp_server_port, 4000);
-    let b = topology.node("b", Deployment::Loopback).unwrap().config;
+    let b = on_loopback(&topology, "b");
     assert_eq!((b.settings.btp_server_port, b.settings.health_check_port), (4000, 8081));
-    let a = topology.node("a", Deployment::Loopback).unwrap().config;
+    let a = on_loopback(&topology, "a");
     // The network's default port is ignored on one machine.
     assert_eq!(
         (a.settings.btp_server_port, a.settings.btp_server_host.as_str()),
@@ -251,7 +247,7 @@ fn keys_of_a_topology_node_override_defaults() {
     assert_eq!(a.settings.max_hold_time, Duration::from_secs(9));
     assert_eq!(spread(&topology, "b").settings.max_hold_time, Duration::from_secs(8));
     assert_eq!(routes(&spread(&topology, "b")), ["test.alpha>a -1"]);
-    let a = topology.node("a", Deployment::Loopback).unwrap().config;
+    let a = on_loopback(&topology, "a");
     assert_eq!(peers(&a)[1], "z peer ws://u:***@127.0.0.1:3001/x z - true");
 }
 
@@ -304,9 +300,7 @@ fn a_node_that_is_not_named_can_wait() {
 fn up_reports_all_that_check_reports() {
     let messages = |text: &str| -> (Vec<String>, Vec<String>) {
         let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("c.yaml");
-        std::fs::write(&file, text).unwrap();
-        let source = Source { file: Some(file), ..Source::default() };
+        let source = source_of_file(folder.path(), text);
         let content = source.read().unwrap().unwrap();
         let lines = |problems: crate::config::Diagnostics| {
             let all = problems.problems.into_iter().chain(problems.warnings);

@@ -12,22 +12,39 @@ mod files;
 mod meaning;
 mod secrets;
 
-use super::load_content;
-use crate::config::{FileContent, NodeConfig, Source};
+use std::path::Path;
 
-pub fn content_of(text: impl AsRef<[u8]>) -> FileContent {
-    FileContent { path: "c.yaml".into(), bytes: text.as_ref().to_vec() }
+use super::{Deployment, Topology, check};
+use crate::config::tests::{content_of, source_of_variables};
+use crate::config::{NodeConfig, Source};
+
+/// A source with a file of this text, which only its owner can read: no test depends on the umask.
+fn source_of_file(folder: &Path, text: &str) -> Source {
+    let file = folder.join("c.yaml");
+    std::fs::write(&file, text).unwrap();
+    let owner_only = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(&file, owner_only).unwrap();
+    Source { file: Some(file), ..Source::default() }
 }
 
-pub fn source_of_variables(variables: &[(&str, &str)]) -> Source {
-    let environment =
-        variables.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
-    Source { environment, ..Source::default() }
+/// The mistakes and warnings of `check`, one line each, without the folder of the file.
+fn messages_of_check(source: &Source, folder: &Path) -> Vec<String> {
+    let (problems, warnings) = match check(source) {
+        Ok(checked) => (String::new(), checked.warnings),
+        Err(problems) => (problems.to_string(), problems.warnings),
+    };
+    let problems = problems.lines().map(str::to_owned);
+    let lines = problems.chain(warnings.iter().map(|warning| format!("warning: {warning}")));
+    let start = format!("{}/", folder.display());
+    lines.map(|line| line.replace(&start, "")).collect()
 }
 
-/// The settings of a node file that has no mistakes.
-pub(super) fn node(text: &str) -> NodeConfig {
-    load_content(&Source::default(), Some(&content_of(text)))
+pub fn topology(text: &str) -> Topology {
+    Topology::of_content(&Source::default(), &content_of(text))
         .unwrap_or_else(|problems| panic!("{problems}"))
-        .config
+}
+
+/// A node of a network that runs on this machine.
+pub fn on_loopback(topology: &Topology, id: &str) -> NodeConfig {
+    topology.node(id, Deployment::Loopback).unwrap_or_else(|problems| panic!("{problems}")).config
 }

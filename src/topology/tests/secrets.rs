@@ -3,8 +3,8 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use super::super::{Topology, check, load};
-use super::source_of_variables;
+use super::super::{Topology, load};
+use super::{messages_of_check, source_of_variables};
 use crate::config::{Loaded, Override, Source};
 
 fn write(folder: &Path, name: &str, text: &str, mode: u32) {
@@ -22,16 +22,8 @@ fn loaded(folder: &Path, variables: &[(&str, &str)]) -> Loaded {
     load(&source(folder, variables)).unwrap_or_else(|problems| panic!("{problems}"))
 }
 
-/// The mistakes and warnings of a file, without its folder.
 fn messages_of(folder: &Path, variables: &[(&str, &str)]) -> String {
-    let start = format!("{}/", folder.display());
-    let (problems, warnings) = match check(&source(folder, variables)) {
-        Ok(checked) => (Vec::new(), checked.warnings),
-        Err(problems) => (problems.problems, problems.warnings),
-    };
-    let lines = problems.iter().map(ToString::to_string);
-    let lines = lines.chain(warnings.iter().map(|warning| format!("warning: {warning}")));
-    lines.collect::<Vec<_>>().join("\n").replace(&start, "")
+    messages_of_check(&source(folder, variables), folder).join("\n")
 }
 
 fn tokens(loaded: &Loaded, peer: &str) -> Vec<String> {
