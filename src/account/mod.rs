@@ -13,7 +13,7 @@ mod route_policy;
 mod settings;
 
 pub use asset::{Asset, AssetError, check_asset_code};
-pub use conversion::{Conversion, ConversionError, Converted, Rate, RateError};
+pub use conversion::{Conversion, ConversionError, Converted, Rate};
 pub use id::{AccountId, AccountIdError};
 pub use ledger::{Ledger, OverLimit};
 pub use limits::Limits;

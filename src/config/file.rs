@@ -61,6 +61,11 @@ impl FileContent {
     }
 }
 
+/// A path, relative to the directory of the configuration file.
+pub fn absolute(path: PathBuf, directory: Option<&Path>) -> PathBuf {
+    directory.map_or(path.clone(), |directory| directory.join(path))
+}
+
 /// Reads the file, or reports why not.
 pub fn read(named: &NamedFile, report: &mut DiagnosticSink) -> Option<FileContent> {
     let error = match FileContent::read(&named.path) {

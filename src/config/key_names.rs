@@ -5,7 +5,7 @@ use super::keys::{self, KeyInfo};
 use super::location::Path;
 use super::redact;
 use super::secret::MASK;
-use super::value::{Map, Value};
+use super::value::{Map, Name, Value};
 
 /// Words that people write instead of keys, and the keys that they mean.
 const SYNONYMS: &[(&str, &str)] = &[
@@ -50,23 +50,33 @@ pub fn check_names(
     report: &mut DiagnosticSink,
 ) {
     for (name, value) in &map.0 {
-        if known.clone().any(|key| key.name == &*name.text) {
-            continue;
+        if !known.clone().any(|key| key.name == &*name.text) {
+            report_unknown(name, value, path, known.clone(), report);
         }
-        let help = suggestion(&name.text, known.clone());
-        if let Some(meant) = suggested_key(&name.text, known.clone()) {
-            report.unread(path.missing(meant).place());
-        }
-        let mut place = path.key(&name.text, &value.at).place();
-        if value.at.more.as_ref().is_none_or(|more| more.place.is_none()) {
-            place.line = Some(name.line);
-        }
-        report.problem(place, None, describe_unknown(&name.text, value), help);
     }
 }
 
+/// Reports one key of the mapping at `path` that is not among `known`.
+pub fn report_unknown(
+    name: &Name,
+    value: &Value,
+    path: &Path<'_>,
+    known: impl Iterator<Item = &'static KeyInfo> + Clone,
+    report: &mut DiagnosticSink,
+) {
+    let help = suggestion(&name.text, known.clone());
+    if let Some(meant) = suggested_key(&name.text, known) {
+        report.unread(path.missing(meant).place());
+    }
+    let mut place = path.key(&name.text, &value.at).place();
+    if value.at.more.as_ref().is_none_or(|more| more.place.is_none()) {
+        place.line = Some(name.line);
+    }
+    report.problem(place, None, describe_unknown(&name.text, value), help);
+}
+
 /// What is wrong with an unknown key. Paths show it only if it is near to a known one: it may be a secret.
-pub fn describe_unknown(name: &str, value: &Value) -> &'static str {
+fn describe_unknown(name: &str, value: &Value) -> &'static str {
     match (redact::key(name) == MASK, value.is_null()) {
         (false, _) => "unknown key",
         (true, false) => "unknown key, not shown as it may be a secret",
@@ -80,7 +90,7 @@ pub fn is_synonym(name: &str) -> bool {
 }
 
 /// The key that an unknown one probably stands for.
-pub fn suggested_key(
+fn suggested_key(
     name: &str,
     known: impl Iterator<Item = &'static KeyInfo> + Clone,
 ) -> Option<&'static str> {
@@ -95,7 +105,7 @@ pub fn suggested_key(
 }
 
 /// The help for an unknown key.
-pub fn suggestion(name: &str, known: impl Iterator<Item = &'static KeyInfo> + Clone) -> String {
+fn suggestion(name: &str, known: impl Iterator<Item = &'static KeyInfo> + Clone) -> String {
     let names = known.clone().map(|key| key.name);
     match suggested_key(name, known) {
         Some(name) => format!("did you mean {name}?"),

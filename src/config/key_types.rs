@@ -9,7 +9,8 @@ use std::time::Duration;
 use super::diagnostics::DiagnosticSink;
 use super::key_names::check_names;
 use super::keys::KeyInfo;
-use super::mapping::Mapping;
+use super::location::Path;
+use super::mapping::{KeyRef, Mapping};
 use super::parse::{self, Parsed};
 use super::redact;
 use super::secret::Secret;
@@ -18,7 +19,7 @@ use super::topology_keys::LinkTransport;
 use super::value::{Map, Value, ValueData};
 use super::value_kind::ValueKind;
 use crate::account::{AccountId, Rate, Relation};
-use crate::net::{HttpAuth, HttpMode, HttpUrl, PeerUrl, UrlError};
+use crate::net::{HttpAuth, HttpMode, HttpUrl, PeerUrl};
 use crate::wire::{Address, Amount, Prefix};
 
 /// Tokens that are valid at the same time.
@@ -51,20 +52,11 @@ pub trait KeyType {
     const KIND: ValueKind;
 
     /// Reads the value of a key. `None`: a mistake, which is in the report.
-    fn read(
-        mapping: Mapping<'_>,
-        key: &'static KeyInfo,
-        value: &Value,
-        report: &mut DiagnosticSink,
-    ) -> Option<Self::Value>;
+    fn read(key: KeyRef<'_>, value: &Value, report: &mut DiagnosticSink) -> Option<Self::Value>;
 
     /// The value of a key that is not set. `None`: the key is required, which is in the report.
-    fn read_missing(
-        mapping: Mapping<'_>,
-        key: &'static KeyInfo,
-        report: &mut DiagnosticSink,
-    ) -> Option<Self::Value> {
-        mapping.report_missing(key, report);
+    fn read_missing(key: KeyRef<'_>, report: &mut DiagnosticSink) -> Option<Self::Value> {
+        key.report_missing(report);
         None
     }
 }
@@ -78,11 +70,7 @@ pub trait RowType {
     /// Whether the key must be set if it has no default.
     const REQUIRED: bool;
 
-    fn read(
-        mapping: Mapping<'_>,
-        key: &'static KeyInfo,
-        report: &mut DiagnosticSink,
-    ) -> Self::Draft;
+    fn read(key: KeyRef<'_>, report: &mut DiagnosticSink) -> Self::Draft;
 
     fn finish(draft: Self::Draft) -> Option<Self::Value>;
 }
@@ -95,14 +83,10 @@ impl<K: KeyType> RowType for K {
     // A mapping without keys stands for one that is left out.
     const REQUIRED: bool = !matches!(K::KIND, ValueKind::Map(_));
 
-    fn read(
-        mapping: Mapping<'_>,
-        key: &'static KeyInfo,
-        report: &mut DiagnosticSink,
-    ) -> Option<K::Value> {
-        match mapping.value(key) {
-            Some(value) => K::read(mapping, key, value, report),
-            None => K::read_missing(mapping, key, report),
+    fn read(key: KeyRef<'_>, report: &mut DiagnosticSink) -> Option<K::Value> {
+        match key.value() {
+            Some(value) => K::read(key, value, report),
+            None => K::read_missing(key, report),
         }
     }
 
@@ -118,12 +102,8 @@ impl<K: KeyType> RowType for Option<K> {
     const KIND: ValueKind = K::KIND;
     const REQUIRED: bool = false;
 
-    fn read(
-        mapping: Mapping<'_>,
-        key: &'static KeyInfo,
-        report: &mut DiagnosticSink,
-    ) -> Option<K::Value> {
-        K::read(mapping, key, mapping.value(key)?, report)
+    fn read(key: KeyRef<'_>, report: &mut DiagnosticSink) -> Option<K::Value> {
+        K::read(key, key.value()?, report)
     }
 
     fn finish(draft: Option<K::Value>) -> Option<Option<K::Value>> {
@@ -145,37 +125,20 @@ impl<S: Scalar> KeyType for S {
 
     const KIND: ValueKind = S::KIND;
 
-    fn read(
-        mapping: Mapping<'_>,
-        key: &'static KeyInfo,
-        value: &Value,
-        report: &mut DiagnosticSink,
-    ) -> Option<S::Value> {
+    fn read(key: KeyRef<'_>, value: &Value, report: &mut DiagnosticSink) -> Option<S::Value> {
         let Some(text) = value.as_text() else {
-            wrong_type(value, &mapping.path_of(key), key, report);
+            wrong_type(value, &key.path(), key.info, report);
             return None;
         };
-        match S::parse(text) {
-            Ok(value) => Some(value),
-            Err(what) => {
-                mapping.problem(key, what, key.kind.allowed(), report);
-                None
-            }
-        }
+        let report_mistake = |what| key.report_mistake(what, report);
+        S::parse(text).map_err(report_mistake).ok()
     }
 
-    fn read_missing(
-        mapping: Mapping<'_>,
-        key: &'static KeyInfo,
-        report: &mut DiagnosticSink,
-    ) -> Option<S::Value> {
-        match key.default {
-            Some(text) => Some(S::parse(text).expect("a test reads every default")),
-            None => {
-                mapping.report_missing(key, report);
-                None
-            }
+    fn read_missing(key: KeyRef<'_>, report: &mut DiagnosticSink) -> Option<S::Value> {
+        if key.info.default.is_none() {
+            key.report_missing(report);
         }
+        key.info.default.map(|text| S::parse(text).expect("a test reads every default"))
     }
 }
 
@@ -209,23 +172,26 @@ pub struct Balance;
 pub struct Priority;
 /// Log levels.
 pub struct LogLevel;
+/// One of [`HostNames`].
+struct HostName;
 
 scalars! {
     AccountId => AccountId, Id, parse::id;
-    Address => Address, Address, parse::address;
+    Address => Address, Address, parse::value;
     Amount => Amount, Amount, |text| parse::integer(text, 0, u64::MAX).map(Amount);
     AssetCode => Arc<str>, AssetCode, |text| parse::asset_code(text).map(Arc::from);
     Balance => i128, Balance, parse::balance;
     bool => bool, Bool, parse::boolean;
     Host => String, Host, |text| parse::host(text).map(str::to_owned);
+    HostName => String, Host, parse::host_name;
     HttpUrl => HttpUrl, HttpUrl, parse::http_url;
     LogLevel => String, LogLevel, parse::log_level;
     PathBuf => PathBuf, File, |text| parse::text(text).map(PathBuf::from);
-    PeerUrl => PeerUrl, Url, |text: &str| text.parse().map_err(|error: UrlError| error.to_string());
+    PeerUrl => PeerUrl, Url, parse::value;
     Port => u16, Port, parse::port;
-    Prefix => Prefix, Prefix, parse::prefix;
+    Prefix => Prefix, Prefix, parse::value;
     Priority => i32, Priority, parse::priority;
-    Rate => Rate, Rate, parse::rate;
+    Rate => Rate, Rate, parse::value;
     Secret => Secret, Secret, |text| parse::secret(text).map(Secret::new);
     Segment => Arc<str>, Segment, |text| parse::segment(text).map(Arc::from);
     Text => String, Text, |text| parse::text(text).map(str::to_owned);
@@ -289,40 +255,50 @@ choices! {
     Routing { "static" => Static, "dynamic" => Dynamic }
 }
 
+/// Reads the items of a list, each as an `S`. `None`: one of them has a mistake.
+fn read_items<S: Scalar>(
+    key: KeyRef<'_>,
+    value: &Value,
+    report: &mut DiagnosticSink,
+) -> Option<Vec<S::Value>> {
+    let path = key.path();
+    let Some(list) = value.as_list() else {
+        wrong_type(value, &path, key.info, report);
+        return None;
+    };
+    let mut values = Vec::new();
+    for (index, item) in list.iter().enumerate() {
+        let text = item.as_text();
+        let what = match text.map(S::parse) {
+            Some(Ok(value)) => {
+                values.push(value);
+                continue;
+            }
+            Some(Err(what)) => what,
+            None if item.data == ValueData::Broken => continue,
+            None => format!("expected a text, found {}", redact::found(item)),
+        };
+        let shown = text.filter(|_| S::KIND != ValueKind::Secret);
+        let shown = shown.map(|text| redact::of_key(S::KIND, text));
+        let place = path.index(index, &item.at).place();
+        report.problem(place, shown, what, S::KIND.allowed());
+    }
+    (values.len() == list.len()).then_some(values)
+}
+
 impl KeyType for Vec<Secret> {
     type Value = Self;
 
     const KIND: ValueKind = ValueKind::Secrets;
 
-    fn read(
-        mapping: Mapping<'_>,
-        key: &'static KeyInfo,
-        value: &Value,
-        report: &mut DiagnosticSink,
-    ) -> Option<Self> {
-        let path = mapping.path_of(key);
-        let Some(list) = value.as_list() else {
-            wrong_type(value, &path, key, report);
-            return None;
-        };
-        if !(1..=SECRETS_MAX).contains(&list.len()) {
-            report.at(&path, format!("holds {} secrets", list.len()), key.kind.allowed());
+    fn read(key: KeyRef<'_>, value: &Value, report: &mut DiagnosticSink) -> Option<Self> {
+        if let Some(list) = value.as_list()
+            && !(1..=SECRETS_MAX).contains(&list.len())
+        {
+            key.report_mistake(format!("holds {} secrets", list.len()), report);
             return None;
         }
-        let mut secrets = Self::new();
-        for (index, value) in list.iter().enumerate() {
-            let what = match (&value.data, value.as_text().map(parse::secret)) {
-                (ValueData::Broken, _) => continue,
-                (_, Some(Ok(secret))) => {
-                    secrets.push(Secret::new(secret));
-                    continue;
-                }
-                (_, Some(Err(what))) => what,
-                (_, None) => format!("expected a text, found {}", redact::found(value)),
-            };
-            report.at(&path.index(index, &value.at), what, ValueKind::Secret.allowed());
-        }
-        (secrets.len() == list.len()).then_some(secrets)
+        read_items::<Secret>(key, value, report)
     }
 }
 
@@ -331,33 +307,8 @@ impl KeyType for Vec<Prefix> {
 
     const KIND: ValueKind = ValueKind::Prefixes;
 
-    fn read(
-        mapping: Mapping<'_>,
-        key: &'static KeyInfo,
-        value: &Value,
-        report: &mut DiagnosticSink,
-    ) -> Option<Self> {
-        let path = mapping.path_of(key);
-        let Some(list) = value.as_list() else {
-            wrong_type(value, &path, key, report);
-            return None;
-        };
-        let mut prefixes = Self::new();
-        for (index, value) in list.iter().enumerate() {
-            let parsed = match value.as_text() {
-                Some(text) => parse::prefix(text),
-                None => Err(format!("expected a text, found {}", redact::found(value))),
-            };
-            match parsed {
-                Ok(prefix) => prefixes.push(prefix),
-                Err(what) => {
-                    let place = path.index(index, &value.at).place();
-                    let shown = value.as_text().map(redact::name);
-                    report.problem(place, shown, what, ValueKind::Prefix.allowed());
-                }
-            }
-        }
-        Some(prefixes)
+    fn read(key: KeyRef<'_>, value: &Value, report: &mut DiagnosticSink) -> Option<Self> {
+        read_items::<Prefix>(key, value, report)
     }
 }
 
@@ -369,36 +320,13 @@ impl KeyType for HostNames {
 
     const KIND: ValueKind = ValueKind::HostNames;
 
-    fn read(
-        mapping: Mapping<'_>,
-        key: &'static KeyInfo,
-        value: &Value,
-        report: &mut DiagnosticSink,
-    ) -> Option<Vec<String>> {
-        let path = mapping.path_of(key);
-        let texts: Vec<_> = match (value.as_text(), value.as_list()) {
-            (Some(text), _) => {
-                text.split(',').map(|name| (Some(name.trim()), path.place())).collect()
-            }
-            (None, Some(list)) => {
-                let items = list.iter().enumerate();
-                items.map(|(n, item)| (item.as_text(), path.index(n, &item.at).place())).collect()
-            }
-            (None, None) => {
-                wrong_type(value, &path, key, report);
-                return None;
-            }
+    fn read(key: KeyRef<'_>, value: &Value, report: &mut DiagnosticSink) -> Option<Vec<String>> {
+        let Some(text) = value.as_text() else {
+            return read_items::<HostName>(key, value, report);
         };
-        let mut names = Vec::new();
-        for (text, place) in texts {
-            match text.map_or_else(|| Err("expected a text".to_owned()), parse::host_name) {
-                Ok(name) => names.push(name),
-                Err(what) => {
-                    report.problem(place, text.map(redact::name), what, key.kind.allowed());
-                }
-            }
-        }
-        Some(names)
+        let names = text.split(',').map(|name| HostName::parse(name.trim()));
+        let names: Parsed<Vec<String>> = names.collect();
+        names.map_err(|what| key.report_mistake(what, report)).ok()
     }
 }
 
@@ -408,27 +336,18 @@ impl<T: KeySet + Clone + PartialEq + fmt::Debug> KeyType for Nested<T> {
 
     const KIND: ValueKind = ValueKind::Map(T::KEYS);
 
-    fn read(
-        mapping: Mapping<'_>,
-        key: &'static KeyInfo,
-        value: &Value,
-        report: &mut DiagnosticSink,
-    ) -> Option<T> {
-        let path = mapping.path_of(key);
+    fn read(key: KeyRef<'_>, value: &Value, report: &mut DiagnosticSink) -> Option<T> {
+        let path = key.path();
         let Some(map) = value.as_map() else {
-            wrong_type(value, &path, key, report);
+            wrong_type(value, &path, key.info, report);
             return None;
         };
         check_names(map, &path, T::KEYS.iter(), report);
         T::finish(T::read(Mapping::new(map, &path), report))
     }
 
-    fn read_missing(
-        mapping: Mapping<'_>,
-        key: &'static KeyInfo,
-        report: &mut DiagnosticSink,
-    ) -> Option<T> {
-        let path = mapping.path_of(key);
+    fn read_missing(key: KeyRef<'_>, report: &mut DiagnosticSink) -> Option<T> {
+        let path = key.path();
         T::finish(T::read(Mapping::new(&Map::default(), &path), report))
     }
 }
@@ -437,12 +356,7 @@ impl<T: KeySet + Clone + PartialEq + fmt::Debug> KeyType for Nested<T> {
 pub struct Nested<T>(PhantomData<T>);
 
 /// Reports that a value has the wrong type.
-pub fn wrong_type(
-    value: &Value,
-    path: &super::location::Path<'_>,
-    key: &KeyInfo,
-    report: &mut DiagnosticSink,
-) {
+pub fn wrong_type(value: &Value, path: &Path<'_>, key: &KeyInfo, report: &mut DiagnosticSink) {
     report.unread(path.place());
     if value.data == ValueData::Broken {
         return;

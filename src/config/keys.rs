@@ -24,9 +24,9 @@ pub struct KeyInfo {
     /// One sentence or more, for the schema and the documentation.
     pub about: &'static str,
     /// The key whose value stands in the file that this key names.
-    pub secret: Option<&'static str>,
+    pub file_of: Option<&'static str>,
     /// The key that names a file with the value of this key.
-    pub file: Option<&'static str>,
+    pub file_key: Option<&'static str>,
 }
 
 /// The text of doc comments, of which each line begins with a space.
@@ -106,8 +106,8 @@ pub fn is_secret(name: &str) -> bool {
 }
 
 /// A key that names the file of a secret, and the key of the secret.
-pub fn secret_of(name: &str) -> Option<(&'static KeyInfo, &'static str)> {
-    all().find(|key| key.name == name).and_then(|key| Some((key, key.secret?)))
+pub fn secret_file(name: &str) -> Option<(&'static KeyInfo, &'static str)> {
+    all().find(|key| key.name == name).and_then(|key| Some((key, key.file_of?)))
 }
 
 /// What a key belongs to, for a message about a key in the wrong place.
@@ -126,7 +126,7 @@ pub fn owner_of(name: &str) -> Option<&'static str> {
 
 impl KeyInfo {
     /// The key that names a file with the value of this key.
-    pub const fn of_file(
+    pub const fn in_file(
         self,
         name: &'static str,
         about_one: &'static str,
@@ -136,8 +136,8 @@ impl KeyInfo {
             ValueKind::Secrets => (ValueKind::SecretFiles, about_several),
             _ => (ValueKind::SecretFile, about_one),
         };
-        let secret = Some(self.name);
-        Self { name, kind, default: None, required: false, about, secret, file: None, ..self }
+        let file_of = Some(self.name);
+        Self { name, kind, default: None, required: false, about, file_of, file_key: None, ..self }
     }
 
     /// Whether the key holds secrets.
@@ -184,11 +184,11 @@ mod tests {
     #[test]
     fn every_secret_may_stand_in_a_file() {
         for key in all().filter(|key| key.is_secret()) {
-            assert!(key.file.is_some(), "{} has no key for a file", key.name);
+            assert!(key.file_key.is_some(), "{} has no key for a file", key.name);
         }
-        assert_eq!(secret_of("authTokenFiles").unwrap().1, "authTokens");
-        assert_eq!(secret_of("authTokenFile").unwrap().1, "authToken");
-        assert_eq!(secret_of("caFile"), None);
+        assert_eq!(secret_file("authTokenFiles").unwrap().1, "authTokens");
+        assert_eq!(secret_file("authTokenFile").unwrap().1, "authToken");
+        assert_eq!(secret_file("caFile"), None);
     }
 
     #[test]

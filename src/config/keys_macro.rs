@@ -67,8 +67,8 @@ macro_rules! keys {
                         && <$kind as $crate::config::key_types::RowType>::REQUIRED,
                     live: keys!(@live $live),
                     about: $crate::config::keys::doc_text(concat!($($about),+)),
-                    secret: None,
-                    file: keys!(@file $($file)?),
+                    file_of: None,
+                    file_key: keys!(@file $($file)?),
                 },)*
                 $($($hand_field: $crate::config::keys::KeyInfo {
                     name: stringify!($hand_name),
@@ -77,8 +77,8 @@ macro_rules! keys {
                     required: keys!(@presence $presence),
                     live: true,
                     about: $crate::config::keys::doc_text(concat!($($hand_about),+)),
-                    secret: None,
-                    file: None,
+                    file_of: None,
+                    file_key: None,
                 },)+)?
             };
         }
@@ -89,7 +89,7 @@ macro_rules! keys {
             const KEYS: &'static [$crate::config::keys::KeyInfo] = &[
                 $(
                     $Keys::ALL.$field,
-                    $($Keys::ALL.$field.of_file(
+                    $($Keys::ALL.$field.in_file(
                         stringify!($file),
                         concat!("Reads `", stringify!($name), "` from a file."),
                         concat!("Reads `", stringify!($name), "` from files, one secret in each."),
@@ -104,7 +104,7 @@ macro_rules! keys {
             ) -> $Draft {
                 $Draft {
                     $($field: <$kind as $crate::config::key_types::RowType>::read(
-                        mapping, &$KEYS.$field, report,
+                        mapping.key(&$KEYS.$field), report,
                     ),)*
                 }
             }

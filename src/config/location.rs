@@ -4,6 +4,8 @@
 //! million routes without a mistake cost no formatting.
 
 use std::cmp::Ordering;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -186,6 +188,31 @@ impl Location {
     /// A value that no file, variable or flag sets.
     pub fn nowhere(text: &str) -> Self {
         Self { origin: ValueOrigin::Default, line: None, text: text.into() }
+    }
+
+    /// The place within a sentence: `in line 3` or `at BTP_PEER_B_URL`.
+    pub fn within_sentence(&self) -> String {
+        match self.line {
+            Some(line) => format!("in line {line}"),
+            None => format!("at {}", self.text),
+        }
+    }
+}
+
+/// Where each value of a key was used first, in words, to find values that must differ and do not.
+#[derive(Debug, Default)]
+pub struct FirstUses(HashMap<String, String>);
+
+impl FirstUses {
+    /// Notes a use. Returns the first one, if there was one before.
+    pub fn note(&mut self, value: &str, used: String) -> Option<&str> {
+        match self.0.entry(value.to_owned()) {
+            Entry::Occupied(first) => Some(first.into_mut()),
+            Entry::Vacant(entry) => {
+                entry.insert(used);
+                None
+            }
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::diagnostics::DiagnosticSink;
 use super::key_names::check_names;
-use super::key_types::{KeySet, wrong_type};
+use super::key_types::wrong_type;
 use super::keys::KeyInfo;
 use super::location::{Location, Path};
 use super::redact;
@@ -21,26 +21,37 @@ impl<'a> Mapping<'a> {
     }
 
     /// The mapping that an item of a list should be, with the names of its keys checked.
-    pub fn of_item<T: KeySet>(
+    pub fn of_item(
         value: &'a Value,
         path: &'a Path<'a>,
+        known: impl Iterator<Item = &'static KeyInfo> + Clone,
         report: &mut DiagnosticSink,
     ) -> Option<Self> {
         let Some(map) = value.as_map() else {
             if value.data != ValueData::Broken {
-                let example = T::KEYS.first().map_or("key", |key| key.name);
+                let example = known.clone().next().map_or("key", |key| key.name);
                 let what = format!("expected a mapping, found {}", redact::found(value));
                 report.at(path, what, format!("every item has keys of its own: - {example}: ..."));
             }
             return None;
         };
-        check_names(map, path, T::KEYS.iter(), report);
+        check_names(map, path, known, report);
         Some(Mapping { map, path })
+    }
+
+    pub fn key(self, info: &'static KeyInfo) -> KeyRef<'a> {
+        KeyRef { mapping: self, info }
     }
 
     /// Whether the key has a value.
     pub fn has(&self, key: &KeyInfo) -> bool {
         self.value(key).is_some()
+    }
+
+    /// The first key that has a value, else the last one.
+    pub fn first_set<'k, const N: usize>(&self, keys: [&'k KeyInfo; N]) -> &'k KeyInfo {
+        let mut set = keys.into_iter().filter(|key| self.has(key));
+        set.next().or_else(|| keys.last().copied()).expect("at least one key is given")
     }
 
     /// The value of a key.
@@ -63,7 +74,7 @@ impl<'a> Mapping<'a> {
 
     /// The places where a key may be set: its own, and that of the file with its value.
     pub fn places_of(&self, key: &KeyInfo) -> impl Iterator<Item = Location> {
-        let names = [Some(key.name), key.file].into_iter().flatten();
+        let names = [Some(key.name), key.file_key].into_iter().flatten();
         names.map(|name| self.path.missing(name).place()).collect::<Vec<_>>().into_iter()
     }
 
@@ -91,14 +102,6 @@ impl<'a> Mapping<'a> {
         report.warn(self.path_of(key).place(), what, help);
     }
 
-    /// Reports a key without a value.
-    pub fn report_missing(&self, key: &KeyInfo, report: &mut DiagnosticSink) {
-        let place = self.key_place(key);
-        report.following([place.clone()], |report| {
-            report.problem(place, None, "is missing", key.kind.allowed());
-        });
-    }
-
     /// The mapping that a key holds.
     pub fn map(&self, key: &KeyInfo, report: &mut DiagnosticSink) -> Option<&'a Map> {
         let value = self.value(key)?;
@@ -121,5 +124,35 @@ impl<'a> Mapping<'a> {
     /// The items of the list that a key holds: none if the key is missing or holds something else.
     pub fn items(&self, key: &KeyInfo) -> &'a [Value] {
         self.value(key).and_then(Value::as_list).unwrap_or(&[])
+    }
+}
+
+/// One key of a mapping, set or not.
+#[derive(Clone, Copy)]
+pub struct KeyRef<'a> {
+    mapping: Mapping<'a>,
+    pub info: &'static KeyInfo,
+}
+
+impl<'a> KeyRef<'a> {
+    pub fn value(self) -> Option<&'a Value> {
+        self.mapping.value(self.info)
+    }
+
+    pub fn path(self) -> Path<'a> {
+        self.mapping.path_of(self.info)
+    }
+
+    /// Reports what is wrong with the value, and what is allowed.
+    pub fn report_mistake(self, what: String, report: &mut DiagnosticSink) {
+        self.mapping.problem(self.info, what, self.info.kind.allowed(), report);
+    }
+
+    /// Reports a key without a value.
+    pub fn report_missing(self, report: &mut DiagnosticSink) {
+        let place = self.mapping.key_place(self.info);
+        report.following([place.clone()], |report| {
+            report.problem(place, None, "is missing", self.info.kind.allowed());
+        });
     }
 }

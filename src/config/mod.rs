@@ -63,12 +63,11 @@ pub use env::{Environment, get as variable, of_process as environment_of_process
 pub use file::FileContent;
 pub use key_types::{KeySet, wrong_type};
 pub use loaded::{FileForm, Loaded};
-pub use location::{Location, Path, PlaceDetails, ValueOrigin, ValuePlace};
+pub use location::{FirstUses, Location, Path, PlaceDetails, ValueOrigin, ValuePlace};
 pub use mapping::Mapping;
 pub use node_keys::{NODE, NodeSettings, TlsFiles};
 pub use node_tree::{apply_overrides, overlay_node_file, tree_without_file};
 pub use own_address::OwnAddressError;
-pub use peers::within_sentence;
 pub use schema::schema;
 pub use secret::{MASK, Secret};
 pub use secret_file::{SecretFileError, read_secret, read_secret_file};
@@ -83,7 +82,7 @@ pub use value::{Map, Value, ValueData};
 pub use watch::{ContentHash, FileWatch, WatchDecision};
 
 #[cfg(test)]
-mod tests;
+pub mod tests;
 #[cfg(test)]
 pub use {
     diagnostics::PROBLEMS_MAX, file::FILE_BYTES_MAX, settings::Routing, value_kind::ValueKind,

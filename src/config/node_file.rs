@@ -3,6 +3,7 @@
 use std::path::Path as FilePath;
 
 use super::diagnostics::DiagnosticSink;
+use super::file::absolute;
 use super::key_names::check_names;
 use super::key_types::KeySet;
 use super::location::Path;
@@ -37,7 +38,7 @@ pub fn read(
     let asset_unset =
         Unset { code: !mapping.has(&NODE.asset_code), scale: !mapping.has(&NODE.asset_scale) };
     let default = Asset::default();
-    let asset = Asset {
+    let mut asset = Asset {
         code: draft.asset_code.clone().unwrap_or(default.code),
         scale: draft.asset_scale.unwrap_or(default.scale),
     };
@@ -47,7 +48,7 @@ pub fn read(
         dynamic: draft.routing == Some(Routing::Dynamic),
     };
     let mut peers = peers::read(&node, mapping, report);
-    let asset = peers::adopt_from_parent(asset, asset_unset, &mut peers);
+    peers::adopt_from_parent(&mut asset, asset_unset, &mut peers);
     let receivers = receivers::read(&asset, &peers, mapping, report);
     receivers::check_secret(draft.receiver_secret.as_ref(), mapping, report);
     let routes = routes::read(&peers, mapping, report);
@@ -75,7 +76,7 @@ pub fn read(
     }
     peers::warn_of_limits(scheme, &peers, mapping, report);
     check_listeners(&draft, mapping, report);
-    weak_secrets::warn(scheme, &draft, map, &path, report);
+    weak_secrets::warn(scheme, &draft, root, mapping, report);
     // With `tls` the tools need it, to log in at this node.
     if draft.ca_file.is_some()
         && !mapping.has(&NODE.tls)
@@ -107,7 +108,7 @@ pub fn read(
 fn make_paths_absolute(draft: &mut NodeDraft, directory: Option<&FilePath>) {
     let tls = draft.tls.iter_mut().flat_map(|tls| [&mut tls.certificate, &mut tls.key]);
     for path in tls.chain(&mut draft.ca_file) {
-        *path = peers::absolute(std::mem::take(path), directory);
+        *path = absolute(std::mem::take(path), directory);
     }
 }
 
@@ -167,7 +168,7 @@ fn check_ports(draft: &NodeDraft, mapping: Mapping<'_>, report: &mut DiagnosticS
             };
             if overlap {
                 // The one that the file sets is the one to change.
-                let key_to_change = if mapping.has(other) { other } else { key };
+                let key_to_change = mapping.first_set([*other, *key]);
                 let what = format!("{} and {} are both {port}", key.name, other.name);
                 let help = "give each listener a port of its own";
                 mapping.problem(key_to_change, what, help, report);
@@ -183,8 +184,7 @@ fn check_expiry(draft: &NodeDraft, mapping: Mapping<'_>, report: &mut Diagnostic
     if window < hold {
         return;
     }
-    let is_set = mapping.has(&NODE.min_message_window);
-    let key = if is_set { &NODE.min_message_window } else { &NODE.max_hold_time };
+    let key = mapping.first_set([&NODE.min_message_window, &NODE.max_hold_time]);
     let what = format!(
         "minMessageWindowMs ({}) is not below maxHoldTimeMs ({})",
         window.as_millis(),
@@ -201,8 +201,7 @@ fn check_route_times(draft: &NodeDraft, mapping: Mapping<'_>, report: &mut Diagn
     if hold_down >= interval {
         return;
     }
-    let is_set = mapping.has(&NODE.route_hold_down);
-    let key = if is_set { &NODE.route_hold_down } else { &NODE.route_broadcast_interval };
+    let key = mapping.first_set([&NODE.route_hold_down, &NODE.route_broadcast_interval]);
     let what = format!(
         "routeHoldDownMs ({}) is below routeBroadcastIntervalMs ({})",
         hold_down.as_millis(),

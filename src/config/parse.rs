@@ -1,11 +1,12 @@
 //! Texts -> typed values. Errors say what is wrong with the text; messages add what the key allows.
 
+use std::fmt::Display;
 use std::net::IpAddr;
+use std::str::FromStr;
 
-use crate::account::{AccountId, AssetError, Rate, check_asset_code};
-use crate::net::{HttpUrl, UrlError};
+use crate::account::{AccountId, AccountIdError, AssetError, check_asset_code};
+use crate::net::HttpUrl;
 use crate::wire::address::is_segment;
-use crate::wire::{Address, Prefix};
 
 /// Bytes of a token, which every authentication frame contains.
 const SECRET_BYTES_MAX: usize = 1024;
@@ -109,13 +110,10 @@ pub fn secret(text: &str) -> Parsed<&str> {
 }
 
 pub fn id(text: &str) -> Parsed<AccountId> {
-    if text.is_empty() {
-        return Err("is empty".into());
-    }
     text.parse().map_err(|error| match error {
-        crate::account::AccountIdError::BadCharacter(c) => format!("holds the character {c:?}"),
-        crate::account::AccountIdError::TooLong(length) => format!("has {length} characters"),
-        crate::account::AccountIdError::Empty => "is empty".into(),
+        AccountIdError::BadCharacter(c) => format!("holds the character {c:?}"),
+        AccountIdError::TooLong(length) => format!("has {length} characters"),
+        AccountIdError::Empty => "is empty".into(),
     })
 }
 
@@ -128,12 +126,9 @@ pub fn segment(text: &str) -> Parsed<&str> {
     }
 }
 
-pub fn address(text: &str) -> Parsed<Address> {
-    text.parse().map_err(|error: crate::wire::AddressError| error.to_string())
-}
-
-pub fn prefix(text: &str) -> Parsed<Prefix> {
-    text.parse().map_err(|error: crate::wire::AddressError| error.to_string())
+/// A type whose own errors say what is wrong with the text.
+pub fn value<T: FromStr<Err: Display>>(text: &str) -> Parsed<T> {
+    text.parse().map_err(|error: T::Err| error.to_string())
 }
 
 pub fn asset_code(text: &str) -> Parsed<&str> {
@@ -144,20 +139,16 @@ pub fn asset_code(text: &str) -> Parsed<&str> {
     })
 }
 
-pub fn rate(text: &str) -> Parsed<Rate> {
-    text.parse().map_err(|error: crate::account::RateError| error.to_string())
-}
-
 /// The URL of our own server, without credentials.
 pub fn http_url(text: &str) -> Parsed<HttpUrl> {
-    let url: HttpUrl = text.parse().map_err(|error: UrlError| error.to_string())?;
+    let url: HttpUrl = value(text)?;
     match url.username().is_some() || url.path_and_query().contains('?') {
         true => Err("must not hold a user, a token or a query".to_owned()),
         false => Ok(url),
     }
 }
 
-/// An address to listen on, or a name that resolves to one.
+/// A host name, in a list of them.
 pub fn host_name(text: &str) -> Parsed<String> {
     // A dot at the end only marks the name as complete.
     host(text.strip_suffix('.').unwrap_or(text)).map(str::to_owned)

@@ -2,16 +2,17 @@
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
-use std::path::{Path as FilePath, PathBuf};
 
 use super::diagnostics::DiagnosticSink;
 use super::env::variable_of_peer;
 use super::key_types::KeySet;
-use super::location::{Location, Path};
+use super::location::{FirstUses, Location, Path};
 use super::mapping::Mapping;
 use super::node_keys::NODE;
 use super::own_address::check_child;
 use super::peer_keys::{PEER, PeerDraft, PeerSettings};
+use super::redact;
+use super::secret::Secret;
 use super::settings::{PeerConfig, Unset};
 use crate::account::{AccountId, AccountSettings, Asset, Limits, Relation, RoutePolicy};
 use crate::net::{HttpAuth, HttpMode, PeerUrl};
@@ -37,11 +38,12 @@ pub fn read(
     let mut comparison = PeerComparison::default();
     for (index, value) in list.iter().enumerate() {
         let path = path.index(index, &value.at);
-        let peer = Mapping::of_item::<PeerSettings>(value, &path, report).and_then(|item| {
-            let peer = read_peer(node, item, report)?;
-            comparison.check(&peer, item, report);
-            Some(peer)
-        });
+        let peer =
+            Mapping::of_item(value, &path, PeerSettings::KEYS.iter(), report).and_then(|item| {
+                let peer = read_peer(node, item, report)?;
+                comparison.check(&peer, item, report);
+                Some(peer)
+            });
         match peer {
             Some(peer) => peers.push(peer),
             // Routes may refer to it.
@@ -189,131 +191,80 @@ fn check_http_only(mapping: Mapping<'_>, draft: &PeerDraft, report: &mut Diagnos
 
 /// Accounts without an asset of their own get the asset of the parent's account (D12). What the parent sends at run
 /// time must match it.
-pub fn adopt_from_parent(asset: Asset, unset: Unset, peers: &mut [PeerConfig]) -> Asset {
-    let parent = peers.iter().find(|peer| peer.account.relation == Relation::Parent);
-    let Some(adopted) = parent.map(|parent| parent.account.asset.clone()) else { return asset };
-    let adopt = |asset: &mut Asset, code: bool, scale: bool| {
-        if code {
-            asset.code = adopted.code.clone();
-        }
-        if scale {
-            asset.scale = adopted.scale;
-        }
-    };
-    for peer in peers {
-        let open = peer.asset_of_node;
-        adopt(&mut peer.account.asset, unset.code && open.code, unset.scale && open.scale);
+pub fn adopt_from_parent(asset: &mut Asset, unset: Unset, peers: &mut [PeerConfig]) {
+    if let Some(parent) = peers.iter().find(|peer| peer.account.relation == Relation::Parent) {
+        let adopted = parent.account.asset.clone();
+        unset.adopt(&adopted, asset, peers);
     }
-    let mut asset = asset;
-    adopt(&mut asset, unset.code, unset.scale);
-    asset
 }
 
-/// A path, relative to the directory of the configuration file.
-pub fn absolute(path: PathBuf, directory: Option<&FilePath>) -> PathBuf {
-    directory.map_or(path.clone(), |directory| directory.join(path))
-}
-
-/// Finds what two peers may not have in common. Each map holds where a value was seen first.
+/// Finds what two peers may not have in common.
 #[derive(Default)]
 struct PeerComparison {
-    ids: HashMap<AccountId, Location>,
-    variables: HashMap<String, (AccountId, Location)>,
-    usernames: HashMap<String, (AccountId, Location)>,
-    segments: HashMap<String, (AccountId, Location)>,
-    parent: Option<(AccountId, Location)>,
-    tokens: HashMap<super::Secret, Vec<(AccountId, Location)>>,
+    ids: FirstUses,
+    variables: FirstUses,
+    usernames: FirstUses,
+    relations: FirstUses,
+    segments: FirstUses,
+    tokens: HashMap<Secret, Vec<(AccountId, Location)>>,
 }
 
 impl PeerComparison {
     fn check(&mut self, peer: &PeerConfig, mapping: Mapping<'_>, report: &mut DiagnosticSink) {
         let id = &peer.account.id;
-        let at = |key| mapping.path_of(key).place();
-        if let Some(first) = self.ids.get(id) {
-            let what = format!("a second peer of this id; the first is {}", within_sentence(first));
+        let at = |key| mapping.path_of(key).place().within_sentence();
+        let used = |key| format!("{id}, {}", at(key));
+        if let Some(first) = self.ids.note(id.as_str(), at(&PEER.id)) {
+            let what = format!("a second peer of this id; the first is {first}");
             mapping.problem(&PEER.id, what, "every peer has an id of its own", report);
             return;
         }
-        self.ids.insert(id.clone(), at(&PEER.id));
-
         let variable = variable_of_peer(id.as_str());
-        if let Some((other, first)) = self.variables.get(&variable) {
-            let what = format!(
-                "has the variable {variable}_* in common with the peer {other}, {}",
-                within_sentence(first)
-            );
+        if let Some(other) = self.variables.note(&variable, used(&PEER.id)) {
+            let what = format!("has the variable {variable}_* in common with the peer {other}");
             let help = "ids of peers must differ in more than '-', '_', '~' and case";
             mapping.problem(&PEER.id, what, help, report);
-        } else {
-            self.variables.insert(variable, (id.clone(), at(&PEER.id)));
         }
-
-        let name_key = if mapping.has(&PEER.username) { &PEER.username } else { &PEER.id };
-        if let Some((other, first)) = self.usernames.get(&peer.username) {
-            let what =
-                format!("the peer {other}, {}, logs in with the same name", within_sentence(first));
-            mapping.problem(name_key, what, "every peer logs in with a name of its own", report);
-        } else {
-            self.usernames.insert(peer.username.clone(), (id.clone(), at(name_key)));
+        let key = mapping.first_set([&PEER.username, &PEER.id]);
+        if let Some(other) = self.usernames.note(&peer.username, used(key)) {
+            let what = format!("the peer {other}, logs in with the same name");
+            mapping.problem(key, what, "every peer logs in with a name of its own", report);
         }
-
         match peer.account.relation {
-            Relation::Parent => match &self.parent {
-                // RFC 34 "Link Relations": a node has at most one parent. [row 98]
-                Some((other, first)) => {
-                    let what = format!(
-                        "a second parent; the first is {other}, {}",
-                        within_sentence(first)
-                    );
+            // RFC 34 "Link Relations": a node has at most one parent. [row 98]
+            Relation::Parent => {
+                if let Some(other) = self.relations.note("parent", used(&PEER.relation)) {
+                    let what = format!("a second parent; the first is {other}");
                     mapping.problem(&PEER.relation, what, "a node has at most one parent", report);
                 }
-                None => self.parent = Some((id.clone(), at(&PEER.relation))),
-            },
-            Relation::Child => self.check_child(peer, mapping, report),
+            }
+            Relation::Child => {
+                let segment = peer.account.address_segment();
+                let key = mapping.first_set([&PEER.child_address_segment, &PEER.id]);
+                if let Some(other) = self.segments.note(segment, used(key)) {
+                    let what =
+                        format!("the child {other}, has the same address <ilpAddress>.{segment}");
+                    let help = "give one of them another childAddressSegment";
+                    mapping.problem(key, what, help, report);
+                }
+            }
             Relation::Peer => {}
         }
         for token in peer.tokens() {
-            self.tokens.entry(token.clone()).or_default().push((id.clone(), at(&PEER.auth_token)));
-        }
-    }
-
-    fn check_child(
-        &mut self,
-        peer: &PeerConfig,
-        mapping: Mapping<'_>,
-        report: &mut DiagnosticSink,
-    ) {
-        let (id, segment) = (&peer.account.id, peer.account.address_segment());
-        let is_set = mapping.has(&PEER.child_address_segment);
-        let key = if is_set { &PEER.child_address_segment } else { &PEER.id };
-        if let Some((other, first)) = self.segments.get(segment) {
-            let what = format!(
-                "the child {other}, {}, has the same address <ilpAddress>.{segment}",
-                within_sentence(first)
-            );
-            mapping.problem(key, what, "give one of them another childAddressSegment", report);
-        } else {
-            self.segments.insert(segment.to_owned(), (id.clone(), mapping.path_of(key).place()));
+            let place = mapping.path_of(&PEER.auth_token).place();
+            self.tokens.entry(token.clone()).or_default().push((id.clone(), place));
         }
     }
 
     fn warn(self, report: &mut DiagnosticSink) {
         for peers in self.tokens.into_values().filter(|peers| peers.len() > 1) {
             let names: Vec<&str> = peers.iter().map(|(id, _)| id.as_str()).collect();
-            let what = format!("the peers {} share one token", super::redact::list(names));
+            let what = format!("the peers {} share one token", redact::list(names));
             let help = "a login with it must give a name; better, give each peer its own";
             if let Some((_, place)) = peers.last() {
                 report.warn(place.clone(), what, help);
             }
         }
-    }
-}
-
-/// A place within a sentence: `in line 3` or `at BTP_PEER_B_URL`.
-pub fn within_sentence(place: &Location) -> String {
-    match place.line {
-        Some(line) => format!("in line {line}"),
-        None => format!("at {}", place.text),
     }
 }
 
@@ -329,7 +280,7 @@ pub fn warn_of_limits(
         let concerned = peers.iter().filter(|peer| without(&peer.account.limits));
         let ids: Vec<&str> = concerned.map(|peer| peer.account.id.as_str()).collect();
         if !ids.is_empty() {
-            let what = what.replace("{}", &super::redact::list(ids));
+            let what = what.replace("{}", &redact::list(ids));
             mapping.warn(&NODE.peers, what, help, report);
         }
     };

@@ -1,15 +1,12 @@
 //! `receivers` and `receiverSecret`: accounts of the node itself, which are paid by STREAM.
 
-use std::collections::HashMap;
-
 use super::diagnostics::DiagnosticSink;
 use super::key_types::KeySet;
-use super::location::{Location, Path};
+use super::location::{FirstUses, Path};
 use super::mapping::Mapping;
 use super::node_keys::NODE;
 use super::own_address::check_receiver;
 use super::peer_keys::{RECEIVER, ReceiverSettings};
-use super::peers::within_sentence;
 use super::routes::{NamedRate, no_conversion};
 use super::secret::Secret;
 use super::settings::{PeerConfig, ReceiverConfig, Unset};
@@ -33,25 +30,25 @@ pub fn read(
     let list = mapping.list(&NODE.receivers, report);
     let path = mapping.path_of(&NODE.receivers);
     let mut receivers: Vec<ReceiverConfig> = Vec::with_capacity(list.len());
-    let mut ids: HashMap<AccountId, Location> = HashMap::new();
+    let mut ids = FirstUses::default();
     for (index, value) in list.iter().enumerate() {
         let path = path.index(index, &value.at);
-        let Some(item) = Mapping::of_item::<ReceiverSettings>(value, &path, report) else {
+        let Some(item) = Mapping::of_item(value, &path, ReceiverSettings::KEYS.iter(), report)
+        else {
             continue;
         };
         let Some(receiver) = read_receiver(asset, item, report) else { continue };
         let id = &receiver.id;
-        if let Some(first) = ids.get(id) {
-            let what =
-                format!("a second receiver of this id; the first is {}", within_sentence(first));
-            item.problem(&RECEIVER.id, what, "every receiver has an id of its own", report);
-            continue;
-        }
         if let Some(what) = why_taken(id, peers) {
             item.problem(&RECEIVER.id, what, "give the receiver another id", report);
             continue;
         }
-        ids.insert(id.clone(), item.path_of(&RECEIVER.id).place());
+        let place = item.path_of(&RECEIVER.id).place();
+        if let Some(first) = ids.note(id.as_str(), place.within_sentence()) {
+            let what = format!("a second receiver of this id; the first is {first}");
+            item.problem(&RECEIVER.id, what, "every receiver has an id of its own", report);
+            continue;
+        }
         receivers.push(receiver);
     }
     receivers

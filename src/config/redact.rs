@@ -223,6 +223,15 @@ pub fn nearest<'a>(text: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
         .map(|(_, name)| name)
 }
 
+/// The help for a name that is not among `names`: the one that was probably meant, and all of them.
+pub fn did_you_mean(name: &str, plural: &str, names: &[&str]) -> String {
+    let all = format!("{plural}: {}", list(names.iter().copied()));
+    match nearest(name, names.iter().copied()) {
+        Some(near) => format!("did you mean {near}? ({all})"),
+        None => all,
+    }
+}
+
 /// Edits between two names; 1 if one is the beginning of the other.
 fn distance(a: &str, b: &str) -> usize {
     const TELLING: usize = 4;

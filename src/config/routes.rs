@@ -9,7 +9,6 @@ use super::location::{Location, ValueOrigin};
 use super::mapping::Mapping;
 use super::node_keys::NODE;
 use super::peer_keys::PEER;
-use super::peers::within_sentence;
 use super::redact;
 use super::route_keys::{RATE, ROUTE, RateDraft, RateSettings, RouteSettings};
 use super::settings::PeerConfig;
@@ -36,13 +35,14 @@ pub fn read(peers: &[PeerConfig], mapping: Mapping<'_>, report: &mut DiagnosticS
     let mut known: HashMap<(&str, i32), (usize, &Value)> = HashMap::with_capacity(list.len());
     for (index, value) in list.iter().enumerate() {
         let item_path = path.index(index, &value.at);
-        let Some(item) = Mapping::of_item::<RouteSettings>(value, &item_path, report) else {
+        let Some(item) = Mapping::of_item(value, &item_path, RouteSettings::KEYS.iter(), report)
+        else {
             continue;
         };
         let Some(route) = read_route(&peers, item, value, report) else { continue };
         let text = prefix_text(value);
         if let Some((first, at)) = known.insert((text, route.priority), (index, value)) {
-            let first = within_sentence(&path.index(first, &at.at).place());
+            let first = path.index(first, &at.at).place().within_sentence();
             item.problem(
                 &ROUTE.prefix,
                 format!("a second route of priority {}; the first is {first}", route.priority),
@@ -91,13 +91,12 @@ fn next_hop(
     if let Some(peer) = text.and_then(|id| peers.by_id.get(id)) {
         return Some(peer.account.id.clone());
     }
-    let id = <AccountId as RowType>::read(mapping, &ROUTE.next_hop, report)?;
+    let id = <AccountId as RowType>::read(mapping.key(&ROUTE.next_hop), report)?;
     let mut names: Vec<&str> = peers.by_id.keys().copied().collect();
     names.sort_unstable();
-    let help = match redact::nearest(id.as_str(), names.iter().copied()) {
-        Some(near) => format!("did you mean {near}? (peers: {})", redact::list(names)),
-        None if names.is_empty() => "the node has no peers; add one to peers".into(),
-        None => format!("peers: {}", redact::list(names)),
+    let help = match names.is_empty() {
+        true => "the node has no peers; add one to peers".into(),
+        false => redact::did_you_mean(id.as_str(), "peers", &names),
     };
     report.following([peers.place.clone()], |report| {
         mapping.problem(&ROUTE.next_hop, "no such peer", help, report);
@@ -172,7 +171,9 @@ pub fn read_rates(mapping: Mapping<'_>, report: &mut DiagnosticSink) -> Vec<Name
     let mut known: HashSet<(Arc<str>, Arc<str>)> = HashSet::new();
     for (index, value) in list.iter().enumerate() {
         let path = path.index(index, &value.at);
-        let Some(item) = Mapping::of_item::<RateSettings>(value, &path, report) else { continue };
+        let Some(item) = Mapping::of_item(value, &path, RateSettings::KEYS.iter(), report) else {
+            continue;
+        };
         let RateDraft { from, to, rate } = RateSettings::read(item, report);
         let (Some(from), Some(to)) = (from, to) else { continue };
         if from == to {

@@ -48,11 +48,11 @@ fn topology() -> Value {
 fn mapping(keys: &'static [KeyInfo]) -> Value {
     let required = keys.iter().filter(|key| key.required);
     let (in_file, here): (Vec<&KeyInfo>, Vec<&KeyInfo>) =
-        required.partition(|key| key.file.is_some());
+        required.partition(|key| key.file_key.is_some());
     let here: Vec<&str> = here.iter().map(|key| key.name).collect();
     let mut schema = object(keys.iter(), &here);
     if let (Some(object), [key]) = (schema.as_object_mut(), in_file.as_slice()) {
-        let places = json!([{ "required": [key.name] }, { "required": [key.file] }]);
+        let places = json!([{ "required": [key.name] }, { "required": [key.file_key] }]);
         object.insert("oneOf".into(), places);
     }
     schema
@@ -100,8 +100,7 @@ fn text(pattern: &str) -> Value {
 fn kind(kind: ValueKind) -> Value {
     let anything = || json!({ "type": ["string", "number"], "minLength": 1 });
     match kind {
-        ValueKind::Id => text("^[A-Za-z0-9_~-]{1,64}$"),
-        ValueKind::Segment => text("^[A-Za-z0-9_~-]{1,64}$"),
+        ValueKind::Id | ValueKind::Segment => text("^[A-Za-z0-9_~-]{1,64}$"),
         ValueKind::Text
         | ValueKind::Secret
         | ValueKind::SecretFile

@@ -4,16 +4,18 @@
 //! is made, the content of the file becomes the value of the first key, so that all other code sees no difference.
 //! Messages name the file and never show its content.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Component, Path as FilePath, PathBuf};
 use std::sync::Arc;
 
 use super::diagnostics::DiagnosticSink;
+use super::file::absolute;
 use super::key_types::wrong_type;
 use super::keys::{self, KeyInfo};
-use super::location::{Path, PlaceDetails, ValuePlace};
-use super::peers::absolute;
+use super::location::{Path, PlaceDetails, ValueOrigin, ValuePlace};
+use super::peer_keys::PEER;
 use super::permissions;
 use super::value::{Map, Name, Value, ValueData};
 use super::value_kind::ValueKind;
@@ -73,47 +75,18 @@ pub fn read_secret(from: impl Read) -> Result<String, SecretFileError> {
 
 /// Replaces every key that names a file with the key of the secret. Relative paths start at `directory`.
 pub fn resolve(root: &mut Value, directory: Option<&FilePath>, report: &mut DiagnosticSink) {
-    let at = root.at.clone();
-    walk(root, &Path::root(&at), directory, report);
-}
-
-fn walk(
-    value: &mut Value,
-    path: &Path<'_>,
-    directory: Option<&FilePath>,
-    report: &mut DiagnosticSink,
-) {
-    match &mut value.data {
-        ValueData::List(list) => {
-            for (index, item) in list.iter_mut().enumerate() {
-                let at = item.at.clone();
-                walk(item, &path.index(index, &at), directory, report);
-            }
+    root.edit_all(|value, path| {
+        let ValueData::Map(map) = &mut value.data else { return };
+        let keys: Vec<_> =
+            map.0.iter().filter_map(|(name, _)| keys::secret_file(&name.text)).collect();
+        for (key, secret) in keys {
+            replace(map, key, secret, path, directory, report);
         }
-        ValueData::Map(map) => {
-            let named: Vec<(Arc<str>, &'static KeyInfo, &'static str)> = map
-                .0
-                .iter()
-                .filter_map(|(name, _)| {
-                    let (key, secret) = keys::secret_of(&name.text)?;
-                    Some((name.text.clone(), key, secret))
-                })
-                .collect();
-            for (name, key, secret) in named {
-                replace(map, &name, key, secret, path, directory, report);
-            }
-            for (name, item) in &mut map.0 {
-                let at = item.at.clone();
-                walk(item, &path.key(&name.text, &at), directory, report);
-            }
-        }
-        ValueData::Null | ValueData::Broken | ValueData::Text(_) => {}
-    }
+    });
 }
 
 fn replace(
     map: &mut Map,
-    name: &str,
     key: &'static KeyInfo,
     secret: &'static str,
     parent: &Path<'_>,
@@ -121,12 +94,12 @@ fn replace(
     report: &mut DiagnosticSink,
 ) {
     let twice = map.get(secret).is_some();
-    let Some(position) = map.0.iter().position(|(known, _)| &*known.text == name) else { return };
+    let Some(position) = map.0.iter().position(|(name, _)| &*name.text == key.name) else { return };
     let (Name { line, .. }, named) = map.0.remove(position);
     if named.is_null() {
         return;
     }
-    let path = parent.key(name, &named.at);
+    let path = parent.key(key.name, &named.at);
     if twice {
         let help = "set one of the two";
         return report.at(&path, format!("{secret} is set as well"), help);
@@ -214,44 +187,25 @@ fn is_like_a_path(file: &str, directory: Option<&FilePath>) -> bool {
 
 /// The files with the secrets of a tree, each once.
 pub fn files_of(root: &Value) -> Vec<PathBuf> {
-    fn walk(value: &Value, out: &mut Vec<PathBuf>) {
-        if let Some(file) = value.at.more.as_ref().and_then(|more| more.file.as_ref()) {
-            out.push(file.clone());
-        }
-        match &value.data {
-            ValueData::List(list) => list.iter().for_each(|item| walk(item, out)),
-            ValueData::Map(Map(entries)) => entries.iter().for_each(|(_, item)| walk(item, out)),
-            ValueData::Null | ValueData::Broken | ValueData::Text(_) => {}
-        }
-    }
-    let mut files = Vec::new();
-    walk(root, &mut files);
-    files.sort();
-    files.dedup();
-    files
+    let mut files = BTreeSet::new();
+    root.visit_all(|_, value, _| {
+        files.extend(value.at.more.as_ref().and_then(|more| more.file.clone()));
+    });
+    files.into_iter().collect()
 }
 
 /// Whether the configuration file itself holds a secret, not only the environment or other files.
 pub fn holds_secret(root: &Value) -> bool {
-    let own = |value: &Value| {
-        value.at.origin() == super::location::ValueOrigin::File
-            && value
-                .at
-                .more
-                .as_ref()
-                .is_none_or(|more| more.variables.is_empty() && more.file.is_none())
-    };
-    match &root.data {
-        ValueData::List(list) => list.iter().any(holds_secret),
-        ValueData::Map(Map(entries)) => entries.iter().any(|(name, value)| match &value.data {
-            ValueData::Text(text) if own(value) => {
-                keys::is_secret(&name.text) || (&*name.text == "url" && text.contains('@'))
-            }
-            ValueData::List(list) if keys::is_secret(&name.text) => list.iter().any(own),
-            _ => holds_secret(value),
-        }),
-        ValueData::Null | ValueData::Broken | ValueData::Text(_) => false,
-    }
+    let mut found = false;
+    root.visit_all(|key, value, _| {
+        let more = value.at.more.as_ref();
+        let is_own = value.at.origin() == ValueOrigin::File
+            && more.is_none_or(|more| more.variables.is_empty() && more.file.is_none());
+        let is_secret =
+            |text: &str| keys::is_secret(key) || (key == PEER.url.name && text.contains('@'));
+        found |= is_own && value.as_text().is_some_and(is_secret);
+    });
+    found
 }
 
 #[cfg(test)]

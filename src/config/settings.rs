@@ -55,6 +55,32 @@ pub struct Unset {
     pub scale: bool,
 }
 
+impl Unset {
+    /// The parts that are set neither here nor there.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self { code: self.code && other.code, scale: self.scale && other.scale }
+    }
+
+    /// Replaces these parts of an asset.
+    fn replace(self, asset: &mut Asset, adopted: &Asset) {
+        if self.code {
+            asset.code = adopted.code.clone();
+        }
+        if self.scale {
+            asset.scale = adopted.scale;
+        }
+    }
+
+    /// Replaces these parts of the node's asset, and of the accounts that have it.
+    pub fn adopt(self, adopted: &Asset, of_node: &mut Asset, peers: &mut [PeerConfig]) {
+        self.replace(of_node, adopted);
+        for peer in peers {
+            self.and(peer.asset_of_node).replace(&mut peer.account.asset, adopted);
+        }
+    }
+}
+
 /// One peer: its account, and how it connects.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PeerConfig {
@@ -210,11 +236,10 @@ impl NodeConfig {
 
     /// Whether the node adopts its address, or the asset of the parent's account, from the parent.
     pub fn asks_parent(&self) -> bool {
-        let asset_is_open = |parent: &PeerConfig| {
-            let of_node = parent.asset_of_node;
-            self.asset_unset.code && of_node.code || self.asset_unset.scale && of_node.scale
-        };
-        self.parent().is_some_and(|parent| self.address.is_none() || asset_is_open(parent))
+        self.parent().is_some_and(|parent| {
+            let open = self.asset_unset.and(parent.asset_of_node);
+            self.address.is_none() || open.code || open.scale
+        })
     }
 
     /// Adopts the asset that the parent sent by IL-DCP (D12), where none is set: for the node, and for every account
@@ -222,35 +247,16 @@ impl NodeConfig {
     ///
     /// # Errors
     /// The asset that is set, here or for the parent's account, does not match. Nothing is changed then.
-    pub fn adopt_asset(&mut self, told: &Asset) -> Result<(), AssetMismatch> {
+    pub fn adopt_asset(&mut self, received: &Asset) -> Result<(), AssetMismatch> {
         let Some(parent) = self.parent() else { return Ok(()) };
-        let account = &parent.account.asset;
-        let code_set = !(self.asset_unset.code && parent.asset_of_node.code);
-        let scale_set = !(self.asset_unset.scale && parent.asset_of_node.scale);
-        if (code_set && account.code != told.code) || (scale_set && account.scale != told.scale) {
-            return Err(AssetMismatch { set: account.clone(), told: told.clone() });
+        let (account, open) = (&parent.account.asset, self.asset_unset.and(parent.asset_of_node));
+        let code_fits = open.code || account.code == received.code;
+        if !code_fits || !(open.scale || account.scale == received.scale) {
+            return Err(AssetMismatch { configured: account.clone(), received: received.clone() });
         }
-        let adopt = |asset: &mut Asset, open: Unset| {
-            if open.code {
-                asset.code = told.code.clone();
-            }
-            if open.scale {
-                asset.scale = told.scale;
-            }
-        };
-        let open = self.asset_unset;
-        adopt(&mut self.asset, open);
-        for peer in &mut self.peers {
-            let of_node = peer.asset_of_node;
-            let open =
-                Unset { code: open.code && of_node.code, scale: open.scale && of_node.scale };
-            adopt(&mut peer.account.asset, open);
-        }
+        self.asset_unset.adopt(received, &mut self.asset, &mut self.peers);
         for receiver in &mut self.receivers {
-            let of_node = receiver.asset_of_node;
-            let open =
-                Unset { code: open.code && of_node.code, scale: open.scale && of_node.scale };
-            adopt(&mut receiver.asset, open);
+            self.asset_unset.and(receiver.asset_of_node).replace(&mut receiver.asset, received);
         }
         Ok(())
     }
@@ -259,11 +265,11 @@ impl NodeConfig {
 /// The parent counts in another asset or scale than configured.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the parent's account is configured as {set}, but the parent says {told}; change assetCode and assetScale"
+    "the parent's account is configured as {configured}, but the parent says {received}; change assetCode and assetScale"
 )]
 pub struct AssetMismatch {
     /// The configured asset.
-    pub set: Asset,
+    pub configured: Asset,
     /// The asset from the parent.
-    pub told: Asset,
+    pub received: Asset,
 }

@@ -7,40 +7,25 @@
 use std::sync::Arc;
 
 use super::diagnostics::DiagnosticSink;
-use super::location::{Path, PlaceDetails, ValueOrigin, ValuePlace};
-use super::value::{Map, Value, ValueData};
+use super::location::{PlaceDetails, ValueOrigin};
+use super::value::{Value, ValueData};
 use super::{Environment, redact};
 
 /// Defaults within defaults.
 const DEPTH_MAX: usize = 8;
 
-/// Replaces the variables in every value below `value`.
-pub fn substitute(value: &mut Value, environment: &Environment, report: &mut DiagnosticSink) {
-    let at = value.at.clone();
-    walk(value, &Path::root(&at), environment, report);
-}
-
-fn walk(
-    value: &mut Value,
-    path: &Path<'_>,
-    environment: &Environment,
-    report: &mut DiagnosticSink,
-) {
-    match &mut value.data {
-        ValueData::Null | ValueData::Broken => {}
-        ValueData::Text(text) if !text.contains('$') => {}
-        ValueData::Text(text) => match expand(text, environment, 0) {
-            Ok(Expanded { text: new, variables }) => {
-                let unset = new.is_empty() && !variables.is_empty();
-                value.data = if unset { ValueData::Null } else { ValueData::Text(new.into()) };
+/// Replaces the variables in every text of a tree.
+pub fn substitute(root: &mut Value, environment: &Environment, report: &mut DiagnosticSink) {
+    root.edit_all(|value, path| {
+        let Some(text) = value.as_text().filter(|text| text.contains('$')) else { return };
+        match expand(text, environment, 0) {
+            Ok(Expanded { text, variables }) => {
+                let unset = text.is_empty() && !variables.is_empty();
+                value.data = if unset { ValueData::Null } else { ValueData::Text(text.into()) };
                 if !variables.is_empty() {
-                    let more = PlaceDetails {
-                        origin: ValueOrigin::File,
-                        place: None,
-                        variables,
-                        file: None,
-                    };
-                    value.at = ValuePlace { line: value.at.line, more: Some(Arc::new(more)) };
+                    let origin = ValueOrigin::File;
+                    let more = PlaceDetails { origin, place: None, variables, file: None };
+                    value.at.more = Some(Arc::new(more));
                 }
             }
             Err(mistake) => {
@@ -48,20 +33,8 @@ fn walk(
                 report.at(path, what, help);
                 value.data = ValueData::Broken;
             }
-        },
-        ValueData::List(list) => {
-            for (index, item) in list.iter_mut().enumerate() {
-                let at = item.at.clone();
-                walk(item, &path.index(index, &at), environment, report);
-            }
         }
-        ValueData::Map(Map(entries)) => {
-            for (name, item) in entries.iter_mut() {
-                let at = item.at.clone();
-                walk(item, &path.key(&name.text, &at), environment, report);
-            }
-        }
-    }
+    });
 }
 
 #[derive(Debug, PartialEq, Eq)]

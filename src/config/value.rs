@@ -6,7 +6,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::location::ValuePlace;
+use super::location::{Path, ValuePlace};
 use super::secret::MASK;
 
 /// A value and its place.
@@ -97,6 +97,58 @@ impl Value {
 
     pub fn is_null(&self) -> bool {
         self.data == ValueData::Null
+    }
+
+    /// Calls `edit` for this value, and then for each value below it.
+    pub fn edit_all(&mut self, mut edit: impl FnMut(&mut Self, &Path<'_>)) {
+        let at = self.at.clone();
+        self.edit_below(&Path::root(&at), &mut edit);
+    }
+
+    fn edit_below(&mut self, path: &Path<'_>, edit: &mut impl FnMut(&mut Self, &Path<'_>)) {
+        edit(self, path);
+        match &mut self.data {
+            ValueData::List(list) => {
+                for (index, item) in list.iter_mut().enumerate() {
+                    let at = item.at.clone();
+                    item.edit_below(&path.index(index, &at), edit);
+                }
+            }
+            ValueData::Map(Map(entries)) => {
+                for (name, value) in entries {
+                    let at = value.at.clone();
+                    value.edit_below(&path.key(&name.text, &at), edit);
+                }
+            }
+            ValueData::Null | ValueData::Broken | ValueData::Text(_) => {}
+        }
+    }
+
+    /// Calls `visit` for this value and each value below it, with the key that holds it or the list that it is in.
+    pub fn visit_all(&self, mut visit: impl FnMut(&str, &Self, &Path<'_>)) {
+        self.visit_below("", &Path::root(&self.at), &mut visit);
+    }
+
+    fn visit_below(
+        &self,
+        key: &str,
+        path: &Path<'_>,
+        visit: &mut impl FnMut(&str, &Self, &Path<'_>),
+    ) {
+        visit(key, self, path);
+        match &self.data {
+            ValueData::List(list) => {
+                for (index, item) in list.iter().enumerate() {
+                    item.visit_below(key, &path.index(index, &item.at), visit);
+                }
+            }
+            ValueData::Map(Map(entries)) => {
+                for (name, value) in entries {
+                    value.visit_below(&name.text, &path.key(&name.text, &value.at), visit);
+                }
+            }
+            ValueData::Null | ValueData::Broken | ValueData::Text(_) => {}
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use super::location::{Location, Path};
 use super::mapping::Mapping;
 use super::node_keys::{NODE, NodeDraft};
 use super::peer_keys::PEER;
-use super::value::{Map, Value, ValueData};
+use super::value::Value;
 use super::{keys, permissions, secret_file};
 use crate::net::{PeerUrl, is_loopback};
 use crate::wire::{Network, Scheme};
@@ -23,51 +23,27 @@ const EXAMPLE_SECRET_PREFIX: &str = "demo-";
 pub fn warn(
     scheme: Scheme,
     draft: &NodeDraft,
-    root: &Map,
-    path: &Path<'_>,
+    root: &Value,
+    mapping: Mapping<'_>,
     report: &mut DiagnosticSink,
 ) {
     if scheme.network() != Network::Live {
         return;
     }
-    check_secrets(root, path, report);
-    let mapping = Mapping::new(root, path);
+    root.visit_all(|key, value, path| {
+        let Some(text) = value.as_text() else { return };
+        if key == PEER.url.name {
+            let url = text.parse::<PeerUrl>().ok();
+            if let Some(token) = url.as_ref().and_then(|url| url.token()) {
+                check_secret(token, path, report);
+            }
+        // `receivers` checks `receiverSecret`, on every network.
+        } else if keys::is_secret(key) && key != NODE.receiver_secret.name {
+            check_secret(text, path, report);
+        }
+    });
     check_listeners(draft, mapping, report);
     check_urls(mapping, report);
-}
-
-/// Checks every secret below a mapping.
-fn check_secrets(map: &Map, path: &Path<'_>, report: &mut DiagnosticSink) {
-    for (name, value) in &map.0 {
-        let path = path.key(&name.text, &value.at);
-        match &value.data {
-            // `receivers` checks it, on every network.
-            ValueData::Text(_) if *name.text == *NODE.receiver_secret.name => {}
-            ValueData::Text(text) if keys::is_secret(&name.text) => {
-                check_secret(text, &path, report)
-            }
-            ValueData::Text(text) if *name.text == *PEER.url.name => {
-                let url = text.parse::<PeerUrl>().ok();
-                if let Some(token) = url.as_ref().and_then(|url| url.token()) {
-                    check_secret(token, &path, report);
-                }
-            }
-            ValueData::List(list) => {
-                for (index, item) in list.iter().enumerate() {
-                    let path = path.index(index, &item.at);
-                    match &item.data {
-                        ValueData::Text(text) if keys::is_secret(&name.text) => {
-                            check_secret(text, &path, report);
-                        }
-                        ValueData::Map(map) => check_secrets(map, &path, report),
-                        _ => {}
-                    }
-                }
-            }
-            ValueData::Map(map) => check_secrets(map, &path, report),
-            ValueData::Null | ValueData::Broken | ValueData::Text(_) => {}
-        }
-    }
 }
 
 fn check_secret(text: &str, path: &Path<'_>, report: &mut DiagnosticSink) {

@@ -38,4 +38,4 @@ pub use tls::{
 pub use tls_handshakes::{TlsHandshakeWorker, TlsHandshakes};
 pub use unauthenticated::{UnauthenticatedConnections, UnauthenticatedPermit};
 
-pub use self::url::{BtpUrl, HttpUrl, PeerUrl, UrlError, authority, is_loopback};
+pub use self::url::{BtpUrl, HttpUrl, PeerUrl, authority, is_loopback};

@@ -38,7 +38,8 @@ impl Topology {
             let segment = self.child_segment(parent, node.id.as_str());
             return self.address_below(parent, depth + 1)?.child(&segment).ok();
         }
-        if self.has_outside_parent(node) {
+        let is_parent = |peer: &Value| peer.text_of("relation") == Some("parent");
+        if self.own_peers(number).iter().any(is_parent) {
             return None;
         }
         format!("{}.{}", self.scheme(), node.id).parse().ok()
@@ -55,16 +56,8 @@ impl Topology {
 
     /// The last segment of a child's address, which the parent's entry for the child may set.
     fn child_segment(&self, parent: usize, child: &str) -> String {
-        let own = || {
-            let peers = self.node_at(parent).keys.get("peers")?.as_list()?;
-            let peer = peers.iter().find(|peer| id_of(peer) == Some(child))?;
-            Some(peer.text_of("childAddressSegment")?.to_owned())
-        };
-        own().unwrap_or_else(|| child.to_owned())
-    }
-
-    fn has_outside_parent(&self, node: &TopologyNode) -> bool {
-        let peers = node.keys.get("peers").and_then(Value::as_list).unwrap_or_default();
-        peers.iter().any(|peer| peer.text_of("relation") == Some("parent"))
+        let peer = self.own_peers(parent).iter().find(|peer| id_of(peer) == Some(child));
+        let own = peer.and_then(|peer| peer.text_of("childAddressSegment"));
+        own.unwrap_or(child).to_owned()
     }
 }

@@ -1,7 +1,7 @@
 //! `ilp-connector check`: judges a configuration without starting anything.
 
 use super::deployment::{Deployment, not_from_environment};
-use super::load::{load_content, read_topology};
+use super::load::load_content;
 use super::network::Strictness;
 use super::network_file::{self, Topology};
 use crate::config::{
@@ -48,7 +48,7 @@ pub fn check(source: &Source) -> Result<Checked, Diagnostics> {
         })?);
         return Ok(Checked { node: Some(node), topology: None, warnings });
     };
-    let topology = read_topology(source, &root, content, &mut report);
+    let topology = network_file::read(source, &root, content, &mut report);
     let Some(topology) = topology else { return Err(report.into_problems()) };
     let nodes = topology.read_all(Deployment::Spread, &mut report);
     let live = |config: &NodeConfig| config.scheme.network() == Network::Live;

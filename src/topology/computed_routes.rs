@@ -25,13 +25,10 @@ impl Topology {
     /// The connected nodes: by links, and where two nodes name each other in their own peers.
     pub(super) fn graph(&self) -> Graph {
         let names = |a: usize, b: usize| {
-            let peers =
-                self.node_at(a).keys.get("peers").and_then(Value::as_list).unwrap_or_default();
-            peers.iter().any(|peer| id_of(peer) == Some(self.id(b)))
+            self.own_peers(a).iter().any(|peer| id_of(peer) == Some(self.id(b)))
         };
-        let with_peers: Vec<usize> = (0..self.nodes.len())
-            .filter(|number| self.node_at(*number).keys.get("peers").is_some())
-            .collect();
+        let with_peers: Vec<usize> =
+            (0..self.nodes.len()).filter(|number| !self.own_peers(*number).is_empty()).collect();
         let mutual = with_peers
             .iter()
             .flat_map(|a| with_peers.iter().map(move |b| (*a, *b)))

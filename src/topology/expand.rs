@@ -2,7 +2,7 @@
 //! address, ports and routes. Each value keeps its location in the topology file.
 
 use super::deployment::Deployment;
-use super::listeners::{HTTP, LISTENERS, LOOPBACK, ListenerKeys, is_port};
+use super::listeners::{HTTP, LISTENERS, LOOPBACK, ListenerKeys, written_port};
 use super::network_file::Topology;
 use crate::config::{LinkTransport, Value, ValueData, ValueOrigin, ValuePlace};
 
@@ -32,7 +32,7 @@ impl Topology {
                 let ListenerKeys { key, host_key, .. } = listener;
                 let place_of_key = format!("{place}.{key}");
                 match node.running_ports.iter().find(|port| port.key == *key) {
-                    Some(port) if map.get(key).is_none_or(|own| !is_port(own, port.next)) => {
+                    Some(port) if map.get(key).and_then(written_port) != Some(port.next) => {
                         map.set(key, computed(&port.next.to_string(), node.at.line, &place_of_key));
                     }
                     Some(_) => {}
@@ -60,8 +60,7 @@ impl Topology {
                 computed(&url, line, &format!("{place}.httpPublicUrl")),
             );
         }
-        let peers = self.peers(number, node, mode);
-        if let Some(peers) = peers {
+        if let Some(peers) = self.peers(number, node, mode) {
             map.set("peers", peers);
         }
         if with_routes && self.has_computed_routes(number) {

@@ -74,24 +74,24 @@ impl Topology {
         Some(Value { data: ValueData::List(list), at: ValuePlace::line(node.at.line as usize) })
     }
 
+    /// A node's own entries for peers.
+    pub(super) fn own_peers(&self, number: usize) -> &[Value] {
+        let peers = self.node_at(number).keys.get("peers");
+        peers.and_then(Value::as_list).unwrap_or_default()
+    }
+
     /// A peer's url that leads to a node of this network, on this machine.
     fn to_loopback(&self, peer: &mut Value) {
         let ValueData::Map(map) = &mut peer.data else { return };
         let Some(value) = map.get("url") else { return };
         let Some((text, line)) = value.as_text().map(|text| (text, value.at.line)) else { return };
         let Ok(url) = text.parse::<PeerUrl>() else { return };
-        let host = url.host().to_string();
-        let listener = listener_of(&url);
-        let leads_there = |number: &usize| {
-            self.host(*number) == host
-                && self.port_of(*number, listener, Deployment::Spread) == url.port()
-        };
-        let Some(number) = (0..self.nodes.len()).find(leads_there) else { return };
+        let Some(number) = self.node_at_url(&url) else { return };
         let Some((scheme, rest)) = text.split_once("://") else { return };
         let authority = rest.split(['/', '?']).next().unwrap_or_default();
         let user =
             authority.rsplit_once('@').map(|(user, _)| format!("{user}@")).unwrap_or_default();
-        let port = self.port_of(number, listener, Deployment::Loopback);
+        let port = self.port_of(number, listener_of(&url), Deployment::Loopback);
         let path = rest.get(authority.len()..).unwrap_or_default();
         let new = computed(&format!("{scheme}://{user}{LOOPBACK}:{port}{path}"), line, "");
         let place = Path::root(&value.at).place().text;

@@ -10,7 +10,7 @@ use super::network::{NetworkReport, compare_ends, peer_place};
 use super::network_file::inverse;
 use super::reachability;
 use super::simulation::{DialledLink, LinkEnd};
-use crate::account::Relation;
+use crate::account::{AccountId, Relation};
 use crate::config::{
     Diagnostic, DiagnosticSink, FileForm, Loaded, Location, NodeConfig, Path, PeerConfig,
 };
@@ -38,20 +38,19 @@ pub fn check_link_ends(nodes: &[&Loaded]) -> LinkFindings {
         nodes.iter().copied().filter(|node| node.form == FileForm::NodeFile).collect();
     let mut found = LinkFindings::default();
     let mut links = Vec::new();
+    let mut files_of_id: HashMap<&AccountId, usize> = HashMap::new();
+    for node in &nodes {
+        *files_of_id.entry(&node.config.settings.node_id).or_default() += 1;
+    }
     for (index, a) in nodes.iter().enumerate() {
         for (other, b) in nodes.iter().enumerate().skip(index + 1) {
             // Two files with one node id are two versions of a node, or belong to two networks.
             if a.config.settings.node_id == b.config.settings.node_id {
                 continue;
             }
-            let is_ambiguous = |node: &Loaded| {
-                nodes
-                    .iter()
-                    .filter(|other| other.config.settings.node_id == node.config.settings.node_id)
-                    .count()
-                    > 1
-            };
-            let by_name = !is_ambiguous(a) && !is_ambiguous(b);
+            let is_unique =
+                |node: &Loaded| files_of_id.get(&node.config.settings.node_id) == Some(&1);
+            let by_name = is_unique(a) && is_unique(b);
             if let Some((a, b)) = find_link(a, b, by_name) {
                 check_link(a, b, &mut found);
                 links.extend(dialled((index, a), (other, b)));
@@ -224,7 +223,7 @@ fn add(report: DiagnosticSink, found: &mut LinkFindings) {
 fn check_url_port(
     from: NodeEnd<'_>,
     to: NodeEnd<'_>,
-    place: &impl Fn(&str) -> crate::config::Location,
+    place: &impl Fn(&str) -> Location,
     report: &mut DiagnosticSink,
 ) {
     let Some(url) = &from.peer.url else { return };

@@ -97,9 +97,7 @@ impl Topology {
                 (node.keys.get(listener.key), self.assigned_port(number, listener))
             }
         };
-        let port =
-            value.and_then(Value::as_text).and_then(|text| parse::integer(text, 0, 65_535).ok());
-        port.and_then(|port| u16::try_from(port).ok()).unwrap_or(default)
+        value.and_then(written_port).unwrap_or(default)
     }
 
     /// The port that `up` assigns to a node that sets none.
@@ -110,6 +108,15 @@ impl Topology {
             None => listener.first_port,
         };
         first.saturating_add(port_offset)
+    }
+
+    /// The node whose listener a url leads to, if each node runs on its own host.
+    pub(super) fn node_at_url(&self, url: &PeerUrl) -> Option<usize> {
+        let host = url.host().to_string();
+        (0..self.nodes.len()).find(|number| {
+            self.host(*number) == host
+                && self.port_of(*number, listener_of(url), Deployment::Spread) == url.port()
+        })
     }
 
     /// Whether a node has an HTTP server.
@@ -123,9 +130,9 @@ impl Topology {
     }
 }
 
-/// Whether a value is this port.
-pub(super) fn is_port(value: &Value, port: u16) -> bool {
-    value.as_text().and_then(|text| parse::integer(text, 0, 65_535).ok()) == Some(u64::from(port))
+/// The port that a value is.
+pub(super) fn written_port(value: &Value) -> Option<u16> {
+    parse::port(value.as_text()?).ok()
 }
 
 /// The server that a peer's url leads to.

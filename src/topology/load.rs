@@ -56,7 +56,7 @@ fn load_node(
         let loaded = Loaded::from_tree(root, FileForm::NodeFile, Some(&content.path), report)?;
         return Ok((loaded, None));
     }
-    let topology = read_topology(source, &root, content, &mut report);
+    let topology = network_file::read(source, &root, content, &mut report);
     let tree = topology.as_ref().and_then(|all| tree_of_named_node(all, source, &mut report));
     let Some(tree) = tree else { return Err(report.into_problems()) };
     let loaded = Loaded::from_tree(tree, FileForm::Topology, Some(&content.path), report)?;
@@ -92,7 +92,7 @@ impl Topology {
                 report.problem(Location::file(), None, "this is a node file, not a topology", help);
                 return None;
             }
-            read_topology(source, &root, content, &mut report)
+            network_file::read(source, &root, content, &mut report)
         });
         match (report.has_problems(), topology) {
             (false, Some(topology)) => Ok(topology),
@@ -119,7 +119,7 @@ impl Topology {
         if !network_file::is_topology(&root) {
             return Self::of_content(source, content).map(|_| Vec::new());
         }
-        let topology = read_topology(source, &root, content, &mut report);
+        let topology = network_file::read(source, &root, content, &mut report);
         let Some(mut topology) = topology else { return Err(report.into_problems()) };
         assign_ports(&mut topology);
         let mut spread = DiagnosticSink::new(Some(&name));
@@ -192,10 +192,7 @@ impl Topology {
     /// Reports a node that the topology does not have.
     fn report_unknown_node(&self, place: Location, id: &str, report: &mut DiagnosticSink) {
         let ids: Vec<&str> = self.node_ids().collect();
-        let help = match redact::nearest(id, ids.iter().copied()) {
-            Some(near) => format!("did you mean {near}? (nodes: {})", redact::list(ids)),
-            None => format!("nodes: {}", redact::list(ids)),
-        };
+        let help = redact::did_you_mean(id, "nodes", &ids);
         report.problem(place, Some(redact::quoted(id)), "the topology has no such node", help);
         report.node_not_named();
     }
@@ -210,16 +207,6 @@ impl Topology {
     pub fn node_ids(&self) -> impl Iterator<Item = &str> {
         self.nodes.iter().map(|node| node.id.as_str())
     }
-}
-
-/// Reads the form of a topology file.
-pub(super) fn read_topology(
-    source: &Source,
-    root: &Value,
-    content: &FileContent,
-    report: &mut DiagnosticSink,
-) -> Option<Topology> {
-    network_file::read(root, &content.path, &source.environment, report)
 }
 
 /// The tree of the node that the source names, after the whole network was validated.

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use super::deployment::Deployment;
-use super::listeners::{BTP, HTTP, LISTENERS, listener_of};
+use super::listeners::{BTP, HTTP, LISTENERS};
 use super::network_file::{Topology, TopologyNode, inverse};
 use super::reachability;
 use super::simulation::{DialledLink, LinkEnd};
@@ -303,14 +303,8 @@ impl Topology {
     /// The node of this network that a peer's url leads to.
     fn dialled(&self, peer: &PeerConfig) -> Option<usize> {
         let url = peer.url.as_ref()?;
-        let host = url.host().to_string();
-        let by_url = |number: &usize| {
-            self.host(*number) == host
-                && self.port_of(*number, listener_of(url), Deployment::Spread) == url.port()
-        };
         let by_id = |number: &usize| self.id(*number) == peer.account.id.as_str();
-        let numbers = 0..self.nodes.len();
-        numbers.clone().find(by_url).or_else(|| numbers.clone().find(by_id))
+        self.node_at_url(url).or_else(|| (0..self.nodes.len()).find(by_id))
     }
 }
 
@@ -398,10 +392,7 @@ pub(super) fn compare_secrets(
 /// Whether two ends use different assets. A child that sets none adopts its parent's.
 fn assets_differ(one: LinkEndConfig<'_>, two: LinkEndConfig<'_>) -> bool {
     let open = |(config, peer): LinkEndConfig<'_>| match peer.account.relation {
-        Relation::Parent => Unset {
-            code: config.asset_unset.code && peer.asset_of_node.code,
-            scale: config.asset_unset.scale && peer.asset_of_node.scale,
-        },
+        Relation::Parent => config.asset_unset.and(peer.asset_of_node),
         _ => Unset::default(),
     };
     let (open_one, open_two) = (open(one), open(two));

@@ -9,13 +9,13 @@ use std::sync::OnceLock;
 use super::paths::Choice;
 use super::port_assignments::RunningPort;
 use crate::account::{AccountId, Relation};
-use crate::config::key_names::check_names;
+use crate::config::key_names::{check_names, report_unknown};
 use crate::config::keys::KeyInfo;
 use crate::config::{
-    DiagnosticSink, Environment, KeySet, LINK, LinkDraft, LinkSettings, LinkTransport, Location,
-    Map, Mapping, NODE, NodeSettings, Path, PlaceDetails, TOPOLOGY, TOPOLOGY_NODE,
-    TopologyNodeDraft, TopologyNodeSettings, TopologySettings, Value, ValueData, ValuePlace, keys,
-    redact, within_sentence, wrong_type,
+    DiagnosticSink, Environment, FileContent, FirstUses, KeySet, LINK, LinkDraft, LinkSettings,
+    LinkTransport, Location, Map, Mapping, NODE, NodeSettings, Path, PlaceDetails, Source,
+    TOPOLOGY, TOPOLOGY_NODE, TopologyNodeDraft, TopologyNodeSettings, TopologySettings, Value,
+    ValueData, ValuePlace, keys, redact, wrong_type,
 };
 
 /// A network in one file.
@@ -118,9 +118,9 @@ pub(super) fn is_topology(root: &Value) -> bool {
 
 /// Reads the form of a topology. `None`: no node can be read.
 pub(super) fn read(
+    source: &Source,
     root: &Value,
-    file: &FilePath,
-    environment: &Environment,
+    content: &FileContent,
     report: &mut DiagnosticSink,
 ) -> Option<Topology> {
     let Some(map) = root.as_map() else {
@@ -153,8 +153,8 @@ pub(super) fn read(
         return None;
     }
     Some(Topology {
-        file: file.to_owned(),
-        environment: environment.clone(),
+        file: content.path.clone(),
+        environment: source.environment.clone(),
         nodes,
         links,
         complete: all_nodes && all_links,
@@ -173,7 +173,7 @@ fn has_unknown_keys(map: &Map) -> bool {
 
 fn nodes(mapping: Mapping<'_>, report: &mut DiagnosticSink) -> Vec<TopologyNode> {
     if !mapping.has(&TOPOLOGY.nodes) {
-        mapping.report_missing(&TOPOLOGY.nodes, report);
+        mapping.key(&TOPOLOGY.nodes).report_missing(report);
         return Vec::new();
     }
     let list = mapping.list(&TOPOLOGY.nodes, report);
@@ -183,31 +183,26 @@ fn nodes(mapping: Mapping<'_>, report: &mut DiagnosticSink) -> Vec<TopologyNode>
         mapping.problem(&TOPOLOGY.nodes, "the network has no nodes", help, report);
     }
     let mut nodes = Vec::with_capacity(list.len());
-    let mut ids: HashMap<AccountId, Location> = HashMap::new();
+    let mut ids = FirstUses::default();
     for (index, value) in list.iter().enumerate() {
         let path = path.index(index, &value.at);
-        let Some(map) = value.as_map() else {
-            let what = format!("expected a mapping, found {}", redact::found(value));
-            report.at(&path, what, "every node has keys of its own: - id: ...");
-            continue;
-        };
-        check_names(map, &path, keys::topology_node_keys(), report);
-        let item = Mapping::new(map, &path);
+        let known = keys::topology_node_keys();
+        let Some(item) = Mapping::of_item(value, &path, known.clone(), report) else { continue };
         let TopologyNodeDraft { id, host } = TopologyNodeSettings::read(item, report);
         let Some(id) = id else { continue };
-        if let Some(first) = ids.get(&id) {
-            let what = format!("a second node of this id; the first is {}", within_sentence(first));
+        let place = item.path_of(&TOPOLOGY_NODE.id).place();
+        if let Some(first) = ids.note(id.as_str(), place.within_sentence()) {
+            let what = format!("a second node of this id; the first is {first}");
             item.problem(&TOPOLOGY_NODE.id, what, "every node has an id of its own", report);
             continue;
         }
-        ids.insert(id.clone(), item.path_of(&TOPOLOGY_NODE.id).place());
         nodes.push(TopologyNode {
             index,
             port_offset: nodes.len(),
             running_ports: Vec::new(),
             id,
             host,
-            keys: own_keys(map, &path, keys::topology_node_keys()),
+            keys: own_keys(value, &path, known),
             at: value.at.clone(),
         });
     }
@@ -215,18 +210,18 @@ fn nodes(mapping: Mapping<'_>, report: &mut DiagnosticSink) -> Vec<TopologyNode>
 }
 
 /// The known keys of a mapping, each with its location, so that messages name it wherever it is merged.
-fn own_keys<'k>(
-    map: &Map,
+fn own_keys(
+    value: &Value,
     path: &Path<'_>,
-    known: impl Iterator<Item = &'k KeyInfo> + Clone,
+    known: impl Iterator<Item = &'static KeyInfo> + Clone,
 ) -> Map {
-    let kept = map.0.iter().filter(|(name, _)| {
+    let ValueData::Map(mut keys) = with_key_locations(value, path).data else {
+        return Map::default();
+    };
+    keys.0.retain(|(name, _)| {
         !matches!(&*name.text, "id" | "host") && known.clone().any(|key| key.name == &*name.text)
     });
-    let moved = kept.map(|(name, value)| {
-        (name.clone(), relocated(value, path.key(&name.text, &value.at).place().text))
-    });
-    Map(moved.collect())
+    keys
 }
 
 fn links(
@@ -245,7 +240,9 @@ fn links(
     let mut known: HashMap<(usize, usize), usize> = HashMap::new();
     for (index, value) in list.iter().enumerate() {
         let path = path.index(index, &value.at);
-        let Some(item) = Mapping::of_item::<LinkSettings>(value, &path, report) else { continue };
+        let Some(item) = Mapping::of_item(value, &path, LinkSettings::KEYS.iter(), report) else {
+            continue;
+        };
         // A mistake of the secret is reported here, for both ends of the link.
         let LinkDraft { from, to, secret: _, transport, relation } =
             LinkSettings::read(item, report);
@@ -336,10 +333,7 @@ fn end(
     if number.is_none() {
         let mut ids: Vec<&str> = numbers.keys().copied().collect();
         ids.sort_unstable();
-        let help = match redact::nearest(id.as_str(), ids.iter().copied()) {
-            Some(near) => format!("did you mean {near}? (nodes: {})", redact::list(ids)),
-            None => format!("nodes: {}", redact::list(ids)),
-        };
+        let help = redact::did_you_mean(id.as_str(), "nodes", &ids);
         report.following([Location::nowhere("nodes")], |report| {
             mapping.problem(key, "no such node", help, report);
         });
@@ -360,32 +354,19 @@ fn defaults(mapping: Mapping<'_>, report: &mut DiagnosticSink) -> Defaults {
     let path = mapping.path_of(&TOPOLOGY.defaults);
     for (name, value) in &map.0 {
         let place = path.key(&name.text, &value.at);
-        let known = |mut keys: Box<dyn Iterator<Item = &'static KeyInfo>>| {
-            keys.find(|key| key.name == &*name.text)
-        };
+        let is_it = |key: &&KeyInfo| key.name == &*name.text;
         if keys::NOT_A_DEFAULT.contains(&&*name.text) {
             report.at(&place, "cannot be the same for all", "set it where it belongs");
-        } else if let Some(key) = known(Box::new(NodeSettings::KEYS.iter())) {
+        } else if let Some(key) = NodeSettings::KEYS.iter().find(is_it) {
             if key.name == NODE.peers.name && !value.is_null() {
                 defaults.peers = default_peers(key, value, &place, report);
             } else {
                 defaults.node.set(key.name, relocated(value, place.place().text));
             }
-        } else if let Some(key) = known(Box::new(keys::peer_defaults())) {
+        } else if let Some(key) = keys::peer_defaults().find(is_it) {
             defaults.peer.set(key.name, relocated(value, place.place().text));
         } else {
-            if let Some(meant) =
-                crate::config::key_names::suggested_key(&name.text, keys::defaults_keys())
-            {
-                report.unread(path.missing(meant).place());
-            }
-            let place = Location { line: Some(name.line), ..place.place() };
-            report.problem(
-                place,
-                None,
-                crate::config::key_names::describe_unknown(&name.text, value),
-                crate::config::key_names::suggestion(&name.text, keys::defaults_keys()),
-            );
+            report_unknown(name, value, &path, keys::defaults_keys(), report);
         }
     }
     defaults
