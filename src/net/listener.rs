@@ -95,6 +95,13 @@ impl Listener {
         Ok(Self { listener, ..self })
     }
 
+    /// Makes every later attempt to accept fail.
+    #[cfg(test)]
+    pub fn shut_down(&self) {
+        let socket = std::os::fd::AsFd::as_fd(&self.listener).try_clone_to_owned().unwrap();
+        std::net::TcpStream::from(socket).shutdown(std::net::Shutdown::Both).unwrap();
+    }
+
     async fn accept_failed(&self, error: &io::Error, clock: &Clock) {
         // These concern one socket that is gone already; all others concern the process or the system.
         if matches!(

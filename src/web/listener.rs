@@ -164,3 +164,52 @@ impl AcceptedConnection {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use futures_util::FutureExt;
+
+    use super::*;
+    use crate::connector::Connector;
+    use crate::net::{Clock, TransportSettings};
+    use crate::peers::NodeContext;
+    use crate::routing::HashSeed;
+    use crate::testing::connector_settings;
+    use crate::web::{ConnectionLimiter, ConnectionLimits};
+
+    /// The health server drops the future of `accept` at every tick. Each refused attempt costs an open connection.
+    #[tokio::test]
+    async fn the_pause_after_a_refused_accept_outlives_its_future() {
+        let connector = Connector::new(connector_settings("node", &[]), HashSeed::Random).unwrap();
+        let context = NodeContext::new(connector, Clock::manual(), TransportSettings::default());
+        let web = WebService {
+            tls: None,
+            router: Router::new(),
+            admit: |_, _, _| None,
+            http2: false,
+            limiter: ConnectionLimiter::new(ConnectionLimits::default()),
+            context: context.unwrap(),
+        };
+        let socket = Listener::bind("127.0.0.1", 0, "").await.unwrap();
+        socket.shut_down();
+        let listener = WebListener::new(socket, web).with_kept_files();
+        let WebService { limiter, context, .. } = listener.service();
+        let (remote, now) = ("192.0.2.1:1".parse().unwrap(), context.clock.mono());
+        let mut open: Vec<_> =
+            (0..100).map(|_| limiter.admit_connection(remote, false, now).0).collect();
+        context.clock.advance(CLOSABLE_AGE);
+        let began = Instant::now();
+        for _ in 0..100 {
+            assert!(listener.accept().now_or_never().is_none());
+            let is_evicted = |event| event == Some(ConnectionEvent::Evicted);
+            open.retain_mut(|guard| !is_evicted(guard.next_event().now_or_never()));
+            // The runtime polls the socket.
+            tokio::task::yield_now().await;
+        }
+        // A slow machine may need several pauses for the loop.
+        let attempts_max = 1 + began.elapsed().as_millis() / ACCEPT_PAUSE.as_millis();
+        let attempts = 100 - open.len();
+        assert!(attempts > 0 && attempts as u128 <= attempts_max, "{attempts}, {attempts_max}");
+    }
+}
