@@ -8,14 +8,10 @@ use axum::http::header::AUTHORIZATION;
 use parking_lot::Mutex;
 
 use crate::link::TokenFingerprint;
-use crate::net::{ClientAddress, LogThrottle, SharedRate, WorkRate};
+use crate::net::{ClientAddress, LogThrottle, SharedRate};
 use crate::peers::{NoRandomness, TokenFingerprinter};
 use crate::time::MonoTime;
-use crate::web::bearer_token;
-
-/// Wrong tokens per second from all addresses together; half of it from one. Above this rate no token is checked, so
-/// connections need not be closed: a scraper with an old token keeps its own.
-const WRONG_TOKENS: WorkRate = WorkRate(200);
+use crate::web::{WRONG_TOKENS, bearer_token};
 
 /// Why a request may not pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

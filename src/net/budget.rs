@@ -8,7 +8,7 @@ use crate::time::MonoTime;
 
 const SECOND_NS: u64 = 1_000_000_000;
 
-/// Addresses with a bucket of their own. An address with its whole budget needs none.
+/// Addresses with a budget of their own. An address with its whole budget needs none.
 const ADDRESSES_MAX: usize = 4096;
 
 /// Units per second. The units of two seconds may be spent at once.
@@ -28,7 +28,8 @@ impl WorkRate {
     }
 }
 
-/// A token bucket.
+/// What one user has spent of a [`WorkRate`] (GCRA). Unlike `account/rate_limit.rs`, which refuses a packet above the rate,
+/// it records work that is already done, even beyond the rate, and says when more may follow.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct WorkBudget {
     /// The spent units use up the rate until then.
@@ -52,7 +53,7 @@ impl WorkBudget {
         self.used_until = MonoTime(self.used_until.0.saturating_sub(rate.cost(units)));
     }
 
-    fn is_full(&self, now: MonoTime) -> bool {
+    fn is_unspent(&self, now: MonoTime) -> bool {
         self.used_until <= now
     }
 }
@@ -78,7 +79,7 @@ impl<K: Copy + Eq + Hash> SharedRate<K> {
 
     pub fn spend(&mut self, user: K, units: u32, now: MonoTime) {
         if self.by_user.len() >= ADDRESSES_MAX && !self.by_user.contains_key(&user) {
-            self.by_user.retain(|_, bucket| !bucket.is_full(now));
+            self.by_user.retain(|_, budget| !budget.is_unspent(now));
             if self.by_user.len() >= ADDRESSES_MAX {
                 // Too many users to count each: the limit for all together still holds.
                 self.by_user.clear();
@@ -130,14 +131,14 @@ mod tests {
 
     #[test]
     fn returned_units_may_be_spent_again() {
-        let mut bucket = WorkBudget::default();
-        bucket.spend(200, RATE, at(0));
-        assert!(bucket.ready_at(RATE, at(0)) > at(0));
-        bucket.refund(1, RATE);
-        assert_eq!(bucket.ready_at(RATE, at(0)), at(0));
-        bucket.refund(1000, RATE);
-        bucket.spend(200, RATE, at(0));
-        assert!(bucket.ready_at(RATE, at(0)) > at(0), "the budget has an upper bound");
+        let mut budget = WorkBudget::default();
+        budget.spend(200, RATE, at(0));
+        assert!(budget.ready_at(RATE, at(0)) > at(0));
+        budget.refund(1, RATE);
+        assert_eq!(budget.ready_at(RATE, at(0)), at(0));
+        budget.refund(1000, RATE);
+        budget.spend(200, RATE, at(0));
+        assert!(budget.ready_at(RATE, at(0)) > at(0), "the budget has an upper bound");
     }
 
     #[test]

@@ -17,6 +17,7 @@ use parking_lot::Mutex;
 use tokio::time::{Instant, sleep_until};
 
 pub(crate) use self::connection::{Connection, ConnectionEvent};
+use super::bearer::WRONG_TOKENS;
 use crate::account::AccountId;
 use crate::net::{
     ClientAddress, HttpLimits, SharedRate, UnauthenticatedConnections, UnauthenticatedPermit,
@@ -40,8 +41,6 @@ const REQUEST_FRAMES: u32 = 16;
 const UNAUTHENTICATED_FRAMES: WorkRate = WorkRate(10_000);
 /// Frames and reads of one connection outside that rate: enough for a login, whatever others do.
 const FIRST_FRAMES: u32 = 12;
-/// Wrong tokens per second from all addresses together. Above this rate no token is checked.
-const WRONG_TOKENS: WorkRate = WorkRate(200);
 /// Time to log in after the permit was evicted, if no request came yet. A peer's program may open hundreds
 /// of connections at once, and shows its token only with the first request of each.
 const EVICTION_GRACE: Duration = Duration::from_secs(2);
@@ -296,11 +295,11 @@ impl ConnectionLimiter {
                 budgets.frames.spend(connection.remote.into(), frames, now);
             }
             Some(peer) => match budgets.frames_by_peer.get_mut(peer) {
-                Some(bucket) => bucket.spend(frames, PEER_FRAMES, now),
+                Some(budget) => budget.spend(frames, PEER_FRAMES, now),
                 None => {
-                    let mut bucket = WorkBudget::default();
-                    bucket.spend(frames, PEER_FRAMES, now);
-                    budgets.frames_by_peer.insert(peer.clone(), bucket);
+                    let mut budget = WorkBudget::default();
+                    budget.spend(frames, PEER_FRAMES, now);
+                    budgets.frames_by_peer.insert(peer.clone(), budget);
                 }
             },
         }
@@ -315,8 +314,8 @@ impl ConnectionLimiter {
     ) -> Result<(), AboveRate> {
         let mut budgets = self.budgets.lock();
         if let Some(peer) = &*connection.owner.lock() {
-            if let Some(bucket) = budgets.frames_by_peer.get_mut(peer) {
-                bucket.refund(REQUEST_FRAMES, PEER_FRAMES);
+            if let Some(budget) = budgets.frames_by_peer.get_mut(peer) {
+                budget.refund(REQUEST_FRAMES, PEER_FRAMES);
             }
             return Ok(());
         }

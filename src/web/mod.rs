@@ -12,7 +12,7 @@ mod serve;
 mod spare_file;
 mod tasks;
 
-pub(crate) use bearer::bearer_token;
+pub(crate) use bearer::{WRONG_TOKENS, bearer_token};
 #[cfg(test)]
 pub(crate) use connection_limiter::NARROW_STREAMS;
 pub(crate) use connection_limiter::{Connection, ConnectionLimiter, ConnectionLimits};
