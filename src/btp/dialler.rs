@@ -175,7 +175,7 @@ async fn run_session(driver: Driver, signals: &mut DialSignals) -> CloseReason {
     let mut session = std::pin::pin!(driver.run());
     tokio::select! {
         reason = &mut session => return reason,
-        request = signals.stopped() => outbox.request_close(request.code, request.reason),
+        request = signals.stopped() => outbox.request_close(request),
     }
     session.await
 }

@@ -4,7 +4,8 @@
 //! the connector, and then writes its own outbox with one system call. Frames for other peers wake *their* tasks, so on
 //! one thread each outbox is written once, after all reading. No packet costs a channel, a timer or an allocation.
 //!
-//! All sessions of a thread read through one large buffer: few system calls and no copies while packets flow, hardly
+//! Whole binary messages, which carry the packets, are handled in the read buffer, without a copy. Only the other frames
+//! pass through `tungstenite`, each as a whole. All sessions of a thread read through one large buffer: few system calls and no copies while packets flow, hardly
 //! any memory while they do not.
 
 use std::cell::Cell;
@@ -17,7 +18,6 @@ use std::time::Duration;
 use tokio::time::Sleep;
 use tokio_tungstenite::tungstenite::protocol::{Message, Role};
 
-use super::frame_header::{FrameHeader, HEADER_BYTES_MAX};
 use super::keepalive::{KeepAlive, KeepAliveAction};
 use super::session::BtpSession;
 use super::socket::{
@@ -29,7 +29,7 @@ use crate::connector::Batch;
 use crate::link::{CloseRequest, Outbox};
 use crate::peers::{CloseReason, NodeContext};
 use crate::time::{MonoTime, Now};
-use crate::wire::ws;
+use crate::wire::ws::{self, FrameHeader};
 
 /// Bytes that one system call may read, beyond the longest frame.
 const READ_BYTES: usize = 64 * 1024;
@@ -59,7 +59,7 @@ pub(super) struct Driver {
     closing: Option<Closing>,
     /// Reading waits until the peer takes its answers (D19).
     is_paused: bool,
-    /// Whole frames may be unhandled: those that arrived during the handshake, and those beyond the budget of a turn.
+    /// Whole frames may be unhandled: those that arrived during the login, and those beyond the budget of a turn.
     has_backlog: bool,
     /// The peer has exceeded its rate: reading waits until then.
     throttled_until: Option<MonoTime>,
@@ -165,7 +165,7 @@ impl Driver {
             self.close(request.into(), now.mono);
         }
         let mut buffer = READ_BUFFER.take();
-        buffer.resize(READ_BYTES + HEADER_BYTES_MAX + self.socket.message_bytes_max, 0);
+        buffer.resize(READ_BYTES + FrameHeader::BYTES_MAX + self.socket.message_bytes_max, 0);
         let read = self.read_socket(cx, &mut buffer, now);
         READ_BUFFER.set(buffer);
         if let Err(reason) = read {

@@ -6,14 +6,13 @@ use std::io::ErrorKind;
 use tokio::io::AsyncReadExt;
 
 use super::byte_stream::ByteStream;
+use super::socket::READ_BYTES_BEFORE_LOGIN;
 use super::upgrade::UpgradeError;
 
 /// The longest HTTP header, in bytes.
 pub(super) const HEADER_BYTES_MAX: usize = 8 * 1024;
 /// Field lines of a header.
 pub(super) const FIELDS_MAX: usize = 100;
-/// Bytes that one read may take. Bytes after the header belong to the WebSocket.
-pub(super) const READ_BYTES: usize = 1024;
 
 /// Reads until the empty line, and returns the header and the bytes after it. `header`: bytes that were read before.
 pub(super) async fn read_header(
@@ -32,13 +31,13 @@ pub(super) async fn read_header(
             return Err(UpgradeError::TooLong);
         }
         searched = header.len().saturating_sub(END.len() - 1);
-        header.reserve(READ_BYTES);
+        header.reserve(READ_BYTES_BEFORE_LOGIN);
         // Usually a TLS record. To wait for the end of a header would only hide the mistake.
         if header.first().is_some_and(|first| !first.is_ascii_graphic() && !b"\r\n".contains(first))
         {
             return Err(UpgradeError::NotHttp);
         }
-        match (&mut *stream).take(READ_BYTES as u64).read_buf(&mut header).await {
+        match (&mut *stream).take(READ_BYTES_BEFORE_LOGIN as u64).read_buf(&mut header).await {
             Ok(0) if header.is_empty() => return Err(UpgradeError::Silent),
             Ok(0) => return Err(UpgradeError::Closed),
             Ok(_) => {}

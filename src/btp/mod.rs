@@ -8,7 +8,6 @@ mod auth;
 mod byte_stream;
 mod dialler;
 mod driver;
-mod frame_header;
 mod http_header;
 mod incoming;
 mod keepalive;

@@ -23,14 +23,12 @@ use super::socket::{DataMessage, Socket};
 use super::upgrade::{self, UpgradeError};
 use crate::account::AccountId;
 use crate::connector::Account;
-use crate::link::{Framing, Outbox, SessionKind, TokenFingerprint};
+use crate::link::{Framing, Outbox, POLICY_VIOLATION, SessionKind, TokenFingerprint};
 use crate::net::{
     AddressLimits, BindError, ClientAddress, Descriptor, Listener, LogThrottle, ServerTls,
     UnauthenticatedConnections, UnauthenticatedPermit,
 };
-use crate::peers::{
-    CloseReason, LoginDirectory, Logins, NodeContext, POLICY, RECONFIGURED, SessionGuard,
-};
+use crate::peers::{CloseReason, LoginDirectory, Logins, NodeContext, RECONFIGURED, SessionGuard};
 use crate::wire::btp::put_empty_response;
 
 /// The settings of the port, for an error message.
@@ -234,7 +232,7 @@ async fn log_in(
     let mut socket = Socket::new(stream, Role::Server, upgraded.unread, outbox, message_max);
     let frame = match timeout_at(deadline, socket.receive()).await {
         Err(_) => {
-            socket.close(POLICY, "not authenticated in time").await;
+            socket.close(POLICY_VIOLATION, "not authenticated in time").await;
             return Err(AcceptError::Timeout);
         }
         Ok(Err(ended)) => {
@@ -244,7 +242,7 @@ async fn log_in(
             return Err(AcceptError::Ended(ended));
         }
         Ok(Ok(DataMessage::Text)) => {
-            socket.close(POLICY, "not a BTP frame").await;
+            socket.close(POLICY_VIOLATION, "not a BTP frame").await;
             return Err(AcceptError::Unreadable);
         }
         Ok(Ok(DataMessage::Binary(frame))) => frame,
@@ -277,7 +275,7 @@ async fn log_in(
         FirstFrame::Refused { request_id, why, claimed } => (request_id, why, claimed),
         FirstFrame::Unreadable => {
             drop(directory);
-            socket.close(POLICY, "not a BTP frame").await;
+            socket.close(POLICY_VIOLATION, "not a BTP frame").await;
             return Err(AcceptError::Unreadable);
         }
     };
@@ -285,7 +283,7 @@ async fn log_in(
     let error = refusal(request_id, &why.to_string(), context.clock.now().wall);
     // RFC 23 "Authentication": a server answers a refused login with an ERROR, and closes. [row 69]
     put_whole_frame(&socket.outbox, &error);
-    socket.close(POLICY, "authentication failed").await;
+    socket.close(POLICY_VIOLATION, "authentication failed").await;
     Err(AcceptError::Login { why, claimed })
 }
 
@@ -308,7 +306,7 @@ fn open_session(
     let guard = SessionGuard::attach(context, account, status, kind, login, frames, remote);
     let current = shared.logins.load();
     if !Arc::ptr_eq(directory, &current) && !is_accepted(&current, guard.account().id()) {
-        outbox.request_close(RECONFIGURED.0, RECONFIGURED.1);
+        outbox.request_close(RECONFIGURED);
     }
     BtpSession::new(guard)
 }

@@ -8,8 +8,8 @@ use super::auth::refusal;
 use super::incoming::{self, FrameMeaning};
 use crate::account::AccountId;
 use crate::connector::{Batch, PeerAnswer};
-use crate::link::{CloseRequest, Outbox};
-use crate::peers::{CloseReason, POLICY, PeerMistake, SessionGuard};
+use crate::link::{CloseRequest, Outbox, POLICY_VIOLATION};
+use crate::peers::{CloseReason, PeerMistake, SessionGuard};
 use crate::time::{MonoTime, Now};
 use crate::wire::btp::{RequestId, put_empty_response};
 
@@ -168,7 +168,10 @@ impl BtpSession {
         }
         self.unreadable_at.push_back(now);
         if self.unreadable_at.len() >= UNREADABLE_MAX {
-            return Err(CloseRequest { code: POLICY, reason: "too many unreadable frames" });
+            return Err(CloseRequest {
+                code: POLICY_VIOLATION,
+                reason: "too many unreadable frames",
+            });
         }
         Ok(())
     }

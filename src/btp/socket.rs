@@ -21,15 +21,15 @@ use tokio_tungstenite::tungstenite::protocol::{
 use tokio_tungstenite::tungstenite::{Bytes, Error, Utf8Bytes};
 
 use super::byte_stream::ByteStream;
-use super::frame_header::FrameHeader;
-use crate::link::Outbox;
+use crate::link::{Outbox, POLICY_VIOLATION};
 use crate::net::sanitize_bytes;
-use crate::peers::{CloseReason, NOT_UTF8, POLICY, PROTOCOL_ERROR, TOO_BIG};
+use crate::peers::{CloseReason, NOT_UTF8, PROTOCOL_ERROR, TOO_BIG};
+use crate::wire::ws::FrameHeader;
 
 /// The initial read buffer of `tungstenite`, which receives only rare frames.
 const RARE_FRAME_BYTES: usize = 256;
 /// Bytes that one read may take before the login.
-const HANDSHAKE_READ_BYTES: usize = 1024;
+pub(super) const READ_BYTES_BEFORE_LOGIN: usize = 1024;
 /// WebSocket frames of any kind that are read before a login is complete. The login is one of them.
 pub(super) const FRAMES_BEFORE_LOGIN_MAX: usize = 64;
 /// How long the peer has to take our last bytes and to answer our close frame.
@@ -100,7 +100,7 @@ impl Socket {
                 self.received_frames += 1;
                 if self.received_frames > FRAMES_BEFORE_LOGIN_MAX {
                     let reason = "too many frames before the login";
-                    return Poll::Ready(Err(CloseReason::ByUs { code: POLICY, reason }));
+                    return Poll::Ready(Err(CloseReason::ByUs { code: POLICY_VIOLATION, reason }));
                 }
                 let read = self.websocket.read(&mut SliceIo::new(&frame, &self.outbox));
                 match read {
@@ -122,7 +122,7 @@ impl Socket {
             if let Err(error) = ready!(self.poll_write(cx, &mut 0)) {
                 return Poll::Ready(Err(CloseReason::Broken(error.to_string())));
             }
-            let mut bytes = [0; HANDSHAKE_READ_BYTES];
+            let mut bytes = [0; READ_BYTES_BEFORE_LOGIN];
             let mut buffer = ReadBuf::new(&mut bytes);
             match ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer)) {
                 Err(error) => return Poll::Ready(Err(CloseReason::Broken(error.to_string()))),

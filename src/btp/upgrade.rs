@@ -10,8 +10,8 @@ use tokio_tungstenite::tungstenite::handshake::{client, derive_accept_key};
 use tokio_tungstenite::tungstenite::http::Uri;
 
 use super::byte_stream::ByteStream;
-use super::http_header::{FIELDS_MAX, HEADER_BYTES_MAX, HeaderFields, READ_BYTES, read_header};
-use super::socket::CLOSE_TIMEOUT;
+use super::http_header::{FIELDS_MAX, HEADER_BYTES_MAX, HeaderFields, read_header};
+use super::socket::{CLOSE_TIMEOUT, READ_BYTES_BEFORE_LOGIN};
 use crate::net::BtpUrl;
 
 /// Interim responses (1xx) that a server may send before its 101.
@@ -174,7 +174,7 @@ async fn refuse(stream: &mut ByteStream, response: &[u8]) {
     let refusal = async {
         stream.write_all(response).await?;
         stream.shutdown().await?;
-        let mut bytes = [0; READ_BYTES];
+        let mut bytes = [0; READ_BYTES_BEFORE_LOGIN];
         let mut discarded = 0;
         while discarded < DISCARDED_BYTES_MAX {
             match stream.read(&mut bytes).await? {

@@ -46,6 +46,7 @@ pub use crate::account::Asset;
 use crate::account::{AccountId, AccountSettings, Limits, Relation};
 use crate::btp::BtpDialler;
 use crate::connector::{Connector, ConnectorSettings, RegistryError, Timing};
+use crate::link::CloseRequest;
 pub use crate::link::{Cause, Outcome, Rejection};
 use crate::local::PingSettings;
 use crate::net::{Clock, TlsError, TransportSettings};
@@ -175,7 +176,7 @@ impl Client {
         };
         let result =
             if grace_ends_at.is_some() { Err(ClientError::Replaced.into()) } else { result };
-        handle.stop(1000, "done");
+        handle.stop(CloseRequest { code: 1000, reason: "done" });
         // A closing handshake that the node does not complete is no failure.
         let _ = timeout(CLOSE_TIMEOUT, dialling).await;
         result

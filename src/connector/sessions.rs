@@ -9,15 +9,15 @@ use super::core::Connector;
 use super::refusal::{NextHopFailure, Refusal};
 use crate::account::AccountId;
 use crate::link::{
-    Outbox, Outcome, OutcomeCallback, Pending, RequestedBy, SessionId, SessionKind,
-    TokenFingerprint, UnsentPackets,
+    CloseRequest, Outbox, Outcome, OutcomeCallback, POLICY_VIOLATION, Pending, RequestedBy,
+    SessionId, SessionKind, TokenFingerprint, UnsentPackets,
 };
 use crate::time::Now;
 use crate::wire::ilp::{Prepare, Reply};
 
-/// WebSocket close code and reason for a session that a later login of the same account replaces. A dialler that reads
+/// Closes a session that a later login of the same account replaces. A dialler that reads
 /// them waits before it dials again (D5).
-pub const REPLACED: (u16, &str) = (1008, "replaced");
+pub const REPLACED: CloseRequest = CloseRequest { code: POLICY_VIOLATION, reason: "replaced" };
 
 impl Connector {
     /// Adds an authenticated session. If the account has as many of this kind as it may have, the oldest is asked to
@@ -39,7 +39,7 @@ impl Connector {
         let mut unsent = Vec::new();
         // More than one only if a reload has just lowered the limit.
         while let Some(old) = state.remove_oldest_session(kind, sessions_max) {
-            old.outbox.request_close(REPLACED.0, REPLACED.1);
+            old.outbox.request_close(REPLACED);
             unsent.push(old.outbox.end_session());
         }
         let request_ids = HashSet::with_hasher(self.hash_state.clone());
@@ -70,15 +70,15 @@ impl Connector {
     pub(super) fn close_sessions_beyond_limits(&self) {
         for entry in &self.snapshot.load().entries {
             for session in entry.account.lock().sessions_beyond_limit() {
-                session.outbox.request_close(REPLACED.0, REPLACED.1);
+                session.outbox.request_close(REPLACED);
             }
         }
     }
 
     /// Asks every session of an account to close.
-    pub fn close_sessions(&self, account: &Account, code: u16, reason: &'static str) {
+    pub fn close_sessions(&self, account: &Account, request: CloseRequest) {
         for session in &account.lock().sessions {
-            session.outbox.request_close(code, reason);
+            session.outbox.request_close(request);
         }
     }
 
@@ -87,20 +87,19 @@ impl Connector {
         &self,
         account: &Account,
         valid: &[TokenFingerprint],
-        code: u16,
-        reason: &'static str,
+        request: CloseRequest,
     ) {
         for session in &account.lock().sessions {
             if session.login.is_some_and(|login| !valid.contains(&login)) {
-                session.outbox.request_close(code, reason);
+                session.outbox.request_close(request);
             }
         }
     }
 
     /// Asks every session of every account to close.
-    pub fn close_all_sessions(&self, code: u16, reason: &'static str) {
+    pub fn close_all_sessions(&self, request: CloseRequest) {
         for entry in &self.snapshot.load().entries {
-            self.close_sessions(&entry.account, code, reason);
+            self.close_sessions(&entry.account, request);
         }
     }
 

@@ -7,7 +7,7 @@ use rand::{Rng, SeedableRng};
 use super::PacketKind;
 use crate::wire::btp::{self, BtpFrame, FrameKind, RequestId};
 use crate::wire::ilp::Encode;
-use crate::wire::ws;
+use crate::wire::ws::{self, FrameHeader};
 
 /// What surrounds the packets in an outbox.
 pub enum Framing {
@@ -103,20 +103,8 @@ pub(super) fn packet_in(frame: &[u8]) -> Option<Vec<u8>> {
 
 /// The BTP frame in a WebSocket frame that was written here.
 pub(crate) fn payload_in(frame: &[u8]) -> Option<Vec<u8>> {
-    let second = *frame.get(1)?;
-    let (len, mut at) = match second & 0x7f {
-        126 => (u64::from(u16::from_be_bytes(*frame.get(2..)?.first_chunk()?)), 4),
-        127 => (u64::from_be_bytes(*frame.get(2..)?.first_chunk()?), 10),
-        short => (u64::from(short), 2),
-    };
-    let mask = if second & 0x80 == 0 {
-        None
-    } else {
-        let key = *frame.get(at..)?.first_chunk()?;
-        at += 4;
-        Some(key)
-    };
-    let mut payload = frame.get(at..at.checked_add(usize::try_from(len).ok()?)?)?.to_vec();
-    apply_mask_from(&mut payload, 0, mask);
+    let header = FrameHeader::read(frame)?;
+    let mut payload = frame.get(header.header_len..header.frame_len(frame.len())?)?.to_vec();
+    apply_mask_from(&mut payload, 0, header.mask);
     Some(payload)
 }

@@ -13,8 +13,8 @@ pub use framing::Framing;
 #[cfg(test)]
 pub(crate) use framing::payload_in;
 pub use outbox::{
-    CloseRequest, NoPermit, Outbox, OutboxPermit, PermitRequest, Requester, TakenPacket,
-    UnsentPackets,
+    CloseRequest, NoPermit, Outbox, OutboxPermit, POLICY_VIOLATION, PermitRequest, Requester,
+    TakenPacket, UnsentPackets,
 };
 pub use outcome::{Cause, Outcome, OutcomeCallback, Rejection};
 pub use pending::{Pending, PendingTable, RequestedBy};

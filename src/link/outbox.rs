@@ -33,8 +33,8 @@ const RETAINED_BYTES_MAX: usize = 64 * 1024;
 /// Answers may fill the outbox up to this many times `outboxBytesMax`, which CONFIG and SECURITY promise too. Beyond it
 /// the session is closed.
 const ANSWERS_FACTOR: usize = 16;
-/// RFC 6455 7.4.1: the peer violated a policy.
-const POLICY_VIOLATION: u16 = 1008;
+/// RFC 6455 7.4.1: the peer violated a policy: a refused login, a replaced session, too many unreadable frames.
+pub const POLICY_VIOLATION: u16 = 1008;
 
 /// Bytes by which a requester within its share, or the node itself, may exceed the bound of Prepares: one packet of the
 /// largest size may have been added to an outbox that was almost full.
@@ -264,7 +264,7 @@ impl Outbox {
         true
     }
 
-    /// Adds any other BTP frame, for the handshake and the session's own answers: `write` appends exactly `len` bytes.
+    /// Adds any other BTP frame, for the authentication and the session's own answers: `write` appends exactly `len` bytes.
     /// Returns `false` if the session has ended.
     pub fn put_frame(&self, len: usize, write: impl FnOnce(&mut Vec<u8>)) -> bool {
         let mut inner = self.inner.lock();
@@ -337,9 +337,9 @@ impl Outbox {
     }
 
     /// Asks the session's task to close the connection. The first request stands.
-    pub fn request_close(&self, code: u16, reason: &'static str) {
+    pub fn request_close(&self, request: CloseRequest) {
         let mut inner = self.inner.lock();
-        inner.close_request.get_or_insert(CloseRequest { code, reason });
+        inner.close_request.get_or_insert(request);
         inner.is_woken = false;
         inner.wake_task();
     }

@@ -63,15 +63,15 @@ impl NodeTask {
 
     pub(super) fn close_sessions(&self, peer: &AccountId) {
         if let Some(account) = self.context.connector.account(peer.as_str()) {
-            self.context.connector.close_sessions(&account, RECONFIGURED.0, RECONFIGURED.1);
+            self.context.connector.close_sessions(&account, RECONFIGURED);
         }
     }
 
     /// Closes sessions that logged in with a token which is no longer valid.
     pub(super) fn close_sessions_by_lost_tokens(&self, peer: &AccountId) {
         if let Some(account) = self.context.connector.account(peer.as_str()) {
-            let (valid, (code, reason)) = (self.logins.load().fingerprints_of(peer), RECONFIGURED);
-            self.context.connector.close_sessions_by_other_tokens(&account, &valid, code, reason);
+            let valid = self.logins.load().fingerprints_of(peer);
+            self.context.connector.close_sessions_by_other_tokens(&account, &valid, RECONFIGURED);
         }
     }
 }

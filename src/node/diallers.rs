@@ -11,6 +11,7 @@ use super::task;
 use crate::account::AccountId;
 use crate::btp::{BtpDial, BtpDialUpdater, BtpDialler};
 use crate::http::{HttpContext, HttpDial, HttpDialUpdater, HttpDialler};
+use crate::link::CloseRequest;
 use crate::peers::{DialHandle, LoginDirectory, NodeContext, RECONFIGURED};
 
 /// A peer to dial, by protocol.
@@ -88,7 +89,7 @@ impl Diallers {
                 *wanted == running.dial || running.try_update(wanted, directory)
             });
             if !stays {
-                running.handle.stop(RECONFIGURED.0, RECONFIGURED.1);
+                running.handle.stop(RECONFIGURED);
             }
             stays
         });
@@ -131,9 +132,9 @@ impl Diallers {
     }
 
     /// Closes all dialled sessions, and waits up to `timeout` for their ends.
-    pub(super) async fn stop(self, code: u16, reason: &'static str, timeout: Duration) {
+    pub(super) async fn stop(self, request: CloseRequest, timeout: Duration) {
         for RunningDialler { handle, .. } in self.running.values() {
-            handle.stop(code, reason);
+            handle.stop(request);
         }
         task::wait_or_abort(self.tasks, timeout).await;
     }

@@ -9,10 +9,10 @@ use tokio::time::Instant;
 
 use super::task::AbortOnDrop;
 use crate::account::AccountId;
-use crate::peers::{DialHandle, NodeContext};
+use crate::link::CloseRequest;
+use crate::peers::{DialHandle, GOING_AWAY, NodeContext};
 
-/// The WebSocket close code and reason for a removed peer.
-const REMOVED: (u16, &str) = (1001, "removed");
+const REMOVED: CloseRequest = CloseRequest { code: GOING_AWAY, reason: "removed" };
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// The removed peers that still have sessions.
@@ -36,9 +36,9 @@ impl Draining {
                 tokio::time::sleep(POLL_INTERVAL).await;
             }
             if let Some(handle) = handle {
-                handle.stop(REMOVED.0, REMOVED.1);
+                handle.stop(REMOVED);
             }
-            context.connector.close_sessions(&account, REMOVED.0, REMOVED.1);
+            context.connector.close_sessions(&account, REMOVED);
             context.peers.forget(account.id());
             context.known_addresses.forget(account.id());
         });

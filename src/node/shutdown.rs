@@ -7,9 +7,10 @@ use tokio::time::Instant;
 
 use super::node_task::NodeTask;
 use super::task;
+use crate::link::CloseRequest;
 use crate::peers::{GOING_AWAY, NodeContext};
 
-const STOPPING: &str = "stopping";
+const STOPPING: CloseRequest = CloseRequest { code: GOING_AWAY, reason: "stopping" };
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
 /// Lines about balances between two pauses for the log's thread.
 const BALANCES_PER_BATCH: usize = 1000;
@@ -43,12 +44,12 @@ impl NodeTask {
         }
         drop(self.draining);
         // All at the same time, so that peers that do not answer cost the timeout only once.
-        context.connector.close_all_sessions(GOING_AWAY, STOPPING);
+        context.connector.close_all_sessions(STOPPING);
         if let Some(connections) = http {
             connections.close_when_idle();
         }
         tokio::join!(
-            self.diallers.stop(GOING_AWAY, STOPPING, CLOSE_TIMEOUT),
+            self.diallers.stop(STOPPING, CLOSE_TIMEOUT),
             task::wait_or_abort(sessions, CLOSE_TIMEOUT),
             task::wait_or_abort(http_tasks, CLOSE_TIMEOUT),
         );

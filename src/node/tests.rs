@@ -251,7 +251,7 @@ async fn receive_close(far: &mut WebSocketStream<TcpStream>) -> (u16, String) {
 }
 
 fn reconfigured() -> (u16, String) {
-    (RECONFIGURED.0, RECONFIGURED.1.to_owned())
+    (RECONFIGURED.code, RECONFIGURED.reason.to_owned())
 }
 
 /// Accepts a node's login; after that this end reads nothing.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::token::Token;
 use crate::connector::REPLACED;
-use crate::link::CloseRequest;
+use crate::link::{CloseRequest, POLICY_VIOLATION};
 
 /// RFC 6455 7.4.1: the endpoint stops.
 pub const GOING_AWAY: u16 = 1001;
@@ -12,13 +12,11 @@ pub const GOING_AWAY: u16 = 1001;
 pub const PROTOCOL_ERROR: u16 = 1002;
 /// A text message is not UTF-8.
 pub const NOT_UTF8: u16 = 1007;
-/// The peer violates a policy: a refused login, a replaced session, too many unreadable frames.
-pub const POLICY: u16 = 1008;
 /// A message is longer than the limit.
 pub const TOO_BIG: u16 = 1009;
-/// Close code and reason if the configuration ends a session: the peer's secret, address or asset has changed, or the
-/// peer is suspended.
-pub const RECONFIGURED: (u16, &str) = (POLICY, "reconfigured");
+/// Closes a session whose peer has another secret, address or asset by the configuration, or is suspended.
+pub const RECONFIGURED: CloseRequest =
+    CloseRequest { code: POLICY_VIOLATION, reason: "reconfigured" };
 /// RFC 6455 7.1.5: stands for a missing close frame, and is never sent.
 const ABNORMAL: u16 = 1006;
 /// RFC 6455 7.1.5: stands for a close frame without a code, and is never sent.
@@ -85,12 +83,12 @@ impl CloseReason {
 
     /// Whether we closed because a later login of the peer replaced the session.
     pub fn is_replaced_by_us(&self) -> bool {
-        matches!(self, Self::ByUs { code, reason } if (*code, *reason) == REPLACED)
+        *self == REPLACED.into()
     }
 
     /// Whether the peer closed because a later login of ours replaced the session (D5).
     pub fn is_replaced_by_peer(&self) -> bool {
-        matches!(self, Self::ByPeer { code: Some(code), reason } if (*code, reason.as_str()) == REPLACED)
+        matches!(self, Self::ByPeer { code, reason } if *code == Some(REPLACED.code) && reason == REPLACED.reason)
     }
 }
 

@@ -48,8 +48,8 @@ impl DialHandle {
     }
 
     /// Closes an open session with this close frame, and stops dialling.
-    pub fn stop(&self, code: u16, reason: &'static str) {
-        self.stop.send_replace(Some(CloseRequest { code, reason }));
+    pub fn stop(&self, request: CloseRequest) {
+        self.stop.send_replace(Some(request));
     }
 }
 

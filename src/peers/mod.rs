@@ -14,7 +14,7 @@ mod session_guard;
 mod token;
 
 pub use close_reason::{
-    CloseReason, GOING_AWAY, NOT_UTF8, POLICY, PROTOCOL_ERROR, RECONFIGURED, TOO_BIG, Timeout,
+    CloseReason, GOING_AWAY, NOT_UTF8, PROTOCOL_ERROR, RECONFIGURED, TOO_BIG, Timeout,
 };
 pub use dial_backoff::{DialBackoff, DialDelay};
 pub use dial_handle::{DialHandle, DialSignals, WaitEnd};

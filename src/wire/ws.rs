@@ -1,7 +1,11 @@
-//! Writes WebSocket data frames (RFC 6455 section 5.2): a header before the payload, and a client's mask over it.
+//! WebSocket data frames (RFC 6455 section 5.2): a header before the payload, and a client's mask over it.
 //!
-//! RFC 23 "Overview": a BTP packet is one binary message. [row 65] Reading, control frames and the
-//! handshake belong to the WebSocket library.
+//! RFC 23 "Overview": a BTP packet is one binary message. [row 65] All other frames, and the opening handshake, belong to
+//! the WebSocket library.
+
+mod frame_header;
+
+pub use frame_header::FrameHeader;
 
 /// The final fragment of a binary message.
 const FIN_BINARY: u8 = 0x82;

@@ -14,7 +14,7 @@ use super::*;
 use crate::btp::model::OpenSession;
 use crate::btp::server::BtpServer;
 use crate::btp::testing::{self, *};
-use crate::link::Outcome;
+use crate::link::{CloseRequest, Outcome};
 use crate::net::{ServerTls, TlsTrust, TransportSettings};
 use crate::peers::PeerChange::{AuthenticationFailed, Connected, Connecting, Disconnected};
 use crate::peers::{PeerChange, PeerEvent, PeerState};
@@ -217,7 +217,7 @@ async fn a_lost_session_is_opened_again_and_events_come_in_order() {
     let mut server = listener.accept_login().await;
     assert_eq!([change(&mut events).await, change(&mut events).await], [Connecting, Connected]);
 
-    handle.stop(GOING_AWAY, "going away");
+    handle.stop(CloseRequest { code: GOING_AWAY, reason: "going away" });
     assert_eq!(server.close_frame().await, (GOING_AWAY, "going away".to_owned()));
     drop(server);
     let going_away = CloseReason::ByUs { code: GOING_AWAY, reason: "going away" };
@@ -248,7 +248,7 @@ async fn stopping_does_not_wait() {
     // While it waits for an answer; and, by dropping the handle, while it waits to dial again.
     let (mut tasks, handle) = start(listener.dial(""), &context);
     let _silent = listener.0.accept().await.unwrap();
-    handle.stop(GOING_AWAY, "going away");
+    handle.stop(CloseRequest { code: GOING_AWAY, reason: "going away" });
     tasks.join_next().await.unwrap().unwrap();
 
     let (mut tasks, handle) = start(dial("bob", "ws://127.0.0.1:1"), &context);

@@ -2,6 +2,7 @@
 
 use crate::wire::Amount;
 use crate::wire::btp::{FrameBody, FrameKind, ProtocolEntry, RequestId, put_frame};
+use crate::wire::ws::FrameHeader;
 
 pub(in crate::btp) fn framed(
     id: u32,
@@ -52,11 +53,8 @@ pub(super) fn odd_request(id: u32, which: u8) -> Vec<u8> {
 
 /// The payload of one unmasked WebSocket frame, and the bytes after it.
 pub(super) fn split_frame(bytes: &[u8]) -> (&[u8], &[u8]) {
-    assert_eq!(bytes[0], 0x82, "a whole binary message");
-    let (length, at) = match bytes[1] {
-        126 => (usize::from(u16::from_be_bytes([bytes[2], bytes[3]])), 4),
-        short if short < 126 => (usize::from(short), 2),
-        other => panic!("length {other}"),
-    };
-    bytes[at..].split_at(length)
+    let header = FrameHeader::read(bytes).filter(FrameHeader::is_binary_message);
+    let header = header.expect("a whole binary message");
+    let (frame, rest) = bytes.split_at(header.frame_len(bytes.len()).expect("whole"));
+    (&frame[header.header_len..], rest)
 }

@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 use super::*;
 use crate::account::Limits;
 use crate::btp::testing::{self, *};
+use crate::link::CloseRequest;
 use crate::net::TransportSettings;
 use crate::peers::PeerSnapshot;
 use crate::testing::{TEST_TIMEOUT, directory, logins};

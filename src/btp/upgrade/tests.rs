@@ -152,7 +152,7 @@ async fn a_request_that_is_no_handshake_is_refused_with_a_status() {
 
 #[tokio::test]
 async fn the_header_is_bounded() {
-    let (result, _) = accepted(&[b'x'; HEADER_BYTES_MAX + READ_BYTES]).await;
+    let (result, _) = accepted(&[b'x'; HEADER_BYTES_MAX + READ_BYTES_BEFORE_LOGIN]).await;
     assert!(matches!(result, Err(UpgradeError::TooLong)), "{result:?}");
     let (mut client, mut server) = pipe();
     client.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
@@ -225,7 +225,8 @@ async fn the_dialling_end_skips_interim_responses_within_a_bound() {
     let (result, _) = connected(&format!("{interim}HTTP/1.1 403 No\r\n\r\n")).await;
     assert!(matches!(result, Err(UpgradeError::Status(403))), "{result:?}");
     // Each of them is bounded too.
-    let endless = format!("{interim}HTTP/1.1 100 {}", "x".repeat(HEADER_BYTES_MAX + READ_BYTES));
+    let endless =
+        format!("{interim}HTTP/1.1 100 {}", "x".repeat(HEADER_BYTES_MAX + READ_BYTES_BEFORE_LOGIN));
     let (result, _) = connected(&endless).await;
     assert!(matches!(result, Err(UpgradeError::TooLong)), "{result:?}");
 }

@@ -1,7 +1,7 @@
 //! Packets survive the loss and the replacement of sessions (D5).
 
 use super::*;
-use crate::link::TokenFingerprint;
+use crate::link::{CloseRequest, TokenFingerprint};
 
 #[test]
 fn unwritten_prepares_are_rejected_and_written_ones_may_still_be_answered() {
@@ -149,7 +149,7 @@ fn a_reload_keeps_balances_and_packets_in_flight() {
 fn a_stop_closes_the_sessions_of_removed_peers_too() {
     let (node, alice, bob) = connected_alice_and_bob();
     node.apply(settings(vec![peer("alice")], &[]));
-    node.connector.close_all_sessions(1001, "stopping");
+    node.connector.close_all_sessions(CloseRequest { code: 1001, reason: "stopping" });
     for peer in [alice, bob] {
         assert_eq!(peer.outbox.close_request().map(|request| request.code), Some(1001));
     }
@@ -186,8 +186,7 @@ fn several_settings(max_sessions: usize) -> ConnectorSettings {
 }
 
 fn is_replaced(peer: &Peer) -> bool {
-    peer.outbox.close_request().map(|request| (request.code, request.reason))
-        == Some((1008, "replaced"))
+    peer.outbox.close_request() == Some(CloseRequest { code: 1008, reason: "replaced" })
 }
 
 #[test]
@@ -290,7 +289,7 @@ fn sessions_of_tokens_that_are_still_valid_are_not_closed() {
     let by_none = attach(SessionKind::Posted, None);
     let closed = || [&by_old, &by_new, &by_none].map(|outbox| outbox.close_request().is_some());
     let close = |valid: &[TokenFingerprint]| {
-        node.connector.close_sessions_by_other_tokens(&account, valid, 1008, "reconfigured");
+        node.connector.close_sessions_by_other_tokens(&account, valid, REPLACED);
     };
     close(&[new, old]);
     assert_eq!(closed(), [false, false, false]);

@@ -339,7 +339,7 @@ async fn a_stop_waits_for_requests_in_progress() {
     let (mut dialler, mut bob) = TestDialler::connected().await;
     let outcome = dialler.send();
     bob.read_message().await;
-    dialler.handle.take().unwrap().stop(1001, "stopping");
+    dialler.handle.take().unwrap().stop(CloseRequest { code: 1001, reason: "stopping" });
     until("the end of the session", || !dialler.is_connected()).await;
     assert!(dialler.send().await.unwrap().starts_with("T01"));
     fulfill(&mut bob).await;

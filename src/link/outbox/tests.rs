@@ -83,7 +83,7 @@ fn the_task_is_woken_once_until_everything_is_written() {
     assert!(write(&outbox, usize::MAX).1.is_ready());
     put(&outbox, PacketKind::Prepare, 4);
     assert_eq!(wakes(), 2);
-    outbox.request_close(1001, "stopping");
+    outbox.request_close(CloseRequest { code: 1001, reason: "stopping" });
     assert_eq!(wakes(), 3, "a close request wakes the task again");
 }
 

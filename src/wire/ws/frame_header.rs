@@ -1,7 +1,6 @@
-//! The header of a WebSocket frame (RFC 6455 5.2): where the frame ends, and whether it is a whole binary message.
-//!
-//! Whole binary messages, which carry the packets, are handled in the read buffer, without a copy. Only the other
-//! frames pass through `tungstenite`, each as a whole.
+//! Reads the header of a WebSocket frame (RFC 6455 5.2): where the frame ends, and whether it is a whole binary message.
+
+use super::MASKED;
 
 /// Final, no reserved bits, binary.
 const BINARY_MESSAGE: u8 = 0x82;
@@ -9,24 +8,26 @@ const FINAL: u8 = 0x80;
 const OPCODE: u8 = 0x0f;
 /// Opcodes from here on are control frames.
 const FIRST_CONTROL: u8 = 0x8;
-const MASKED: u8 = 0x80;
-/// The longest header: two bytes, a length of eight, a mask of four.
-pub(super) const HEADER_BYTES_MAX: usize = 14;
 
-/// A parsed header.
+/// The header of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct FrameHeader {
+pub struct FrameHeader {
     first: u8,
     /// The masking key of the payload.
-    pub(super) mask: Option<[u8; 4]>,
-    pub(super) header_len: usize,
-    /// As the sender claims.
-    pub(super) payload_len: u64,
+    pub mask: Option<[u8; 4]>,
+    /// Its own length, in bytes.
+    pub header_len: usize,
+    /// The length of the payload, as the sender claims, in bytes.
+    pub payload_len: u64,
 }
 
 impl FrameHeader {
+    /// The longest header: two bytes, a length of eight, a mask of four.
+    pub const BYTES_MAX: usize = 14;
+
     /// Parses a header. `None`: it is not complete yet.
-    pub(super) fn read(bytes: &[u8]) -> Option<Self> {
+    #[must_use]
+    pub fn read(bytes: &[u8]) -> Option<Self> {
         let [first, second, rest @ ..] = bytes else { return None };
         let (payload_len, mut header_len) = match second & !MASKED {
             126 => (u16::from_be_bytes(*rest.first_chunk()?).into(), 4),
@@ -44,23 +45,27 @@ impl FrameHeader {
     }
 
     /// The whole frame's length, if its payload is no longer than `payload_max`.
-    pub(super) fn frame_len(&self, payload_max: usize) -> Option<usize> {
+    #[must_use]
+    pub fn frame_len(&self, payload_max: usize) -> Option<usize> {
         let payload_len = usize::try_from(self.payload_len).ok()?;
         (payload_len <= payload_max).then(|| self.header_len + payload_len)
     }
 
     /// Whether this is a whole binary message, as BTP uses them.
-    pub(super) fn is_binary_message(&self) -> bool {
+    #[must_use]
+    pub fn is_binary_message(&self) -> bool {
         self.first == BINARY_MESSAGE
     }
 
     /// Whether this is a fragment of a message, and not the last one.
-    pub(super) fn is_fragment(&self) -> bool {
+    #[must_use]
+    pub fn is_fragment(&self) -> bool {
         self.first & (OPCODE | FINAL) < FIRST_CONTROL
     }
 
     /// Whether a message is unfinished after this frame; `before`: whether one was before it.
-    pub(super) fn leaves_unfinished(&self, before: bool) -> bool {
+    #[must_use]
+    pub fn leaves_unfinished(&self, before: bool) -> bool {
         if self.first & OPCODE >= FIRST_CONTROL { before } else { self.first & FINAL == 0 }
     }
 }
@@ -89,7 +94,7 @@ mod tests {
         check(&[0x82, 0x85, 1, 2, 3, 4], Some((6, 5, Some([1, 2, 3, 4]))));
         check(&[0x82, 0xfe, 0, 200, 1, 2, 3, 4], Some((8, 200, Some([1, 2, 3, 4]))));
         let longest = [0x82, 0xff, 255, 255, 255, 255, 255, 255, 255, 255, 1, 2, 3, 4];
-        check(&longest, Some((HEADER_BYTES_MAX, u64::MAX, Some([1, 2, 3, 4]))));
+        check(&longest, Some((FrameHeader::BYTES_MAX, u64::MAX, Some([1, 2, 3, 4]))));
         assert_eq!(FrameHeader::read(&longest).unwrap().frame_len(usize::MAX - 1), None);
     }
 

@@ -225,7 +225,7 @@ async fn frames_before_the_login_are_counted() {
         for _ in 0..FRAMES_BEFORE_LOGIN_MAX {
             client.send_message(other.clone()).await;
         }
-        let expected = (POLICY, "too many frames before the login".to_owned());
+        let expected = (POLICY_VIOLATION, "too many frames before the login".to_owned());
         assert_eq!(client.close_frame().await, expected);
         drop(client);
         let refused = node.ended().await;

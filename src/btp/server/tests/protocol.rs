@@ -91,8 +91,11 @@ async fn too_many_unreadable_and_text_messages_close_the_session() {
     }
     assert_eq!(alice.frames_so_far().await, [""; 0]);
     alice.send_message(Message::text("hello")).await;
-    assert_eq!(alice.close_frame().await, (POLICY, "too many unreadable frames".to_owned()));
-    assert_eq!(node.closed().await, POLICY);
+    assert_eq!(
+        alice.close_frame().await,
+        (POLICY_VIOLATION, "too many unreadable frames".to_owned())
+    );
+    assert_eq!(node.closed().await, POLICY_VIOLATION);
     assert!(!node.is_connected("alice"));
 }
 
@@ -114,7 +117,10 @@ async fn a_refused_login_gets_an_error_and_is_closed() {
         // Frames after a refused login get no answer.
         client.send_all(&[first, request(8, &payment("test.nowhere"))]).await;
         assert_eq!(client.frame().await, "ERROR 7 F00");
-        assert_eq!(client.receive().await, Received::close(POLICY, "authentication failed"));
+        assert_eq!(
+            client.receive().await,
+            Received::close(POLICY_VIOLATION, "authentication failed")
+        );
         drop(client);
         assert!(matches!(node.ended().await, Err(AcceptError::Login { .. })));
         assert!(!node.is_connected("alice"));
@@ -128,7 +134,7 @@ async fn a_first_message_that_is_no_frame_gets_no_answer() {
         let mut node = node();
         let mut client = node.connect().await;
         client.send_message(first).await;
-        assert_eq!(client.receive().await, Received::close(POLICY, "not a BTP frame"));
+        assert_eq!(client.receive().await, Received::close(POLICY_VIOLATION, "not a BTP frame"));
         drop(client);
         assert!(matches!(node.ended().await, Err(AcceptError::Unreadable)));
     }
@@ -140,7 +146,10 @@ async fn a_silent_client_is_closed_in_time() {
     let settings = TransportSettings { auth_timeout, ..TransportSettings::default() };
     let mut node = node_with(testing::context("node", &PEERS, settings));
     let mut client = node.connect().await;
-    assert_eq!(client.receive().await, Received::close(POLICY, "not authenticated in time"));
+    assert_eq!(
+        client.receive().await,
+        Received::close(POLICY_VIOLATION, "not authenticated in time")
+    );
     drop(client);
     assert!(matches!(node.ended().await, Err(AcceptError::Timeout)));
     // The timeout includes the HTTP handshake.
@@ -360,7 +369,7 @@ async fn the_close_frame_comes_after_the_answers() {
     let refused = || account(&node.context, "alice").stats.sent.rejects.iter().sum::<u64>() == 1;
     until("the packet is refused", refused).await;
     let peer = node.context.connector.account("alice").unwrap();
-    node.context.connector.close_sessions(&peer, crate::peers::GOING_AWAY, "going away");
+    node.context.connector.close_sessions(&peer, CloseRequest { code: 1001, reason: "going away" });
     assert_eq!(alice.frame().await, "RESPONSE 1 Reject F02");
     assert_eq!(alice.receive().await, Received::close(1001, "going away"));
     assert_eq!(alice.receive().await, Received::End);
@@ -374,7 +383,7 @@ async fn an_answer_that_crosses_our_close_frame_counts_and_a_request_does_not() 
     alice.send(&request(1, &payment("test.bob"))).await;
     let at_bob = bob.prepare_id().await;
     let peer = node.context.connector.account("bob").unwrap();
-    node.context.connector.close_sessions(&peer, RECONFIGURED.0, RECONFIGURED.1);
+    node.context.connector.close_sessions(&peer, RECONFIGURED);
     bob.send_all(&[request(2, &payment("test.alice")), response(at_bob, &fulfillment())]).await;
     assert_eq!(alice.frame().await, "RESPONSE 1 Fulfill");
     assert_eq!(alice.frames_so_far().await, [""; 0]);
@@ -436,7 +445,7 @@ async fn a_login_by_a_directory_that_was_swapped_meanwhile_is_closed() {
         let session =
             open_session(&node.shared, directory, bob, login, Arc::clone(&outbox), "pipe");
         drop(session);
-        outbox.close_request().map(|order| (order.code, order.reason))
+        outbox.close_request()
     };
     let old = node.shared.logins.load_full();
     assert_eq!(log_in(&old), None);
