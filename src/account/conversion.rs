@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use super::Asset;
 use crate::wire::Amount;
+use crate::wire::amount::lowest_terms;
 
 /// Digits that a rate may have before the point, and as many after it.
 const RATE_DIGITS: usize = 18;
@@ -106,11 +107,11 @@ impl Conversion {
         let up = ten_to(to.scale.saturating_sub(from.scale))?;
         let down = ten_to(from.scale.saturating_sub(to.scale))?;
         // Reduced crosswise before the multiplication, so that only a factor that is really too precise is refused.
-        let (numerator, down) = reduce_fraction(rate.numerator, down);
-        let (up, denominator) = reduce_fraction(up, rate.denominator);
+        let (numerator, down) = lowest_terms(rate.numerator, down);
+        let (up, denominator) = lowest_terms(up, rate.denominator);
         let numerator = numerator.checked_mul(up).ok_or(ConversionError::TooPrecise)?;
         let denominator = denominator.checked_mul(down).ok_or(ConversionError::TooPrecise)?;
-        let (numerator, denominator) = reduce_fraction(numerator, denominator);
+        let (numerator, denominator) = lowest_terms(numerator, denominator);
         // `convert_floor` splits the factor into whole and fraction; the fraction's product must fit 128 bits.
         let fraction = numerator.checked_rem(denominator).ok_or(ConversionError::TooPrecise)?;
         if fraction.checked_mul(u64::MAX.into()).is_none() {
@@ -152,15 +153,6 @@ impl Conversion {
         }
         Amount(fits)
     }
-}
-
-/// Both numbers divided by their greatest common divisor.
-fn reduce_fraction(a: u128, b: u128) -> (u128, u128) {
-    let (mut x, mut y) = (a, b);
-    while let Some(rest) = x.checked_rem(y) {
-        (x, y) = (y, rest);
-    }
-    (a.checked_div(x).unwrap_or(a), b.checked_div(x).unwrap_or(b))
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use self::variables::Variable;
 use super::args::ComposeArguments;
 use super::describe_replaced_port;
-use crate::config::{Environment, Source};
+use crate::config::{Environment, Source, variable_of_peer, variable_part};
 use crate::console::Failure;
 use crate::topology::{
     Deployment, LOOPBACK_BTP_PORT, LOOPBACK_HEALTH_PORT, LOOPBACK_HTTP_PORT, PortAssignments,
@@ -193,8 +193,8 @@ fn name_variables(services: &mut [Service], variables: &[Variable]) {
     for service in services {
         // The configuration refuses two peers of a node with the same variable.
         let inside: Vec<String> =
-            service.linked.iter().map(|peer| yaml::url_variable(peer)).collect();
-        let upper = yaml::variable_segment(&service.id);
+            service.linked.iter().map(|peer| variable_of_peer(peer)).collect();
+        let upper = variable_part(&service.id);
         let first = match upper.starts_with(|c: char| c.is_ascii_digit()) {
             true => format!("NODE_{upper}"),
             false => upper,
@@ -202,7 +202,7 @@ fn name_variables(services: &mut [Service], variables: &[Variable]) {
         let mut prefix = first.clone();
         let mut number = 1_usize;
         let names = |prefix: &str| -> Vec<String> {
-            inside.iter().map(|variable| format!("{prefix}_{variable}")).collect()
+            inside.iter().map(|variable| format!("{prefix}_{variable}_URL")).collect()
         };
         while names(&prefix).iter().any(|name| taken.contains(name)) {
             number += 1;

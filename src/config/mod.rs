@@ -59,7 +59,10 @@ pub mod yaml_hints;
 
 pub use diagnostics::{Diagnostic, DiagnosticSink, Diagnostics};
 pub use diff::diff;
-pub use env::{Environment, get as variable, of_process as environment_of_process};
+pub use env::{
+    Environment, get as variable, of_process as environment_of_process, variable_of_peer,
+    variable_part,
+};
 pub use file::FileContent;
 pub use key_types::{KeySet, wrong_type};
 pub use loaded::{FileForm, Loaded};

@@ -31,3 +31,12 @@ impl From<u64> for Amount {
         Self(units)
     }
 }
+
+/// Both numbers divided by their greatest common divisor.
+pub(crate) fn lowest_terms(a: u128, b: u128) -> (u128, u128) {
+    let (mut x, mut y) = (a, b);
+    while let Some(rest) = x.checked_rem(y) {
+        (x, y) = (y, rest);
+    }
+    (a.checked_div(x).unwrap_or(a), b.checked_div(x).unwrap_or(b))
+}

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use super::{Compose, PublishedPorts, Service, Variable};
+use crate::config::variable_of_peer;
 
 /// The mount point of the topology file's directory.
 const MOUNTED_AT: &str = "/etc/ilp-connector";
@@ -107,7 +108,7 @@ impl Compose {
             )?;
         }
         for other in &service.linked {
-            let variable = url_variable(other);
+            let variable = format!("{}_URL", variable_of_peer(other));
             writeln!(out, "      {variable}: ${{{prefix}_{variable}:-}}")?;
         }
         let PublishedPorts { btp, http, health } = published;
@@ -130,18 +131,6 @@ fn directory(file: &Path) -> String {
         relative if !relative.starts_with(['/', '.']) => format!("./{relative}"),
         _ => directory,
     }
-}
-
-/// The variable that sets the URL of a peer inside a container.
-pub(super) fn url_variable(peer: &str) -> String {
-    format!("BTP_PEER_{}_URL", variable_segment(peer))
-}
-
-/// A node's id as a part of a variable's name.
-pub(super) fn variable_segment(id: &str) -> String {
-    id.chars()
-        .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' })
-        .collect()
 }
 
 /// A text as a YAML scalar: without quotes if YAML reads back the same text.

@@ -4,6 +4,8 @@
 
 use std::str::FromStr;
 
+use crate::wire::amount::lowest_terms;
+
 /// Most digits of a rate on each side of the point.
 const DIGITS_MAX: usize = 18;
 /// Most bits of the denominator, so that it can be multiplied by an amount.
@@ -102,15 +104,6 @@ impl FromStr for PathRate {
         let places = u32::try_from(part.len()).map_err(|_| PathRateError)?;
         Ok(Self::ratio(numerator, 10u128.checked_pow(places).ok_or(PathRateError)?))
     }
-}
-
-/// Both numbers divided by their greatest common divisor.
-fn lowest_terms(a: u128, b: u128) -> (u128, u128) {
-    let (mut x, mut y) = (a, b);
-    while let Some(rest) = x.checked_rem(y) {
-        (x, y) = (y, rest);
-    }
-    (a.checked_div(x).unwrap_or(a), b.checked_div(x).unwrap_or(b))
 }
 
 #[cfg(test)]
