@@ -1,8 +1,9 @@
 //! Every file of `examples/` runs, and packets get from each node to each other one.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_yaml::Value;
+use tempfile::TempDir;
 
 use crate::process::{Process, TIMEOUT, free_port, path_text, temp_folder, write_file};
 use crate::support::{PROGRAM, combined_output, eventually, run};
@@ -17,20 +18,31 @@ fn ping(arguments: &[&str]) {
     });
 }
 
-/// Runs a topology on free ports, pings each node from each other one, and pays each. `address` maps a node's id to its
-/// address.
-fn check_network(name: &str, address: impl Fn(&str) -> String) {
+/// Writes a copy of an example whose nodes have free ports on this machine; returns it with the nodes' ids.
+fn copy_with_free_ports(name: &str, folder: &TempDir) -> (PathBuf, Vec<String>) {
     let text = std::fs::read_to_string(Path::new(EXAMPLES).join(name)).unwrap();
     let mut network: Value = serde_yaml::from_str(&text).unwrap();
     let mut ids = Vec::new();
     for node in network["nodes"].as_sequence_mut().unwrap() {
         ids.push(node["id"].as_str().unwrap().to_owned());
+        node["host"] = "127.0.0.1".into();
         for key in ["btpServerPort", "healthCheckPort", "httpServerPort"] {
             node[key] = free_port().into();
         }
     }
+    (write_file(folder, name, &serde_yaml::to_string(&network).unwrap()), ids)
+}
+
+/// Runs a topology, pings each node from each other one, and pays each. The children of a node `hub` have addresses
+/// below its own.
+fn check_network(name: &str) {
     let folder = temp_folder();
-    let file = write_file(&folder, name, &serde_yaml::to_string(&network).unwrap());
+    let (file, ids) = copy_with_free_ports(name, &folder);
+    let has_hub = ids.iter().any(|id| id == "hub");
+    let address = |id: &str| match has_hub && id != "hub" {
+        true => format!("test.hub.{id}"),
+        false => format!("test.{id}"),
+    };
     let _network = Process::start(&["up", path_text(&file)], []);
     for from in &ids {
         for to in ids.iter().filter(|to| *to != from) {
@@ -46,40 +58,45 @@ fn check_network(name: &str, address: impl Fn(&str) -> String) {
 }
 
 #[test]
-fn linear_3() {
-    check_network("linear-3.yaml", |id| format!("test.{id}"));
+fn packets_pass_through_linear_3() {
+    check_network("linear-3.yaml");
 }
 
 #[test]
-fn mesh_4() {
-    check_network("mesh-4.yaml", |id| format!("test.{id}"));
+fn packets_pass_through_mesh_4() {
+    check_network("mesh-4.yaml");
 }
 
 #[test]
-fn ring() {
-    check_network("ring.yaml", |id| format!("test.{id}"));
+fn packets_pass_through_ring() {
+    check_network("ring.yaml");
 }
 
 #[test]
-fn dynamic_ring() {
-    check_network("dynamic-ring.yaml", |id| format!("test.{id}"));
+fn packets_pass_through_dynamic_ring() {
+    check_network("dynamic-ring.yaml");
+}
+
+#[test]
+fn packets_pass_through_two_nodes() {
+    check_network("two-nodes.yaml");
+}
+
+#[test]
+fn packets_pass_through_http_links_rows_128_130() {
+    check_network("http-links.yaml");
+}
+
+#[test]
+fn packets_pass_through_star() {
+    check_network("star.yaml");
 }
 
 /// Each node in a process of its own; one is killed and started again.
 #[test]
 fn the_dynamic_ring_routes_around_a_dead_node_row_142() {
-    let text = std::fs::read_to_string(Path::new(EXAMPLES).join("dynamic-ring.yaml")).unwrap();
-    let mut network: Value = serde_yaml::from_str(&text).unwrap();
-    let mut ids = Vec::new();
-    for node in network["nodes"].as_sequence_mut().unwrap() {
-        ids.push(node["id"].as_str().unwrap().to_owned());
-        node["host"] = "127.0.0.1".into();
-        for key in ["btpServerPort", "healthCheckPort", "httpServerPort"] {
-            node[key] = free_port().into();
-        }
-    }
     let folder = temp_folder();
-    let file = write_file(&folder, "ring.yaml", &serde_yaml::to_string(&network).unwrap());
+    let (file, ids) = copy_with_free_ports("dynamic-ring.yaml", &folder);
     let start = |id: &str| Process::start(&["run", "--config", path_text(&file), "--node", id], []);
     let mut nodes: Vec<_> = ids.iter().map(|id| Some(start(id))).collect();
     let ping_around = |to: &str| ping(&[to, "--config", path_text(&file), "--node", "a"]);
@@ -92,24 +109,6 @@ fn the_dynamic_ring_routes_around_a_dead_node_row_142() {
     nodes[4] = None;
     ping_around("test.d");
     ping_around("test.b");
-}
-
-#[test]
-fn two_nodes() {
-    check_network("two-nodes.yaml", |id| format!("test.{id}"));
-}
-
-#[test]
-fn http_links_rows_128_130() {
-    check_network("http-links.yaml", |id| format!("test.{id}"));
-}
-
-#[test]
-fn star() {
-    check_network("star.yaml", |id| match id {
-        "hub" => "test.hub".to_owned(),
-        child => format!("test.hub.{child}"),
-    });
 }
 
 /// Runs two node files; the second dials the URL of the first, which it reads from `url_variable`.

@@ -13,14 +13,14 @@ use crate::process::{Process, free_port, path_text, temp_folder, write_file};
 use crate::support::{PROGRAM, eventually, run_successfully};
 
 /// A node whose log goes where a test decides. It is gone with this value.
-struct Node {
+struct LoggingNode {
     child: Child,
     port: u64,
     health: u64,
     folder: tempfile::TempDir,
 }
 
-impl Node {
+impl LoggingNode {
     fn start(more: &str, arguments: &[&str], stdout: impl Into<Stdio>) -> Self {
         let (port, health) = (free_port(), free_port());
         let folder = temp_folder();
@@ -70,7 +70,7 @@ impl Node {
     }
 }
 
-impl Drop for Node {
+impl Drop for LoggingNode {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -80,7 +80,8 @@ impl Drop for Node {
 #[test]
 fn a_reader_that_stops_stops_neither_packets_nor_pages_nor_the_end() {
     let (mut reader, writer) = std::io::pipe().unwrap();
-    let node = Node::start("packetLog: true\nshutdownGraceMs: 500\n", &[], OwnedFd::from(writer));
+    let node =
+        LoggingNode::start("packetLog: true\nshutdownGraceMs: 500\n", &[], OwnedFd::from(writer));
     let (mut alice, mut bob) = (node.peer("alice"), node.peer("bob"));
     // More than the pipe, the queue and the writer's hands hold: 64 KiB and twice 1 MiB.
     let began = Instant::now();
@@ -115,7 +116,7 @@ fn a_reader_that_stops_stops_neither_packets_nor_pages_nor_the_end() {
 #[test]
 fn what_was_lost_is_told_when_the_reader_goes_on() {
     let (reader, writer) = std::io::pipe().unwrap();
-    let node = Node::start("logLevel: debug,packets=off\n", &[], OwnedFd::from(writer));
+    let node = LoggingNode::start("logLevel: debug,packets=off\n", &[], OwnedFd::from(writer));
     let began = Instant::now();
     // Every request is a line, as long as its path.
     let long = format!("GET /{}", "page/".repeat(38));
@@ -154,7 +155,7 @@ fn a_full_disk_loses_lines_and_nothing_else() {
     let Ok(full) = File::options().write(true).open("/dev/full") else {
         return crate::support::skip("a full disk", "there is no /dev/full");
     };
-    let node = Node::start("", &[], full);
+    let node = LoggingNode::start("", &[], full);
     let mut alice = node.peer("alice");
     alice.send_prepare(1, &prepare_to("test.nowhere"));
     assert_eq!(alice.receive_described(), "RESPONSE 1 Reject F02");
@@ -168,7 +169,7 @@ fn a_full_disk_loses_lines_and_nothing_else() {
 fn run_logs_to_a_file_that_may_be_moved_away() {
     let logs = temp_folder();
     let (log, moved) = (logs.path().join("n.log"), logs.path().join("n.log.1"));
-    let node = Node::start("", &["--log-file", path_text(&log)], Stdio::null());
+    let node = LoggingNode::start("", &["--log-file", path_text(&log)], Stdio::null());
     let text = |file| std::fs::read_to_string(file).unwrap_or_default();
     eventually("the file has the start", TIMEOUT, || {
         if text(&log).contains("health server listening") { Ok(()) } else { Err(text(&log)) }
@@ -208,7 +209,8 @@ fn run_logs_to_a_file_that_may_be_moved_away() {
 fn a_reload_that_lowers_the_level_shows_its_warnings() {
     let logs = temp_folder();
     let log = logs.path().join("n.log");
-    let node = Node::start("logLevel: error\n", &["--log-file", path_text(&log)], Stdio::null());
+    let node =
+        LoggingNode::start("logLevel: error\n", &["--log-file", path_text(&log)], Stdio::null());
     let file = node.folder.path().join("node.yaml");
     let yaml = std::fs::read_to_string(&file).unwrap();
     let lower = yaml.replace("logLevel: error", "logLevel: 'info,h2=debug'");

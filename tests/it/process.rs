@@ -118,44 +118,6 @@ impl Drop for Process {
     }
 }
 
-/// A running node with its own file.
-pub(crate) struct Node {
-    _running: Process,
-    pub(crate) file: PathBuf,
-    pub(crate) btp_port: u64,
-    pub(crate) health_port: u64,
-    _folder: TempDir,
-}
-
-impl Node {
-    /// Starts a node on free ports and waits until it listens. `yaml` is its file without hosts and ports.
-    pub(crate) fn start(yaml: &str) -> Self {
-        let folder = temp_folder();
-        let ports = "btpServerHost: 127.0.0.1\nbtpServerPort: 0\nhealthCheckHost: 127.0.0.1\nhealthCheckPort: 0\n";
-        let file = write_file(&folder, "node.yaml", &format!("{ports}{yaml}"));
-        let running = Process::start(&["run", "--config", path_text(&file)], []);
-        let port = |message| running.wait_for_log(message, "port").as_u64().unwrap_or_default();
-        let (btp_port, health_port) =
-            (port("BTP server listening"), port("health server listening"));
-        Self { _running: running, file, btp_port, health_port, _folder: folder }
-    }
-
-    /// Waits until it is healthy.
-    pub(crate) fn wait_healthy(self) -> Self {
-        let port = self.health_port.to_string();
-        eventually("the node is healthy", TIMEOUT, || {
-            let output =
-                crate::support::run(Command::new(PROGRAM).args(["healthcheck", "--port", &port]));
-            if output.status.success() {
-                Ok(())
-            } else {
-                Err(crate::support::combined_output(&output))
-            }
-        });
-        self
-    }
-}
-
 /// A directory that is removed with the test.
 pub(crate) fn temp_folder() -> TempDir {
     tempfile::tempdir().unwrap_or_else(|error| panic!("no temporary directory: {error}"))

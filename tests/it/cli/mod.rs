@@ -7,41 +7,41 @@ mod trace;
 
 use std::process::{Command, Output};
 
-use crate::process::Node;
+use crate::peer::TestNode;
 use crate::support::{PROGRAM, run};
 
 /// Three nodes in a line, each a process with a node file; the tools log in at the first.
 struct Line {
-    a: Node,
-    _b: Node,
-    _c: Node,
+    a: TestNode,
+    _b: TestNode,
+    _c: TestNode,
 }
 
 impl Line {
     /// `b_c` are further keys of the link between b and c, `b_at_c` and `a_at_b` of one account.
     fn start(b_c: &str, b_at_c: &str, a_at_b: &str) -> Self {
-        let c = Node::start(&format!(
+        let c = TestNode::start(&format!(
             "nodeId: c\nilpAddress: test.c\npeers:\n  - {{ id: b, authToken: bc{b_c}{b_at_c} }}\n\
              routes:\n  - {{ prefix: test.a, nextHop: b }}\n"
         ));
-        let b = Node::start(&format!(
+        let b = TestNode::start(&format!(
             "nodeId: b\nilpAddress: test.b\npeers:\n  - {{ id: a, authToken: ab{a_at_b} }}\n  \
                - {{ id: c, url: 'ws://127.0.0.1:{}', authToken: bc{b_c} }}\n\
              routes:\n  - {{ prefix: test.a, nextHop: a }}\n  - {{ prefix: test.c, nextHop: c }}\n",
-            c.btp_port
+            c.port
         ));
-        let a = Node::start(&format!(
+        let a = TestNode::start(&format!(
             "nodeId: a\nilpAddress: test.a\npeers:\n  - {{ id: b, url: 'ws://127.0.0.1:{}', authToken: ab }}\n  \
                - {{ id: cli, relation: child, authToken: cli-token }}\n\
              routes:\n  - {{ prefix: '', nextHop: b }}\n",
-            b.btp_port
+            b.port
         ));
         Self { a: a.wait_healthy(), _b: b.wait_healthy(), _c: c }
     }
 }
 
-fn via(node: &Node) -> String {
-    format!("btp+ws://cli:cli-token@127.0.0.1:{}", node.btp_port)
+fn via(node: &TestNode) -> String {
+    format!("btp+ws://cli:cli-token@127.0.0.1:{}", node.port)
 }
 
 /// Runs a command to its end, without an environment, in the repository.

@@ -5,7 +5,8 @@ use std::process::Command;
 use serde_json::Value;
 
 use super::{Line, command, via};
-use crate::process::{Node, Process, TIMEOUT, free_port, path_text, temp_folder, write_file};
+use crate::peer::TestNode;
+use crate::process::{Process, TIMEOUT, free_port, path_text, temp_folder, write_file};
 use crate::support::{PROGRAM, combined_output, eventually, run, skip, text};
 
 #[test]
@@ -80,7 +81,7 @@ fn ping_and_send_through_three_nodes() {
 #[test]
 fn logging_in_fails_with_a_reason() {
     let node =
-        Node::start("nodeId: a\npeers:\n  - { id: cli, relation: child, authToken: right }\n");
+        TestNode::start("nodeId: a\npeers:\n  - { id: cli, relation: child, authToken: right }\n");
     let check = |arguments: &[&str], code: i32, expected: &str| {
         let output = command(arguments);
         assert_eq!(output.status.code(), Some(code), "{arguments:?}");
@@ -89,7 +90,7 @@ fn logging_in_fails_with_a_reason() {
         assert!(said.contains(expected), "{arguments:?} does not say {expected:?}: {said}");
         assert_eq!(text(&output.stdout), "");
     };
-    let url = |token: &str| format!("btp+ws://cli:{token}@127.0.0.1:{}", node.btp_port);
+    let url = |token: &str| format!("btp+ws://cli:{token}@127.0.0.1:{}", node.port);
     check(&["ping", "test.a", "--via", &url("wrong")], 1, "authentication failed");
     check(&["ping", "test.a", "--via", &url("")], 64, "has no token");
     let closed = format!("btp+ws://cli:x@127.0.0.1:{}", free_port());
@@ -109,8 +110,9 @@ fn logging_in_fails_with_a_reason() {
 
 #[test]
 fn an_interrupted_ping_prints_its_summary() {
-    let node = Node::start("nodeId: a\npeers:\n  - { id: cli, relation: child, authToken: t }\n");
-    let via = format!("btp+ws://cli:t@127.0.0.1:{}", node.btp_port);
+    let node =
+        TestNode::start("nodeId: a\npeers:\n  - { id: cli, relation: child, authToken: t }\n");
+    let via = format!("btp+ws://cli:t@127.0.0.1:{}", node.port);
     let ping = Process::start(&["ping", "test.a", "--via", &via, "-i", "0.05"], []);
     ping.wait_for_line("a second reply", |line| line.contains("seq=2 time=").then_some(()));
     ping.signal("INT");

@@ -3,12 +3,12 @@
 use serde_json::Value;
 
 use super::{Line, command, via};
+use crate::peer::TestNode;
 use crate::peer::{Peer, bind_listener};
-use crate::process::Node;
 use crate::support::combined_output;
 
 /// The exit code and all output.
-fn trace(through: &Node, arguments: &[&str]) -> (Option<i32>, String) {
+fn trace(through: &TestNode, arguments: &[&str]) -> (Option<i32>, String) {
     let output = command(&[&["trace", "--via", &via(through)], arguments].concat());
     let said = combined_output(&output);
     assert!(!said.contains("cli-token"), "a secret: {said}");
@@ -94,7 +94,7 @@ fn three_hops_with_their_limits_and_rates() {
 #[test]
 fn a_hop_that_never_answers() {
     let (mute, port) = bind_listener();
-    let node = Node::start(&format!(
+    let node = TestNode::start(&format!(
         "nodeId: a\nilpAddress: test.a\npeers:\n  - {{ id: cli, relation: child, authToken: cli-token }}\n  \
            - {{ id: mute, url: 'ws://127.0.0.1:{port}', authToken: m, required: false }}\n  - {{ id: gone, authToken: g }}\n\
          routes:\n  - {{ prefix: test.mute, nextHop: mute }}\n  - {{ prefix: test.gone, nextHop: gone }}\n"

@@ -89,6 +89,17 @@ impl TestNode {
         });
     }
 
+    /// Waits until it is healthy.
+    pub(crate) fn wait_healthy(self) -> Self {
+        eventually("the node is healthy", TIMEOUT, || {
+            match get_json(self.health_port, "/health") {
+                health if health["status"] == "healthy" => Ok(()),
+                health => Err(health.to_string()),
+            }
+        });
+        self
+    }
+
     pub(crate) fn wait_connected(&self, id: &str) {
         self.wait_for_account("connected", id, |peer| peer["state"] == "connected");
     }
