@@ -336,6 +336,12 @@ mod tests {
             "warning: port 4000 (btpServerPort of b) is published for another node; b has 4001 instead: for tools, \
              BTP_SERVER_PORT=4001 ilp-connector ... --config FILE --node b\n",
         );
+        check(
+            "  - { id: a, host: x, httpServerPort: 7000 }\n  - { id: b, host: y, httpServerPort: 7000 }\n",
+            [true, true],
+            "warning: port 7000 (httpServerPort of b) is published for another node; b has 7001 instead: to pay a receiver \
+             of b, give its URL, http://127.0.0.1:7001/<receiver> (https with tls)\n",
+        );
     }
 
     #[test]

@@ -71,14 +71,18 @@ fn run_tool(tool: impl Future<Output = Result<(), Failure>>) -> Result<(), Failu
     done
 }
 
-/// Which port replaces one that a node of a network cannot have, and the variable that leads tools to it.
+/// Which port replaces one that a node of a network cannot have, and how tools find it. No variable sets the HTTP port
+/// of the node that `pay` asks, because that is not the node that it logs in at.
 fn describe_replaced_port(port: &PortReplacement, why: &str, file: &Path) -> String {
     let PortReplacement { node, key, wanted, instead } = port;
     let replaced = format!("port {wanted} ({key} of {node}) {why}; {node} has {instead} instead");
     let variable = match *key {
         "btpServerPort" => "BTP_SERVER_PORT",
         "healthCheckPort" => "HEALTH_CHECK_PORT",
-        _ => return replaced,
+        _ => {
+            let url = format!("http://127.0.0.1:{instead}/<receiver>");
+            return format!("{replaced}: to pay a receiver of {node}, give its URL, {url} (https with tls)");
+        }
     };
     let file = file.display();
     format!(
