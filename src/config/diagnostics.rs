@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::location::{Location, Path};
 use crate::net::mask_random_words;
@@ -63,8 +64,9 @@ impl fmt::Display for Diagnostic {
 pub struct Diagnostics {
     /// The mistakes. An error holds at least one.
     pub problems: Vec<Diagnostic>,
-    /// Mistakes beyond [`PROBLEMS_MAX`], which are only counted.
-    pub left_out: usize,
+    /// Hashes of the mistakes beyond [`PROBLEMS_MAX`], which are only counted: each once, although the nodes of a
+    /// network are read twice.
+    left_out: HashSet<u64>,
     /// What is allowed but probably not meant.
     pub warnings: Vec<Diagnostic>,
     /// The only mistake is that the topology file does not name the node. At start that is an error; at a reload the
@@ -80,8 +82,8 @@ impl fmt::Display for Diagnostics {
             }
             problem.fmt(f)?;
         }
-        if self.left_out > 0 {
-            write!(f, "\n... and {} more", self.left_out)?;
+        if !self.left_out.is_empty() {
+            write!(f, "\n... and {} more", self.left_out.len())?;
         }
         Ok(())
     }
@@ -96,7 +98,7 @@ pub struct DiagnosticSink {
     pub file: Option<String>,
     problems: Vec<Diagnostic>,
     warnings: Vec<Diagnostic>,
-    left_out: usize,
+    left_out: HashSet<u64>,
     node_not_named: bool,
     /// Keys that are set but could not be read. Misspelt ones are listed by the name that was meant.
     unread: HashSet<String>,
@@ -110,7 +112,7 @@ impl DiagnosticSink {
             file: file.map(str::to_owned),
             problems: Vec::new(),
             warnings: Vec::new(),
-            left_out: 0,
+            left_out: HashSet::new(),
             node_not_named: false,
             unread: HashSet::new(),
             follows_from: Vec::new(),
@@ -160,7 +162,14 @@ impl DiagnosticSink {
         help: impl Into<String>,
     ) {
         let problem = self.make(place, value, what.into(), help.into());
-        keep(&mut self.problems, &mut self.left_out, problem);
+        self.keep_problem(problem);
+    }
+
+    /// Keeps a problem once. If there are too many, only its hash is kept.
+    fn keep_problem(&mut self, problem: Diagnostic) {
+        if let Some(problem) = keep(&mut self.problems, problem) {
+            self.left_out.insert(hash(&problem));
+        }
     }
 
     /// Reports a mistake at a path.
@@ -171,7 +180,7 @@ impl DiagnosticSink {
     /// Warns of something allowed that is probably not meant.
     pub fn warn(&mut self, place: Location, what: impl Into<String>, help: impl Into<String>) {
         let warning = self.make(place, None, what.into(), help.into());
-        keep(&mut self.warnings, &mut 0, warning);
+        keep(&mut self.warnings, warning);
     }
 
     /// Notes that the topology has no such node.
@@ -186,23 +195,24 @@ impl DiagnosticSink {
     /// Adds the problems and warnings of another report, without repetitions.
     pub fn absorb(&mut self, other: Self) {
         for problem in other.problems {
-            keep(&mut self.problems, &mut self.left_out, problem);
+            self.keep_problem(problem);
         }
         self.unread.extend(other.unread);
         for warning in other.warnings {
             // A warning about every node of a network is given once.
             if !self.warnings.iter().any(|known| known.what == warning.what) {
-                keep(&mut self.warnings, &mut 0, warning);
+                keep(&mut self.warnings, warning);
             }
         }
-        self.left_out = self.left_out.saturating_add(other.left_out);
+        self.left_out.extend(other.left_out);
     }
 
-    /// Adds the problems of a finished report of the same file. Those that it left out are counted here already.
+    /// Adds the problems of a finished report.
     pub fn absorb_problems(&mut self, other: Diagnostics) {
         for problem in other.problems {
-            keep(&mut self.problems, &mut self.left_out, problem);
+            self.keep_problem(problem);
         }
+        self.left_out.extend(other.left_out);
         self.node_not_named |= other.node_not_named;
     }
 
@@ -213,6 +223,9 @@ impl DiagnosticSink {
         self.warnings.sort_by(|a, b| a.place.cmp(&b.place));
         if self.problems.is_empty() {
             return Ok(self.warnings);
+        }
+        for problem in &self.problems {
+            self.left_out.remove(&hash(problem));
         }
         Err(Diagnostics {
             node_not_named: self.node_not_named && self.problems.len() == 1,
@@ -260,15 +273,22 @@ fn follows(problem: &Diagnostic, unread: &HashSet<String>) -> bool {
     })
 }
 
-fn keep(list: &mut Vec<Diagnostic>, left_out: &mut usize, problem: Diagnostic) {
-    if list.contains(&problem) {
-        return;
+/// Adds a diagnostic to a list, once. Returns it if the list is full.
+fn keep(list: &mut Vec<Diagnostic>, diagnostic: Diagnostic) -> Option<Diagnostic> {
+    if list.contains(&diagnostic) {
+        return None;
     }
     if list.len() >= PROBLEMS_MAX {
-        *left_out = left_out.saturating_add(1);
-        return;
+        return Some(diagnostic);
     }
-    list.push(problem);
+    list.push(diagnostic);
+    None
+}
+
+fn hash(problem: &Diagnostic) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    problem.to_string().hash(&mut hasher);
+    hasher.finish()
 }
 
 #[cfg(test)]

@@ -83,7 +83,7 @@ fn a_million_mistakes_are_not_a_million_lines() {
     assert!(messages.ends_with("... and 19500 more"), "{}", messages.lines().last().unwrap());
 }
 
-/// `up`, and `check` of a named node, read the nodes of a network twice.
+/// `up`, and `run` and `check` of a named node, read the nodes of a network twice.
 #[test]
 fn mistakes_that_are_left_out_are_counted_once() {
     let mut text = "nodes:\n  - id: a\n    routes:\n".to_owned();
@@ -99,6 +99,7 @@ fn mistakes_that_are_left_out_are_counted_once() {
     let folder = tempfile::tempdir().unwrap();
     let source = Source { node: Some("a".into()), ..source_of_file(folder.path(), &text) };
     assert_count(check(&source).unwrap_err());
+    assert_count(load(&source).unwrap_err());
 }
 
 /// A path need not be UTF-8, although messages are.
