@@ -81,7 +81,9 @@ fn describe_replaced_port(port: &PortReplacement, why: &str, file: &Path) -> Str
         "healthCheckPort" => "HEALTH_CHECK_PORT",
         _ => {
             let url = format!("http://127.0.0.1:{instead}/<receiver>");
-            return format!("{replaced}: to pay a receiver of {node}, give its URL, {url} (https with tls)");
+            return format!(
+                "{replaced}: to pay a receiver of {node}, give its URL, {url} (https with tls)"
+            );
         }
     };
     let file = file.display();

@@ -122,14 +122,14 @@ fn write_table(
     line("packets", group_digits(tally.sent()))?;
     line("not fulfilled", group_digits(tally.sent() - fulfilled))?;
     for (kind, results) in tally.results() {
-        if let (ResultKind::Rejected(code), Some((by, message))) = (kind, &results.example) {
+        if let (ResultKind::Rejected(code), Some(failure)) = (kind, &results.example) {
             line(
                 &format!("  {code}"),
                 format!(
                     "{} ({}: {})",
                     group_digits(results.packets),
-                    sanitize(by),
-                    sanitize(message)
+                    sanitize(&failure.by),
+                    sanitize(&failure.message)
                 ),
             )?;
         }

@@ -17,4 +17,4 @@ mod wait_notes;
 pub use args::{BenchArguments, PayArguments, PingArguments, SendArguments, TraceArguments};
 pub use login::{EntryLogin, TOOL_ACCOUNT};
 pub use rtt_stats::RttStats;
-pub use session::{THIS_PROGRAM, run_session, send_options};
+pub use session::{packet_result, run_session, send_options};

@@ -6,13 +6,25 @@ use super::login::EntryLogin;
 use super::wait_notes::{call_if_slow, note_if_slow, print_note};
 use crate::client::{Client, Options, ParentInfo};
 use crate::console::{Failure, sanitize};
-
-/// The tools' own name in reports of which node rejected a packet. It is no ILP address, so no hop can claim it.
-pub const THIS_PROGRAM: &str = "this program";
+use crate::link::{Cause, Outcome, Rejection};
+use crate::stream::PacketFailure;
 
 /// The options of a tool that only sends. `window`: packets in flight at once.
 pub fn send_options(window: usize) -> Options {
     Options { max_packets_in_flight: window, ..Options::default() }
+}
+
+/// Whether a packet was fulfilled, or why not.
+pub fn packet_result(outcome: Outcome) -> Result<(), PacketFailure> {
+    match outcome {
+        Outcome::Fulfilled { .. } => Ok(()),
+        Outcome::Rejected(Rejection { code, by, message, .. }) => {
+            Err(PacketFailure { code, by, message })
+        }
+        Outcome::NotSent(Cause { code, message }) | Outcome::NoAnswer(Cause { code, message }) => {
+            Err(PacketFailure::local(code, &message))
+        }
+    }
 }
 
 /// Logs in, does `work`, and logs out.

@@ -13,9 +13,10 @@ use crate::connector::Explanation;
 use crate::console::{
     Cell, Failure, Table, format_duration, format_millis, group_digits, sanitize,
 };
-use crate::link::{Cause, Outcome, Rejection};
+use crate::link::Outcome;
 use crate::node::NodeHandle;
-use crate::tools::{EntryLogin, RttStats, THIS_PROGRAM, run_session, send_options};
+use crate::stream::PacketFailure;
+use crate::tools::{EntryLogin, RttStats, packet_result, run_session, send_options};
 use crate::wire::ilp::Prepare;
 use crate::wire::{Address, Amount, Condition};
 
@@ -151,18 +152,14 @@ async fn ping_pair(client: &Client, from: &str, to: &Address) -> PairResult {
 
 impl PairResult {
     fn add_outcome(&mut self, after: Duration, outcome: Outcome) {
-        match outcome {
-            Outcome::Fulfilled { .. } => {
+        match packet_result(outcome) {
+            Ok(()) => {
                 self.fulfilled += 1;
                 self.round_trips.add(after);
             }
-            Outcome::Rejected(Rejection { code, by, message, .. }) => {
+            Err(PacketFailure { code, by, message }) => {
                 let (by, message) = (sanitize(&by), sanitize(&message));
                 self.last_failure = Some(format!("{code} from {by}: {message}"));
-            }
-            Outcome::NotSent(Cause { code, message })
-            | Outcome::NoAnswer(Cause { code, message }) => {
-                self.last_failure = Some(format!("{code} from {THIS_PROGRAM}: {message}"));
             }
         }
     }
@@ -190,6 +187,7 @@ fn table(results: &[PairResult]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::link::Rejection;
     use crate::wire::Fulfillment;
     use crate::wire::ilp::ErrorCode;
 

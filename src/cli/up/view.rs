@@ -13,7 +13,7 @@ pub(super) const EVENTS_MAX: usize = 200;
 const EVENTS_SHOWN: usize = 8;
 
 /// The data of one frame.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct View {
     pub(super) file: String,
     pub(super) uptime: Duration,
@@ -28,7 +28,7 @@ pub(super) struct View {
 }
 
 /// One node.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct NodeView {
     pub(super) id: String,
     /// As in `/health`.
@@ -44,11 +44,9 @@ pub(super) struct NodeView {
 }
 
 /// The state of a node or a link, with the word for it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum ViewState {
     Good(&'static str),
-    #[default]
-    Unknown,
     /// It changes soon without help.
     Pending(&'static str),
     /// It needs attention.
@@ -56,7 +54,7 @@ pub(super) enum ViewState {
 }
 
 /// One link, from the side of the node that comes first in the file.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct LinkView {
     pub(super) from: String,
     pub(super) to: String,
@@ -74,7 +72,7 @@ pub(super) struct LinkView {
 }
 
 /// A peer event or a reload.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct EventView {
     /// Time of day.
     pub(super) at: String,
@@ -204,7 +202,6 @@ impl ViewState {
             Self::Good(word) => Cell::left(*word).with_colour(Colour::Green),
             Self::Pending(word) => Cell::left(*word).with_colour(Colour::Yellow),
             Self::Bad(word) => Cell::left(*word).with_colour(Colour::Red),
-            Self::Unknown => Cell::left("?"),
         }
     }
 }

@@ -85,7 +85,8 @@ impl PacketFailure {
     /// Stands for the sender itself. Not an ILP address, so no connector can claim it.
     pub const THIS_PROGRAM: &'static str = "this program";
 
-    pub(super) fn local(code: ErrorCode, message: &str) -> Self {
+    /// The sender itself failed to send the packet, or got no answer.
+    pub fn local(code: ErrorCode, message: &str) -> Self {
         Self { code, by: Self::THIS_PROGRAM.to_owned(), message: message.to_owned() }
     }
 }

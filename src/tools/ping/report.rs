@@ -8,9 +8,9 @@ use crate::console::{
     Failure, describe_code, describe_node, format_duration, format_millis, format_percent, sanitize,
 };
 use crate::link::{Cause, Outcome, Rejection};
+use crate::stream::PacketFailure;
 use crate::tools::login::EntryLogin;
 use crate::tools::rtt_stats::RttStats;
-use crate::tools::session::THIS_PROGRAM;
 use crate::wire::ilp::ErrorCode;
 use crate::wire::{Address, Amount};
 
@@ -88,7 +88,7 @@ impl<'a> PingReport<'a> {
                 writeln!(self.out, "no answer: seq={sequence} after {time} ms: {message}")?;
             }
             Outcome::NotSent(Cause { code, message }) => {
-                self.write_reject(*code, THIS_PROGRAM, sequence, &time, message)?;
+                self.write_reject(*code, PacketFailure::THIS_PROGRAM, sequence, &time, message)?;
             }
             Outcome::Rejected(Rejection { code, by, message, .. }) => {
                 let message = match self.is_from_this_account(by) {

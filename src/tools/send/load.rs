@@ -6,10 +6,10 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
-use super::tally::{PacketResult, Tally};
+use super::tally::Tally;
 use crate::client::Client;
-use crate::link::{Cause, Outcome, Rejection};
-use crate::tools::session::THIS_PROGRAM;
+use crate::stream::PacketFailure;
+use crate::tools::session::packet_result;
 use crate::wire::ilp::Prepare;
 use crate::wire::{Address, Amount, Condition};
 
@@ -37,7 +37,7 @@ pub(in crate::tools) struct StopCondition {
 }
 
 /// The result of a packet, and its latency.
-type Answered = (PacketResult, Duration);
+type Answered = (Result<(), PacketFailure>, Duration);
 
 impl Load {
     /// Sends until `stop`, waits for the packets in flight, and returns the results and the time that it took. Once
@@ -134,18 +134,6 @@ impl Load {
     }
 }
 
-fn packet_result(outcome: Outcome) -> PacketResult {
-    match outcome {
-        Outcome::Fulfilled { .. } => PacketResult::Fulfilled,
-        Outcome::Rejected(Rejection { code, by, message, .. }) => {
-            PacketResult::Rejected { code, by, message }
-        }
-        Outcome::NotSent(Cause { code, message }) | Outcome::NoAnswer(Cause { code, message }) => {
-            PacketResult::Rejected { code, by: THIS_PROGRAM.to_owned(), message }
-        }
-    }
-}
-
 #[cfg(test)]
 impl Load {
     /// Packets of 5 units to `test.c`.
@@ -168,19 +156,11 @@ mod tests {
 
     #[test]
     fn a_rate_spreads_packets_evenly() {
-        let mut load = Load {
-            destination: "test.a".parse().unwrap(),
-            amount: Amount(1),
-            condition: Condition::PING,
-            data: Vec::new(),
-            expiry: Duration::from_secs(1),
-            window: 3,
-            per_second: Some(10),
-        };
+        let mut load = Load { window: 3, per_second: Some(10), ..Load::example() };
         let check = |load: &Load, sent: u64, after_ms: u64, room: u64| {
             let mut tally = Tally::default();
             (0..sent).for_each(|_| tally.add_sent());
-            (0..sent).for_each(|_| tally.add_answer(PacketResult::Fulfilled, Duration::ZERO));
+            (0..sent).for_each(|_| tally.add_answer(Ok(()), Duration::ZERO));
             assert_eq!(
                 load.sendable_now(&tally, Duration::from_millis(after_ms)),
                 room,

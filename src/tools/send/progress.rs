@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::load::Load;
 use super::tally::{ResultKind, Tally};
 use crate::console::{format_duration, group_digits, sanitize};
+use crate::stream::PacketFailure;
 use crate::tools::wait_notes::{REPEAT_INTERVAL, SILENCE_MAX};
 
 /// Decides when to print which note.
@@ -56,7 +57,7 @@ impl<'a> SendProgress<'a> {
         for (kind, result) in tally.results() {
             let ResultKind::Rejected(code) = kind else { continue };
             line += &format!(", {} {code}", group_digits(result.packets));
-            if let Some((by, message)) = &result.example {
+            if let Some(PacketFailure { by, message, .. }) = &result.example {
                 line += &format!(" ({}: {})", sanitize(by), sanitize(message));
             }
         }
@@ -67,7 +68,6 @@ impl<'a> SendProgress<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tools::send::tally::PacketResult;
     use crate::wire::ilp::ErrorCode;
 
     #[test]
@@ -84,15 +84,11 @@ mod tests {
         assert_eq!(note(&tally, 1_500), silence);
         assert_eq!(note(&tally, 2_000), "");
         assert_eq!(note(&tally, 6_500), silence.replace("1.5", "6.5"));
-        tally.add_answer(PacketResult::Fulfilled, Duration::ZERO);
-        let rejected = PacketResult::Rejected {
-            code: ErrorCode::T04,
-            by: "test.b".to_owned(),
-            message: "no room".to_owned(),
-        };
-        tally.add_answer(rejected, Duration::ZERO);
+        tally.add_answer(Ok(()), Duration::ZERO);
+        let (code, by, message) = (ErrorCode::T04, "test.b".to_owned(), "no room".to_owned());
+        tally.add_answer(Err(PacketFailure { code, by, message }), Duration::ZERO);
         assert_eq!(note(&tally, 7_000), "");
-        tally.add_answer(PacketResult::Fulfilled, Duration::ZERO);
+        tally.add_answer(Ok(()), Duration::ZERO);
         assert_eq!(
             note(&tally, 11_500),
             "11.5 s: 16 of 1,000 sent, 2 fulfilled, 1 T04 (test.b: no room)"

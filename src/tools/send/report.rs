@@ -12,6 +12,7 @@ use crate::console::{
     Cell, Failure, Table, describe_code, describe_node, format_duration, format_millis,
     format_percent, group_digits, per_second, ratio, sanitize, sanitize_json,
 };
+use crate::stream::PacketFailure;
 
 pub(super) struct SendReport<'a> {
     pub(super) load: &'a Load,
@@ -56,7 +57,7 @@ impl SendReport<'_> {
         let examples = once(None).chain(examples).chain(repeat(None));
         for (line, example) in table.lines(usize::MAX).iter().zip(examples) {
             writeln!(out, "{line}")?;
-            if let Some((by, message)) = example {
+            if let Some(PacketFailure { by, message, .. }) = example {
                 writeln!(out, "    {}: {}", describe_node(by), sanitize(message))?;
             }
         }
@@ -98,9 +99,9 @@ fn result_json(kind: ResultKind, line: &ResultStats, sent: u64) -> Value {
         "p50Ms": latency_ms(line.latency(0.5)),
         "p99Ms": latency_ms(line.latency(0.99)),
     });
-    if let (Some((by, message)), Some(object)) = (&line.example, value.as_object_mut()) {
-        object.insert("triggeredBy".to_owned(), by.as_str().into());
-        object.insert("message".to_owned(), message.as_str().into());
+    if let (Some(failure), Some(object)) = (&line.example, value.as_object_mut()) {
+        object.insert("triggeredBy".to_owned(), failure.by.as_str().into());
+        object.insert("message".to_owned(), failure.message.as_str().into());
     }
     value
 }
@@ -122,20 +123,18 @@ fn result_name(kind: ResultKind) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tools::send::tally::PacketResult;
     use crate::wire::ilp::ErrorCode;
 
     fn tally() -> Tally {
         let mut tally = Tally::default();
         (0..1000).for_each(|_| tally.add_sent());
-        (0..990)
-            .for_each(|_| tally.add_answer(PacketResult::Fulfilled, Duration::from_micros(810)));
-        let rejected = PacketResult::Rejected {
+        (0..990).for_each(|_| tally.add_answer(Ok(()), Duration::from_micros(810)));
+        let rejected = PacketFailure {
             code: ErrorCode::T04,
             by: "test.b".to_owned(),
             message: "no liquidity towards\nnext hop c".to_owned(),
         };
-        (0..9).for_each(|_| tally.add_answer(rejected.clone(), Duration::from_micros(400)));
+        (0..9).for_each(|_| tally.add_answer(Err(rejected.clone()), Duration::from_micros(400)));
         tally
     }
 
@@ -161,12 +160,8 @@ mod tests {
     #[test]
     fn json() {
         let (load, tally) = (Load::example(), tally());
-        let report = SendReport {
-            load: &load,
-            through: "",
-            tally: &tally,
-            took: Duration::from_millis(500),
-        };
+        let took = Duration::from_millis(500);
+        let report = SendReport { load: &load, through: "", tally: &tally, took };
         insta::assert_snapshot!(report.to_json().to_string(), @r#"{"destination":"test.c","amount":"5","window":16,"sent":1000,"fulfilled":990,"unanswered":1,"seconds":0.5,"packetsPerSecond":1998,"results":[{"result":"fulfilled","packets":990,"share":0.99,"p50Ms":0.81,"p99Ms":0.81},{"result":"T04","packets":9,"share":0.009,"p50Ms":0.4,"p99Ms":0.4,"triggeredBy":"test.b","message":"no liquidity towards\nnext hop c"}]}"#);
     }
 }

@@ -5,22 +5,11 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
+use crate::stream::PacketFailure;
 use crate::wire::ilp::ErrorCode;
 
 /// The most error codes with a line of their own. Nodes may invent more; those share one line.
 const CODES_MAX: usize = 64;
-
-/// The result of one packet.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::tools) enum PacketResult {
-    Fulfilled,
-    /// `by`: the node that rejected it, or this program, which could not send it or got no answer.
-    Rejected {
-        code: ErrorCode,
-        by: String,
-        message: String,
-    },
-}
 
 /// The results of all packets.
 #[derive(Debug, Default)]
@@ -44,8 +33,8 @@ pub(in crate::tools) struct ResultStats {
     pub(in crate::tools) packets: u64,
     /// In microseconds.
     latency: Histogram<u64>,
-    /// The node and the message of the first of these answers.
-    pub(in crate::tools) example: Option<(String, String)>,
+    /// The first of these answers.
+    pub(in crate::tools) example: Option<PacketFailure>,
 }
 
 impl Tally {
@@ -81,13 +70,16 @@ impl Tally {
         self.sent += 1;
     }
 
-    pub(in crate::tools) fn add_answer(&mut self, result: PacketResult, after: Duration) {
+    pub(in crate::tools) fn add_answer(
+        &mut self,
+        result: Result<(), PacketFailure>,
+        after: Duration,
+    ) {
         self.answered += 1;
-        let (mut kind, example) = match result {
-            PacketResult::Fulfilled => (ResultKind::Fulfilled, None),
-            PacketResult::Rejected { code, by, message } => {
-                (ResultKind::Rejected(code), Some((by, message)))
-            }
+        let example = result.err();
+        let mut kind = match &example {
+            None => ResultKind::Fulfilled,
+            Some(failure) => ResultKind::Rejected(failure.code),
         };
         if self.results.len() >= CODES_MAX && !self.results.contains_key(&kind) {
             kind = ResultKind::Other;
@@ -119,12 +111,8 @@ fn histogram() -> Histogram<u64> {
 mod tests {
     use super::*;
 
-    fn rejected(code: [u8; 3], by: &str) -> PacketResult {
-        PacketResult::Rejected {
-            code: ErrorCode(code),
-            by: by.to_owned(),
-            message: "why".to_owned(),
-        }
+    fn rejected(code: [u8; 3], by: &str) -> Result<(), PacketFailure> {
+        Err(PacketFailure { code: ErrorCode(code), by: by.to_owned(), message: "why".to_owned() })
     }
 
     #[test]
@@ -133,12 +121,12 @@ mod tests {
         (0..5).for_each(|_| tally.add_sent());
         tally.add_answer(rejected(*b"F02", "test.a"), Duration::from_millis(3));
         tally.add_answer(rejected(*b"F02", "test.b"), Duration::from_millis(1));
-        tally.add_answer(PacketResult::Fulfilled, Duration::from_millis(2));
+        tally.add_answer(Ok(()), Duration::from_millis(2));
         assert_eq!((tally.sent(), tally.unanswered(), tally.fulfilled()), (5, 2, 1));
         let lines: Vec<_> = tally.results().map(|(kind, line)| (kind, line.packets)).collect();
         assert_eq!(lines, [(ResultKind::Fulfilled, 1), (ResultKind::Rejected(ErrorCode::F02), 2)]);
         let (_, line) = tally.results().last().unwrap();
-        assert_eq!(line.example, Some(("test.a".to_owned(), "why".to_owned())));
+        assert_eq!(line.example, rejected(*b"F02", "test.a").err());
         assert_eq!(line.latency(0.5).as_micros(), 1_000);
         assert_eq!(line.latency(1.0).as_millis(), 3);
         assert_eq!(tally.latency(0.5).unwrap().as_millis(), 2);
