@@ -13,10 +13,11 @@ use std::time::{Duration, SystemTime};
 pub(crate) use log::{Log, enable_every_line};
 
 use crate::account::{AccountSettings, Relation};
-use crate::connector::{ConnectorSettings, Timing};
+use crate::connector::{Connector, ConnectorSettings, Timing};
 use crate::local::PingSettings;
-use crate::peers::{LoginDirectory, Logins, PeerLogin, Token};
-use crate::routing::{Route, RouteOrigin};
+use crate::net::{Clock, TransportSettings};
+use crate::peers::{LoginDirectory, Logins, NodeContext, PeerLogin, Token};
+use crate::routing::{HashSeed, Route, RouteOrigin};
 use crate::wire::ilp::{Encode, Fulfill, Packet, Prepare, Reply};
 use crate::wire::{Address, Amount, Fulfillment, Scheme, Timestamp};
 
@@ -43,6 +44,16 @@ pub(crate) fn connector_settings(id: &str, peers: &[&str]) -> ConnectorSettings 
 
 pub(crate) fn peer(id: &str) -> AccountSettings {
     AccountSettings::new(id.parse().unwrap(), Relation::Peer)
+}
+
+/// The context of a node with these settings.
+pub(crate) fn node_context(
+    connector: ConnectorSettings,
+    clock: Clock,
+    settings: TransportSettings,
+) -> Arc<NodeContext> {
+    let connector = Connector::new(connector, HashSeed::Fixed(1)).unwrap();
+    NodeContext::new(connector, clock, settings).unwrap()
 }
 
 /// A configured route.

@@ -3,7 +3,8 @@
 //!
 //! Such a page can resolve its name to this machine (DNS rebinding), so that the browser takes our answer for the
 //! page's own. But `Host` then still holds the page's name. An IP address cannot be rebound, nor can a name without a
-//! dot, which no one else can own. `Origin` and `Sec-Fetch-Site`, where a browser sends them, are checked as well. No IO.
+//! dot, which no one else can own. `Origin` and `Sec-Fetch-Site`, where a browser sends them, are checked as well. No
+//! IO.
 
 use std::net::{IpAddr, Ipv6Addr};
 

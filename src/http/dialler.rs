@@ -1,5 +1,5 @@
-//! ILP over HTTP, the client side: keeps a session with one peer's server, posts the connector's packets, and passes the
-//! answers back. It spawns nothing: `node` runs the future of [`HttpDialler::run`].
+//! ILP over HTTP, the client side: keeps a session with one peer's server, posts the connector's packets, and passes
+//! the answers back. It spawns nothing: `node` runs the future of [`HttpDialler::run`].
 //!
 //! HTTP has no sessions, so the dialler makes one: it begins when a connection to the server succeeds, and ends when
 //! that fails. The next attempts are then timed as with BTP (D4), and packets to the peer get T01 at once. A connection

@@ -1,8 +1,8 @@
 //! Posts packets to a peer's server: a Prepare becomes a request, and the response its answer.
 //!
-//! If a server accepts connections and answers nothing, packets expire. After a number of them in a row, a request without
-//! a packet is sent; if that gets no answer either, the session is lost. Unanswered packets alone prove nothing:
-//! the silent node may be a receiver behind the peer.
+//! If a server accepts connections and answers nothing, packets expire. After a number of them in a row, a request
+//! without a packet is sent; if that gets no answer either, the session is lost. Unanswered packets alone prove
+//! nothing: the silent node may be a receiver behind the peer.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};

@@ -1,22 +1,21 @@
-//! For tests: a node with an HTTP listener, and raw clients.
+//! For tests: a node with an HTTP listener, and the certificate of a server.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 use super::context::HttpContext;
 use super::server::HttpServer;
-use crate::connector::Connector;
 use crate::link::{Framing, Outbox, SessionId, SessionKind, TakenPacket};
-use crate::net::{Clock, HttpLimits, KeepAliveSettings, ServerTls, TlsTrust, TransportSettings};
+use crate::net::{
+    Clock, HTTP_PROTOCOLS, HttpLimits, KeepAliveSettings, ServerTls, TlsTrust, TransportSettings,
+};
 use crate::peers::NodeContext;
-use crate::routing::HashSeed;
-use crate::testing::{TEST_TIMEOUT, connector_settings, logins, token, until};
+use crate::testing::{connector_settings, logins, node_context, token, until};
 use crate::web::ConnectionLimits;
+pub(super) use crate::web::testing::RawConnection;
 
 /// The context of a node with these peers.
 pub(super) fn context(id: &str, peers: &[&str]) -> Arc<HttpContext> {
@@ -29,7 +28,6 @@ pub(super) fn context_with(
     id: &str,
     peers: &[&str],
 ) -> Arc<HttpContext> {
-    let connector = Connector::new(connector_settings(id, peers), HashSeed::Random).unwrap();
     let settings = TransportSettings {
         retry_unit: Duration::from_millis(10),
         keep_alive: KeepAliveSettings {
@@ -40,7 +38,7 @@ pub(super) fn context_with(
         trust,
         ..TransportSettings::default()
     };
-    let context = NodeContext::new(connector, clock, settings).unwrap();
+    let context = node_context(connector_settings(id, peers), clock, settings);
     HttpContext::new(context, logins(peers)).unwrap()
 }
 
@@ -126,90 +124,14 @@ pub(super) async fn sweep(context: Arc<NodeContext>) {
     }
 }
 
-/// A raw connection.
-pub(super) struct RawConnection(pub(super) TcpStream);
-
-impl RawConnection {
-    pub(super) async fn open(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).await.unwrap();
-        stream.set_nodelay(true).unwrap();
-        Self(stream)
-    }
-
-    pub(super) async fn write(&mut self, text: &str) {
-        self.0.write_all(text.as_bytes()).await.unwrap();
-    }
-
-    /// Sends a GET request; returns head and body of its answer.
-    pub(super) async fn get(&mut self, path: &str) -> (String, String) {
-        self.write(&format!("GET {path} HTTP/1.1\r\nHost: h\r\n\r\n")).await;
-        self.read_text().await
-    }
-
-    /// POSTs a packet; returns head and body of the answer.
-    pub(super) async fn post(
-        &mut self,
-        path: &str,
-        headers: &str,
-        body: &[u8],
-    ) -> (String, Vec<u8>) {
-        let length = body.len();
-        self.write(&format!(
-            "POST {path} HTTP/1.1\r\nHost: h\r\n{headers}Content-Length: {length}\r\n\r\n"
-        ))
-        .await;
-        self.0.write_all(body).await.unwrap();
-        self.read_message().await
-    }
-
-    /// Answers a request with this status and a body.
-    pub(super) async fn answer(&mut self, status: &str, body: &[u8]) {
-        let length = body.len();
-        self.write(&format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\n\r\n")).await;
-        self.0.write_all(body).await.unwrap();
-    }
-
-    /// [`Self::read_message`], with the body as text.
-    pub(super) async fn read_text(&mut self) -> (String, String) {
-        let (head, body) = self.read_message().await;
-        (head, String::from_utf8_lossy(&body).into_owned())
-    }
-
-    /// One message: its head and its body.
-    pub(super) async fn read_message(&mut self) -> (String, Vec<u8>) {
-        let head = self.read_head().await;
-        let body = self.read_body(&head).await;
-        (head, body)
-    }
-
-    /// The head of a message, without its body.
-    pub(super) async fn read_head(&mut self) -> String {
-        let mut bytes = Vec::new();
-        let reading = async {
-            while !bytes.ends_with(b"\r\n\r\n") {
-                let byte = self.0.read_u8().await;
-                bytes.push(byte.unwrap_or_else(|error| panic!("{error} after {bytes:?}")));
-            }
-        };
-        tokio::time::timeout(TEST_TIMEOUT, reading).await.unwrap();
-        String::from_utf8(bytes).unwrap()
-    }
-
-    /// The body of a message whose head has been read.
-    pub(super) async fn read_body(&mut self, head: &str) -> Vec<u8> {
-        let head = head.to_ascii_lowercase();
-        let length = head.split("content-length: ").nth(1).and_then(|rest| rest.lines().next());
-        let mut body = vec![0; length.map_or(0, |length| length.parse().unwrap())];
-        tokio::time::timeout(TEST_TIMEOUT, self.0.read_exact(&mut body)).await.unwrap().unwrap();
-        body
-    }
-
-    /// Reads until the other side closes.
-    pub(super) async fn read_to_end(&mut self) -> String {
-        let mut bytes = Vec::new();
-        let reading = tokio::time::timeout(TEST_TIMEOUT, self.0.read_to_end(&mut bytes)).await;
-        // A reset is an end as well.
-        let _ = reading.unwrap();
-        String::from_utf8_lossy(&bytes).into_owned()
-    }
+/// A certificate of `localhost` in a file, to trust it, and a server with it. The folder lasts as long as the first
+/// value.
+pub(super) fn self_signed() -> (tempfile::TempDir, TlsTrust, ServerTls) {
+    let folder = tempfile::tempdir().unwrap();
+    let [certificate, key] = ["cert.pem", "key.pem"].map(|name| folder.path().join(name));
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    std::fs::write(&certificate, made.cert.pem()).unwrap();
+    std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    let tls = ServerTls::load(&certificate, &key, HTTP_PROTOCOLS).unwrap();
+    (folder, TlsTrust { ca_file: Some(certificate), ..TlsTrust::default() }, tls)
 }

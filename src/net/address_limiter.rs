@@ -1,8 +1,8 @@
 //! Bounds the number of unauthenticated connections, in total and per address, and evicts old ones. Pure.
 //!
-//! A new connection is always admitted. At the limit, the oldest connection of the address with most is evicted, so that
-//! one address cannot displace the connections of others. Some of the connections are reserved for known addresses, from
-//! which peers have logged in before: unknown addresses cannot have those, however many they are.
+//! A new connection is always admitted. At the limit, the oldest connection of the address with most is evicted, so
+//! that one address cannot displace the connections of others. Some of the connections are reserved for known
+//! addresses, from which peers have logged in before: unknown addresses cannot have those, however many they are.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};

@@ -7,8 +7,8 @@ use parking_lot::Mutex;
 use crate::account::AccountId;
 use crate::net::ClientAddress;
 
-/// Addresses to remember of one account. A new one replaces the oldest, so that a peer with many addresses displaces only
-/// its own.
+/// Addresses to remember of one account. A new one replaces the oldest, so that a peer with many addresses displaces
+/// only its own.
 const ADDRESSES_OF_ONE_ACCOUNT_MAX: usize = 8;
 
 /// The addresses that peers have logged in from since the node started. At most `ADDRESSES_OF_ONE_ACCOUNT_MAX` of each

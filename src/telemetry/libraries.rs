@@ -1,7 +1,7 @@
 //! The libraries that log: the level that each may have, and the number of its lines.
 //!
-//! Unauthenticated clients cause many of their lines, so these are throttled at every level. At their lowest levels some libraries
-//! show whole frames and handshakes, and so tokens: no `logLevel` enables those.
+//! Unauthenticated clients cause many of their lines, so these are throttled at every level. At their lowest levels
+//! some libraries show whole frames and handshakes, and so tokens: no `logLevel` enables those.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};

@@ -11,6 +11,8 @@ mod problem;
 mod serve;
 mod spare_file;
 mod tasks;
+#[cfg(test)]
+pub(crate) mod testing;
 
 pub(crate) use bearer::{WRONG_TOKENS, bearer_token};
 #[cfg(test)]

@@ -9,11 +9,10 @@ use tokio::task::JoinSet;
 
 use super::*;
 use crate::api::{HealthStatus, PeerRole, StatusSettings};
-use crate::connector::{Connector, ConnectorSettings};
+use crate::connector::ConnectorSettings;
 use crate::net::{Clock, TransportSettings};
-use crate::peers::NodeContext;
-use crate::routing::HashSeed;
-use crate::testing::{connector_settings, route};
+use crate::testing::{connector_settings, node_context, route};
+use crate::web::testing::{Answer, RawConnection, request_once};
 
 /// A node `test.hub` with the peers alice and bob, which never connect.
 fn status() -> Arc<NodeStatus> {
@@ -23,9 +22,7 @@ fn status() -> Arc<NodeStatus> {
         route("test.bob", "bob", 0),
     ];
     let settings = ConnectorSettings { routes, ..connector_settings("hub", &["alice", "bob"]) };
-    let connector = Connector::new(settings, HashSeed::Random).unwrap();
-    let context = NodeContext::new(connector, Clock::start(), TransportSettings::default());
-    let context = context.unwrap();
+    let context = node_context(settings, Clock::start(), TransportSettings::default());
     context.peers.status(&"bob".parse().unwrap());
     NodeStatus::new(context).unwrap()
 }
@@ -43,6 +40,17 @@ fn configure(status: &NodeStatus, peers: &[(&str, bool)], api_token: Option<&str
 struct RunningApi {
     address: SocketAddr,
     _task: JoinSet<()>,
+}
+
+/// The status of a node with this configuration, and its server.
+async fn serve_configured(
+    peers: &[(&str, bool)],
+    api_token: Option<&str>,
+) -> (Arc<NodeStatus>, RunningApi) {
+    let status = status();
+    configure(&status, peers, api_token);
+    let api = serve(&status).await;
+    (status, api)
 }
 
 async fn serve(status: &Arc<NodeStatus>) -> RunningApi {
@@ -71,32 +79,7 @@ impl RunningApi {
 
     /// [`Self::send`] with other headers.
     async fn send_as(&self, request: &str, headers: &str) -> Answer {
-        let mut stream = TcpStream::connect(self.address).await.unwrap();
-        let request = format!("{request}\r\n{headers}\r\nconnection: close\r\n\r\n");
-        stream.write_all(request.as_bytes()).await.unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
-        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        Answer { status, head: head.to_owned(), body: body.to_owned() }
-    }
-}
-
-struct Answer {
-    status: u16,
-    head: String,
-    body: String,
-}
-
-impl Answer {
-    fn header(&self, name: &str) -> Option<&str> {
-        let mut headers = self.head.lines().filter_map(|line| line.split_once(": "));
-        headers.find(|(found, _)| *found == name).map(|(_, value)| value)
-    }
-
-    fn json(&self) -> Value {
-        assert_eq!(self.header("content-type"), Some("application/json"), "{}", self.head);
-        serde_json::from_str(&self.body).unwrap()
+        request_once(self.address, &format!("{request}\r\n{headers}")).await
     }
 }
 
@@ -152,9 +135,7 @@ async fn head_is_get_without_a_body() {
 
 #[tokio::test]
 async fn web_pages_of_other_sites_read_nothing() {
-    let status = status();
-    configure(&status, &[], None);
-    let api = serve(&status).await;
+    let (status, api) = serve_configured(&[], None).await;
     let rebound = "host: evil.example:8080\r\norigin: http://evil.example:8080";
     for (page, guarded) in [
         ("/peers", true),
@@ -193,9 +174,7 @@ async fn web_pages_of_other_sites_read_nothing() {
 
 #[tokio::test]
 async fn live_detects_hanging_threads_and_ready_ignores_peers() {
-    let status = status();
-    configure(&status, &[("alice", true)], None);
-    let api = serve(&status).await;
+    let (status, api) = serve_configured(&[("alice", true)], None).await;
     let get = async |page: &str| {
         let answer = api.get(page).await;
         (answer.status, answer.json()["status"].as_str().unwrap().to_owned())
@@ -219,9 +198,7 @@ async fn live_detects_hanging_threads_and_ready_ignores_peers() {
 
 #[tokio::test]
 async fn a_refused_configuration_is_shown_and_leaves_the_node_healthy() {
-    let status = status();
-    configure(&status, &[], None);
-    let api = serve(&status).await;
+    let (status, api) = serve_configured(&[], None).await;
     let last_reload = async || {
         let health = api.get("/health").await;
         assert_eq!(health.status, 200);
@@ -248,9 +225,7 @@ async fn a_refused_configuration_is_shown_and_leaves_the_node_healthy() {
 
 #[tokio::test]
 async fn the_shape_of_health() {
-    let status = status();
-    configure(&status, &[("bob", false), ("alice", true)], None);
-    let api = serve(&status).await;
+    let (_, api) = serve_configured(&[("bob", false), ("alice", true)], None).await;
     let answer = api.get("/health").await;
     assert_eq!((answer.status, answer.header("cache-control")), (503, Some("no-store")));
     let mut body = answer.json();
@@ -335,12 +310,11 @@ async fn open_metrics_on_request() {
 #[tokio::test]
 async fn many_requests_on_one_connection() {
     let api = serve(&status()).await;
-    let mut stream = TcpStream::connect(api.address).await.unwrap();
+    let mut client = RawConnection::open(api.address).await;
     let one = "GET /health/live HTTP/1.1\r\nhost: hub\r\n\r\n";
     let last = "GET /health/live HTTP/1.1\r\nhost: hub\r\nconnection: close\r\n\r\n";
-    stream.write_all((one.repeat(99) + last).as_bytes()).await.unwrap();
-    let mut answers = String::new();
-    stream.read_to_string(&mut answers).await.unwrap();
+    client.write(&(one.repeat(99) + last)).await;
+    let answers = client.read_to_end().await;
     assert_eq!(answers.matches("HTTP/1.1 200 OK").count(), 100);
 }
 
@@ -366,13 +340,6 @@ async fn silent_clients_are_closed_for_new_ones() {
     assert_eq!(newest.read(&mut byte).await.unwrap(), 1, "the newest is served");
 }
 
-/// Waits until the server closes the connection.
-async fn wait_for_close(stream: &mut TcpStream) {
-    let mut rest = Vec::new();
-    // An error if the server never read what was written.
-    let _ = stream.read_to_end(&mut rest).await;
-}
-
 #[tokio::test]
 async fn an_incomplete_head_ends_the_connection() {
     let short = Duration::from_millis(50);
@@ -385,9 +352,9 @@ async fn an_incomplete_head_ends_the_connection() {
     let api = serve_with(&status(), limits).await;
     for begin in ["", "GET /health HTTP/1.1\r\nx: y"] {
         let before = Instant::now();
-        let mut stream = TcpStream::connect(api.address).await.unwrap();
-        stream.write_all(begin.as_bytes()).await.unwrap();
-        wait_for_close(&mut stream).await;
+        let mut client = RawConnection::open(api.address).await;
+        client.write(begin).await;
+        client.read_to_end().await;
         assert!(before.elapsed() >= short, "{begin}");
     }
 }

@@ -1,14 +1,12 @@
 //! The client against this program's server and scripted ones.
 
-use std::fs;
-
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::http::testing::serve_without_peers;
-use crate::net::{HTTP_PROTOCOLS, ServerTls, TlsTrust};
+use crate::http::testing::{self_signed, serve_without_peers};
+use crate::net::TlsTrust;
 use crate::web::ConnectionLimits;
+use crate::web::testing::RawConnection;
 
 fn url(text: &str) -> HttpUrl {
     text.parse().unwrap()
@@ -24,17 +22,11 @@ async fn a_document_over_http_1_and_over_tls_with_http_2() {
     assert_eq!(fetched.content_type.as_deref(), Some("application/problem+json"));
     assert!(fetched.body.ends_with(br#""detail":"there is nothing at /x/y"}"#), "{fetched:?}");
 
-    let folder = tempfile::tempdir().unwrap();
-    let [certificate, key] = ["cert.pem", "key.pem"].map(|name| folder.path().join(name));
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    fs::write(&certificate, made.cert.pem()).unwrap();
-    fs::write(&key, made.signing_key.serialize_pem()).unwrap();
-    let tls = ServerTls::load(&certificate, &key, HTTP_PROTOCOLS).unwrap();
+    let (_folder, trust, tls) = self_signed();
     let node = serve_without_peers(ConnectionLimits::default(), Some(tls)).await;
     let here = url(&format!("https://localhost:{}/x", node.address.port()));
     let refused = client.get(&here, "*/*").await.unwrap_err().to_string();
     assert!(refused.contains("TLS"), "{refused}");
-    let trust = TlsTrust { ca_file: Some(certificate), ..TlsTrust::default() };
     let client = HttpClient::new(trust).unwrap();
     assert_eq!(client.get(&here, "*/*").await.unwrap().status, 404);
     let plain = url(&format!("http://localhost:{}/x", node.address.port()));
@@ -42,18 +34,15 @@ async fn a_document_over_http_1_and_over_tls_with_http_2() {
     assert!(refused.starts_with("no answer"), "{refused}");
 }
 
-/// The document that this answer becomes, and the request.
+/// The document that this answer becomes, and the head of the request.
 async fn fetch_from(answer: &str) -> (Result<Document, FetchError>, String) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let here = url(&format!("http://{}/a", listener.local_addr().unwrap()));
     let serve = async {
-        let (mut stream, _) = listener.accept().await.unwrap();
-        let mut request = Vec::new();
-        while !request.ends_with(b"\r\n\r\n") {
-            assert!(stream.read_buf(&mut request).await.unwrap() > 0);
-        }
-        stream.write_all(answer.as_bytes()).await.unwrap();
-        String::from_utf8(request).unwrap()
+        let mut server = RawConnection(listener.accept().await.unwrap().0);
+        let request = server.read_head().await;
+        server.write(answer).await;
+        request
     };
     let client = HttpClient::new(TlsTrust::default()).unwrap();
     tokio::join!(client.get(&here, "application/spsp4+json"), serve)

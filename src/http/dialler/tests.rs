@@ -11,10 +11,10 @@ use tokio::task::JoinSet;
 use super::*;
 use crate::http::jwt;
 use crate::http::testing::{
-    RawConnection, attach_session, context, context_with, packet_headers, serve, sweep,
+    RawConnection, attach_session, context, context_with, packet_headers, self_signed, serve, sweep,
 };
 use crate::link::{Cause, Outcome, Rejection};
-use crate::net::{Clock, HTTP_PROTOCOLS, HttpAuth, HttpMode, ServerTls, TlsTrust};
+use crate::net::{Clock, HttpAuth, HttpMode, TlsTrust};
 use crate::peers::{PeerState, Token};
 use crate::testing::{
     PREIMAGE, TEST_TIMEOUT, describe, fulfillment, payment, payment_within, token, until,
@@ -371,15 +371,9 @@ async fn an_asynchronous_answer_is_accepted_once() {
 /// Over TLS both ends use HTTP/2.
 #[tokio::test]
 async fn both_ends_over_tls() {
-    let folder = tempfile::tempdir().unwrap();
-    let [certificate, key] = ["cert.pem", "key.pem"].map(|name| folder.path().join(name));
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    std::fs::write(&certificate, made.cert.pem()).unwrap();
-    std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
-    let tls = ServerTls::load(&certificate, &key, HTTP_PROTOCOLS).unwrap();
+    let (_folder, trust, tls) = self_signed();
     let server = serve(context("bob", &["node"]), ConnectionLimits::default(), Some(tls)).await;
 
-    let trust = TlsTrust { ca_file: Some(certificate), ..TlsTrust::default() };
     let http = context_with(Clock::start(), trust, "node", &["bob"]);
     let url = format!("https://localhost:{}/accounts/node/ilp", server.address.port());
     let (dialler, _handle) = HttpDialler::new(dial(&url), Arc::clone(&http));

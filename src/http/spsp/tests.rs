@@ -3,9 +3,10 @@
 use super::*;
 use crate::account::AccountSettings;
 use crate::connector::ConnectorSettings;
-use crate::http::testing::{RawConnection, RunningServer, serve_without_peers};
+use crate::http::testing::{RunningServer, serve_without_peers};
 use crate::stream::{Receiver, SharedSecret};
 use crate::web::ConnectionLimits;
+use crate::web::testing::{Answer, request_once};
 
 fn receiver(id: &str) -> AccountSettings {
     AccountSettings::receiver(id.parse().unwrap(), Receiver::new(&[1; 32], id))
@@ -25,15 +26,9 @@ async fn node(receivers: &[&str], address: Option<&str>) -> RunningServer {
 
 /// Status, headers in lower case, and body.
 async fn query(node: &RunningServer, method: &str, path: &str) -> (u16, String, String) {
-    let mut raw = RawConnection::open(node.address).await;
-    let request = format!(
-        "{method} {path} HTTP/1.1\r\nhost: node\r\naccept: application/spsp4+json\r\nconnection: close\r\n\r\n"
-    );
-    raw.write(&request).await;
-    let answer = raw.read_to_end().await;
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    (status, head.to_ascii_lowercase(), body.to_owned())
+    let head = format!("{method} {path} HTTP/1.1\r\nhost: node\r\naccept: application/spsp4+json");
+    let Answer { status, head, body } = request_once(node.address, &head).await;
+    (status, head.to_ascii_lowercase(), body)
 }
 
 fn credentials(body: &str) -> (String, SharedSecret) {

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use super::*;
 use crate::account::{AccountSettings, Asset, Relation};
 use crate::connector::{AccountReport, ConnectorReport, Stats};
-use crate::net::ClockReport;
+use crate::net::{Clock, ClockReport};
 use crate::peers::{BtpCounts, HttpCounts, PeerCounts, PeerSnapshot, PeerState};
 use crate::routing::ccp::PeerRoutesReport;
 
@@ -327,10 +327,7 @@ fn every_metric_is_documented() {
 fn a_node_has_metrics_before_it_has_peers() {
     let mut settings = crate::testing::connector_settings("hub", &[]);
     settings.address = None;
-    let connector =
-        crate::connector::Connector::new(settings, crate::routing::HashSeed::Random).unwrap();
-    let clock = crate::net::Clock::start();
-    let context = NodeContext::new(connector, clock, Default::default()).unwrap();
+    let context = crate::testing::node_context(settings, Clock::start(), Default::default());
     let metrics = Metrics::new(context, Arc::default(), Arc::default());
     for (ready, value) in [(true, 1.0), (false, 0.0)] {
         metrics.set_status(StatusMetrics {

@@ -4,9 +4,7 @@ use super::*;
 
 #[tokio::test]
 async fn a_token_guards_all_but_health() {
-    let status = status();
-    configure(&status, &[], Some("s3cret"));
-    let api = serve(&status).await;
+    let (_, api) = serve_configured(&[], Some("s3cret")).await;
     for (page, guarded) in [
         ("/health", false),
         ("/health/live", false),
@@ -34,9 +32,7 @@ async fn a_token_guards_all_but_health() {
 
 #[tokio::test]
 async fn guesses_above_a_rate_are_not_checked() {
-    let status = status();
-    configure(&status, &[], Some("s3cret"));
-    let api = serve(&status).await;
+    let (_, api) = serve_configured(&[], Some("s3cret")).await;
     let mut stream = TcpStream::connect(api.address).await.unwrap();
     let guess = "GET /peers HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer guess\r\n";
     let mut guesses = format!("{guess}\r\n").repeat(1_000);
