@@ -44,7 +44,7 @@ impl Heartbeat {
         }
     }
 
-    /// For how long there has been no beat, if that is too long.
+    /// For how long the threads that move packets have not run, if that is too long.
     pub(super) fn hung_for(&self) -> Option<Duration> {
         let silence = self.last_check.lock().silence;
         (silence > SILENCE_MAX).then_some(silence)

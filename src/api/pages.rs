@@ -9,7 +9,7 @@ use axum::extract::{Request, State};
 use axum::http::header::{
     ACCEPT, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
-use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
+use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -101,7 +101,7 @@ async fn health(State(pages): State<Arc<Pages>>) -> Response {
 
 /// For supervisors that restart a hanging program. This thread answers, so the heartbeat of the others decides.
 async fn live(State(pages): State<Arc<Pages>>) -> Response {
-    match pages.status.hung_for() {
+    match pages.status.heartbeat.hung_for() {
         None => json(StatusCode::OK, &json!({ "status": "alive" })),
         Some(_) => json(StatusCode::SERVICE_UNAVAILABLE, &json!({ "status": "hung" })),
     }
@@ -176,19 +176,15 @@ async fn authorize(State(pages): State<Arc<Pages>>, request: Request, next: Next
     match pages.status.auth.authorize(request.headers(), remote(&request), now) {
         Ok(()) => next.run(request).await,
         Err(AuthRefusal::WrongToken) => {
-            let mut answer = error(
-                StatusCode::UNAUTHORIZED,
-                "this page needs the header Authorization: Bearer with the node's apiToken",
-            );
-            let challenge = HeaderValue::from_static("Bearer realm=\"ilp-connector\"");
-            answer.headers_mut().insert(WWW_AUTHENTICATE, challenge);
-            answer
+            let message =
+                "this page needs the header Authorization: Bearer with the node's apiToken";
+            let challenge = [(WWW_AUTHENTICATE, "Bearer realm=\"ilp-connector\"")];
+            (challenge, error(StatusCode::UNAUTHORIZED, message)).into_response()
         }
         Err(AuthRefusal::AboveRate) => {
             let message = "too many wrong tokens from this address; try again in a second";
-            let mut answer = error(StatusCode::TOO_MANY_REQUESTS, message);
-            answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
-            answer
+            let answer = error(StatusCode::TOO_MANY_REQUESTS, message);
+            ([(RETRY_AFTER, "1")], answer).into_response()
         }
     }
 }
@@ -238,9 +234,6 @@ fn json(code: StatusCode, body: &impl Serialize) -> Response {
     // Some texts come from peers, and operators read pages in terminals.
     let mut text = sanitize_json(json_text(body));
     text.push('\n');
-    let mut response = json_response(code, "application/json", text);
-    let headers = response.headers_mut();
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    response
+    let headers = [(CACHE_CONTROL, "no-store"), (X_CONTENT_TYPE_OPTIONS, "nosniff")];
+    (headers, json_response(code, "application/json", text)).into_response()
 }

@@ -47,7 +47,7 @@ struct PeerBody {
     held: BothWays<String>,
     packets_in_flight: BothWays<usize>,
     outbox_bytes: usize,
-    limits: LimitsBody,
+    limits: Value,
     packets: BothWays<TrafficBody>,
     counters: CountersBody,
 }
@@ -57,18 +57,6 @@ struct PeerBody {
 struct BothWays<T> {
     received: T,
     sent: T,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct LimitsBody {
-    max_packet_amount: Option<String>,
-    max_balance: Option<String>,
-    min_balance: Option<String>,
-    packets_per_second: Option<u32>,
-    max_packets_in_flight: usize,
-    outbox_bytes_max: usize,
-    max_sessions: usize,
 }
 
 #[derive(Debug, Serialize)]
@@ -217,16 +205,16 @@ pub(super) fn format_time(time: std::time::SystemTime) -> String {
     Timestamp::from_millis(millis).to_string()
 }
 
-fn limits(limits: &Limits) -> LimitsBody {
-    LimitsBody {
-        max_packet_amount: limits.max_packet_amount.map(|amount| amount.0.to_string()),
-        max_balance: limits.max_balance.map(|balance| balance.to_string()),
-        min_balance: limits.min_balance.map(|balance| balance.to_string()),
-        packets_per_second: limits.packets_per_second.map(Into::into),
-        max_packets_in_flight: limits.max_packets_in_flight,
-        outbox_bytes_max: limits.outbox_bytes_max,
-        max_sessions: limits.max_sessions,
-    }
+fn limits(limits: &Limits) -> Value {
+    json!({
+        "maxPacketAmount": limits.max_packet_amount.map(|amount| amount.0.to_string()),
+        "maxBalance": limits.max_balance.map(|balance| balance.to_string()),
+        "minBalance": limits.min_balance.map(|balance| balance.to_string()),
+        "packetsPerSecond": limits.packets_per_second,
+        "maxPacketsInFlight": limits.max_packets_in_flight,
+        "outboxBytesMax": limits.outbox_bytes_max,
+        "maxSessions": limits.max_sessions,
+    })
 }
 
 fn traffic(traffic: &Traffic, codes: &[String]) -> TrafficBody {

@@ -114,7 +114,7 @@ impl Api {
         loop {
             tokio::select! {
                 _ = checks.tick() => {
-                    self.status.check_heartbeat(checked_at.elapsed());
+                    self.status.heartbeat.check(checked_at.elapsed());
                     checked_at = Instant::now();
                 }
                 accepted = listener.accept() => connections.extend(accepted.connection.map(|one| one.run())),

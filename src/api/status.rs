@@ -56,7 +56,7 @@ pub struct NodeStatus {
     stopping: AtomicBool,
     unlisted: AtomicBool,
     was_healthy: AtomicBool,
-    heartbeat: Heartbeat,
+    pub(super) heartbeat: Heartbeat,
     last_reload: Mutex<LastReload>,
     pub(super) auth: ApiAuth,
     pub(super) hosts: Hosts,
@@ -111,28 +111,18 @@ impl NodeStatus {
         self.heartbeat.record_beat();
     }
 
-    pub(super) fn check_heartbeat(&self, since_last: Duration) {
-        self.heartbeat.check(since_last);
-    }
-
-    /// For how long the threads that move packets have not run, if that is too long.
-    pub(super) fn hung_for(&self) -> Option<Duration> {
-        self.heartbeat.hung_for()
-    }
-
     /// The configuration was read again and applied.
-    pub fn reload_succeeded(&self) {
+    pub fn record_reload(&self) {
         let now = SystemTime::now();
         *self.last_reload.lock() = LastReload { at: now, succeeded_at: now, error: None };
     }
 
     /// The configuration was read again and refused. `error` must not contain a secret.
-    pub fn reload_refused(&self, at: SystemTime, error: &str) {
+    pub fn record_refused_reload(&self, at: SystemTime, error: &str) {
         let mut last = self.last_reload.lock();
         (last.at, last.error) = (at, Some(error.to_owned()));
     }
 
-    /// The outcome of the last reading of the configuration.
     pub fn last_reload(&self) -> LastReload {
         self.last_reload.lock().clone()
     }
@@ -193,7 +183,7 @@ impl NodeStatus {
         let jump = self.context.clock_watch.report().last_jump;
         HealthInput {
             stopping: self.stopping.load(Ordering::Relaxed),
-            hung_for: self.hung_for(),
+            hung_for: self.heartbeat.hung_for(),
             listed: !self.unlisted.load(Ordering::Relaxed),
             has_address: self.context.connector.address().is_some(),
             was_healthy: self.was_healthy.load(Ordering::Relaxed),

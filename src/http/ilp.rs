@@ -16,6 +16,7 @@ use axum::http::header::{
     AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE,
 };
 use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri};
+use axum::response::IntoResponse;
 use axum::routing::post;
 use bytes::Bytes;
 use tokio::sync::oneshot;
@@ -286,7 +287,7 @@ impl Ilp {
         session.prepare(&self.context.node, packet, reply_to).map_err(not_accepted)?;
         // RFC 35 "Response": a valid Prepare is accepted with 202 at once, even if the packet will be rejected. [row
         // 128]
-        Ok(empty_response(StatusCode::ACCEPTED))
+        Ok(StatusCode::ACCEPTED.into_response())
     }
 
     /// The peer's answer to an asynchronous Prepare of this node.
@@ -307,7 +308,7 @@ impl Ilp {
         // RFC 35 "Reply": a reply with an unknown or answered Request-Id is ignored, and gets 400. [row 129]
         match pending.is_some_and(|id| batch.handle_answer(account, id, PeerAnswer::Packet(packet)))
         {
-            true => Ok(empty_response(StatusCode::OK)),
+            true => Ok(StatusCode::OK.into_response()),
             false => Err(bad_request("no packet waits for an answer with this Request-Id")),
         }
     }
@@ -348,12 +349,6 @@ fn check_content_type(headers: &HeaderMap) -> Result<(), ProblemDetails> {
     }
     let detail = format!("the Content-Type of a packet is {OCTET_STREAM}");
     Err(ProblemDetails::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail))
-}
-
-fn empty_response(status: StatusCode) -> Response<Body> {
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = status;
-    response
 }
 
 fn bad_request(detail: impl Into<String>) -> ProblemDetails {

@@ -88,11 +88,8 @@ fn answer_query(connector: &Connector, receiver: Option<&str>) -> Response<Body>
 
 /// The preflight request of a browser.
 async fn options() -> Response<Body> {
-    let mut response = StatusCode::NO_CONTENT.into_response();
-    let methods = HeaderValue::from_static(METHODS);
-    response.headers_mut().insert(ALLOW, methods.clone());
-    response.headers_mut().insert(ACCESS_CONTROL_ALLOW_METHODS, methods);
-    with_cors(response)
+    let headers = [(ALLOW, METHODS), (ACCESS_CONTROL_ALLOW_METHODS, METHODS)];
+    with_cors((headers, StatusCode::NO_CONTENT).into_response())
 }
 
 async fn method_not_allowed(method: Method) -> Response<Body> {

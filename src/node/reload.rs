@@ -32,7 +32,7 @@ impl NodeTask {
                 "the changed configuration cannot be applied; the node goes on with the old one"
             );
             self.parent = parent_before;
-            self.status.reload_refused(SystemTime::now(), &error);
+            self.status.record_refused_reload(SystemTime::now(), &error);
             return;
         }
         self.config = config;
@@ -54,7 +54,7 @@ impl NodeTask {
         self.context.client_tls.forget_system_trust();
         self.diallers.retry_now();
         self.status.set_listed(true);
-        self.status.reload_succeeded();
+        self.status.record_reload();
         self.request_parent_info();
         tracing::info!(
             added = %list(&change.added), removed = %list(&change.removed), changed = %list(&change.changed),

@@ -176,7 +176,7 @@ impl Supervisor {
     fn report_refusal(&self, reason: &str) {
         let now = SystemTime::now();
         for node in &self.nodes {
-            node.handle().status.reload_refused(now, reason);
+            node.handle().status.record_refused_reload(now, reason);
         }
     }
 

@@ -21,7 +21,7 @@ use crate::config::{FileContent, NodeConfig, Source};
 use crate::link::Outcome;
 use crate::net::Descriptors;
 use crate::peers::RECONFIGURED;
-use crate::telemetry::{LogLevels, LogTo, Logs};
+use crate::telemetry::{LogTo, Logs, parse_level};
 use crate::testing::until;
 use crate::topology::load_content;
 use crate::wire::btp::{BtpFrame, RequestId, put_auth, put_empty_response};
@@ -31,7 +31,7 @@ use crate::wire::{Address, Amount, Condition};
 fn logs() -> Logs {
     static LOGS: OnceLock<Logs> = OnceLock::new();
     let start = || {
-        let levels = "warn".parse::<LogLevels>().unwrap();
+        let levels = parse_level("warn").unwrap();
         let (logs, writer) = Logs::start(&LogTo::Stderr, &levels).unwrap();
         // It lasts as long as the process.
         std::mem::forget(LogThread::start(&logs, writer).unwrap());

@@ -6,7 +6,6 @@
 //! that is neither a level nor a known target is an error, so that a misspelled level does not pass for a target.
 
 use std::fmt;
-use std::str::FromStr;
 
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
@@ -175,8 +174,13 @@ fn level_named(word: &str) -> Option<LevelFilter> {
     })
 }
 
+/// The library or `ilp_connector` in a target such as `h2::codec`.
+pub(super) fn first_segment(target: &str) -> &str {
+    target.split_once("::").map_or(target, |(first, _)| first)
+}
+
 fn is_known_target(target: &str) -> bool {
-    let first = target.split("::").next().unwrap_or_default();
+    let first = first_segment(target);
     target == PACKETS || first == OURS || ROOMS.contains(&first) || library(first).is_some()
 }
 
@@ -189,13 +193,13 @@ impl LogLevels {
 
     /// Whether a library is named.
     pub(super) fn names_library(&self, name: &str) -> bool {
-        self.targets.iter().any(|(target, _)| target.split("::").next() == Some(name))
+        self.targets.iter().any(|(target, _)| first_segment(target) == name)
     }
 
     /// The named libraries whose level is lowered, because their lines could show secrets.
     pub fn limited_libraries(&self) -> Vec<&str> {
         let limited = self.targets.iter().filter(|(target, level)| {
-            let first = target.split("::").next().unwrap_or_default();
+            let first = first_segment(target);
             library(first).is_some_and(|library| *level > library.level_max)
         });
         limited.map(|(target, _)| target.as_str()).collect()
@@ -204,7 +208,7 @@ impl LogLevels {
     /// The subscriber's filter.
     pub(super) fn filter(&self) -> Targets {
         let named = self.targets.iter().map(|(target, level)| {
-            let first = target.split("::").next().unwrap_or_default();
+            let first = first_segment(target);
             let full_target =
                 if ROOMS.contains(&first) { format!("{OURS}::{target}") } else { target.clone() };
             let level_max = library(first).map_or(LevelFilter::TRACE, |library| library.level_max);
@@ -222,14 +226,6 @@ impl LogLevels {
 impl Default for LogLevels {
     fn default() -> Self {
         Self { default: LevelFilter::INFO, targets: Vec::new() }
-    }
-}
-
-impl FromStr for LogLevels {
-    type Err = LevelError;
-
-    fn from_str(text: &str) -> Result<Self, LevelError> {
-        parse_level(text)
     }
 }
 

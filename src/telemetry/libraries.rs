@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use tracing::level_filters::LevelFilter;
 
-use super::levels::{LogLevels, OURS, PACKETS, PANIC};
+use super::levels::{LogLevels, OURS, PACKETS, PANIC, first_segment};
 
 /// Lines of one library per [`WINDOW`].
 const LINES_MAX: u32 = 10;
@@ -89,7 +89,7 @@ impl LibraryThrottle {
     /// `None`: the line is suppressed. Otherwise the number of lines of its library suppressed since the last one. The
     /// program's own lines are never suppressed.
     pub(super) fn admit(&self, target: &str, now: impl FnOnce() -> Instant) -> Option<u64> {
-        let first = target.split("::").next().unwrap_or_default();
+        let first = first_segment(target);
         if [OURS, PACKETS, PANIC].contains(&first) {
             return Some(0);
         }
@@ -119,6 +119,7 @@ impl LineCount {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::telemetry::parse_level;
 
     /// The packages of Cargo.lock that use `log` or `tracing`, by the name in their targets.
     fn packages_that_log() -> Vec<String> {
@@ -150,7 +151,7 @@ mod tests {
     #[test]
     fn libraries_are_limited_and_our_own_lines_are_not() {
         let throttle = LibraryThrottle::default();
-        throttle.set_levels(&"info,rustls=debug".parse().unwrap());
+        throttle.set_levels(&parse_level("info,rustls=debug").unwrap());
         let begin = Instant::now();
         let count_admitted = |target: &str, times: u32| {
             (0..times).filter(|_| throttle.admit(target, || begin).is_some()).count()

@@ -8,7 +8,7 @@
 
 use std::cell::RefCell;
 use std::panic::PanicHookInfo;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Instant;
 
 use tracing::span::{Attributes, Id};
@@ -40,7 +40,6 @@ pub enum LogError {
 #[derive(Debug, Clone)]
 pub struct Logs {
     output: LogOutput,
-    node: Arc<OnceLock<Arc<str>>>,
     filter: reload::Handle<Targets, Registry>,
     libraries: Arc<LibraryThrottle>,
     packets: Arc<ProcessPacketLog>,
@@ -62,11 +61,11 @@ impl Logs {
         let (filter, handle) = reload::Layer::new(levels.filter());
         let layer = LineLayer::new(output.clone());
         layer.libraries.set_levels(levels);
-        let (node, libraries) = (output.node(), Arc::clone(&layer.libraries));
+        let libraries = Arc::clone(&layer.libraries);
         Registry::default().with(filter).with(layer).try_init().map_err(|_| LogError::Twice)?;
         std::panic::set_hook(Box::new(log_panic));
         let packets = ProcessPacketLog::new(output.clone());
-        Ok((Self { output, node, filter: handle, libraries, packets }, writer))
+        Ok((Self { output, filter: handle, libraries, packets }, writer))
     }
 
     /// Changes the levels while the process runs; the packet log is switched separately
@@ -88,7 +87,7 @@ impl Logs {
 
     /// Names the process's only node, for lines outside its span. Only the first call has an effect.
     pub fn set_node(&self, node_id: &str) {
-        let _ = self.node.set(node_id.into());
+        let _ = self.output.node().set(node_id.into());
     }
 
     /// The queue of lines.
@@ -128,7 +127,6 @@ struct NodeName(Arc<str>);
 #[derive(Debug)]
 struct LineLayer {
     output: LogOutput,
-    node: Arc<OnceLock<Arc<str>>>,
     libraries: Arc<LibraryThrottle>,
 }
 
@@ -160,7 +158,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for LineLayer {
 
 impl LineLayer {
     fn new(output: LogOutput) -> Self {
-        Self { node: output.node(), output, libraries: Arc::default() }
+        Self { output, libraries: Arc::default() }
     }
 
     fn write<S: Subscriber + for<'a> LookupSpan<'a>>(
@@ -177,7 +175,7 @@ impl LineLayer {
             span.extensions().get::<NodeName>().map(|NodeName(name)| Arc::clone(name))
         });
         let node = text.node.as_deref().or(node.as_deref());
-        let node = node.or_else(|| self.node.get().map(|name| &**name));
+        let node = node.or_else(|| self.output.node().get().map(|name| &**name));
         let metadata = event.metadata();
         let target = text.target.as_deref().unwrap_or(metadata.target());
         let Some(suppressed) = self.libraries.admit(target, Instant::now) else { return };

@@ -17,14 +17,12 @@ mod process;
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::AtomicI64;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::SystemTime;
 
 use parking_lot::Mutex;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, text};
-use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use self::accept_header::preference;
@@ -71,7 +69,6 @@ impl Exposition {
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
-    ready: Gauge<i64, AtomicI64>,
     status: Arc<Mutex<StatusMetrics>>,
 }
 
@@ -96,12 +93,6 @@ impl Metrics {
         log: Arc<LogTotals>,
     ) -> Self {
         let mut registry = Registry::default();
-        let ready = Gauge::default();
-        registry.register(
-            "ilp_ready",
-            "1 if the node is healthy, as /health tells it, else 0",
-            ready.clone(),
-        );
         let started = context.clock.mono();
         let status = Arc::new(Mutex::new(StatusMetrics {
             ready: false,
@@ -112,12 +103,11 @@ impl Metrics {
         let collector =
             NodeCollector { context, packet_log, log, started, status: Arc::clone(&status) };
         registry.register_collector(Box::new(collector));
-        Self { registry, ready, status }
+        Self { registry, status }
     }
 
     /// Sets the status for the next scrape.
     pub fn set_status(&self, status: StatusMetrics) {
-        self.ready.set(i64::from(status.ready));
         *self.status.lock() = status;
     }
 

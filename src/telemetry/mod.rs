@@ -14,8 +14,6 @@ mod packet_log;
 #[cfg(test)]
 mod testing;
 
-#[cfg(test)]
-pub use levels::LogLevels;
 pub use levels::{is_meant_as_level, parse_level};
 pub use logs::{Logs, node_span};
 pub use metrics::{Exposition, Metrics, StatusMetrics};

@@ -86,7 +86,7 @@ struct LineQueue {
     has_progressed: Condvar,
     totals: Arc<LogTotals>,
     /// The process's only node, for the writer's own lines.
-    node: Arc<OnceLock<Arc<str>>>,
+    node: OnceLock<Arc<str>>,
 }
 
 #[derive(Debug, Default)]
@@ -145,7 +145,7 @@ impl LogOutput {
             has_work: Condvar::new(),
             has_progressed: Condvar::new(),
             totals: Arc::default(),
-            node: Arc::default(),
+            node: OnceLock::new(),
         });
         let writer = LogWriter::new(format, sink, Arc::clone(&queue));
         (Self { format, queue }, writer)
@@ -162,8 +162,8 @@ impl LogOutput {
     }
 
     /// The name of the process's only node, once it is set.
-    pub(super) fn node(&self) -> Arc<OnceLock<Arc<str>>> {
-        Arc::clone(&self.queue.node)
+    pub(super) fn node(&self) -> &OnceLock<Arc<str>> {
+        &self.queue.node
     }
 
     /// Appends whole lines, each with its `\n`. Never waits: lines without room are lost and counted.

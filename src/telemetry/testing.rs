@@ -92,6 +92,15 @@ impl MemoryLog {
         Self { output, memory }
     }
 
+    /// A log whose thread waits until its first line can be written.
+    pub(super) fn blocked() -> Self {
+        let log = Self::new(LineFormat::Json);
+        log.memory.set_blocked(true);
+        log.output.write(b"being written\n");
+        log.memory.wait_for_blocked_write();
+        log
+    }
+
     pub(super) fn written(&self) -> String {
         assert!(self.output.flush(TIMEOUT), "the log's thread hangs");
         self.memory.text()

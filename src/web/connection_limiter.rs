@@ -1,9 +1,10 @@
 //! The limits of a listener's connections: how many are open, how long each stays, how much work it causes, and which
 //! one is closed for another.
 //!
-//! Unauthenticated connections (those of SPSP clients always are) have a limit of their own with the eviction rules of `net/address_limiter.rs`, and are closed after a minute. A peer's connection stays while
-//! it is used. At its own limit, a peer's least recently used idle connection is closed; at the limit of all peers, a
-//! connection of the peer with most, an idle one first.
+//! Unauthenticated connections (those of SPSP clients always are) have a limit of their own with the eviction rules of
+//! `net/address_limiter.rs`, and are closed after a minute. A peer's connection stays while it is used. At its own
+//! limit, a peer's least recently used idle connection is closed; at the limit of all peers, a connection of the peer
+//! with most, an idle one first.
 
 mod connection;
 
@@ -168,8 +169,8 @@ impl ConnectionLimiter {
         &self.limits
     }
 
-    /// A permit for a new connection. `true`: the permit of another connection was evicted for it. `is_known`: a peer has
-    /// logged in from this address before.
+    /// A permit for a new connection. `true`: the permit of another connection was evicted for it. `is_known`: a peer
+    /// has logged in from this address before.
     pub(crate) fn admit_connection(
         self: &Arc<Self>,
         remote: SocketAddr,
@@ -199,8 +200,8 @@ impl ConnectionLimiter {
         (guard, has_evicted)
     }
 
-    /// Closes a connection because open files are short: an unauthenticated one, or an idle one of the peer with most. `false`:
-    /// there is neither.
+    /// Closes a connection because open files are short: an unauthenticated one, or an idle one of the peer with most.
+    /// `false`: there is neither.
     pub(crate) fn evict_one(&self) -> bool {
         if self.unauthenticated.evict_one() {
             return true;

@@ -49,8 +49,8 @@ impl RawConnection {
         Self(stream)
     }
 
-    pub(crate) async fn write(&mut self, text: &str) {
-        self.0.write_all(text.as_bytes()).await.unwrap();
+    pub(crate) async fn write(&mut self, bytes: impl AsRef<[u8]>) {
+        self.0.write_all(bytes.as_ref()).await.unwrap();
     }
 
     /// Sends a GET request; returns head and body of its answer.
@@ -71,7 +71,7 @@ impl RawConnection {
             "POST {path} HTTP/1.1\r\nHost: h\r\n{headers}Content-Length: {length}\r\n\r\n"
         ))
         .await;
-        self.0.write_all(body).await.unwrap();
+        self.write(body).await;
         self.read_message().await
     }
 
@@ -79,7 +79,7 @@ impl RawConnection {
     pub(crate) async fn answer(&mut self, status: &str, body: &[u8]) {
         let length = body.len();
         self.write(&format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\n\r\n")).await;
-        self.0.write_all(body).await.unwrap();
+        self.write(body).await;
     }
 
     /// [`Self::read_message`], with the body as text.

@@ -183,13 +183,13 @@ async fn live_detects_hanging_threads_and_ready_ignores_peers() {
     assert_eq!(get("/health/ready").await, (200, "ready".to_owned()), "alice is not connected");
     assert_eq!(get("/health").await.0, 503);
     for _ in 0..20 {
-        status.check_heartbeat(Duration::from_millis(500));
+        status.heartbeat.check(Duration::from_millis(500));
     }
     assert_eq!(get("/health/live").await, (503, "hung".to_owned()));
     assert_eq!(get("/health/ready").await, (503, "notReady".to_owned()));
     assert_eq!(get("/health").await, (503, "unhealthy".to_owned()));
     status.record_heartbeat();
-    status.check_heartbeat(Duration::from_millis(500));
+    status.heartbeat.check(Duration::from_millis(500));
     assert_eq!(get("/health/live").await.0, 200);
     status.set_stopping();
     assert_eq!(get("/health/ready").await.0, 503);
@@ -216,9 +216,9 @@ async fn a_refused_configuration_is_shown_and_leaves_the_node_healthy() {
     let (successful, error, started) = last_reload().await;
     assert!(successful && error.is_null() && started > 1.7e9);
     let later = std::time::SystemTime::now() + Duration::from_secs(5);
-    status.reload_refused(later, "c.yaml:3: peers: is not a list");
+    status.record_refused_reload(later, "c.yaml:3: peers: is not a list");
     assert_eq!(last_reload().await, (false, json!("c.yaml:3: peers: is not a list"), started));
-    status.reload_succeeded();
+    status.record_reload();
     let (successful, error, at) = last_reload().await;
     assert!(successful && error.is_null() && at >= started);
 }

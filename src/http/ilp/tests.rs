@@ -262,7 +262,7 @@ async fn usual_http_features_work() {
             let head = client.read_head().await;
             assert!(head.starts_with("HTTP/1.1 100 "), "{head}");
         }
-        tokio::io::AsyncWriteExt::write_all(&mut client.0, &packet).await.unwrap();
+        client.write(&packet).await;
         let (head, body) = client.read_message().await;
         assert!(head.starts_with("HTTP/1.1 200 "), "{extra}: {head}");
         assert_eq!(describe(&body), "Fulfill", "{extra}");
@@ -306,7 +306,7 @@ async fn a_client_that_disconnects_loses_only_its_answer() {
     let mut client = RawConnection::open(node.address).await;
     let packet = payment("test.bob.shop");
     client.write(&post_head("alice", packet.len())).await;
-    tokio::io::AsyncWriteExt::write_all(&mut client.0, &packet).await.unwrap();
+    client.write(&packet).await;
     let id = next_packet(&outbox).await.id;
     drop(client);
     until("the end of the connection", || node.server.limiter().connections() == 0).await;

@@ -125,12 +125,12 @@ async fn unauthenticated_clients_have_few_concurrent_streams() {
         frames.extend(block);
     }
     let mut client = RawConnection::open(node.address).await;
-    tokio::io::AsyncWriteExt::write_all(&mut client.0, &frames).await.unwrap();
+    client.write(&frames).await;
     let requests = || node.context.http_counts().requests;
     until("the first requests", || requests() == u64::from(NARROW_STREAMS)).await;
     // One more would be counted before the answer to a later ping.
     let ping = b"\0\0\x08\x06\0\0\0\0\0pingpong";
-    tokio::io::AsyncWriteExt::write_all(&mut client.0, ping).await.unwrap();
+    client.write(ping).await;
     let mut received = Vec::new();
     while !received.windows(8).any(|window| window == b"pingpong") {
         assert!(tokio::io::AsyncReadExt::read_buf(&mut client.0, &mut received).await.unwrap() > 0);

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::telemetry::format::LineFormat;
+use crate::telemetry::parse_level;
 use crate::telemetry::testing::{MemoryLog, TIMEOUT};
 
 /// The lines that `log_events` writes.
@@ -17,7 +18,7 @@ fn lines(
         log.output.node().set(node.into()).unwrap();
     }
     let layer = LineLayer::new(log.output.clone());
-    let filter = levels.parse::<LogLevels>().unwrap().filter();
+    let filter = parse_level(levels).unwrap().filter();
     let subscriber = Registry::default().with(filter).with(layer);
     tracing::subscriber::with_default(subscriber, log_events);
     log.written()
@@ -126,9 +127,9 @@ fn levels_change_while_it_runs() {
     tracing::subscriber::with_default(subscriber, || {
         let log_text = |text: &str| tracing::debug!("{text}");
         log_text("not yet");
-        handle.reload("debug".parse::<LogLevels>().unwrap().filter()).unwrap();
+        handle.reload(parse_level("debug").unwrap().filter()).unwrap();
         log_text("now");
-        handle.reload("info".parse::<LogLevels>().unwrap().filter()).unwrap();
+        handle.reload(parse_level("info").unwrap().filter()).unwrap();
         log_text("no longer");
     });
     let messages: Vec<_> =
@@ -242,7 +243,7 @@ fn log_and_panic(file: std::path::PathBuf) {
     log::error!(target: "rustls::conn", "of a library");
     log::warn!(target: "rustls::conn", "not shown");
     log::debug!(target: "rustls::conn", "not shown");
-    logs.set_levels(&"info,rustls=debug".parse().unwrap());
+    logs.set_levels(&parse_level("info,rustls=debug").unwrap());
     log::debug!(target: "rustls::conn", "now shown");
     let thread = std::thread::Builder::new().name("worker".to_owned());
     let panicked = thread.spawn(|| node_span("b").in_scope(|| panic!("all\nis lost"))).unwrap();

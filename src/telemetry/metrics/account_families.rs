@@ -6,14 +6,11 @@ use prometheus_client::encoding::NoLabelSet;
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Unit;
 
-use super::family_encoder::{FamilyEncoder, FamilySource};
+use super::family_encoder::{FamilyEncoder, FamilySource, by_direction, peer_label};
 use crate::account::Limits;
 use crate::connector::{
     AccountReport, ConnectorReport, LATENCY_BUCKETS, Stats, Traffic, code_labels,
 };
-
-const RECEIVED: &str = "received";
-const SENT: &str = "sent";
 
 pub(super) fn encode(
     report: &ConnectorReport,
@@ -26,14 +23,10 @@ pub(super) fn encode(
     encode_limits(&report.accounts, families)
 }
 
-fn peer_label(account: &AccountReport) -> [(&'static str, &str); 1] {
-    [("peer", account.settings.id.as_str())]
-}
-
 fn encode_packets(accounts: &[AccountReport], families: &mut FamilyEncoder<'_, '_>) -> fmt::Result {
     let codes: Vec<String> = code_labels().collect();
     let traffic = accounts.iter().flat_map(|account| {
-        [(account, RECEIVED, &account.stats.received), (account, SENT, &account.stats.sent)]
+        [(account, "received", &account.stats.received), (account, "sent", &account.stats.sent)]
     });
     families.counters(
         "ilp_packets",
@@ -50,19 +43,9 @@ fn encode_packets(accounts: &[AccountReport], families: &mut FamilyEncoder<'_, '
         "Prepares without an answer: received from the peer, or sent to it",
         None,
         accounts.iter().flat_map(|account| {
-            by_direction(account, account.in_flight_from, account.in_flight_to)
+            by_direction(&account.settings.id, account.in_flight_from, account.in_flight_to)
         }),
     )
-}
-
-/// One sample for each direction.
-fn by_direction<T>(
-    account: &AccountReport,
-    received: T,
-    sent: T,
-) -> [([(&'static str, &str); 2], T); 2] {
-    let labels = |direction| [("peer", account.settings.id.as_str()), ("direction", direction)];
-    [(labels(RECEIVED), received), (labels(SENT), sent)]
 }
 
 /// Codes of Rejects that are counted from the start, so that their rates are right: those that operators alert on.
@@ -99,7 +82,7 @@ fn encode_latency(accounts: &[AccountReport], families: &mut FamilyEncoder<'_, '
             let buckets: Vec<_> = bounds.iter().copied().zip(stats.latency).collect();
             let sum = seconds(stats.latency_sum_us);
             family
-                .encode_family(&peer_label(account))?
+                .encode_family(&peer_label(&account.settings.id))?
                 .encode_histogram::<NoLabelSet>(sum, count, &buckets, None)?;
         }
     }
@@ -130,14 +113,14 @@ fn encode_losses(accounts: &[AccountReport], families: &mut FamilyEncoder<'_, '_
             |stats| stats.wrong_fulfillments,
         ),
     ];
-    for (name, help, count) in stats_families {
-        let samples = accounts.iter().map(|account| (peer_label(account), count(&account.stats)));
-        families.counters(name, help, samples)?;
-    }
+    let stats = accounts.iter().map(|account| (&account.settings.id, &account.stats));
+    families.counters_by_peer(&stats_families, stats)?;
     families.counters(
         "ilp_excess_releases",
         "Attempts to release more than was held: an error of this program",
-        accounts.iter().map(|account| (peer_label(account), u64::from(account.excess_releases))),
+        accounts
+            .iter()
+            .map(|account| (peer_label(&account.settings.id), u64::from(account.excess_releases))),
     )
 }
 
@@ -161,14 +144,14 @@ fn encode_balances(report: &ConnectorReport, families: &mut FamilyEncoder<'_, '_
         "Held for packets in flight, in the asset's smallest unit: received from the peer, or sent to it",
         None,
         accounts.iter().flat_map(|account| {
-            by_direction(account, units(account.held_in), units(account.held_out))
+            by_direction(&account.settings.id, units(account.held_in), units(account.held_out))
         }),
     )?;
     families.gauges(
         "ilp_outbox",
         "Bytes that wait to be written to the peer",
         Some(&Unit::Bytes),
-        accounts.iter().map(|account| (peer_label(account), account.outbox_bytes)),
+        accounts.iter().map(|account| (peer_label(&account.settings.id), account.outbox_bytes)),
     )
 }
 
@@ -194,7 +177,7 @@ fn encode_limits(accounts: &[AccountReport], families: &mut FamilyEncoder<'_, '_
     ];
     for (name, help, limit) in balance_families {
         let samples = accounts.iter().filter_map(|account| {
-            Some((peer_label(account), units(limit(&account.settings.limits)?)))
+            Some((peer_label(&account.settings.id), units(limit(&account.settings.limits)?)))
         });
         families.gauges(name, help, None, samples)?;
     }
@@ -202,8 +185,8 @@ fn encode_limits(accounts: &[AccountReport], families: &mut FamilyEncoder<'_, '_
         "ilp_max_packets_in_flight",
         "Prepares without an answer that the account may have each way (maxPacketsInFlight)",
         None,
-        accounts
-            .iter()
-            .map(|account| (peer_label(account), account.settings.limits.max_packets_in_flight)),
+        accounts.iter().map(|account| {
+            (peer_label(&account.settings.id), account.settings.limits.max_packets_in_flight)
+        }),
     )
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Unit;
 
-use super::family_encoder::{FamilyEncoder, FamilySource};
+use super::family_encoder::{FamilyEncoder, FamilySource, by_direction, peer_label};
 use super::{StatusMetrics, account_families, process};
 use crate::connector::ConnectorReport;
 use crate::net::ClockReport;
@@ -36,6 +36,8 @@ pub(super) fn encode(
     mut families: FamilyEncoder<'_, '_>,
 ) -> fmt::Result {
     let families = &mut families;
+    let help = "1 if the node is healthy, as /health reports it, else 0";
+    families.gauge("ilp_ready", help, None, i64::from(snapshot.status.ready))?;
     encode_node(snapshot, families)?;
     encode_configuration(&snapshot.status, families)?;
     account_families::encode(&snapshot.report, families)?;
@@ -104,9 +106,9 @@ fn encode_sessions(
         "ilp_peer_connected",
         "1 if a session with the peer is up, else 0",
         None,
-        peers.iter().map(|peer| {
-            ([("peer", peer.id.as_str())], i64::from(peer.state == PeerState::Connected))
-        }),
+        peers
+            .iter()
+            .map(|peer| (peer_label(&peer.id), i64::from(peer.state == PeerState::Connected))),
     )?;
     families.gauges(
         "ilp_peer_state",
@@ -154,16 +156,14 @@ fn encode_sessions(
             |counts| counts.wrong_answers,
         ),
     ];
-    for (name, help, count) in count_families {
-        let samples = peers.iter().map(|peer| ([("peer", peer.id.as_str())], count(&peer.counts)));
-        families.counters(name, help, samples)?;
-    }
+    let counts = peers.iter().map(|peer| (&peer.id, &peer.counts));
+    families.counters_by_peer(&count_families, counts)?;
     // A metric of its own: another label on `ilp_peer_connected` would end the series of dashboards.
     families.gauges(
         "ilp_peer_required",
         "1 for each peer without which the node is not healthy; others are left out",
         None,
-        status.required.iter().map(|peer| ([("peer", peer.as_str())], 1_i64)),
+        status.required.iter().map(|peer| (peer_label(peer), 1_i64)),
     )
 }
 
@@ -173,18 +173,14 @@ fn encode_ccp(peers: &[PeerRoutesReport], families: &mut FamilyEncoder<'_, '_>) 
         "ilp_learned_routes",
         "Routes from the peer that are kept, the best ones or not",
         None,
-        peers.iter().map(|peer| ([("peer", peer.peer.as_str())], peer.routes)),
+        peers.iter().map(|peer| (peer_label(&peer.peer), peer.routes)),
     )?;
     families.counters(
         "ilp_route_updates",
         "Route updates received from the peer, or sent to it, with or without a change",
-        peers.iter().flat_map(|peer| {
-            [("received", peer.updates_received), ("sent", peer.updates_sent)].map(
-                |(direction, count)| {
-                    ([("peer", peer.peer.as_str()), ("direction", direction)], count)
-                },
-            )
-        }),
+        peers
+            .iter()
+            .flat_map(|peer| by_direction(&peer.peer, peer.updates_received, peer.updates_sent)),
     )?;
     families.counters(
         "ilp_refused_routes",

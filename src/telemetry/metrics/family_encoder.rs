@@ -8,8 +8,25 @@ use prometheus_client::encoding::{
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Unit;
 
+use crate::account::AccountId;
+
 /// A family's name, its help text, and the value for a `T`.
 pub(super) type FamilySource<T, V> = (&'static str, &'static str, fn(&T) -> V);
+
+/// The label of a peer's samples.
+pub(super) fn peer_label(peer: &AccountId) -> [(&'static str, &str); 1] {
+    [("peer", peer.as_str())]
+}
+
+/// A sample of what was received from a peer, and one of what was sent to it.
+pub(super) fn by_direction<T>(
+    peer: &AccountId,
+    received: T,
+    sent: T,
+) -> [([(&'static str, &str); 2], T); 2] {
+    [("received", received), ("sent", sent)]
+        .map(|(direction, value)| ([("peer", peer.as_str()), ("direction", direction)], value))
+}
 
 /// Appends families to an exposition.
 pub(super) struct FamilyEncoder<'a, 'b>(pub(super) &'a mut DescriptorEncoder<'b>);
@@ -43,6 +60,18 @@ impl FamilyEncoder<'_, '_> {
         let mut family = self.0.encode_descriptor(name, help, None, MetricType::Counter)?;
         samples.into_iter().try_for_each(|(labels, count)| {
             family.encode_family(&labels)?.encode_counter::<NoLabelSet, _, f64>(&count, None)
+        })
+    }
+
+    /// Counters with a sample for each peer.
+    pub(super) fn counters_by_peer<'p, T: 'p>(
+        &mut self,
+        sources: &[FamilySource<T, u64>],
+        peers: impl Iterator<Item = (&'p AccountId, &'p T)> + Clone,
+    ) -> fmt::Result {
+        sources.iter().try_for_each(|(name, help, count)| {
+            let samples = peers.clone().map(|(peer, source)| (peer_label(peer), count(source)));
+            self.counters(name, help, samples)
         })
     }
 

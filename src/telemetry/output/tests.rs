@@ -26,10 +26,7 @@ fn a_line_after_a_torn_one_begins_on_a_new_line() {
 
 #[test]
 fn a_stopped_reader_delays_nothing_and_a_line_reports_the_gap() {
-    let log = MemoryLog::new(LineFormat::Json);
-    log.memory.set_blocked(true);
-    log.output.write(b"being written\n");
-    log.memory.wait_for_blocked_write();
+    let log = MemoryLog::blocked();
     let line = [b"x".repeat(1023), b"\n".to_vec()].concat();
     let room = QUEUE_BYTES_MAX / line.len();
     let began = Instant::now();
@@ -54,10 +51,7 @@ fn a_stopped_reader_delays_nothing_and_a_line_reports_the_gap() {
 
 #[test]
 fn lines_in_bulk_wait_and_leave_room_for_others() {
-    let log = MemoryLog::new(LineFormat::Json);
-    log.memory.set_blocked(true);
-    log.output.write(b"being written\n");
-    log.memory.wait_for_blocked_write();
+    let log = MemoryLog::blocked();
     let bulk = [b"x".repeat(64 * 1024 - 1), b"\n".to_vec()].concat();
     let taken =
         (0..100).take_while(|_| log.output.write_bulk(&bulk, Duration::from_millis(1))).count();

@@ -104,10 +104,7 @@ fn lost_records_are_counted_and_reported() {
 
 #[test]
 fn the_thread_ends_although_the_log_is_blocked() {
-    let log = MemoryLog::new(LineFormat::Json);
-    log.memory.set_blocked(true);
-    log.output.write(b"being written\n");
-    log.memory.wait_for_blocked_write();
+    let log = MemoryLog::blocked();
     let packet_log = ProcessPacketLog::new(log.output.clone());
     let (node, writer) = switch_on(&packet_log, "hub");
     for _ in 0..RING_CAPACITY {

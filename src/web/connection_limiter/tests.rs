@@ -28,8 +28,16 @@ fn peer(id: &str) -> AccountId {
 }
 
 fn connect(limiter: &Arc<ConnectionLimiter>, address: &str) -> ConnectionGuard {
+    connect_from(limiter, address, false)
+}
+
+fn connect_from(
+    limiter: &Arc<ConnectionLimiter>,
+    address: &str,
+    is_known: bool,
+) -> ConnectionGuard {
     let remote = SocketAddr::new(address.parse().unwrap(), 1);
-    limiter.admit_connection(remote, false, seconds(0)).0
+    limiter.admit_connection(remote, is_known, seconds(0)).0
 }
 
 /// A connection of a peer that was used at `at`.
@@ -137,10 +145,7 @@ fn deadlines_before_and_after_a_login() {
 fn some_connections_from_known_addresses_are_wide() {
     let configured = HttpLimits::default();
     let limiter = ConnectionLimiter::new(ConnectionLimits { configured, ..limits() });
-    let connect = |address: &str, is_known| {
-        let remote = SocketAddr::new(address.parse().unwrap(), 1);
-        limiter.admit_connection(remote, is_known, seconds(0)).0
-    };
+    let connect = |address, is_known| connect_from(&limiter, address, is_known);
     assert!(!connect("10.0.0.1", false).is_wide);
     let known: Vec<ConnectionGuard> = (0..20).map(|_| connect("10.0.0.2", true)).collect();
     assert_eq!(known.iter().filter(|guard| guard.is_wide).count(), WIDE_PER_ADDRESS_MAX);

@@ -19,6 +19,7 @@ use crate::process::free_port;
 use crate::support::eventually;
 
 const OCTETS: (&str, &str) = ("Content-Type", "application/octet-stream");
+const AUTHORIZATION: (&str, &str) = ("Authorization", "Bearer alice-token");
 const ID: &str = "42ee09c8-a6de-4ae3-8a47-4732b0cbb07b";
 const LISTENS: &str = "httpServerHost: 127.0.0.1\nhttpServerPort: 0\n";
 
@@ -71,7 +72,7 @@ fn a_post_is_answered_in_its_response_rows_128_130() {
     let bob = node.connect_peer("bob").fulfill_all();
     let mut alice = HttpConnection::connect(http_port(&node));
     for number in 1..=20 {
-        let answer = post_packet(&mut alice, "Bearer alice-token", &prepare_to("test.bob.shop"));
+        let answer = post_packet(&mut alice, AUTHORIZATION.1, &prepare_to("test.bob.shop"));
         assert_eq!(answer.status(), 200, "{}", answer.head);
         assert_eq!(answer.header("content-type"), Some("application/octet-stream"));
         assert_eq!(describe_packet(&answer.body), "Fulfill");
@@ -79,7 +80,7 @@ fn a_post_is_answered_in_its_response_rows_128_130() {
     }
     assert_eq!(node.balance("bob"), ["-2000", "0", "0"].map(str::to_owned));
     // A Reject is an answer like any other.
-    let answer = post_packet(&mut alice, "Bearer alice-token", &prepare_to("test.nobody"));
+    let answer = post_packet(&mut alice, AUTHORIZATION.1, &prepare_to("test.nobody"));
     assert_eq!((answer.status(), describe_packet(&answer.body).as_str()), (200, "Reject F02"));
     assert_eq!(answer.header("content-type"), Some("application/octet-stream"));
     let alice = node.account("alice");
@@ -98,7 +99,6 @@ fn a_body_that_is_no_packet_gets_a_problem_document_row_130() {
     let port = http_port(&node);
     let mut bob = node.connect_peer("bob");
     let packet = prepare_to("test.bob.shop").encode();
-    let authorization = ("Authorization", "Bearer alice-token");
     let check = |path: &str, headers: &[(&str, &str)], body: &[u8], status: u16, detail: &str| {
         let mut connection = HttpConnection::connect(port);
         connection.post(path, headers, body);
@@ -116,14 +116,14 @@ fn a_body_that_is_no_packet_gets_a_problem_document_row_130() {
     let no_token = check(path, &[OCTETS], &packet, 401, "bearer token");
     assert!(no_token.header("www-authenticate").unwrap().starts_with("Bearer"));
     check(path, &[OCTETS, ("Authorization", "Bearer bob-token")], &packet, 401, "bearer token");
-    check("/accounts/bob/ilp", &[OCTETS, authorization], &packet, 401, "bearer token");
-    check("/accounts/nobody/ilp", &[OCTETS, authorization], &packet, 401, "bearer token");
-    check(path, &[authorization], &packet, 415, "application/octet-stream");
-    let json = [("Content-Type", "application/json"), authorization];
+    check("/accounts/bob/ilp", &[OCTETS, AUTHORIZATION], &packet, 401, "bearer token");
+    check("/accounts/nobody/ilp", &[OCTETS, AUTHORIZATION], &packet, 401, "bearer token");
+    check(path, &[AUTHORIZATION], &packet, 415, "application/octet-stream");
+    let json = [("Content-Type", "application/json"), AUTHORIZATION];
     check(path, &json, &packet, 415, "application/octet-stream");
-    check(path, &[OCTETS, authorization], b"garbage", 400, "not an ILP packet");
-    check(path, &[OCTETS, authorization], &[0; 100_000], 413, "at most 65536 bytes");
-    check("/nowhere/at/all", &[OCTETS, authorization], &packet, 404, "nothing at");
+    check(path, &[OCTETS, AUTHORIZATION], b"garbage", 400, "not an ILP packet");
+    check(path, &[OCTETS, AUTHORIZATION], &[0; 100_000], 413, "at most 65536 bytes");
+    check("/nowhere/at/all", &[OCTETS, AUTHORIZATION], &packet, 404, "nothing at");
 
     assert_eq!(bob.drain_frames(), [""; 0], "no refused packet is forwarded");
 
@@ -131,7 +131,7 @@ fn a_body_that_is_no_packet_gets_a_problem_document_row_130() {
     let packet = prepare_to("test.n").encode();
     for (path, kind) in [("/ilp", OCTETS.1), (path, "application/ilp+octet-stream")] {
         let mut connection = HttpConnection::connect(port);
-        connection.post(path, &[("Content-Type", kind), authorization], &packet);
+        connection.post(path, &[("Content-Type", kind), AUTHORIZATION], &packet);
         assert_eq!(connection.receive().status(), 200, "{path} {kind}");
     }
 }
@@ -178,8 +178,7 @@ fn an_asynchronous_post_is_accepted_and_answered_at_its_callback_row_128() {
     node.wait_connected("alice");
     let mut alice = HttpConnection::connect(http_port(&node));
     let callback = format!("http://127.0.0.1:{}/back", server.port());
-    let authorization = ("Authorization", "Bearer alice-token");
-    let mut headers = vec![OCTETS, authorization, ("Request-Id", ID), ("Callback-Url", &callback)];
+    let mut headers = vec![OCTETS, AUTHORIZATION, ("Request-Id", ID), ("Callback-Url", &callback)];
     alice.post("/accounts/alice/ilp", &headers, &prepare_to("test.bob.shop").encode());
     let answer = alice.receive();
     assert_eq!((answer.status(), answer.body.len()), (202, 0), "{}", answer.head);
@@ -212,7 +211,7 @@ fn an_answer_without_a_pending_request_is_refused_row_129() {
     let node = node("");
     let mut alice = HttpConnection::connect(http_port(&node));
     let mut post = |id: Option<&str>, packet: &[u8]| {
-        let mut headers = vec![OCTETS, ("Authorization", "Bearer alice-token")];
+        let mut headers = vec![OCTETS, AUTHORIZATION];
         headers.extend(id.map(|id| ("Request-Id", id)));
         alice.post("/accounts/alice/ilp", &headers, packet);
         let answer = alice.receive();
@@ -247,9 +246,8 @@ fn an_asynchronous_peer_may_answer_in_any_order_rows_128_129() {
         })
         .collect();
     let mut back = HttpConnection::connect(http_port(&node));
-    let authorization = ("Authorization", "Bearer alice-token");
     for id in ids.iter().rev() {
-        let headers = [OCTETS, authorization, ("Request-Id", id)];
+        let headers = [OCTETS, AUTHORIZATION, ("Request-Id", id)];
         for status in [200, 400] {
             back.post("/ilp", &headers, &fulfill(&PREIMAGE));
             assert_eq!(back.receive().status(), status, "the first answer counts, and no other");
@@ -402,17 +400,11 @@ fn an_incomplete_request_is_closed_and_delays_no_other() {
         connection.send(b"POST /ilp HTTP/1.1\r\nHost: n\r\nX: ");
     }
     let mut alice = HttpConnection::connect(port);
-    assert_eq!(
-        post_packet(&mut alice, "Bearer alice-token", &prepare_to("test.nobody")).status(),
-        200
-    );
+    assert_eq!(post_packet(&mut alice, AUTHORIZATION.1, &prepare_to("test.nobody")).status(), 200);
     for connection in &mut slow {
         assert!(connection.try_receive().is_none(), "closed without an answer");
     }
-    assert_eq!(
-        post_packet(&mut alice, "Bearer alice-token", &prepare_to("test.nobody")).status(),
-        200
-    );
+    assert_eq!(post_packet(&mut alice, AUTHORIZATION.1, &prepare_to("test.nobody")).status(), 200);
 }
 
 #[test]
@@ -420,7 +412,7 @@ fn a_stop_answers_packets_in_flight_over_http_d18() {
     let node = TestNode::start(&format!("shutdownGraceMs: 500\n{}", yaml("")));
     let mut bob = node.connect_peer("bob");
     let mut alice = HttpConnection::connect(http_port(&node));
-    let headers = [OCTETS, ("Authorization", "Bearer alice-token")];
+    let headers = [OCTETS, AUTHORIZATION];
     alice.post("/ilp", &headers, &prepare_to("test.bob.shop").encode());
     bob.receive_prepare();
     let stopping = thread::spawn(move || node.stop("TERM"));
@@ -448,7 +440,7 @@ fn http_2_carries_many_packets_on_one_connection_row_128() {
             let request =
                 axum::http::Request::post(format!("http://node:{port}/accounts/alice/ilp"))
                     .header(OCTETS.0, OCTETS.1)
-                    .header("Authorization", "Bearer alice-token")
+                    .header(AUTHORIZATION.0, AUTHORIZATION.1)
                     .body(axum::body::Body::from(prepare_to("test.bob.shop").encode()));
             sender.clone().send_request(request.unwrap())
         });
