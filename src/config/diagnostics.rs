@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use super::location::{Location, Path};
+use super::location::{Location, ValuePath};
 use crate::net::mask_random_words;
 
 /// Problems and warnings kept of one load. Further ones are only counted: a file of a million wrong routes must not
@@ -173,7 +173,7 @@ impl DiagnosticSink {
     }
 
     /// Reports a mistake at a path.
-    pub fn at(&mut self, path: &Path<'_>, what: impl Into<String>, help: impl Into<String>) {
+    pub fn at(&mut self, path: &ValuePath<'_>, what: impl Into<String>, help: impl Into<String>) {
         self.problem(path.place(), None, what, help);
     }
 

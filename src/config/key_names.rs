@@ -2,7 +2,7 @@
 
 use super::diagnostics::DiagnosticSink;
 use super::keys::{self, KeyInfo};
-use super::location::Path;
+use super::location::ValuePath;
 use super::redact;
 use super::secret::MASK;
 use super::value::{Map, Name, Value};
@@ -45,7 +45,7 @@ const SYNONYMS: &[(&str, &str)] = &[
 /// Reports every key that is not among `known`.
 pub fn check_names(
     map: &Map,
-    path: &Path<'_>,
+    path: &ValuePath<'_>,
     known: impl Iterator<Item = &'static KeyInfo> + Clone,
     report: &mut DiagnosticSink,
 ) {
@@ -60,7 +60,7 @@ pub fn check_names(
 pub fn report_unknown(
     name: &Name,
     value: &Value,
-    path: &Path<'_>,
+    path: &ValuePath<'_>,
     known: impl Iterator<Item = &'static KeyInfo> + Clone,
     report: &mut DiagnosticSink,
 ) {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::diagnostics::DiagnosticSink;
 use super::key_names::check_names;
 use super::keys::KeyInfo;
-use super::location::Path;
+use super::location::ValuePath;
 use super::mapping::{KeyRef, Mapping};
 use super::parse::{self, Parsed};
 use super::redact;
@@ -356,7 +356,7 @@ impl<T: KeySet + Clone + PartialEq + fmt::Debug> KeyType for Nested<T> {
 pub struct Nested<T>(PhantomData<T>);
 
 /// Reports that a value has the wrong type.
-pub fn wrong_type(value: &Value, path: &Path<'_>, key: &KeyInfo, report: &mut DiagnosticSink) {
+pub fn wrong_type(value: &Value, path: &ValuePath<'_>, key: &KeyInfo, report: &mut DiagnosticSink) {
     report.unread(path.place());
     if value.data == ValueData::Broken {
         return;

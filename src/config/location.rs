@@ -1,6 +1,7 @@
 //! The place of a value: `routes[2].nextHop` in line 14 of a file, a variable, or a flag.
 //!
-//! Paths are linked on the stack while a tree is walked and become text only when a problem needs one, so that a
+//! Each value of a tree keeps its [`ValuePlace`]: line and origin. A reader builds the [`ValuePath`] from the root while
+//! it walks the tree, and a message names a [`Location`], the place in words. Paths are linked on the stack while a tree is walked and become text only when a problem needs one, so that a
 //! million routes without a mistake cost no formatting.
 
 use std::cmp::Ordering;
@@ -71,7 +72,7 @@ impl ValuePlace {
 
 /// The way from the root of a tree to a value.
 #[derive(Clone, Copy)]
-pub struct Path<'a> {
+pub struct ValuePath<'a> {
     parent: Option<&'a Self>,
     step: Step<'a>,
     at: &'a ValuePlace,
@@ -84,24 +85,24 @@ enum Step<'a> {
     Index(usize),
 }
 
-impl<'a> Path<'a> {
+impl<'a> ValuePath<'a> {
     pub fn root(at: &'a ValuePlace) -> Self {
-        Path { parent: None, step: Step::Root, at }
+        ValuePath { parent: None, step: Step::Root, at }
     }
 
     /// The value of a key.
     pub fn key(&'a self, key: &'a str, at: &'a ValuePlace) -> Self {
-        Path { parent: Some(self), step: Step::Key(key), at }
+        ValuePath { parent: Some(self), step: Step::Key(key), at }
     }
 
     /// A key that is not there: it has its parent's line.
     pub fn missing(&'a self, key: &'a str) -> Self {
-        Path { parent: Some(self), step: Step::Key(key), at: &NOWHERE }
+        ValuePath { parent: Some(self), step: Step::Key(key), at: &NOWHERE }
     }
 
     /// An item of a list.
     pub fn index(&'a self, index: usize, at: &'a ValuePlace) -> Self {
-        Path { parent: Some(self), step: Step::Index(index), at }
+        ValuePath { parent: Some(self), step: Step::Index(index), at }
     }
 
     /// The place in words.
@@ -270,12 +271,12 @@ mod tests {
     #[test]
     fn paths_read_as_in_the_file() {
         let (root, routes, item) = (ValuePlace::line(1), ValuePlace::line(3), ValuePlace::line(7));
-        let root = Path::root(&root);
+        let root = ValuePath::root(&root);
         let routes = root.key("routes", &routes);
         let item = routes.index(2, &item);
         let hop = item.missing("nextHop");
         let odd = item.missing("nextHop b");
-        let check = |path: Path<'_>, text: &str, line| {
+        let check = |path: ValuePath<'_>, text: &str, line| {
             let place = path.place();
             assert_eq!((place.text.as_str(), place.line), (text, line));
         };

@@ -4,7 +4,7 @@ use super::diagnostics::DiagnosticSink;
 use super::key_names::check_names;
 use super::key_types::wrong_type;
 use super::keys::KeyInfo;
-use super::location::{Location, Path};
+use super::location::{Location, ValuePath};
 use super::redact;
 use super::value::{Map, Value, ValueData};
 
@@ -12,18 +12,18 @@ use super::value::{Map, Value, ValueData};
 #[derive(Clone, Copy)]
 pub struct Mapping<'a> {
     map: &'a Map,
-    path: &'a Path<'a>,
+    path: &'a ValuePath<'a>,
 }
 
 impl<'a> Mapping<'a> {
-    pub fn new(map: &'a Map, path: &'a Path<'a>) -> Self {
+    pub fn new(map: &'a Map, path: &'a ValuePath<'a>) -> Self {
         Mapping { map, path }
     }
 
     /// The mapping that an item of a list should be, with the names of its keys checked.
     pub fn of_item(
         value: &'a Value,
-        path: &'a Path<'a>,
+        path: &'a ValuePath<'a>,
         known: impl Iterator<Item = &'static KeyInfo> + Clone,
         report: &mut DiagnosticSink,
     ) -> Option<Self> {
@@ -60,7 +60,7 @@ impl<'a> Mapping<'a> {
     }
 
     /// The path of a key, whether it is set or not.
-    pub fn path_of(&self, key: &KeyInfo) -> Path<'a> {
+    pub fn path_of(&self, key: &KeyInfo) -> ValuePath<'a> {
         match self.value(key) {
             Some(value) => self.path.key(key.name, &value.at),
             None => self.path.missing(key.name),
@@ -139,7 +139,7 @@ impl<'a> KeyRef<'a> {
         self.mapping.value(self.info)
     }
 
-    pub fn path(self) -> Path<'a> {
+    pub fn path(self) -> ValuePath<'a> {
         self.mapping.path_of(self.info)
     }
 

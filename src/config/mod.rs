@@ -66,7 +66,7 @@ pub use env::{
 pub use file::FileContent;
 pub use key_types::{KeySet, wrong_type};
 pub use loaded::{FileForm, Loaded};
-pub use location::{FirstUses, Location, Path, PlaceDetails, ValueOrigin, ValuePlace};
+pub use location::{FirstUses, Location, PlaceDetails, ValueOrigin, ValuePath, ValuePlace};
 pub use mapping::Mapping;
 pub use node_keys::{NODE, NodeSettings, TlsFiles};
 pub use node_tree::{apply_overrides, overlay_node_file, tree_without_file};

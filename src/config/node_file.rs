@@ -1,12 +1,12 @@
 //! The tree of one node -> [`NodeConfig`]. The same for a node file, for a node of a topology, and without a file.
 
-use std::path::Path as FilePath;
+use std::path::Path;
 
 use super::diagnostics::DiagnosticSink;
 use super::file::absolute;
 use super::key_names::check_names;
 use super::key_types::KeySet;
-use super::location::Path;
+use super::location::ValuePath;
 use super::mapping::Mapping;
 use super::node_keys::{NODE, NodeDraft, NodeSettings};
 use super::own_address::not_below_peer;
@@ -22,14 +22,14 @@ use crate::wire::{Address, Scheme};
 /// Relative paths of files start at `directory`.
 pub fn read(
     root: &Value,
-    directory: Option<&FilePath>,
+    directory: Option<&Path>,
     report: &mut DiagnosticSink,
 ) -> Option<NodeConfig> {
     let Some(map) = root.as_map() else {
         super::yaml_hints::not_a_mapping(root, report);
         return None;
     };
-    let path = Path::root(&root.at);
+    let path = ValuePath::root(&root.at);
     check_names(map, &path, NodeSettings::KEYS.iter(), report);
     let mapping = Mapping::new(map, &path);
     let mut draft = NodeSettings::read(mapping, report);
@@ -105,7 +105,7 @@ pub fn read(
     })
 }
 
-fn make_paths_absolute(draft: &mut NodeDraft, directory: Option<&FilePath>) {
+fn make_paths_absolute(draft: &mut NodeDraft, directory: Option<&Path>) {
     let tls = draft.tls.iter_mut().flat_map(|tls| [&mut tls.certificate, &mut tls.key]);
     for path in tls.chain(&mut draft.ca_file) {
         *path = absolute(std::mem::take(path), directory);

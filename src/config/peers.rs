@@ -6,7 +6,7 @@ use std::num::NonZeroU32;
 use super::diagnostics::DiagnosticSink;
 use super::env::variable_of_peer;
 use super::key_types::KeySet;
-use super::location::{FirstUses, Location, Path};
+use super::location::{FirstUses, Location, ValuePath};
 use super::mapping::Mapping;
 use super::node_keys::NODE;
 use super::own_address::check_child;
@@ -303,7 +303,7 @@ pub fn warn_of_limits(
 pub fn check_child_addresses(
     address: &Address,
     peers: &[PeerConfig],
-    path: &Path<'_>,
+    path: &ValuePath<'_>,
     report: &mut DiagnosticSink,
 ) {
     for error in peers.iter().filter_map(|peer| check_child(address, peer).err()) {

@@ -2,7 +2,7 @@
 
 use super::diagnostics::DiagnosticSink;
 use super::key_types::KeySet;
-use super::location::{FirstUses, Path};
+use super::location::{FirstUses, ValuePath};
 use super::mapping::Mapping;
 use super::node_keys::NODE;
 use super::own_address::check_receiver;
@@ -108,7 +108,7 @@ pub fn check_secret(secret: Option<&Secret>, mapping: Mapping<'_>, report: &mut 
 pub fn check_addresses(
     address: &Address,
     receivers: &[ReceiverConfig],
-    path: &Path<'_>,
+    path: &ValuePath<'_>,
     report: &mut DiagnosticSink,
 ) {
     for error in receivers.iter().filter_map(|receiver| check_receiver(address, receiver).err()) {

@@ -7,14 +7,14 @@
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::{Component, Path as FilePath, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use super::diagnostics::DiagnosticSink;
 use super::file::absolute;
 use super::key_types::wrong_type;
 use super::keys::{self, KeyInfo};
-use super::location::{Path, PlaceDetails, ValueOrigin, ValuePlace};
+use super::location::{PlaceDetails, ValueOrigin, ValuePath, ValuePlace};
 use super::peer_keys::PEER;
 use super::permissions;
 use super::value::{Map, Name, Value, ValueData};
@@ -48,7 +48,7 @@ pub enum SecretFileError {
 ///
 /// # Errors
 /// [`SecretFileError`].
-pub fn read_secret_file(path: &FilePath) -> Result<String, SecretFileError> {
+pub fn read_secret_file(path: &Path) -> Result<String, SecretFileError> {
     let io = |error: io::Error| SecretFileError::Io(error.kind());
     if !std::fs::metadata(path).map_err(io)?.is_file() {
         return Err(SecretFileError::NotAFile);
@@ -74,7 +74,7 @@ pub fn read_secret(from: impl Read) -> Result<String, SecretFileError> {
 }
 
 /// Replaces every key that names a file with the key of the secret. Relative paths start at `directory`.
-pub fn resolve(root: &mut Value, directory: Option<&FilePath>, report: &mut DiagnosticSink) {
+pub fn resolve(root: &mut Value, directory: Option<&Path>, report: &mut DiagnosticSink) {
     root.edit_all(|value, path| {
         let ValueData::Map(map) = &mut value.data else { return };
         let keys: Vec<_> =
@@ -89,8 +89,8 @@ fn replace(
     map: &mut Map,
     key: &'static KeyInfo,
     secret: &'static str,
-    parent: &Path<'_>,
-    directory: Option<&FilePath>,
+    parent: &ValuePath<'_>,
+    directory: Option<&Path>,
     report: &mut DiagnosticSink,
 ) {
     let twice = map.get(secret).is_some();
@@ -104,7 +104,7 @@ fn replace(
         let help = "set one of the two";
         return report.at(&path, format!("{secret} is set as well"), help);
     }
-    let read = |value: &Value, path: &Path<'_>, report: &mut DiagnosticSink| {
+    let read = |value: &Value, path: &ValuePath<'_>, report: &mut DiagnosticSink| {
         let data = match value.as_text() {
             Some(file) => {
                 read_content(file, path, directory, report).map(|text| ValueData::Text(text.into()))
@@ -143,8 +143,8 @@ fn replace(
 /// The secret in a file. `None`: the reason is in the report.
 fn read_content(
     file: &str,
-    path: &Path<'_>,
-    directory: Option<&FilePath>,
+    path: &ValuePath<'_>,
+    directory: Option<&Path>,
     report: &mut DiagnosticSink,
 ) -> Option<String> {
     let full = absolute(PathBuf::from(file), directory);
@@ -174,12 +174,12 @@ fn read_content(
 
 /// Whether a text is a path, rather than the secret itself at the wrong key: the file exists, or the first folder of
 /// the path does.
-fn is_like_a_path(file: &str, directory: Option<&FilePath>) -> bool {
-    let path = FilePath::new(file);
+fn is_like_a_path(file: &str, directory: Option<&Path>) -> bool {
+    let path = Path::new(file);
     let mut names = path.components().filter(|part| matches!(part, Component::Normal(_)));
     let first = names.next().filter(|_| names.next().is_some());
     let begin = first.map(|first| {
-        let root = if path.is_absolute() { FilePath::new("/") } else { FilePath::new("") };
+        let root = if path.is_absolute() { Path::new("/") } else { Path::new("") };
         absolute(root.join(first), directory)
     });
     absolute(path.to_path_buf(), directory).exists() || begin.is_some_and(|folder| folder.is_dir())
@@ -256,6 +256,6 @@ mod tests {
         assert_eq!(read_secret_file(folder.path()), Err(SecretFileError::NotAFile));
         let missing = folder.path().join("x");
         assert_eq!(read_secret_file(&missing), Err(SecretFileError::Io(io::ErrorKind::NotFound)));
-        assert_eq!(read_secret_file(FilePath::new("/dev/zero")), Err(SecretFileError::NotAFile));
+        assert_eq!(read_secret_file(Path::new("/dev/zero")), Err(SecretFileError::NotAFile));
     }
 }

@@ -1,6 +1,6 @@
 //! A tab behind the colon of a key: `nodeId:<tab>a`.
 //!
-//! Tabs may separate the tokens of a line (YAML 1.2.2, section 6.2), but the parser refuses a tab directly after the
+//! Tabs may separate the parts of a line (YAML 1.2.2, section 6.2), but the parser refuses a tab directly after the
 //! colon. Only there, it becomes a space. Texts in quotes and block texts (`|`, `>`) keep their tabs.
 
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError};

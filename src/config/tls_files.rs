@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 
 use super::diagnostics::DiagnosticSink;
-use super::location::{Location, Path};
+use super::location::{Location, ValuePath};
 use super::settings::NodeConfig;
 use super::value::Value;
 use crate::net::{TlsError, TlsFile, check_ca_file, check_server_files, error_chain};
@@ -69,7 +69,7 @@ fn help(error: &TlsError) -> &'static str {
 
 /// The place of a key.
 fn place(tree: &Value, keys: &[&str]) -> Location {
-    fn below(value: &Value, path: &Path<'_>, keys: &[&str]) -> Location {
+    fn below(value: &Value, path: &ValuePath<'_>, keys: &[&str]) -> Location {
         let next = keys
             .split_first()
             .and_then(|(key, rest)| Some((*key, value.as_map()?.get(key)?, rest)));
@@ -78,5 +78,5 @@ fn place(tree: &Value, keys: &[&str]) -> Location {
             None => path.place(),
         }
     }
-    below(tree, &Path::root(&tree.at), keys)
+    below(tree, &ValuePath::root(&tree.at), keys)
 }

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::location::{Path, ValuePlace};
+use super::location::{ValuePath, ValuePlace};
 use super::secret::MASK;
 
 /// A value and its place.
@@ -100,12 +100,16 @@ impl Value {
     }
 
     /// Calls `edit` for this value, and then for each value below it.
-    pub fn edit_all(&mut self, mut edit: impl FnMut(&mut Self, &Path<'_>)) {
+    pub fn edit_all(&mut self, mut edit: impl FnMut(&mut Self, &ValuePath<'_>)) {
         let at = self.at.clone();
-        self.edit_below(&Path::root(&at), &mut edit);
+        self.edit_below(&ValuePath::root(&at), &mut edit);
     }
 
-    fn edit_below(&mut self, path: &Path<'_>, edit: &mut impl FnMut(&mut Self, &Path<'_>)) {
+    fn edit_below(
+        &mut self,
+        path: &ValuePath<'_>,
+        edit: &mut impl FnMut(&mut Self, &ValuePath<'_>),
+    ) {
         edit(self, path);
         match &mut self.data {
             ValueData::List(list) => {
@@ -125,15 +129,15 @@ impl Value {
     }
 
     /// Calls `visit` for this value and each value below it, with the key that holds it or the list that it is in.
-    pub fn visit_all(&self, mut visit: impl FnMut(&str, &Self, &Path<'_>)) {
-        self.visit_below("", &Path::root(&self.at), &mut visit);
+    pub fn visit_all(&self, mut visit: impl FnMut(&str, &Self, &ValuePath<'_>)) {
+        self.visit_below("", &ValuePath::root(&self.at), &mut visit);
     }
 
     fn visit_below(
         &self,
         key: &str,
-        path: &Path<'_>,
-        visit: &mut impl FnMut(&str, &Self, &Path<'_>),
+        path: &ValuePath<'_>,
+        visit: &mut impl FnMut(&str, &Self, &ValuePath<'_>),
     ) {
         visit(key, self, path);
         match &self.data {

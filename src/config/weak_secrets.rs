@@ -1,10 +1,10 @@
 //! Warns of weak spots of a node on the live network (`g.`): secrets that can be guessed or are known, logins without
 //! TLS, and files that other users may change. All of these work, so they are warnings.
 
-use std::path::Path as FilePath;
+use std::path::Path;
 
 use super::diagnostics::DiagnosticSink;
-use super::location::{Location, Path};
+use super::location::{Location, ValuePath};
 use super::mapping::Mapping;
 use super::node_keys::{NODE, NodeDraft};
 use super::peer_keys::PEER;
@@ -46,7 +46,7 @@ pub fn warn(
     check_urls(mapping, report);
 }
 
-fn check_secret(text: &str, path: &Path<'_>, report: &mut DiagnosticSink) {
+fn check_secret(text: &str, path: &ValuePath<'_>, report: &mut DiagnosticSink) {
     let help = "make one with: openssl rand -hex 32";
     if text.starts_with(EXAMPLE_SECRET_PREFIX) {
         let what = "begins with demo-: a secret of the examples, which are public";
@@ -94,7 +94,7 @@ fn check_urls(mapping: Mapping<'_>, report: &mut DiagnosticSink) {
 }
 
 /// Warns of a file with secrets that other users may write or, on the live network, read.
-pub fn permissions(root: &Value, file: &FilePath, live: bool, report: &mut DiagnosticSink) {
+pub fn permissions(root: &Value, file: &Path, live: bool, report: &mut DiagnosticSink) {
     if !(live || permissions::is_writable_by_all(file)) || !secret_file::holds_secret(root) {
         return;
     }

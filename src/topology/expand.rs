@@ -15,7 +15,7 @@ impl Topology {
     /// The tree of a node; with its routes, unless only the rest is wanted.
     pub(super) fn tree(&self, number: usize, mode: Deployment, with_routes: bool) -> Option<Value> {
         let node = self.nodes.get(number)?;
-        let place = format!("nodes[{}]", node.index);
+        let place = format!("nodes[{}]", node.file_index);
         let mut map = node.keys.clone();
         let id_at =
             ValuePlace::relocated(node.at.line, ValueOrigin::File, Some(format!("{place}.id")));

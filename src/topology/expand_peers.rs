@@ -5,7 +5,7 @@ use super::expand::computed;
 use super::listeners::{LOOPBACK, listener_of};
 use super::network_file::{Topology, TopologyNode, inverse, relocated, with_key_locations};
 use crate::account::Relation;
-use crate::config::{LinkTransport, Map, Path, Value, ValueData, ValueOrigin, ValuePlace};
+use crate::config::{LinkTransport, Map, Value, ValueData, ValueOrigin, ValuePath, ValuePlace};
 use crate::net::PeerUrl;
 
 impl Topology {
@@ -23,7 +23,7 @@ impl Topology {
                 true => (link.to, link.relation, "to"),
                 false => (link.from, inverse(link.relation), "from"),
             };
-            let place = format!("links[{}]", link.index);
+            let place = format!("links[{}]", link.file_index);
             let at = |key: &str| {
                 ValuePlace::relocated(
                     link.at.line,
@@ -50,7 +50,7 @@ impl Topology {
         if let Some(own) = node.keys.get("peers") {
             // Not a list: reported when the node is read.
             let Some(items) = own.as_list() else { return Some(own.clone()) };
-            let root = Path::root(&own.at);
+            let root = ValuePath::root(&own.at);
             for (index, item) in items.iter().enumerate() {
                 let mut peer = with_key_locations(item, &root.index(index, &item.at));
                 if mode == Deployment::Loopback {
@@ -94,7 +94,7 @@ impl Topology {
         let port = self.port_of(number, listener_of(&url), Deployment::Loopback);
         let path = rest.get(authority.len()..).unwrap_or_default();
         let new = computed(&format!("{scheme}://{user}{LOOPBACK}:{port}{path}"), line, "");
-        let place = Path::root(&value.at).place().text;
+        let place = ValuePath::root(&value.at).place().text;
         map.set("url", relocated(&new, place));
     }
 }

@@ -12,7 +12,7 @@ use super::reachability;
 use super::simulation::{DialledLink, LinkEnd};
 use crate::account::{AccountId, Relation};
 use crate::config::{
-    Diagnostic, DiagnosticSink, FileForm, Loaded, Location, NodeConfig, Path, PeerConfig,
+    Diagnostic, DiagnosticSink, FileForm, Loaded, Location, NodeConfig, PeerConfig, ValuePath,
 };
 use crate::net::PeerUrl;
 
@@ -75,7 +75,7 @@ pub fn check_link_ends(nodes: &[&Loaded]) -> LinkFindings {
         let what = routing_loop.describe(|number| {
             nodes.get(number).map_or("", |n| n.config.settings.node_id.as_str())
         });
-        let root = Path::root(&first.tree.at);
+        let root = ValuePath::root(&first.tree.at);
         let routes = first.tree.get("routes");
         let place = routes
             .map_or_else(|| root.missing("routes"), |routes| root.key("routes", &routes.at))

@@ -3,7 +3,7 @@
 use super::deployment::Deployment;
 use super::network_file::{Topology, TopologyLink};
 use crate::config::{LinkTransport, Value, parse};
-use crate::net::PeerUrl;
+use crate::net::{PeerUrl, authority};
 
 /// The first port that `up` assigns to BTP servers.
 pub const LOOPBACK_BTP_PORT: u16 = 3000;
@@ -67,13 +67,12 @@ impl Topology {
             Deployment::Loopback => LOOPBACK,
             Deployment::Spread => self.host(number),
         };
-        let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
         // A port of 0 is reported by `network`.
         let port = match self.port_of(number, &listener, mode) {
             0 => listener.first_port,
             port => port,
         };
-        format!("{scheme}://{host}:{port}")
+        format!("{scheme}://{}", authority(host, port))
     }
 
     /// The name by which other nodes reach a node.

@@ -10,8 +10,8 @@ use super::reachability;
 use super::simulation::{DialledLink, LinkEnd};
 use crate::account::Relation;
 use crate::config::{
-    Credentials, DiagnosticSink, LinkTransport, Location, MASK, NodeConfig, Path, PeerConfig,
-    Unset, Value, node_file, redact,
+    Credentials, DiagnosticSink, LinkTransport, Location, MASK, NodeConfig, PeerConfig, Unset,
+    Value, ValuePath, node_file, redact,
 };
 use crate::net::PeerUrl;
 use crate::wire::{Network, Scheme};
@@ -121,7 +121,7 @@ impl Topology {
     /// The place of a node's key, whether or not the file has it.
     pub(super) fn place(&self, number: usize, key: &str) -> Location {
         match self.node_at(number).keys.get(key) {
-            Some(value) => Path::root(&value.at).place(),
+            Some(value) => ValuePath::root(&value.at).place(),
             None => {
                 let node = self.node_place(number);
                 Location { text: format!("{}.{key}", node.text), ..node }
@@ -132,7 +132,7 @@ impl Topology {
     /// The place of a node as a whole.
     pub(super) fn node_place(&self, number: usize) -> Location {
         let node = self.node_at(number);
-        let text = format!("nodes[{}]", node.index);
+        let text = format!("nodes[{}]", node.file_index);
         Location { line: Some(node.at.line), text, ..Location::file() }
     }
 
@@ -407,7 +407,7 @@ pub(super) fn peer_place<'t>(
     peer: &'t PeerConfig,
 ) -> impl Fn(&str) -> Location + use<'t> {
     move |key| {
-        let root = Path::root(&tree.at);
+        let root = ValuePath::root(&tree.at);
         let Some(peers) = tree.get("peers") else { return root.place() };
         let id = |value: &Value| value.text_of("id") == Some(peer.account.id.as_str());
         let list = peers.as_list().unwrap_or_default();

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
-use std::path::{Path as FilePath, PathBuf};
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use super::paths::Choice;
@@ -13,9 +13,9 @@ use crate::config::key_names::{check_names, report_unknown};
 use crate::config::keys::KeyInfo;
 use crate::config::{
     DiagnosticSink, Environment, FileContent, FirstUses, KeySet, LINK, LinkDraft, LinkSettings,
-    LinkTransport, Location, Map, Mapping, NODE, NodeSettings, Path, PlaceDetails, Source,
-    TOPOLOGY, TOPOLOGY_NODE, TopologyNodeDraft, TopologyNodeSettings, TopologySettings, Value,
-    ValueData, ValuePlace, keys, redact, wrong_type,
+    LinkTransport, Location, Map, Mapping, NODE, NodeSettings, PlaceDetails, Source, TOPOLOGY,
+    TOPOLOGY_NODE, TopologyNodeDraft, TopologyNodeSettings, TopologySettings, Value, ValueData,
+    ValuePath, ValuePlace, keys, redact, wrong_type,
 };
 
 /// A network in one file.
@@ -23,6 +23,7 @@ use crate::config::{
 pub struct Topology {
     pub(super) file: PathBuf,
     pub(super) environment: Environment,
+    /// Other rooms name a node by its id, this one by its number: the position in this list.
     pub(super) nodes: Vec<TopologyNode>,
     pub(super) links: Vec<TopologyLink>,
     /// Whether every node and link could be read, so that none is missing by mistake.
@@ -57,7 +58,7 @@ impl Topology {
     }
 
     /// The directory that relative file paths start from.
-    pub(super) fn directory(&self) -> Option<&FilePath> {
+    pub(super) fn directory(&self) -> Option<&Path> {
         self.file.parent()
     }
 }
@@ -65,8 +66,8 @@ impl Topology {
 /// One of `nodes`.
 #[derive(Clone, Debug)]
 pub(super) struct TopologyNode {
-    /// Its number in the file.
-    pub(super) index: usize,
+    /// Its index in the file, where nodes with mistakes count too.
+    pub(super) file_index: usize,
     /// Its offset from the first ports of `up`: its position among the nodes, unless a running network has assigned
     /// another.
     pub(super) port_offset: usize,
@@ -89,8 +90,8 @@ pub(super) struct TopologyLink {
     pub(super) transport: LinkTransport,
     pub(super) secret: Value,
     pub(super) at: ValuePlace,
-    /// Its number in the file.
-    pub(super) index: usize,
+    /// Its index in the file, where links with mistakes count too.
+    pub(super) file_index: usize,
 }
 
 /// The same value, reported at another place.
@@ -127,7 +128,7 @@ pub(super) fn read(
         crate::config::yaml_hints::not_a_mapping(root, report);
         return None;
     };
-    let path = Path::root(&root.at);
+    let path = ValuePath::root(&root.at);
     check_names(map, &path, TopologySettings::KEYS.iter(), report);
     let mapping = Mapping::new(map, &path);
     let nodes = nodes(mapping, report);
@@ -197,7 +198,7 @@ fn nodes(mapping: Mapping<'_>, report: &mut DiagnosticSink) -> Vec<TopologyNode>
             continue;
         }
         nodes.push(TopologyNode {
-            index,
+            file_index: index,
             port_offset: nodes.len(),
             running_ports: Vec::new(),
             id,
@@ -212,7 +213,7 @@ fn nodes(mapping: Mapping<'_>, report: &mut DiagnosticSink) -> Vec<TopologyNode>
 /// The known keys of a mapping, each with its location, so that messages name it wherever it is merged.
 fn own_keys(
     value: &Value,
-    path: &Path<'_>,
+    path: &ValuePath<'_>,
     known: impl Iterator<Item = &'static KeyInfo> + Clone,
 ) -> Map {
     let ValueData::Map(mut keys) = with_key_locations(value, path).data else {
@@ -265,8 +266,15 @@ fn links(
             Some(value) => relocated(value, place),
             None => Value { data: ValueData::Broken, at: value.at.clone() },
         };
-        let link =
-            TopologyLink { from, to, relation, transport, secret, at: value.at.clone(), index };
+        let link = TopologyLink {
+            from,
+            to,
+            relation,
+            transport,
+            secret,
+            at: value.at.clone(),
+            file_index: index,
+        };
         if let Some(first) =
             known.insert((from, to), links.len()).and_then(|first| links.get(first))
         {
@@ -375,7 +383,7 @@ fn defaults(mapping: Mapping<'_>, report: &mut DiagnosticSink) -> Defaults {
 fn default_peers(
     key: &KeyInfo,
     value: &Value,
-    path: &Path<'_>,
+    path: &ValuePath<'_>,
     report: &mut DiagnosticSink,
 ) -> Vec<Value> {
     match value.as_list() {
@@ -393,7 +401,7 @@ fn default_peers(
 }
 
 /// A mapping with the location of each key.
-pub(super) fn with_key_locations(value: &Value, path: &Path<'_>) -> Value {
+pub(super) fn with_key_locations(value: &Value, path: &ValuePath<'_>) -> Value {
     let mut out = relocated(value, path.place().text);
     if let ValueData::Map(Map(entries)) = &mut out.data {
         for (name, value) in entries {
