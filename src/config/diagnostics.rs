@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::Path;
 
 use super::location::{Location, ValuePath};
 use crate::net::mask_random_words;
@@ -107,9 +108,9 @@ pub struct DiagnosticSink {
 }
 
 impl DiagnosticSink {
-    pub fn new(file: Option<&str>) -> Self {
+    pub fn new(file: Option<&Path>) -> Self {
         Self {
-            file: file.map(str::to_owned),
+            file: file.map(|file| file.to_string_lossy().into_owned()),
             problems: Vec::new(),
             warnings: Vec::new(),
             left_out: HashSet::new(),
@@ -297,7 +298,7 @@ mod tests {
 
     #[test]
     fn one_line_each_and_never_too_many() {
-        let mut report = DiagnosticSink::new(Some("c.yaml"));
+        let mut report = DiagnosticSink::new(Some("c.yaml".as_ref()));
         report.problem(Location::line(3), None, "bad", "do better");
         report.problem(Location::variable("PORT"), Some("abc".into()), "not a number", "");
         for n in 0..PROBLEMS_MAX {

@@ -60,6 +60,11 @@ impl ValuePlace {
         Self { line, more: Some(Arc::new(more)) }
     }
 
+    /// The place of a value of the file that was moved.
+    pub fn moved(line: u32, place: String) -> Self {
+        Self::relocated(line, ValueOrigin::File, Some(place))
+    }
+
     /// The place of a value that was computed, without a line.
     pub fn computed(place: String) -> Self {
         Self::relocated(0, ValueOrigin::Computed, Some(place))
@@ -285,7 +290,7 @@ mod tests {
         check(hop, "routes[2].nextHop", Some(7));
         check(odd, "routes[2].nextHop…", Some(7));
 
-        let moved = ValuePlace::relocated(9, ValueOrigin::File, Some("links[0].secret".into()));
+        let moved = ValuePlace::moved(9, "links[0].secret".into());
         check(item.key("authToken", &moved), "links[0].secret", Some(9));
         let variable =
             ValuePlace::relocated(0, ValueOrigin::Environment("BTP_SERVER_PORT".into()), None);

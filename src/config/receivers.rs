@@ -104,7 +104,7 @@ pub fn check_secret(secret: Option<&Secret>, mapping: Mapping<'_>, report: &mut 
     }
 }
 
-/// Addresses of connections must be valid: the node's address, the id and a token together can be too long.
+/// Addresses of connections must be valid: the node's address, the id and the last segment together can be too long.
 pub fn check_addresses(
     address: &Address,
     receivers: &[ReceiverConfig],

@@ -81,7 +81,7 @@ fn named_file(source: &Source) -> Option<NamedFile> {
 /// The content of the file. `Ok(None)`: no file is named.
 pub fn read_file(source: &Source) -> (Result<Option<FileContent>, ()>, DiagnosticSink) {
     let Some(named) = named_file(source) else { return (Ok(None), DiagnosticSink::new(None)) };
-    let mut report = DiagnosticSink::new(Some(&named.path.to_string_lossy()));
+    let mut report = DiagnosticSink::new(Some(&named.path));
     let content = file::read(&named, &mut report);
     (content.map(Some).ok_or(()), report)
 }

@@ -39,7 +39,7 @@ pub fn check(source: &Source) -> Result<Checked, Diagnostics> {
     };
     let (Some(root), Some(content)) = (root.filter(network_file::is_topology), &content) else {
         let node = load_content(source, content.as_ref())?;
-        let mut files = DiagnosticSink::new(report.file.as_deref());
+        let mut files = DiagnosticSink::new(content.as_ref().map(|content| content.path.as_path()));
         TlsFileCheck::default().check(&node.config, &node.tree, &mut files);
         let mut warnings = node.warnings.clone();
         warnings.extend(files.finish().map_err(|mut problems| {
@@ -84,7 +84,7 @@ pub(super) fn report_unusable_variables(topology: &Topology, report: &mut Diagno
         env::overlay_node(map, &topology.environment, &except, report);
     }
     secret_file::resolve(&mut tree, topology.directory(), report);
-    let mut own = DiagnosticSink::new(Some(&topology.name()));
+    let mut own = DiagnosticSink::new(Some(&topology.file));
     node_file::read(&tree, topology.directory(), &mut own);
     if let Err(mut problems) = own.finish() {
         problems

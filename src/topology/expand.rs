@@ -17,9 +17,10 @@ impl Topology {
         let node = self.nodes.get(number)?;
         let place = format!("nodes[{}]", node.file_index);
         let mut map = node.keys.clone();
-        let id_at =
-            ValuePlace::relocated(node.at.line, ValueOrigin::File, Some(format!("{place}.id")));
+        let id_at = ValuePlace::moved(node.at.line, format!("{place}.id"));
         map.set("nodeId", Value::text(node.id.as_str(), id_at));
+        let computed =
+            |key: &str, text: &str| computed(text, node.at.line, &format!("{place}.{key}"));
         let has_http = self.has_http(number);
         for (name, value) in &self.node_defaults.0 {
             // On one machine, nodes cannot share a port.
@@ -30,35 +31,28 @@ impl Topology {
         if mode == Deployment::Loopback {
             for listener in LISTENERS.iter().filter(|port| port.exists(has_http)) {
                 let ListenerKeys { key, host_key, .. } = listener;
-                let place_of_key = format!("{place}.{key}");
                 match node.running_ports.iter().find(|port| port.key == *key) {
                     Some(port) if map.get(key).and_then(written_port) != Some(port.next) => {
-                        map.set(key, computed(&port.next.to_string(), node.at.line, &place_of_key));
+                        map.set(key, computed(key, &port.next.to_string()));
                     }
                     Some(_) => {}
                     None => {
                         let port = self.assigned_port(number, listener).to_string();
-                        map.set_default(key, computed(&port, node.at.line, &place_of_key));
+                        map.set_default(key, computed(key, &port));
                     }
                 }
-                map.set(host_key, computed(LOOPBACK, node.at.line, &format!("{place}.{host_key}")));
+                map.set(host_key, computed(host_key, LOOPBACK));
             }
         }
         if map.get("ilpAddress").is_none()
             && let Some(address) = self.address(number)
         {
-            let place = format!("{place}.ilpAddress");
-            map.set("ilpAddress", computed(address.as_str(), node.at.line, &place));
+            map.set("ilpAddress", computed("ilpAddress", address.as_str()));
         }
         if self.is_linked_by_http(number) {
-            let port = HTTP.first_port.to_string();
-            let line = node.at.line;
-            map.set_default(HTTP.key, computed(&port, line, &format!("{place}.{}", HTTP.key)));
+            map.set_default(HTTP.key, computed(HTTP.key, &HTTP.first_port.to_string()));
             let url = self.base_url(number, LinkTransport::Http, mode);
-            map.set_default(
-                "httpPublicUrl",
-                computed(&url, line, &format!("{place}.httpPublicUrl")),
-            );
+            map.set_default("httpPublicUrl", computed("httpPublicUrl", &url));
         }
         if let Some(peers) = self.peers(number, node, mode) {
             map.set("peers", peers);
@@ -66,7 +60,7 @@ impl Topology {
         if with_routes && self.has_computed_routes(number) {
             map.set("routes", self.routes(number, node));
         }
-        let at = ValuePlace::relocated(node.at.line, ValueOrigin::File, Some(place));
+        let at = ValuePlace::moved(node.at.line, place);
         Some(Value { data: ValueData::Map(map), at })
     }
 

@@ -5,7 +5,7 @@ use super::expand::computed;
 use super::listeners::{LOOPBACK, listener_of};
 use super::network_file::{Topology, TopologyNode, inverse, relocated, with_key_locations};
 use crate::account::Relation;
-use crate::config::{LinkTransport, Map, Value, ValueData, ValueOrigin, ValuePath, ValuePlace};
+use crate::config::{LinkTransport, Map, Value, ValueData, ValuePath, ValuePlace};
 use crate::net::PeerUrl;
 
 impl Topology {
@@ -24,13 +24,7 @@ impl Topology {
                 false => (link.from, inverse(link.relation), "from"),
             };
             let place = format!("links[{}]", link.file_index);
-            let at = |key: &str| {
-                ValuePlace::relocated(
-                    link.at.line,
-                    ValueOrigin::File,
-                    Some(format!("{place}.{key}")),
-                )
-            };
+            let at = |key: &str| ValuePlace::moved(link.at.line, format!("{place}.{key}"));
             let mut peer = Map::default();
             peer.set("id", Value::text(self.id(other), at(end)));
             if relation != Relation::Peer {
@@ -44,7 +38,7 @@ impl Topology {
                 peer.set("url", computed(&url, link.at.line, &format!("{place}.{end}")));
             }
             peer.set("authToken", link.secret.clone());
-            let at = ValuePlace::relocated(link.at.line, ValueOrigin::File, Some(place));
+            let at = ValuePlace::moved(link.at.line, place);
             merge_peer(&mut list, Value { data: ValueData::Map(peer), at });
         }
         if let Some(own) = node.keys.get("peers") {

@@ -205,8 +205,7 @@ fn check_link(a: NodeEnd<'_>, b: NodeEnd<'_>, found: &mut LinkFindings) {
 }
 
 fn sink_for(node: &Loaded) -> DiagnosticSink {
-    let name = node.file.as_ref().map(|file| file.display().to_string());
-    DiagnosticSink::new(name.as_deref())
+    DiagnosticSink::new(node.file.as_deref())
 }
 
 fn add(report: DiagnosticSink, found: &mut LinkFindings) {

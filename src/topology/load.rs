@@ -47,7 +47,7 @@ fn load_node(
         let tree = tree_without_file(source, &mut report);
         return Ok((Loaded::from_tree(tree, FileForm::NoFile, None, report)?, None));
     };
-    let mut report = DiagnosticSink::new(Some(&content.path.to_string_lossy()));
+    let mut report = DiagnosticSink::new(Some(&content.path));
     let Some(mut root) = parse_file(source, content, &mut report) else {
         return Err(report.into_problems());
     };
@@ -84,8 +84,7 @@ impl Topology {
     /// # Errors
     /// As [`Topology::load`].
     pub fn of_content(source: &Source, content: &FileContent) -> Result<Self, Diagnostics> {
-        let name = content.path.to_string_lossy().into_owned();
-        let mut report = DiagnosticSink::new(Some(&name));
+        let mut report = DiagnosticSink::new(Some(&content.path));
         let topology = parse_file(source, content, &mut report).and_then(|root| {
             if !network_file::is_topology(&root) && root.as_map().is_some() {
                 let help = "a topology file has nodes and links; run starts a single node";
@@ -111,8 +110,7 @@ impl Topology {
         content: &FileContent,
         assign_ports: impl FnOnce(&mut Self),
     ) -> Result<Vec<Loaded>, Diagnostics> {
-        let name = content.path.to_string_lossy().into_owned();
-        let mut report = DiagnosticSink::new(Some(&name));
+        let mut report = DiagnosticSink::new(Some(&content.path));
         let Some(root) = parse_file(source, content, &mut report) else {
             return Err(report.into_problems());
         };
@@ -122,7 +120,7 @@ impl Topology {
         let topology = network_file::read(source, &root, content, &mut report);
         let Some(mut topology) = topology else { return Err(report.into_problems()) };
         assign_ports(&mut topology);
-        let mut spread = DiagnosticSink::new(Some(&name));
+        let mut spread = DiagnosticSink::new(Some(&content.path));
         topology.read_all(Deployment::Spread, &mut spread);
         let nodes = topology.read_all(Deployment::Loopback, &mut report);
         if let Err(problems) = spread.finish() {
@@ -154,7 +152,7 @@ impl Topology {
     /// # Errors
     /// All mistakes that concern it.
     pub fn node(&self, id: &str, mode: Deployment) -> Result<Loaded, Diagnostics> {
-        let mut report = DiagnosticSink::new(Some(&self.name()));
+        let mut report = DiagnosticSink::new(Some(&self.file));
         let tree = match self.index_of(id) {
             Some(number) => self.node_tree(number, mode, &[], &mut report),
             None => {

@@ -81,7 +81,7 @@ impl Topology {
         let mut nodes = NetworkNodes { trees: Vec::new(), configs: Vec::new() };
         for number in 0..self.nodes.len() {
             let Some(tree) = self.tree(number, mode, false) else { continue };
-            let mut own = DiagnosticSink::new(Some(&self.name()));
+            let mut own = DiagnosticSink::new(Some(&self.file));
             nodes.configs.push(node_file::read(&tree, self.directory(), &mut own));
             nodes.trees.push(tree);
             report.absorb(own);

@@ -1,6 +1,5 @@
 //! A topology file: nodes, links and defaults (D9). This file reads its form; `expand` derives the nodes.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -52,11 +51,6 @@ impl fmt::Debug for Topology {
 }
 
 impl Topology {
-    /// The file's name in messages.
-    pub(super) fn name(&self) -> Cow<'_, str> {
-        self.file.to_string_lossy()
-    }
-
     /// The directory that relative file paths start from.
     pub(super) fn directory(&self) -> Option<&Path> {
         self.file.parent()

@@ -22,7 +22,7 @@ pub fn source_of_variables(variables: &[(&str, &str)]) -> Source {
 /// Loads a node file that has no mistakes.
 pub fn loaded(text: &str, variables: &[(&str, &str)]) -> Loaded {
     let (source, content) = (source_of_variables(variables), content_of(text));
-    let mut report = DiagnosticSink::new(Some("c.yaml"));
+    let mut report = DiagnosticSink::new(Some(&content.path));
     let mut tree = parse_file(&source, &content, &mut report).expect(text);
     overlay_node_file(&source, &mut tree, &mut report);
     Loaded::from_tree(tree, FileForm::NodeFile, Some(&content.path), report)
