@@ -236,7 +236,7 @@ impl DiagnosticSink {
         })
     }
 
-    /// The problems, where something is known to have failed.
+    /// The problems of a load that has failed.
     pub fn into_problems(self) -> Diagnostics {
         self.finish().err().unwrap_or_else(|| {
             // A fault of this program: something failed without a reported problem.

@@ -45,7 +45,7 @@ pub fn diff(old: &NodeConfig, new: &NodeConfig) -> Change {
 impl Change {
     /// The new configuration, with the old values of the keys that only a restart can change.
     #[must_use]
-    pub fn with_what_cannot_change(&self, old: &NodeConfig, new: NodeConfig) -> NodeConfig {
+    pub fn keep_until_restart(&self, old: &NodeConfig, new: NodeConfig) -> NodeConfig {
         let mut config = new;
         // Without `ilpAddress`, the node's address follows from its id.
         if config.settings.node_id != old.settings.node_id {
@@ -257,7 +257,7 @@ mod tests {
             let named = |list: &[String]| list.iter().any(|name| name == key.name);
             assert_eq!(named(&change.settings), key.live, "{} among {change:?}", key.name);
             assert_eq!(named(&change.needs_restart), !key.live, "{} among {change:?}", key.name);
-            let kept = change.with_what_cannot_change(&old, new.clone());
+            let kept = change.keep_until_restart(&old, new.clone());
             let left = diff(&old, &kept);
             assert_eq!(left.needs_restart, Vec::<String>::new(), "{}", key.name);
             assert_eq!(diff(&kept, &new).settings, Vec::<String>::new(), "{}", key.name);

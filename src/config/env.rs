@@ -268,7 +268,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_kubernetes_and_docker_set_for_services() {
+    fn variables_of_kubernetes_and_docker_are_recognised() {
         for (name, value, expected) in [
             ("BTP_SERVER_PORT", "tcp://10.96.0.1:3000", true),
             ("HEALTH_CHECK_PORT", "udp://[fd00::1]:80", true),

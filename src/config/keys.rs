@@ -9,7 +9,7 @@ use super::route_keys::{RateSettings, RouteSettings};
 use super::topology_keys::{LinkSettings, TopologyNodeSettings, TopologySettings};
 use super::value_kind::ValueKind;
 
-/// What is known about a key.
+/// The description of a key.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct KeyInfo {
     /// As written in YAML.

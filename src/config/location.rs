@@ -1,8 +1,8 @@
 //! The place of a value: `routes[2].nextHop` in line 14 of a file, a variable, or a flag.
 //!
-//! Each value of a tree keeps its [`ValuePlace`]: line and origin. A reader builds the [`ValuePath`] from the root while
-//! it walks the tree, and a message names a [`Location`], the place in words. Paths are linked on the stack while a tree is walked and become text only when a problem needs one, so that a
-//! million routes without a mistake cost no formatting.
+//! Each value of a tree keeps its [`ValuePlace`]: line and origin. A reader that walks the tree links a [`ValuePath`]
+//! on its stack. A message names a [`Location`], the place in words. A path becomes words only when a problem needs
+//! them, so that a million routes without a mistake cost no formatting.
 
 use std::cmp::Ordering;
 use std::collections::HashMap;

@@ -8,7 +8,7 @@ use super::location::{Location, ValuePath};
 use super::redact;
 use super::value::{Map, Value, ValueData};
 
-/// A mapping and where it stands.
+/// A mapping and its path.
 #[derive(Clone, Copy)]
 pub struct Mapping<'a> {
     map: &'a Map,

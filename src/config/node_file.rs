@@ -1,15 +1,17 @@
 //! The tree of one node -> [`NodeConfig`]. The same for a node file, for a node of a topology, and without a file.
 
 use std::path::Path;
+use std::time::Duration;
 
 use super::diagnostics::DiagnosticSink;
 use super::file::absolute;
 use super::key_names::check_names;
 use super::key_types::KeySet;
+use super::keys::KeyInfo;
 use super::location::ValuePath;
 use super::mapping::Mapping;
 use super::node_keys::{NODE, NodeDraft, NodeSettings};
-use super::own_address::not_below_peer;
+use super::own_address::{mistakes_below, not_below_peer};
 use super::settings::{NodeConfig, Routing, Unset};
 use super::value::Value;
 use super::{peers, receivers, routes, weak_secrets};
@@ -70,8 +72,9 @@ pub fn read(
     };
     if let Some(address) = &address {
         let path = mapping.path_of(&NODE.ilp_address);
-        peers::check_child_addresses(address, &peers, &path, report);
-        receivers::check_addresses(address, &receivers, &path, report);
+        for error in mistakes_below(address, &peers, &receivers) {
+            report.at(&path, error.to_string(), "shorten ilpAddress");
+        }
         routes::check_own_address(address, mapping, report);
     }
     peers::warn_of_limits(scheme, &peers, mapping, report);
@@ -86,8 +89,7 @@ pub fn read(
         let help = "remove it, or use wss:// or https:// in a url";
         mapping.warn(&NODE.ca_file, what, help, report);
     }
-    check_expiry(&draft, mapping, report);
-    check_route_times(&draft, mapping, report);
+    check_times(&draft, mapping, report);
     if report.has_problems() {
         return None;
     }
@@ -177,36 +179,26 @@ fn check_ports(draft: &NodeDraft, mapping: Mapping<'_>, report: &mut DiagnosticS
     }
 }
 
-fn check_expiry(draft: &NodeDraft, mapping: Mapping<'_>, report: &mut DiagnosticSink) {
-    let (Some(window), Some(hold)) = (draft.min_message_window, draft.max_hold_time) else {
-        return;
+/// Compares times of which one must be below the other.
+fn check_times(draft: &NodeDraft, mapping: Mapping<'_>, report: &mut DiagnosticSink) {
+    type Time<'k> = (&'k KeyInfo, Duration);
+    let mut problem = |(key, time): Time<'_>, relation: &str, (other, limit): Time<'_>, help| {
+        let (time, limit) = (time.as_millis(), limit.as_millis());
+        let what = format!("{} ({time}) {relation} {} ({limit})", key.name, other.name);
+        mapping.problem(mapping.first_set([key, other]), what, help, report);
     };
-    if window < hold {
-        return;
+    if let (Some(window), Some(hold)) = (draft.min_message_window, draft.max_hold_time)
+        && window >= hold
+    {
+        let (window, hold) = ((&NODE.min_message_window, window), (&NODE.max_hold_time, hold));
+        problem(window, "is not below", hold, "no packet would have time left to be forwarded");
     }
-    let key = mapping.first_set([&NODE.min_message_window, &NODE.max_hold_time]);
-    let what = format!(
-        "minMessageWindowMs ({}) is not below maxHoldTimeMs ({})",
-        window.as_millis(),
-        hold.as_millis()
-    );
-    mapping.problem(key, what, "no packet would have time left to be forwarded", report);
-}
-
-fn check_route_times(draft: &NodeDraft, mapping: Mapping<'_>, report: &mut DiagnosticSink) {
-    let (Some(interval), Some(hold_down)) = (draft.route_broadcast_interval, draft.route_hold_down)
-    else {
-        return;
-    };
-    if hold_down >= interval {
-        return;
+    if let (Some(down), Some(interval)) = (draft.route_hold_down, draft.route_broadcast_interval)
+        && down < interval
+    {
+        let down = (&NODE.route_hold_down, down);
+        let interval = (&NODE.route_broadcast_interval, interval);
+        let help = "peers would drop our routes between two updates; half as long again is usual";
+        problem(down, "is below", interval, help);
     }
-    let key = mapping.first_set([&NODE.route_hold_down, &NODE.route_broadcast_interval]);
-    let what = format!(
-        "routeHoldDownMs ({}) is below routeBroadcastIntervalMs ({})",
-        hold_down.as_millis(),
-        interval.as_millis()
-    );
-    let help = "peers would drop our routes between two updates; half as long again is usual";
-    mapping.problem(key, what, help, report);
 }

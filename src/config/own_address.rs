@@ -43,8 +43,7 @@ impl NodeConfig {
                 return Err(OwnAddressError::Route(route.prefix.clone()));
             }
         }
-        self.peers.iter().try_for_each(|peer| check_child(own, peer))?;
-        self.receivers.iter().try_for_each(|receiver| check_receiver(own, receiver))
+        mistakes_below(own, &self.peers, &self.receivers).next().map_or(Ok(()), Err)
     }
 }
 
@@ -56,20 +55,22 @@ pub fn not_below_peer(own: &Address) -> Result<(), OwnAddressError> {
     if own.scheme() == Scheme::Peer { Err(OwnAddressError::BelowPeer) } else { Ok(()) }
 }
 
-/// A child's address must be valid: address and segment together can be too long.
-pub fn check_child(own: &Address, peer: &PeerConfig) -> Result<(), OwnAddressError> {
-    if peer.account.relation != Relation::Child {
-        return Ok(());
-    }
-    let child = own.child(peer.account.address_segment());
-    child.map(drop).map_err(|error| OwnAddressError::Child(peer.account.id.clone(), error))
-}
-
-/// Every connection to a receiver has an address, which must be valid.
-pub fn check_receiver(own: &Address, receiver: &ReceiverConfig) -> Result<(), OwnAddressError> {
-    let id = encode_connection_id([0; CONNECTION_ID_BYTES]);
-    let connection = own.child(receiver.id.as_str()).and_then(|own| own.child(&id));
-    connection.map(drop).map_err(|error| OwnAddressError::Receiver(receiver.id.clone(), error))
+/// The addresses of children, and of connections to receivers, that are too long with the node's own in front.
+pub fn mistakes_below(
+    own: &Address,
+    peers: &[PeerConfig],
+    receivers: &[ReceiverConfig],
+) -> impl Iterator<Item = OwnAddressError> {
+    let children = peers.iter().filter(|peer| peer.account.relation == Relation::Child);
+    let children = children.filter_map(|child| {
+        let error = own.child(child.account.address_segment()).err()?;
+        Some(OwnAddressError::Child(child.account.id.clone(), error))
+    });
+    let connection = encode_connection_id([0; CONNECTION_ID_BYTES]);
+    children.chain(receivers.iter().filter_map(move |receiver| {
+        let address = own.child(receiver.id.as_str()).and_then(|own| own.child(&connection));
+        Some(OwnAddressError::Receiver(receiver.id.clone(), address.err()?))
+    }))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! `peers`: reads each peer, and checks what must hold among them.
+//! `peers`: reads each peer, and compares them with each other.
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
@@ -6,17 +6,16 @@ use std::num::NonZeroU32;
 use super::diagnostics::DiagnosticSink;
 use super::env::variable_of_peer;
 use super::key_types::KeySet;
-use super::location::{FirstUses, Location, ValuePath};
+use super::location::{FirstUses, Location};
 use super::mapping::Mapping;
 use super::node_keys::NODE;
-use super::own_address::check_child;
 use super::peer_keys::{PEER, PeerDraft, PeerSettings};
 use super::redact;
 use super::secret::Secret;
 use super::settings::{PeerConfig, Unset};
 use crate::account::{AccountId, AccountSettings, Asset, Limits, Relation, RoutePolicy};
 use crate::net::{HttpAuth, HttpMode, PeerUrl};
-use crate::wire::{Address, Amount, Network, Scheme};
+use crate::wire::{Amount, Network, Scheme};
 
 /// What a peer inherits from its node.
 pub struct PeerDefaults<'a> {
@@ -297,16 +296,4 @@ pub fn warn_of_limits(
         "no maxBalance for {} on the live network",
         "without it a peer may owe any amount; set maxBalance",
     );
-}
-
-/// Child addresses must be valid: address and segment together can be too long.
-pub fn check_child_addresses(
-    address: &Address,
-    peers: &[PeerConfig],
-    path: &ValuePath<'_>,
-    report: &mut DiagnosticSink,
-) {
-    for error in peers.iter().filter_map(|peer| check_child(address, peer).err()) {
-        report.at(path, error.to_string(), "shorten ilpAddress");
-    }
 }

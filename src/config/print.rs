@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_printed_reads_back_as_the_same() {
+    fn a_printed_configuration_reads_back_as_the_same() {
         let file = "nodeId: a\npeers:\n  - {id: b, authToken: x, maxBalance: -5}\n";
         let first = loaded(file, &[]);
         let again = loaded(&first.print().replace("***", "x"), &[]);

@@ -2,16 +2,14 @@
 
 use super::diagnostics::DiagnosticSink;
 use super::key_types::KeySet;
-use super::location::{FirstUses, ValuePath};
+use super::location::FirstUses;
 use super::mapping::Mapping;
 use super::node_keys::NODE;
-use super::own_address::check_receiver;
 use super::peer_keys::{RECEIVER, ReceiverSettings};
 use super::routes::{NamedRate, no_conversion};
 use super::secret::Secret;
 use super::settings::{PeerConfig, ReceiverConfig, Unset};
 use crate::account::{AccountId, Asset, Relation};
-use crate::wire::Address;
 
 /// Characters of a `receiverSecret` that cannot be guessed. A sender who knows the secret of one connection can try
 /// texts, and with `receiverSecret` read all connections.
@@ -101,18 +99,6 @@ pub fn check_secret(secret: Option<&Secret>, mapping: Mapping<'_>, report: &mut 
     if secret.is_some_and(|secret| secret.expose().len() < SECRET_LEN_MIN) {
         let what = format!("has fewer than {SECRET_LEN_MIN} characters, and can be guessed");
         mapping.warn(&NODE.receiver_secret, what, "make one with: openssl rand -hex 32", report);
-    }
-}
-
-/// Addresses of connections must be valid: the node's address, the id and the last segment together can be too long.
-pub fn check_addresses(
-    address: &Address,
-    receivers: &[ReceiverConfig],
-    path: &ValuePath<'_>,
-    report: &mut DiagnosticSink,
-) {
-    for error in receivers.iter().filter_map(|receiver| check_receiver(address, receiver).err()) {
-        report.at(path, error.to_string(), "shorten ilpAddress");
     }
 }
 

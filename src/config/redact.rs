@@ -329,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_that_are_none_are_not_shown() {
+    fn texts_that_are_not_keys_are_not_shown() {
         let check = |given: &str, expected: &str| assert_eq!(key(given), expected);
         check("authToken", "authToken");
         check("autToken", "autToken");

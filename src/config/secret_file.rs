@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_in_the_place_of_a_path_is_none() {
+    fn a_secret_is_not_taken_for_a_path() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("s")).unwrap();
         let check = |file: &str, expected: bool| {

@@ -17,43 +17,26 @@ pub struct TlsFileCheck(HashSet<Vec<PathBuf>>);
 impl TlsFileCheck {
     /// Checks the files of one node, which was made from `tree`.
     pub fn check(&mut self, node: &NodeConfig, tree: &Value, report: &mut DiagnosticSink) {
+        let mut note = |keys: &[&str], checked: Result<Option<String>, TlsError>| match checked {
+            Ok(None) => {}
+            Ok(Some(warning)) => report.warn(place(tree, keys), warning, RENEW_HELP),
+            Err(error) => {
+                report.problem(place(tree, keys), None, error_chain(&error), help(&error));
+            }
+        };
         if let Some(tls) = &node.settings.tls
             && self.0.insert(vec![tls.certificate.clone(), tls.key.clone()])
         {
             match check_server_files(&tls.certificate, &tls.key) {
-                Ok(None) => {}
-                Ok(Some(warning)) => {
-                    report.warn(place(tree, &["tls", "certificate"]), warning, RENEW_HELP);
-                }
-                Err((file, error)) => {
-                    let key = match file {
-                        TlsFile::Certificate => "certificate",
-                        TlsFile::Key => "key",
-                    };
-                    report.problem(
-                        place(tree, &["tls", key]),
-                        None,
-                        error_chain(&error),
-                        help(&error),
-                    );
-                }
+                Ok(warning) => note(&["tls", "certificate"], Ok(warning)),
+                Err((TlsFile::Certificate, error)) => note(&["tls", "certificate"], Err(error)),
+                Err((TlsFile::Key, error)) => note(&["tls", "key"], Err(error)),
             }
         }
         if let Some(file) = &node.settings.ca_file
             && self.0.insert(vec![file.clone()])
         {
-            match check_ca_file(file) {
-                Ok(None) => {}
-                Ok(Some(warning)) => report.warn(place(tree, &["caFile"]), warning, RENEW_HELP),
-                Err(error) => {
-                    report.problem(
-                        place(tree, &["caFile"]),
-                        None,
-                        error_chain(&error),
-                        help(&error),
-                    );
-                }
-            }
+            note(&["caFile"], check_ca_file(file));
         }
     }
 }

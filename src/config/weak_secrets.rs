@@ -33,9 +33,13 @@ pub fn warn(
     root.visit_all(|key, value, path| {
         let Some(text) = value.as_text() else { return };
         if key == PEER.url.name {
-            let url = text.parse::<PeerUrl>().ok();
-            if let Some(token) = url.as_ref().and_then(|url| url.token()) {
+            let Ok(url) = text.parse::<PeerUrl>() else { return };
+            if let Some(token) = url.token() {
                 check_secret(token, path, report);
+            }
+            if !url.is_tls() && !is_loopback(&url.host().to_string()) {
+                let what = "without TLS: the token that we log in with is in the clear";
+                report.warn(path.place(), what, "use wss:// or https://");
             }
         // `receivers` checks `receiverSecret`, on every network.
         } else if keys::is_secret(key) && key != NODE.receiver_secret.name {
@@ -43,7 +47,6 @@ pub fn warn(
         }
     });
     check_listeners(draft, mapping, report);
-    check_urls(mapping, report);
 }
 
 fn check_secret(text: &str, path: &ValuePath<'_>, report: &mut DiagnosticSink) {
@@ -74,22 +77,6 @@ fn check_listeners(draft: &NodeDraft, mapping: Mapping<'_>, report: &mut Diagnos
         let help = format!("set tls, or let a proxy do it and set {} to 127.0.0.1", key.name);
         let causes = [&NODE.tls, key].map(|key| mapping.key_place(key));
         report.following(causes, |report| mapping.warn(key, what, help, report));
-    }
-}
-
-/// Warns of tokens that we send without TLS.
-fn check_urls(mapping: Mapping<'_>, report: &mut DiagnosticSink) {
-    let peers = mapping.path_of(&NODE.peers);
-    let list = mapping.items(&NODE.peers);
-    for (index, peer) in list.iter().enumerate() {
-        let Some(value) = peer.get(PEER.url.name) else { continue };
-        let Some(Ok(url)) = value.as_text().map(str::parse::<PeerUrl>) else { continue };
-        if url.is_tls() || is_loopback(&url.host().to_string()) {
-            continue;
-        }
-        let place = peers.index(index, &peer.at).key(PEER.url.name, &value.at).place();
-        let what = "without TLS: the token that we log in with is in the clear";
-        report.warn(place, what, "use wss:// or https://");
     }
 }
 

@@ -13,7 +13,7 @@ impl NodeTask {
     /// Applies `new`. Values that cannot change while the node runs stay, and the log names them.
     pub(super) fn reload(&mut self, new: NodeConfig) {
         let change = diff(&self.config, &new);
-        let config = change.with_what_cannot_change(&self.config, new);
+        let config = change.keep_until_restart(&self.config, new);
         let parent_before = self.parent.clone();
         let assets_before = self.account_assets();
         let parent_info_fits =

@@ -2,7 +2,7 @@
 //!
 //! A topology file knows its links. Node files do not, so here they are found: two nodes are linked where each names
 //! the other as a peer, where one logs in by a name and to a node that fit, or where both hold the same secret.
-//! Everything else is taken for a node that is not among the files, and nothing is said of it.
+//! Any other peer counts as a node outside the files, and is not judged.
 
 use std::collections::HashMap;
 

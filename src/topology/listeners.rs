@@ -23,22 +23,21 @@ pub(super) struct ListenerKeys {
     pub(super) first_port: u16,
 }
 
-/// For BTP.
+/// The listener for BTP.
 pub(super) const BTP: ListenerKeys =
     ListenerKeys { key: "btpServerPort", host_key: "btpServerHost", first_port: LOOPBACK_BTP_PORT };
-/// For ILP over HTTP and SPSP. Not every node has it.
+/// The listener for ILP over HTTP and SPSP. Not every node has it.
 pub(super) const HTTP: ListenerKeys = ListenerKeys {
     key: "httpServerPort",
     host_key: "httpServerHost",
     first_port: LOOPBACK_HTTP_PORT,
 };
-/// For health and metrics.
+/// The listener for health and metrics.
 pub(super) const HEALTH: ListenerKeys = ListenerKeys {
     key: "healthCheckPort",
     host_key: "healthCheckHost",
     first_port: LOOPBACK_HEALTH_PORT,
 };
-/// All of them.
 pub(super) const LISTENERS: [ListenerKeys; 3] = [BTP, HTTP, HEALTH];
 
 impl ListenerKeys {
@@ -81,7 +80,7 @@ impl Topology {
         node.host.as_deref().unwrap_or(node.id.as_str())
     }
 
-    /// The port of one of a node's servers; the default where what is written is no port.
+    /// The port of one of a node's servers; the default if its value is not a port.
     pub(super) fn port_of(&self, number: usize, listener: &ListenerKeys, mode: Deployment) -> u16 {
         let node = self.node_at(number);
         let mut running_ports = node.running_ports.iter();
@@ -129,7 +128,7 @@ impl Topology {
     }
 }
 
-/// The port that a value is.
+/// The port that the file sets, if the value is one.
 pub(super) fn written_port(value: &Value) -> Option<u16> {
     parse::port(value.as_text()?).ok()
 }

@@ -85,23 +85,25 @@ impl Topology {
     /// As [`Topology::load`].
     pub fn of_content(source: &Source, content: &FileContent) -> Result<Self, Diagnostics> {
         let mut report = DiagnosticSink::new(Some(&content.path));
-        let topology = parse_file(source, content, &mut report).and_then(|root| {
-            if !network_file::is_topology(&root) && root.as_map().is_some() {
-                let help = "a topology file has nodes and links; run starts a single node";
-                report.problem(Location::file(), None, "this is a node file, not a topology", help);
-                return None;
-            }
-            network_file::read(source, &root, content, &mut report)
-        });
-        match (report.has_problems(), topology) {
-            (false, Some(topology)) => Ok(topology),
+        match (Self::parse(source, content, &mut report), report.has_problems()) {
+            (Some(topology), false) => Ok(topology),
             _ => Err(report.into_problems()),
         }
     }
 
+    fn parse(source: &Source, content: &FileContent, report: &mut DiagnosticSink) -> Option<Self> {
+        let root = parse_file(source, content, report)?;
+        if !network_file::is_topology(&root) && root.as_map().is_some() {
+            let help = "a topology file has nodes and links; run starts a single node";
+            report.problem(Location::file(), None, "this is a node file, not a topology", help);
+            return None;
+        }
+        network_file::read(source, &root, content, report)
+    }
+
     /// Loads the network as `up` runs it, with all its nodes, on the ports that `assign_ports` gives them. Every
-    /// mistake of the file is reported, those that do not matter on one machine too: the file is fixed once. What only
-    /// keeps packets from arriving is a warning.
+    /// mistake of the file is reported, those that do not matter on one machine too: the file is fixed once. Mistakes
+    /// that only keep packets from arriving are warnings.
     ///
     /// # Errors
     /// All mistakes at once.
@@ -111,14 +113,9 @@ impl Topology {
         assign_ports: impl FnOnce(&mut Self),
     ) -> Result<Vec<Loaded>, Diagnostics> {
         let mut report = DiagnosticSink::new(Some(&content.path));
-        let Some(root) = parse_file(source, content, &mut report) else {
+        let Some(mut topology) = Self::parse(source, content, &mut report) else {
             return Err(report.into_problems());
         };
-        if !network_file::is_topology(&root) {
-            return Self::of_content(source, content).map(|_| Vec::new());
-        }
-        let topology = network_file::read(source, &root, content, &mut report);
-        let Some(mut topology) = topology else { return Err(report.into_problems()) };
         assign_ports(&mut topology);
         let mut spread = DiagnosticSink::new(Some(&content.path));
         topology.read_all(Deployment::Spread, &mut spread);

@@ -1,5 +1,5 @@
-//! What must hold across the nodes of a topology: addresses, ports, both ends of each link, and that all nodes reach
-//! each other.
+//! Checks across the nodes of a topology: addresses, ports, both ends of each link, and that all nodes reach each
+//! other.
 
 use std::collections::HashMap;
 
@@ -224,8 +224,8 @@ impl Topology {
         }
     }
 
-    /// Two listeners on one host need two ports. Nodes whose `host` says that they are apart are apart; the others
-    /// meet on one machine when `up` runs them.
+    /// Two listeners on one host need two ports. Nodes with different `host`s are apart, except when `up` runs them
+    /// all on one machine.
     fn check_ports(&self, strictness: Strictness, found: &mut NetworkReport<'_>) {
         let mut known: HashMap<u16, Vec<(usize, &'static str)>> = HashMap::new();
         for number in 0..self.nodes.len() {
@@ -283,7 +283,7 @@ impl Topology {
         dialled_peers.collect()
     }
 
-    /// The links between nodes, as they log in; where no login fits, which is reported elsewhere, as they are named.
+    /// The links between nodes, found by login. If no login fits, which is reported elsewhere, by name.
     pub(super) fn dialled_links<'n>(&self, nodes: &'n NetworkNodes) -> Vec<DialledLink<'n>> {
         let links = self.dialled_peers(nodes).into_iter().filter_map(|(number, peer, other)| {
             let config = nodes.configs.get(number)?.as_ref()?;
@@ -333,7 +333,7 @@ fn check_end(
     compare_ends((config, peer), (other, counterpart), place, found);
 }
 
-/// The peer as which a login is accepted, if its token is right.
+/// The peer that a login names, or, without a name, the one with its token.
 fn accepting_peer<'n>(login: &Credentials, node: &'n NodeConfig) -> Option<&'n PeerConfig> {
     let by_name = |known: &&PeerConfig| known.username == login.username;
     let by_token = |known: &&PeerConfig| known.tokens().any(|token| *token == login.token);

@@ -217,7 +217,7 @@ mod tests {
         let expected = [("a", vec![3000, 8080]), ("b", vec![6000, 8081])];
         let expected = expected.map(|(id, ports)| (id.to_owned(), ports)).to_vec();
         assert_eq!(ports(&changed, "a"), (expected, 5000));
-        // Once more the same file: what is in force is remembered, not what was said last.
+        // Once more the same file: the ports in use count, not those of the last file.
         assignments.assign(&mut changed, Some);
         assert_eq!(ports(&changed, "a").1, 5000);
     }

@@ -3,8 +3,9 @@
 //! A network is judged by the code that runs it: the connectors ask their parents for addresses (IL-DCP) and exchange
 //! routes (CCP) until nothing changes, and then [`Simulation::next_hop`] says where each of them sends a packet.
 //!
-//! What the files do not say is assumed: a peer outside the network is connected and silent, and a parent outside the
-//! network has given its child an address. Amounts play no role, so limits, assets and rates are left out.
+//! Where the files leave something open, the simulation assumes it: a peer outside the network is connected and silent,
+//! and a parent outside the network has given its child an address. Amounts play no role, so limits, assets and rates
+//! are left out.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;

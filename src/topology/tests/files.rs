@@ -50,7 +50,7 @@ fn files_that_cannot_be_read() {
 }
 
 #[test]
-fn bytes_that_are_not_a_text() {
+fn bytes_that_are_not_text() {
     let check = |bytes: &[u8], expected: &str| assert_eq!(messages_of(bytes), expected);
     check(b"nodeId: a\n# \xff\n", "c.yaml:2: not UTF-8; save the file as UTF-8");
     check(b"\xff\xfen\0", "c.yaml:1: not UTF-8 but UTF-16; save the file as UTF-8");
