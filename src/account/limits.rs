@@ -12,8 +12,7 @@ pub struct Limits {
     pub max_packet_amount: Option<Amount>,
     /// The most that the peer may owe us: the balance plus the amounts of its packets in flight; above it T04.
     pub max_balance: Option<i128>,
-    /// The lowest balance that packets which the peer fulfills may lead to; a Prepare that could lead below it gets
-    /// T04.
+    /// How far the balance may fall, which may be below zero; a Prepare that could take it lower gets T04.
     pub min_balance: Option<i128>,
     /// Packets per second from the peer, with bursts of as many packets; above it T05.
     pub packets_per_second: Option<NonZeroU32>,

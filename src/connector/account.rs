@@ -1,4 +1,4 @@
-//! An account as long as the process lives: its id and slot, and everything about it that packets change.
+//! The state of an account that packets change: ledger, pending table, sessions and counters.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -18,8 +18,7 @@ use crate::time::MonoTime;
 use crate::wire::Timestamp;
 use crate::wire::btp::RequestId;
 
-/// One account. It lives as long as the process, even if a reload removes the peer, because its balance must not be
-/// lost.
+/// One account. It lives as long as the process, even if a reload removes the peer: its balance must not be lost.
 #[derive(Debug)]
 pub struct Account {
     id: AccountId,
@@ -30,7 +29,7 @@ pub struct Account {
     state: Mutex<AccountState>,
 }
 
-/// What packets change. The account's lock protects it.
+/// What packets change, under the account's lock.
 #[derive(Debug)]
 pub(super) struct AccountState {
     pub(super) limits: Limits,

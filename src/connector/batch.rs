@@ -1,4 +1,4 @@
-//! What the steps of one batch share, and what they pass on to each other.
+//! A batch of packets, and the values that its steps pass on to each other.
 
 use std::sync::Arc;
 

@@ -177,6 +177,29 @@ impl Connector {
             },
         }
     }
+
+    fn route_report(
+        &self,
+        snapshot: &Snapshot,
+        prefix: &str,
+        candidates: &[RouteCandidate],
+    ) -> RouteReport {
+        let is_learned = |candidate: &RouteCandidate| candidate.origin == RouteOrigin::Learned;
+        let learned = match prefix.parse() {
+            Ok(prefix) if candidates.iter().any(is_learned) => self.learned_routes(&prefix),
+            _ => Vec::new(),
+        };
+        let next_hops = candidates.iter().filter_map(|candidate| {
+            let entry = snapshot.entry(candidate.next_hop)?;
+            Some(NextHopReport {
+                account: entry.account.id().clone(),
+                priority: candidate.priority,
+                origin: candidate.origin,
+                usable: entry.is_reachable(),
+            })
+        });
+        RouteReport { prefix: prefix.to_owned(), next_hops: next_hops.collect(), learned }
+    }
 }
 
 impl Batch<'_> {
@@ -210,30 +233,5 @@ fn account_report(entry: &AccountEntry) -> AccountReport {
         last_refusal: state.last_refusal,
         excess_releases: state.ledger.excess_releases(),
         stats: state.stats.clone(),
-    }
-}
-
-impl Connector {
-    fn route_report(
-        &self,
-        snapshot: &Snapshot,
-        prefix: &str,
-        candidates: &[RouteCandidate],
-    ) -> RouteReport {
-        let is_learned = |candidate: &RouteCandidate| candidate.origin == RouteOrigin::Learned;
-        let learned = match prefix.parse() {
-            Ok(prefix) if candidates.iter().any(is_learned) => self.learned_routes(&prefix),
-            _ => Vec::new(),
-        };
-        let next_hops = candidates.iter().filter_map(|candidate| {
-            let entry = snapshot.entry(candidate.next_hop)?;
-            Some(NextHopReport {
-                account: entry.account.id().clone(),
-                priority: candidate.priority,
-                origin: candidate.origin,
-                usable: entry.is_reachable(),
-            })
-        });
-        RouteReport { prefix: prefix.to_owned(), next_hops: next_hops.collect(), learned }
     }
 }

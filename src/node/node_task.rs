@@ -42,7 +42,7 @@ pub(super) struct NodeTask {
     pub(super) _clock_watch: AbortOnDrop,
     pub(super) ccp: AbortOnDrop,
     pub(super) api_thread: RuntimeThread,
-    /// Computes the listeners' handshakes, if there is TLS.
+    /// Computes the listeners' TLS handshakes, if there is TLS.
     pub(super) tls_thread: Option<RuntimeThread>,
     pub(super) events: broadcast::Receiver<PeerEvent>,
     /// The request to the parent that is under way.

@@ -100,8 +100,7 @@ async fn stop(node: Node) {
 
 #[tokio::test]
 async fn three_nodes_in_a_line() {
-    let c =
-        start("c", "peers: [{id: b, authToken: bc}]\nroutes: [{prefix: test, nextHop: b}]\n").await;
+    let c = start("c", &format!("peers: [{{id: b, authToken: bc}}]\n{ALL_BY_B}")).await;
     let to_c = c.handle().btp_address;
     let b = start(
         "b",
@@ -111,10 +110,7 @@ async fn three_nodes_in_a_line() {
         ),
     )
     .await;
-    let to_b = b.handle().btp_address;
-    let a = start("a", &format!(
-        "peers: [{{id: b, url: \"ws://{to_b}\", authToken: ab}}]\nroutes: [{{prefix: test, nextHop: b}}]\n"
-    )).await;
+    let a = start("a", &leaf(&b, "ab")).await;
     // The dialling end attaches its session later than the accepting one.
     until("the links", || {
         connected(&a, "b") && connected(&b, "a") && connected(&b, "c") && connected(&c, "b")
@@ -174,9 +170,8 @@ async fn a_reload_changes_what_it_must_and_disturbs_no_other_peer() {
         )
     };
     let b = start("b", &b_with("")).await;
-    let url = b.handle().btp_address;
-    let a = start("a", &format!("peers: [{{id: b, url: \"ws://{url}\", authToken: ab}}]\nroutes: [{{prefix: test, nextHop: b}}]\n")).await;
-    let c = start("c", &format!("peers: [{{id: b, url: \"ws://{url}\", authToken: bc}}]\nroutes: [{{prefix: test, nextHop: b}}]\n")).await;
+    let a = start("a", &leaf(&b, "ab")).await;
+    let c = start("c", &leaf(&b, "bc")).await;
     until("a", || connected(&b, "a") && connected(&a, "b")).await;
     let sessions = |node: &Node, id: &str| {
         let snapshot = node.handle().context.peers.snapshot();
@@ -207,8 +202,7 @@ async fn a_reload_changes_what_it_must_and_disturbs_no_other_peer() {
 #[tokio::test]
 async fn a_stop_waits_for_answers_up_to_the_grace_period() {
     let b = start("b", "peers: [{id: a, authToken: ab}]\nshutdownGraceMs: 100\n").await;
-    let url = b.handle().btp_address;
-    let a = start("a", &format!("peers: [{{id: b, url: \"ws://{url}\", authToken: ab}}]\nroutes: [{{prefix: test, nextHop: b}}]\n")).await;
+    let a = start("a", &leaf(&b, "ab")).await;
     until("the link", || connected(&a, "b") && connected(&b, "a")).await;
     let context = b.handle().context.clone();
     stop(b).await;
@@ -226,6 +220,13 @@ async fn listen() -> (TcpListener, SocketAddr) {
 /// The peer `b` that a node dials.
 fn dialled_peer(address: SocketAddr, token: &str) -> String {
     format!("peers: [{{id: b, url: \"ws://{address}\", authToken: {token}}}]\n")
+}
+
+const ALL_BY_B: &str = "routes: [{prefix: test, nextHop: b}]\n";
+
+/// A node that dials `b` and sends all packets there.
+fn leaf(b: &Node, token: &str) -> String {
+    dialled_peer(b.handle().btp_address, token) + ALL_BY_B
 }
 
 /// Waits until the node has taken all commands.

@@ -31,7 +31,7 @@ use crate::console::{Failure, exit_result, format_duration};
 use crate::link::{self, Cause, Rejection};
 use crate::time::{Backoff, Now};
 use crate::wire::ilp::{ErrorCode, Prepare};
-use crate::wire::{Address, Condition, Fulfillment};
+use crate::wire::{Address, Amount, Condition, Fulfillment};
 
 /// How long the tool waits for an answer after the packet's expiry: a late answer still names the hop.
 const ANSWER_GRACE: Duration = Duration::from_secs(2);
@@ -117,7 +117,7 @@ impl<'a> Prober<'a> {
             _ => Fulfillment(rand::random()).condition(),
         };
         let prepare = Prepare {
-            amount: probe.amount.into(),
+            amount: Amount(probe.amount),
             expires_at,
             condition,
             destination: self.destination.view(),

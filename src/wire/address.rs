@@ -111,18 +111,6 @@ impl fmt::Debug for AddressRef<'_> {
     }
 }
 
-impl PartialEq<str> for AddressRef<'_> {
-    fn eq(&self, other: &str) -> bool {
-        self.0 == other.as_bytes()
-    }
-}
-
-impl PartialEq<&str> for AddressRef<'_> {
-    fn eq(&self, other: &&str) -> bool {
-        self.0 == other.as_bytes()
-    }
-}
-
 /// The text of an address, or of a part of one.
 const fn ascii(address: &[u8]) -> &str {
     match std::str::from_utf8(address) {

@@ -26,12 +26,6 @@ impl fmt::Display for Amount {
     }
 }
 
-impl From<u64> for Amount {
-    fn from(units: u64) -> Self {
-        Self(units)
-    }
-}
-
 /// Both numbers divided by their greatest common divisor.
 pub(crate) fn lowest_terms(a: u128, b: u128) -> (u128, u128) {
     let (mut x, mut y) = (a, b);

@@ -114,9 +114,7 @@ mod tests {
         assert_eq!(response.asset_code, vectors::text(fields, "assetCode"), "{entry}");
         let again = written(|out| response.encode(out));
         assert!(fulfill.data.starts_with(&again), "{entry}");
-        for end in 0..again.len() {
-            assert!(IldcpResponse::parse(&again[..end]).is_err(), "{entry} cut to {end}");
-        }
+        vectors::refuse_truncations(&again, |cut| IldcpResponse::parse(cut).is_ok());
         true
     }
 

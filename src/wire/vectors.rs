@@ -31,6 +31,13 @@ pub(crate) fn written(put: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
     bytes
 }
 
+/// Fails if `parses` accepts a part of `bytes` that ends before their end.
+pub(crate) fn refuse_truncations(bytes: &[u8], parses: impl Fn(&[u8]) -> bool) {
+    for end in 0..bytes.len() {
+        assert!(!parses(&bytes[..end]), "{} cut to {end}", hex::encode(bytes));
+    }
+}
+
 /// The bytes that this node writes for what it reads from `bytes`.
 pub(crate) fn canonical(entry: &Value, bytes: &[u8]) -> Vec<u8> {
     match entry["canonical_hex"].as_str() {

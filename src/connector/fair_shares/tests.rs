@@ -18,9 +18,9 @@ struct Hop {
     in_flight: Vec<(u32, Slot, u64)>,
 }
 
-/// The resource that is used up.
+/// What the next hop has no more of for this requester.
 #[derive(Debug, PartialEq, Eq)]
-enum Refused {
+enum Exhausted {
     InFlight,
     Credit,
 }
@@ -51,16 +51,16 @@ impl Hop {
         self.balance - self.held - self.min_balance.unwrap_or(i128::MIN / 4)
     }
 
-    fn send(&mut self, requester: u32, amount: u64) -> Result<(), Refused> {
+    fn send(&mut self, requester: u32, amount: u64) -> Result<(), Exhausted> {
         let capacity = self.capacity();
         let index =
             self.shares.find_share(Slot(requester), self.now, self.in_flight_max, || capacity);
-        let index = index.ok_or(Refused::InFlight)?;
+        let index = index.ok_or(Exhausted::InFlight)?;
         let left = self.left();
         if self.min_balance.is_some() && amount > 0 {
             let has_credit = self.shares.has_credit(index, Amount(amount), left);
             if !has_credit || left < i128::from(amount) {
-                return Err(Refused::Credit);
+                return Err(Exhausted::Credit);
             }
         }
         let share = self.shares.take_share(index, Amount(amount));
@@ -126,7 +126,7 @@ fn a_single_requester_may_use_everything() {
         for _ in 0..in_flight_max {
             assert_eq!(hop.send(0, 1), Ok(()));
         }
-        assert_eq!(hop.send(0, 1), Err(Refused::InFlight));
+        assert_eq!(hop.send(0, 1), Err(Exhausted::InFlight));
         hop.answer_all(false);
         assert_eq!(hop.send(0, 1_000_000), Ok(()));
     }
@@ -196,7 +196,7 @@ fn a_newcomer_gets_the_share_that_was_reserved_for_it() {
 fn a_latecomer_gets_its_share_as_packets_of_others_end() {
     let mut hop = Hop::new(100, None);
     while hop.send(0, 1).is_ok() {}
-    assert_eq!(hop.send(1, 1), Err(Refused::InFlight));
+    assert_eq!(hop.send(1, 1), Err(Exhausted::InFlight));
     for _ in 0..25 {
         hop.answer(0, false);
         assert!(hop.send(0, 1).is_err(), "the freed packet is reserved");
@@ -238,7 +238,7 @@ fn spent_credit_counts_as_used() {
         assert_eq!(hop.send(1, 10), Ok(()));
         hop.answer_all(true);
     }
-    assert_eq!(hop.send(0, 10), Err(Refused::Credit));
+    assert_eq!(hop.send(0, 10), Err(Exhausted::Credit));
     // Credit that returns (settled, or paid by the hop) is divided again.
     hop.balance += 700;
     hop.advance(REVIEW_INTERVAL);
@@ -356,8 +356,8 @@ proptest! {
                         share.credit_covered && share.credit_used + u128::from(amount) <= credit.share;
                     match hop.send(HONEST, amount) {
                         Ok(()) => {}
-                        Err(Refused::InFlight) => prop_assert!(!is_below_share),
-                        Err(Refused::Credit) => prop_assert!(!has_credit),
+                        Err(Exhausted::InFlight) => prop_assert!(!is_below_share),
+                        Err(Exhausted::Credit) => prop_assert!(!has_credit),
                     }
                 }
                 Op::Answer { which, fulfilled } => hop.answer(which, fulfilled),

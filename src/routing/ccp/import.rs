@@ -26,7 +26,7 @@ pub(super) fn check_route(
     if Prefix::from(own).covers(prefix) {
         return Err(RouteRefusal::OwnAddress);
     }
-    if prefix.as_str().split('.').count() > PREFIX_SEGMENTS_MAX {
+    if prefix.depth() > PREFIX_SEGMENTS_MAX {
         return Err(RouteRefusal::DeepPrefix);
     }
     if !policy.accepts(prefix) {

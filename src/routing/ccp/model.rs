@@ -110,7 +110,7 @@ impl Script<'_> {
 #[derive(Debug, PartialEq)]
 struct OpenRequest {
     to: usize,
-    control: bool,
+    is_control: bool,
     ticket: RequestTicket,
     sent: MonoTime,
 }
@@ -200,7 +200,7 @@ impl World {
         let control = RouteControl::new(mode, table, epoch);
         let answer = self.ccp.handle_request(slot(peer), &RouteRequest::Control(control), self.now);
         // A control cancels the update in flight.
-        self.open.retain(|one| one.to != peer || one.control);
+        self.open.retain(|one| one.to != peer || one.is_control);
         self.counts.refused += u64::from(answer.is_err());
     }
 
@@ -254,14 +254,14 @@ impl World {
         let policy = &self.settings.peers[peer].policy;
         assert!(self.connected[peer], "{sent:?} to a peer without a link");
         assert!(sent.payload.len() <= MAX_PAYLOAD, "{} bytes", sent.payload.len());
-        let control = sent.destination == AddressRef::PEER_ROUTE_CONTROL;
+        let is_control = sent.destination == AddressRef::PEER_ROUTE_CONTROL;
         self.open.retain(|one| self.now < one.sent.after(ANSWER_TIMEOUT));
-        let in_flight = self.open.iter().find(|one| (one.to, one.control) == (peer, control));
-        assert_eq!(in_flight, None, "two under way to {}", sent.to);
-        self.open.push(OpenRequest { to: peer, control, ticket: sent.ticket, sent: self.now });
-        if control {
+        let in_flight = self.open.iter().find(|one| (one.to, one.is_control) == (peer, is_control));
+        assert_eq!(in_flight, None, "two in flight to {}", sent.to);
+        self.open.push(OpenRequest { to: peer, is_control, ticket: sent.ticket, sent: self.now });
+        if is_control {
             RouteControl::parse(&sent.payload).unwrap();
-            assert!(policy.receive, "routes of {} are not wanted", sent.to);
+            assert!(policy.receive, "no routes of {} are accepted", sent.to);
             self.counts.controls_sent += 1;
             return;
         }
@@ -275,7 +275,12 @@ impl World {
         for route in update.new_routes {
             assert_eq!(route.path.clone().next(), Some(own.as_str().as_bytes()));
             let prefix: Prefix = std::str::from_utf8(route.prefix).unwrap().parse().unwrap();
-            assert_ne!(learned.get(&prefix), Some(&slot(peer)), "{prefix} leads to {}", sent.to);
+            assert_ne!(
+                learned.get(&prefix),
+                Some(&slot(peer)),
+                "{prefix} is sent back to {}",
+                sent.to
+            );
             self.counts.advertised += 1;
         }
         self.counts.withdrawn += update.withdrawn_routes.len() as u64;
@@ -320,15 +325,15 @@ impl World {
             let index = from.0 as usize;
             let policy = &self.settings.peers[index].policy;
             assert!(self.connected[index] && policy.receive, "{prefix} of {}", PEERS[index].0);
-            assert!(policy.accepts(prefix), "{prefix} is not wanted of {}", PEERS[index].0);
+            assert!(policy.accepts(prefix), "{prefix} is not accepted from {}", PEERS[index].0);
             let inside = own.is_some_and(|own: &Address| Prefix::from(own).covers(prefix));
             assert!(!inside, "{prefix} is our own");
             assert_eq!(prefix.scheme(), own.map(|own| own.scheme()), "{prefix}");
         }
         for report in self.ccp.report() {
             let index = PEERS.iter().position(|(id, _)| report.peer.as_str() == *id).unwrap();
-            let most = self.settings.peers[index].policy.routes_max;
-            assert!(report.routes <= most, "{} routes of {}", report.routes, report.peer);
+            let routes_max = self.settings.peers[index].policy.routes_max;
+            assert!(report.routes <= routes_max, "{} routes of {}", report.routes, report.peer);
         }
     }
 }

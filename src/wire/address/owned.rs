@@ -85,12 +85,6 @@ impl fmt::Debug for Address {
     }
 }
 
-impl PartialEq<AddressRef<'_>> for Address {
-    fn eq(&self, other: &AddressRef<'_>) -> bool {
-        &*self.0 == other.as_str()
-    }
-}
-
 /// The beginning of addresses: a key of a routing table. It may be a bare scheme, or empty, which
 /// matches every address. A trailing dot is dropped: RFC 15 writes `g.`, ilp-connector `g`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -168,18 +162,6 @@ impl Default for Prefix {
 impl From<&Address> for Prefix {
     fn from(address: &Address) -> Self {
         Self(Arc::clone(&address.0))
-    }
-}
-
-impl From<AddressRef<'_>> for Prefix {
-    fn from(address: AddressRef<'_>) -> Self {
-        Self(Arc::from(address.as_str()))
-    }
-}
-
-impl From<Scheme> for Prefix {
-    fn from(scheme: Scheme) -> Self {
-        Self(Arc::from(scheme.name()))
     }
 }
 

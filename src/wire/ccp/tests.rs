@@ -93,17 +93,12 @@ fn vectors_of_ccp() {
         assert_eq!(again, prepare.data, "{entry}");
         let request_again = Prepare::peer_request(destination, &again, prepare.expires_at);
         assert_eq!(written(|out| request_again.encode(out)), bytes, "{entry}");
-        cut_short_it_is_refused(&prepare);
+        vectors::refuse_truncations(prepare.data, |data| {
+            RouteRequest::read(&Prepare { data, ..prepare }, now()).is_ok()
+        });
         // Surplus bytes are ignored.
         let longer = [prepare.data, b"more"].concat();
         assert_eq!(RouteRequest::read(&Prepare { data: &longer, ..prepare }, now()), Ok(request));
-    }
-}
-
-fn cut_short_it_is_refused(prepare: &Prepare<'_>) {
-    for end in 0..prepare.data.len() {
-        let cut = Prepare { data: &prepare.data[..end], ..*prepare };
-        assert!(RouteRequest::read(&cut, now()).is_err(), "{prepare:?} cut to {end}");
     }
 }
 

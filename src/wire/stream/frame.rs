@@ -137,7 +137,7 @@ impl<'a> StreamFrame<'a> {
     pub(super) fn read(packet: &mut Reader<'a>) -> Result<Option<Self>, Error> {
         let type_byte = packet.u8().map_err(encoding("STREAM frame type"))?;
         let content = packet.var_octet_string().map_err(encoding("STREAM frame"))?;
-        let mut content = Content(Reader::new(content));
+        let mut content = FieldReader(Reader::new(content));
         let frame = match type_byte {
             0x01 => Self::ConnectionClose { code: content.code()?, message: content.octets()? },
             0x02 => Self::NewAddress { source: content.octets()? },
@@ -259,12 +259,12 @@ impl fmt::Debug for StreamFrame<'_> {
     }
 }
 
-/// Reads the fields of frames.
-struct Content<'a>(Reader<'a>);
+/// Reads the fields of a frame.
+struct FieldReader<'a>(Reader<'a>);
 
 const PLACE: &str = "STREAM frame content";
 
-impl<'a> Content<'a> {
+impl<'a> FieldReader<'a> {
     fn byte(&mut self) -> Result<u8, Error> {
         self.0.u8().map_err(encoding(PLACE))
     }

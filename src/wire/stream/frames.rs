@@ -1,4 +1,4 @@
-//! The list of frames of a packet, parsed or to be sent.
+//! The list of frames of a packet, parsed or to send.
 
 use std::fmt;
 
@@ -19,18 +19,18 @@ pub struct Frames<'a>(FrameSource<'a>);
 enum FrameSource<'a> {
     /// `count` checked frames at the beginning of the bytes, unknown ones included.
     Parsed { count: usize, bytes: &'a [u8] },
-    /// Frames to be sent.
-    Owned(&'a [StreamFrame<'a>]),
+    /// Frames to send.
+    Built(&'a [StreamFrame<'a>]),
 }
 
 impl<'a> Frames<'a> {
     /// No frames.
-    pub const NONE: Self = Self(FrameSource::Owned(&[]));
+    pub const NONE: Self = Self(FrameSource::Built(&[]));
 
-    /// Frames to be sent.
+    /// Frames to send.
     #[must_use]
     pub const fn from_frames(frames: &'a [StreamFrame<'a>]) -> Self {
-        Self(FrameSource::Owned(frames))
+        Self(FrameSource::Built(frames))
     }
 
     /// Reads the count and all frames.
@@ -45,13 +45,13 @@ impl<'a> Frames<'a> {
 
     /// The frames of known types, in their order.
     pub fn iter(&self) -> impl Iterator<Item = StreamFrame<'a>> + use<'a> {
-        let (made, count, bytes): (&[StreamFrame<'a>], _, _) = match self.0 {
+        let (built, count, bytes): (&[StreamFrame<'a>], _, _) = match self.0 {
             FrameSource::Parsed { count, bytes } => (&[], count, bytes),
-            FrameSource::Owned(frames) => (frames, 0, &[][..]),
+            FrameSource::Built(frames) => (frames, 0, &[][..]),
         };
         let mut reader = Reader::new(bytes);
         let parsed = (0..count).filter_map(move |_| StreamFrame::read(&mut reader).ok().flatten());
-        made.iter().copied().chain(parsed)
+        built.iter().copied().chain(parsed)
     }
 
     pub(super) fn encode(&self, out: &mut Vec<u8>) {

@@ -18,8 +18,8 @@ struct Network {
     /// Requests in flight.
     in_flight: Vec<Message>,
     random: StdRng,
-    /// Percentage of lost answers.
-    lost: u32,
+    /// Answers that get lost.
+    lost_percent: u32,
     now: u64,
     starts: u64,
 }
@@ -27,14 +27,15 @@ struct Network {
 #[derive(Clone, Copy)]
 struct Link {
     up: bool,
-    times: u64,
+    /// How often it went up or down: a change loses the requests in flight.
+    changes: u64,
 }
 
 struct Message {
     arrives: u64,
     from: usize,
     to: usize,
-    times: u64,
+    link_changes: u64,
     request: CcpRequest,
 }
 
@@ -44,19 +45,19 @@ fn pair(a: usize, b: usize) -> (usize, usize) {
 
 impl Network {
     fn new(size: usize, links: &[(usize, usize)], seed: u64) -> Self {
-        let link = |(a, b): &(usize, usize)| (pair(*a, *b), Link { up: false, times: 0 });
+        let link = |(a, b): &(usize, usize)| (pair(*a, *b), Link { up: false, changes: 0 });
         let mut network = Self {
             nodes: Vec::new(),
             links: links.iter().map(link).collect(),
             in_flight: Vec::new(),
             random: StdRng::seed_from_u64(seed),
-            lost: 0,
+            lost_percent: 0,
             now: 0,
             starts: 0,
         };
         network.nodes.resize_with(size, || None);
         (0..size).for_each(|node| network.start(node));
-        links.iter().for_each(|(a, b)| network.set(*a, *b, true));
+        links.iter().for_each(|(a, b)| network.set_link(*a, *b, true));
         network
     }
 
@@ -75,14 +76,14 @@ impl Network {
         self.nodes[node] = Some(ccp);
     }
 
-    fn set(&mut self, a: usize, b: usize, up: bool) {
+    fn set_link(&mut self, a: usize, b: usize, up: bool) {
         let Some(link) = self.links.get_mut(&pair(a, b)) else { return };
         let both = self.nodes[a].is_some() && self.nodes[b].is_some();
         if link.up == (up && both) {
             return;
         }
         link.up = up && both;
-        link.times += 1;
+        link.changes += 1;
         for (node, other) in [(a, b), (b, a)] {
             if let Some(ccp) = &mut self.nodes[node] {
                 ccp.set_connected(Slot(u32::try_from(other).unwrap()), up, ms(self.now));
@@ -91,14 +92,14 @@ impl Network {
     }
 
     fn kill(&mut self, node: usize) {
-        self.neighbours(node).into_iter().for_each(|other| self.set(node, other, false));
+        self.neighbours(node).into_iter().for_each(|other| self.set_link(node, other, false));
         self.nodes[node] = None;
     }
 
     fn restart(&mut self, node: usize) {
         self.kill(node);
         self.start(node);
-        self.neighbours(node).into_iter().for_each(|other| self.set(node, other, true));
+        self.neighbours(node).into_iter().for_each(|other| self.set_link(node, other, true));
     }
 
     fn advance(&mut self, milliseconds: u64) {
@@ -116,9 +117,9 @@ impl Network {
         let Some(ccp) = &mut self.nodes[from] else { return };
         for request in ccp.poll(ms(self.now)).to_send {
             let to = request.to.as_str()[1..].parse().unwrap();
-            let times = self.links[&pair(from, to)].times;
+            let link_changes = self.links[&pair(from, to)].changes;
             let arrives = self.now + self.random.random_range(1..40u64);
-            self.in_flight.push(Message { arrives, from, to, times, request });
+            self.in_flight.push(Message { arrives, from, to, link_changes, request });
         }
     }
 
@@ -127,9 +128,9 @@ impl Network {
         let (mut due, rest): (Vec<_>, Vec<_>) = all.into_iter().partition(|one| one.arrives <= now);
         self.in_flight = rest;
         due.sort_by_key(|one| one.arrives);
-        for Message { from, to, times, request, .. } in due {
+        for Message { from, to, link_changes, request, .. } in due {
             let link = self.links[&pair(from, to)];
-            if !link.up || link.times != times {
+            if !link.up || link.changes != link_changes {
                 continue;
             }
             let read = match request.destination == AddressRef::PEER_ROUTE_CONTROL {
@@ -139,7 +140,7 @@ impl Network {
             let sender = Slot(u32::try_from(from).unwrap());
             let receiver = self.nodes[to].as_mut().expect("the link is up");
             let accepted = receiver.handle_request(sender, &read.unwrap(), ms(now)).is_ok();
-            if self.random.random_range(0..100) >= self.lost {
+            if self.random.random_range(0..100) >= self.lost_percent {
                 let sender = self.nodes[from].as_mut().expect("the link is up");
                 sender.record_answer(request.ticket, accepted, ms(now));
             }
@@ -201,10 +202,10 @@ impl Network {
     }
 
     /// Milliseconds until it has converged.
-    fn converge(&mut self, most: u64) -> u64 {
+    fn converge(&mut self, max_ms: u64) -> u64 {
         let start = self.now;
         while let Err(why) = self.check() {
-            assert!(self.now - start < most, "after {most} ms: {why}");
+            assert!(self.now - start < max_ms, "after {max_ms} ms: {why}");
             self.advance(STEP);
         }
         self.now - start
@@ -224,8 +225,8 @@ fn a_ring_reroutes_around_a_dead_node_and_back() {
     network.kill(7);
     let dead = network.converge(10_000);
     network.start(7);
-    network.set(6, 7, true);
-    network.set(7, 8, true);
+    network.set_link(6, 7, true);
+    network.set_link(7, 8, true);
     let back = network.converge(10_000);
     assert!(cold < 3_000 && dead < 5_000 && back < 3_000, "{cold} {dead} {back} ms");
 }
@@ -277,18 +278,18 @@ proptest! {
             match op {
                 Op::Cut(which) => {
                     let (a, b) = known[which % known.len()];
-                    network.set(a, b, false);
+                    network.set_link(a, b, false);
                 }
                 Op::Join(which) => {
                     let (a, b) = known[which % known.len()];
-                    network.set(a, b, true);
+                    network.set_link(a, b, true);
                 }
                 Op::Restart(which) => network.restart(which % size),
-                Op::Lose(percent) => network.lost = percent,
+                Op::Lose(percent) => network.lost_percent = percent,
                 Op::Pass(time) => network.advance(time),
             }
         }
-        network.lost = 0;
+        network.lost_percent = 0;
         // A lost answer is noticed after 30 s, and tried again within 30 s more.
         network.converge(90_000);
         network.advance(100_000);
