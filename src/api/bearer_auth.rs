@@ -13,7 +13,6 @@ use crate::peers::{NoRandomness, TokenFingerprinter};
 use crate::time::MonoTime;
 use crate::web::{WRONG_TOKENS, bearer_token};
 
-/// Why a request may not pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum AuthRefusal {
     /// Also without a token.

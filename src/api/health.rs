@@ -22,7 +22,6 @@ pub enum HealthStatus {
     Healthy,
     /// Neither of the others.
     Unhealthy,
-    /// Shutting down.
     Stopping,
 }
 
@@ -35,7 +34,6 @@ pub(super) struct PeerHealth {
     pub(super) connected: bool,
 }
 
-/// What health depends on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct HealthInput {
     pub(super) stopping: bool,

@@ -29,7 +29,6 @@ use crate::web::{Connection, json_response, json_text};
 /// Characters of a path in the log.
 const PATH_CHARS_MAX: usize = 200;
 
-/// What the pages show.
 #[derive(Debug)]
 pub(super) struct Pages {
     pub(super) status: Arc<NodeStatus>,

@@ -20,7 +20,7 @@ pub(super) struct PeersBody {
     peers: Vec<PeerBody>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct PeerBody {
     id: String,
@@ -53,13 +53,13 @@ struct PeerBody {
 }
 
 /// From the peer, and to it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 struct BothWays<T> {
     received: T,
     sent: T,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 struct TrafficBody {
     prepares: u64,
     fulfills: u64,
@@ -67,7 +67,7 @@ struct TrafficBody {
     rejects: Map<String, Value>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct CountersBody {
     #[serde(flatten)]
@@ -168,32 +168,18 @@ fn peer(
 
 /// The node's own accounts have only a balance.
 fn own_account(account: &OwnAccountReport) -> PeerBody {
-    let none = Stats::default();
     PeerBody {
         id: account.id(),
         kind: "own",
-        relation: None,
         asset_code: account.asset.code.to_string(),
         asset_scale: account.asset.scale,
         configured: true,
         enabled: true,
-        required: false,
         state: "own",
-        since: None,
-        last_error: None,
-        last_refused_login: None,
-        sessions: Vec::new(),
         balance: account.balance.to_string(),
-        last_refusal: None,
         held: BothWays { received: "0".to_owned(), sent: "0".to_owned() },
-        packets_in_flight: BothWays { received: 0, sent: 0 },
-        outbox_bytes: 0,
         limits: limits(&Limits::default()),
-        packets: BothWays {
-            received: traffic(&none.received, &[]),
-            sent: traffic(&none.sent, &[]),
-        },
-        counters: counters(&none, PeerCounts::default()),
+        ..PeerBody::default()
     }
 }
 

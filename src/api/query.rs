@@ -6,7 +6,6 @@ use crate::wire::Address;
 const LIMIT_DEFAULT: usize = 1000;
 const LIMIT_MAX: usize = 10_000;
 
-/// What `/routes` shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum RoutesQuery {
     /// A page of the table: up to `limit` prefixes that follow `after`, or the first ones.

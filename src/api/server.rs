@@ -15,7 +15,6 @@ use crate::net::{AddressLimits, BindError, HttpLimits, Listener, WorkRate};
 use crate::telemetry::{LogTotals, Metrics, PacketLogTotals};
 use crate::web::{ConnectionLimiter, ConnectionLimits, WebListener, WebService};
 
-/// What sets the port of this listener.
 const PORT_SET_BY: &str = "healthCheckPort or HEALTH_CHECK_PORT";
 /// Open connections, at most. One more closes the oldest.
 const CONNECTIONS_MAX: usize = 128;

@@ -101,7 +101,6 @@ impl NodeStatus {
         self.unlisted.store(!listed, Ordering::Relaxed);
     }
 
-    /// The node is shutting down.
     pub fn set_stopping(&self) {
         self.stopping.store(true, Ordering::Relaxed);
     }

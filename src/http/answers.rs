@@ -13,7 +13,6 @@ use crate::connector::PeerAnswer;
 use crate::net::sanitize_bytes;
 use crate::wire::ilp::Packet;
 
-/// What a response means.
 #[derive(Debug)]
 pub(super) struct AnswerMeaning<'b> {
     /// The answer to the packet; `None`: the peer will post it.

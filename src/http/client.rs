@@ -21,7 +21,6 @@ use crate::web::Tasks;
 
 /// For the connection, and again from the request to the end of the answer.
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// Bytes of a document.
 const DOCUMENT_BYTES_MAX: usize = 64 * 1024;
 
 #[derive(Debug)]
@@ -29,7 +28,6 @@ pub struct HttpClient {
     tls: ClientTls,
 }
 
-/// The answer of a URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Document {
     /// The status code; it need not be a success.
@@ -41,7 +39,6 @@ pub struct Document {
     pub body: Bytes,
 }
 
-/// Why there is no document.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
     #[error(transparent)]

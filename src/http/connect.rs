@@ -37,7 +37,6 @@ const PING_INTERVAL: Duration = Duration::from_secs(20);
 /// For the answer to a ping.
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     #[error(transparent)]

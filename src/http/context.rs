@@ -13,7 +13,6 @@ pub struct HttpContext {
     pub node: Arc<NodeContext>,
     /// The tokens of peers that may post.
     pub logins: Arc<Logins>,
-    /// The peers that have a server.
     pub http_peers: HttpPeers,
     /// Diallers make the `Request-Id`s of asynchronous requests, and the listener reads them.
     pub(super) request_ids: RequestIds,

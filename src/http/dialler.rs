@@ -142,7 +142,6 @@ async fn connect(poster: &PacketPoster, was_silent: bool) -> Result<String, Stri
 }
 
 impl PacketPoster {
-    /// Begins a session.
     fn attach(&self, remote: &str) -> SessionGuard {
         let context = Arc::clone(&self.context.node);
         let outbox = Outbox::new(Framing::None, self.account.outbox_bytes_max());

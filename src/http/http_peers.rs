@@ -11,7 +11,6 @@ use crate::account::AccountId;
 use crate::net::HttpMode;
 use crate::wire::Timestamp;
 
-/// All peers with an HTTP server.
 #[derive(Debug, Default)]
 pub struct HttpPeers(ArcSwap<HashMap<AccountId, Arc<HttpPeer>>>);
 
@@ -26,7 +25,6 @@ impl HttpDialUpdater {
     }
 }
 
-/// A peer with an HTTP server.
 #[derive(Debug)]
 pub(super) struct HttpPeer {
     dial: HttpDial,
@@ -36,7 +34,6 @@ pub(super) struct HttpPeer {
 }
 
 impl HttpPeers {
-    /// Replaces all peers.
     pub fn replace_all(&self, dials: impl IntoIterator<Item = HttpDial>) {
         let by_id = |dial: HttpDial| (dial.peer().clone(), Arc::new(HttpPeer::new(dial)));
         self.0.store(Arc::new(dials.into_iter().map(by_id).collect()));

@@ -17,7 +17,6 @@ use crate::wire::Timestamp;
 
 /// The life of a JWT that this node signs.
 const LIFETIME_S: u64 = 300;
-/// Bytes of a JWT.
 const JWT_BYTES_MAX: usize = 8 * 1024;
 /// The end of the year 9999.
 const SECONDS_MAX: f64 = 253_402_300_799.0;

@@ -26,7 +26,6 @@ const HTTP2_CONNECTIONS_MAX: usize = 16;
 /// Bytes of all incomplete bodies of one peer. A connector sends its answers whole, so few are incomplete at a time.
 const BODIES_BYTES_MAX: usize = 16 * 1024 * 1024;
 
-/// The connections to one peer.
 #[derive(Debug)]
 pub(super) struct Pool {
     pub(super) url: HttpUrl,
@@ -70,7 +69,6 @@ struct Lease {
 #[derive(Debug)]
 struct OpenRequest(Arc<AtomicUsize>);
 
-/// The answer to a request.
 #[derive(Debug)]
 pub(super) struct PeerResponse {
     pub(super) status: StatusCode,
@@ -78,7 +76,6 @@ pub(super) struct PeerResponse {
     pub(super) body: Bytes,
 }
 
-/// Why a request has no answer.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum PostError {
     /// There is no connection; nothing was sent.
@@ -118,7 +115,6 @@ impl Pool {
         Ok(remote)
     }
 
-    /// Whether any connection is open.
     pub(super) fn is_open(&self) -> bool {
         let mut connections = self.connections.lock();
         connections.remove_closed();

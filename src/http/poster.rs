@@ -60,7 +60,6 @@ pub(super) enum LossKind {
     Silent,
 }
 
-/// The outcome of one request.
 enum RequestOutcome {
     Response(PeerResponse),
     /// There is no answer, and there will be none.

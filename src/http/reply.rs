@@ -17,7 +17,6 @@ use crate::net::HttpUrl;
 use crate::peers::NodeContext;
 use crate::time::{Backoff, MonoTime};
 
-/// The header with the id of a request.
 pub(super) const REQUEST_ID: &str = "request-id";
 /// The header with the URL for the answer.
 pub(super) const CALLBACK_URL: &str = "callback-url";

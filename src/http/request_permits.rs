@@ -21,7 +21,6 @@ fn is_within_share(own: usize, used: usize, max: usize) -> bool {
     own < max.saturating_sub(used).saturating_mul(SHARE_OF_FREE)
 }
 
-/// The permits for requests to one peer.
 #[derive(Debug)]
 pub(super) struct RequestPermits {
     max: usize,

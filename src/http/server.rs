@@ -21,7 +21,6 @@ use crate::web::{
     WebListener, WebService,
 };
 
-/// What sets the port of this listener.
 const PORT_SET_BY: &str = "httpServerPort or HTTP_SERVER_PORT";
 /// The share of the open files of accepted connections that this listener takes at most: a half, the rest is for BTP.
 const OPEN_FILES_SHARE: usize = 2;
@@ -38,7 +37,6 @@ pub struct HttpServer {
 #[derive(Debug, Clone)]
 pub struct HttpConnections(Arc<ConnectionLimiter>);
 
-/// Work for a task.
 #[derive(Debug)]
 pub struct HttpWork(Work);
 

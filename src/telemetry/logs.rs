@@ -28,7 +28,6 @@ use super::packet_log::ProcessPacketLog;
 /// Why the log cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
-    /// The log file cannot be opened.
     #[error(transparent)]
     Output(#[from] OutputError),
     /// A process has only one log.
@@ -90,17 +89,14 @@ impl Logs {
         let _ = self.output.node().set(node_id.into());
     }
 
-    /// The queue of lines.
     pub fn output(&self) -> &LogOutput {
         &self.output
     }
 
-    /// The packet log of the process.
     pub fn packets(&self) -> &Arc<ProcessPacketLog> {
         &self.packets
     }
 
-    /// The counts so far.
     pub fn totals(&self) -> Arc<LogTotals> {
         self.output.totals()
     }
@@ -192,7 +188,5 @@ impl LineLayer {
     }
 }
 
-#[cfg(test)]
-mod documented_events;
 #[cfg(test)]
 mod tests;

@@ -56,7 +56,6 @@ impl Exposition {
         }
     }
 
-    /// The media type.
     pub fn content_type(self) -> &'static str {
         match self {
             Self::Prometheus => "text/plain; version=0.0.4; charset=utf-8",
@@ -65,7 +64,6 @@ impl Exposition {
     }
 }
 
-/// The metrics of one node.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
@@ -75,7 +73,6 @@ pub struct Metrics {
 /// The node's status at the time of a scrape.
 #[derive(Debug, Clone)]
 pub struct StatusMetrics {
-    /// The node is healthy.
     pub ready: bool,
     /// The configuration that was read last was applied.
     pub reload_successful: bool,
@@ -106,7 +103,6 @@ impl Metrics {
         Self { registry, status }
     }
 
-    /// Sets the status for the next scrape.
     pub fn set_status(&self, status: StatusMetrics) {
         *self.status.lock() = status;
     }

@@ -151,12 +151,10 @@ impl LogOutput {
         (Self { format, queue }, writer)
     }
 
-    /// The format of the lines.
     pub fn format(&self) -> LineFormat {
         self.format
     }
 
-    /// The counts so far.
     pub fn totals(&self) -> Arc<LogTotals> {
         Arc::clone(&self.queue.totals)
     }

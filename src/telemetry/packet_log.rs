@@ -157,7 +157,6 @@ impl ProcessPacketLog {
         Some((line, Arc::clone(&node.totals)))
     }
 
-    /// Whether no node has it on.
     fn is_off(&self) -> bool {
         self.nodes.lock().all.iter().all(|node| !node.is_on)
     }

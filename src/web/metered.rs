@@ -20,7 +20,6 @@ pub(crate) const READ_BYTES_MAX: usize = 8 * 1024;
 
 /// Limits what is read.
 pub(crate) trait Meter: Unpin {
-    /// Bytes of one read.
     fn read_bytes_max(&self) -> usize {
         READ_BYTES_MAX
     }
@@ -35,7 +34,6 @@ pub(crate) trait Meter: Unpin {
     fn record_read(&mut self, bytes: usize, frames: u32) -> io::Result<()>;
 }
 
-/// A stream with a meter.
 #[derive(Debug)]
 pub(crate) struct Metered<S, M> {
     stream: S,

@@ -9,7 +9,6 @@ use tokio::time::timeout;
 
 use crate::testing::TEST_TIMEOUT;
 
-/// The answer to a request.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -39,7 +38,6 @@ pub(crate) async fn request_once(address: SocketAddr, request: &str) -> Answer {
     Answer { status, head: head.to_owned(), body: body.to_owned() }
 }
 
-/// A raw connection.
 pub(crate) struct RawConnection(pub(crate) TcpStream);
 
 impl RawConnection {

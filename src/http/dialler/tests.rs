@@ -152,12 +152,10 @@ fn send(http: &HttpContext) -> oneshot::Receiver<String> {
     outcome
 }
 
-/// Answers a request with a Fulfill.
 async fn fulfill(bob: &mut RawConnection) {
     bob.answer("200 OK", &fulfillment()).await;
 }
 
-/// The value of a header.
 fn header<'a>(head: &'a str, name: &str) -> &'a str {
     let mut lines = head.lines().filter_map(|line| line.split_once(": "));
     lines.find(|(found, _)| *found == name).unwrap_or_else(|| panic!("no {name}: {head}")).1

@@ -74,7 +74,6 @@ pub(in crate::telemetry) fn put_head(
     }
 }
 
-/// Ends the line.
 pub(in crate::telemetry) fn end_line(out: &mut Vec<u8>, format: LineFormat) {
     out.extend_from_slice(if format == LineFormat::Json { b"}\n" } else { b"\n" });
 }

@@ -10,7 +10,6 @@ use super::OutputError;
 /// The delay between two attempts to write to a full non-blocking stream.
 const RETRY_DELAY: Duration = Duration::from_millis(1);
 
-/// An open stream or file.
 #[derive(Debug)]
 pub(in crate::telemetry) struct Sink {
     target: SinkTarget,

@@ -13,7 +13,6 @@ use crate::time::MonoTime;
 /// What is known about one connection. Requests carry it as an extension.
 #[derive(Debug)]
 pub(crate) struct Connection {
-    /// The client's address.
     pub(crate) remote: SocketAddr,
     pub(super) id: u64,
     accepted_at: MonoTime,

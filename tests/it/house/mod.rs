@@ -4,6 +4,7 @@
 mod citations;
 mod conformance;
 mod documents;
+mod events;
 mod files;
 mod language;
 mod layout;

@@ -1,24 +1,7 @@
 //! docs/REFERENCE.md describes every event at `INFO` or above, so that an operator can look up each line.
 
-use std::path::{Path, PathBuf};
-
-const MANUAL: &str = include_str!("../../../docs/REFERENCE.md");
-
-/// Source files of the program, without those that are only for tests.
-fn sources(directory: &Path, found: &mut Vec<PathBuf>) {
-    for entry in std::fs::read_dir(directory).unwrap() {
-        let path = entry.unwrap().path();
-        let name = path.file_name().unwrap().to_str().unwrap();
-        if ["tests", "tests.rs", "logs"].contains(&name) {
-            continue;
-        }
-        if path.is_dir() {
-            sources(&path, found);
-        } else if name.ends_with(".rs") {
-            found.push(path);
-        }
-    }
-}
+use super::source::files_below;
+use super::{read, repository};
 
 /// The messages of all calls of `tracing::LEVEL!` in `source`.
 fn messages<'a>(source: &'a str, level: &str) -> impl Iterator<Item = &'a str> {
@@ -52,20 +35,22 @@ fn last_text(call: &str) -> Option<&str> {
 
 #[test]
 fn every_event_is_in_the_manual() {
-    let mut files = Vec::new();
-    sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut files);
-    let mut seen = 0;
-    let mut missing = Vec::new();
-    for file in files {
-        let source = std::fs::read_to_string(&file).unwrap();
+    let manual = read(&repository().join("docs/REFERENCE.md"));
+    let (mut seen, mut missing) = (0, Vec::new());
+    let is_test = |path: &std::path::Path| {
+        path.ends_with("tests.rs") || path.iter().any(|part| part == "tests")
+    };
+    for file in
+        files_below(&repository().join("src"), "rs").into_iter().filter(|file| !is_test(file))
+    {
+        let source = read(&file);
         let program = source.split("#[cfg(test)]\nmod tests {").next().unwrap();
         for level in ["info", "warn", "error"] {
             for message in messages(program, level) {
                 seen += 1;
                 // A passed-on text is described where it comes from.
-                if !message.contains('{')
-                    && !MANUAL.contains(&format!("| {message} | {} |", level.to_uppercase()))
-                {
+                let row = format!("| {message} | {} |", level.to_uppercase());
+                if !message.contains('{') && !manual.contains(&row) {
                     missing.push(format!("{}: {level} {message:?}", file.display()));
                 }
             }
