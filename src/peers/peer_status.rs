@@ -33,6 +33,18 @@ const SWAPPED_LINE_INTERVAL: Duration = Duration::from_secs(3600);
 const SWAPPED_TYPES: &str = "it sends Prepares in RESPONSE frames and answers in MESSAGE frames, as interledger-rs does; \
                            set lenientBtpTypes: true for this peer";
 
+/// Logs a line about a peer with the number of suppressed ones, or at `DEBUG` if the throttle does not admit it.
+macro_rules! throttled {
+    ($status:ident.$lines:ident, tracing::$level:ident!($($field:ident $(= $value:expr)?),+; $message:literal)) => {
+        match $status.$lines.admit($status.now()) {
+            Some(suppressed) => {
+                tracing::$level!(peer = %$status.id, $($field $(= $value)?,)+ suppressed, $message);
+            }
+            None => tracing::debug!(peer = %$status.id, $($field $(= $value)?,)+ $message),
+        }
+    };
+}
+
 /// One change of one peer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PeerEvent {
@@ -258,12 +270,7 @@ impl PeerStatus {
         let mut inner = self.inner.lock();
         if matches!(inner.state, PeerState::Waiting | PeerState::Disconnected) {
             inner.set_state(PeerState::Connecting);
-            match self.attempt_lines.admit(self.now()) {
-                Some(suppressed) => {
-                    tracing::info!(peer = %self.id, target_url = target, suppressed, "connecting");
-                }
-                None => tracing::debug!(peer = %self.id, target_url = target, "connecting"),
-            }
+            throttled!(self.attempt_lines, tracing::info!(target_url = target; "connecting"));
             self.send_event(PeerChange::Connecting);
         } else {
             tracing::debug!(peer = %self.id, target_url = target, "connecting again");
@@ -279,34 +286,26 @@ impl PeerStatus {
         inner.counts.authentication_failures += u64::from(refused);
         inner.last_error = Some(error.to_owned());
         // Tenths of a random delay are enough in a log line.
-        let next_s = (next.as_secs_f64() * 10.0).round() / 10.0;
+        let next_attempt_s = (next.as_secs_f64() * 10.0).round() / 10.0;
         match (inner.state, refused) {
             (PeerState::Connecting | PeerState::AuthenticationFailed, false) => {
                 inner.set_state(PeerState::Connecting);
-                match self.attempt_lines.admit(self.now()) {
-                    Some(suppressed) => {
-                        tracing::warn!(peer = %self.id, error, next_attempt_s = next_s, suppressed, "cannot connect");
-                    }
-                    None => {
-                        tracing::debug!(peer = %self.id, error, next_attempt_s = next_s, "cannot connect");
-                    }
-                }
+                throttled!(
+                    self.attempt_lines,
+                    tracing::warn!(error, next_attempt_s; "cannot connect")
+                );
             }
             (PeerState::Connecting, true) => {
                 inner.set_state(PeerState::AuthenticationFailed);
-                match self.attempt_lines.admit(self.now()) {
-                    Some(suppressed) => {
-                        tracing::warn!(peer = %self.id, error, next_attempt_s = next_s, suppressed, "authentication failed");
-                    }
-                    None => {
-                        tracing::debug!(peer = %self.id, error, next_attempt_s = next_s, "authentication failed");
-                    }
-                }
+                throttled!(
+                    self.attempt_lines,
+                    tracing::warn!(error, next_attempt_s; "authentication failed")
+                );
                 self.send_event(PeerChange::AuthenticationFailed(error.to_owned()));
             }
             // The peer is down, or refused us before, or has another session.
             _ => {
-                tracing::debug!(peer = %self.id, error, refused, next_attempt_s = next_s, "cannot connect");
+                tracing::debug!(peer = %self.id, error, refused, next_attempt_s, "cannot connect");
             }
         }
     }
@@ -358,12 +357,7 @@ impl PeerStatus {
         inner.was_connected = true;
         inner.last_error = None;
         inner.set_state(PeerState::Connected);
-        match self.session_lines.admit(self.now()) {
-            Some(suppressed) => {
-                tracing::info!(peer = %self.id, side, remote, suppressed, "connected");
-            }
-            None => tracing::debug!(peer = %self.id, side, remote, "connected"),
-        }
+        throttled!(self.session_lines, tracing::info!(side, remote; "connected"));
         self.send_event(PeerChange::Connected);
     }
 
@@ -384,12 +378,7 @@ impl PeerStatus {
         if inner.state != PeerState::Suspended {
             inner.set_state(PeerState::Disconnected);
         }
-        match self.session_lines.admit(self.now()) {
-            Some(suppressed) => {
-                tracing::info!(peer = %self.id, side, code, reason, suppressed, "disconnected");
-            }
-            None => tracing::debug!(peer = %self.id, side, code, reason, "disconnected"),
-        }
+        throttled!(self.session_lines, tracing::info!(side, code, reason; "disconnected"));
         self.send_event(PeerChange::Disconnected(close.clone()));
     }
 
