@@ -25,10 +25,8 @@ pub struct Listener {
 /// Why a port cannot be listened on.
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
-    /// The host to listen on has no address.
     #[error("cannot resolve the host {host} to listen on")]
     Resolve { host: String, source: io::Error },
-    /// The port is taken, usually by another program or another node.
     #[error("port {port} on {host} is already in use; choose another one ({set_by})")]
     InUse {
         host: String,
@@ -36,7 +34,6 @@ pub enum BindError {
         /// The settings of the port.
         set_by: &'static str,
     },
-    /// The system refuses to listen there.
     #[error("cannot listen on {host} port {port}")]
     Listen { host: String, port: u16, source: io::Error },
 }

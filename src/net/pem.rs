@@ -21,13 +21,11 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// What is wrong with a PEM file. Contains nothing from the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PemError {
-    /// The file cannot be read.
     #[error("{}", describe_io_error(*.0))]
     Io(io::ErrorKind),
     /// For example a pipe, which could block its reader.
     #[error("this is not a regular file")]
     NotAFile,
-    /// Larger than any PEM file needs to be.
     #[error("it is larger than {} MiB", PEM_BYTES_MAX >> 20)]
     TooLarge,
     /// `-----BEGIN ...-----MII...`: pasted from a form or a variable without line breaks.
@@ -36,34 +34,26 @@ pub enum PemError {
          text between them"
     )]
     NoLineBreaks,
-    /// A section is not closed.
     #[error("it is cut off: a -----BEGIN ...----- has no -----END ...----- of the same name")]
     NoEnd,
-    /// A BEGIN line is damaged.
     #[error("a line that starts with -----BEGIN does not end with -----")]
     BadBegin,
-    /// The text between the lines is damaged.
     #[error("the text between its BEGIN and END lines is not base64")]
     Base64,
-    /// A key with a password.
     #[error(
         "it is encrypted, and a server cannot ask for its password; write it without one: openssl pkey -in ENCRYPTED -out \
          KEY, readable to this program alone"
     )]
     Encrypted,
-    /// The file holds something else.
     #[error("it holds {0}")]
     Holds(&'static str),
-    /// Only white space.
     #[error("it is empty")]
     Blank,
     /// Pasted with the indentation of the text around it.
     #[error("its -----BEGIN ...----- is indented; it must begin its line")]
     Indented,
-    /// UTF-16 or UTF-32.
     #[error("it is UTF-16 text, and PEM is ASCII; save it as UTF-8 without a byte order mark")]
     Utf16,
-    /// No section of the wanted kind.
     #[error("it has no such section (-----BEGIN ...-----)")]
     Missing,
 }

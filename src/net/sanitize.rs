@@ -93,30 +93,16 @@ pub fn sanitize_json(json: String) -> String {
 pub fn sanitize_bytes(bytes: &[u8]) -> String {
     // Truncated first, so that the work is bounded too. A character has at most four bytes.
     let cut = bytes.get(..LOGGED_CHARS_MAX * 4).unwrap_or(bytes);
-    let mut text = String::new();
-    let mut characters = 0;
-    for chunk in cut.utf8_chunks() {
-        for character in chunk.valid().chars() {
-            if characters == LOGGED_CHARS_MAX {
-                text.push_str("...");
-                return text;
-            }
-            match is_harmless(character) {
-                true => text.extend(character.escape_debug()),
-                false => text.extend(character.escape_default()),
-            }
-            characters += 1;
-        }
-        for byte in chunk.invalid() {
-            if characters == LOGGED_CHARS_MAX {
-                text.push_str("...");
-                return text;
-            }
-            text.extend(std::ascii::escape_default(*byte).map(char::from));
-            characters += 1;
-        }
-    }
-    if cut.len() < bytes.len() {
+    let escape = |character: char| match is_harmless(character) {
+        true => character.escape_debug().to_string(),
+        false => character.escape_default().to_string(),
+    };
+    let characters = cut.utf8_chunks().flat_map(|chunk| {
+        let invalid = chunk.invalid().iter().map(|byte| byte.escape_ascii().to_string());
+        chunk.valid().chars().map(escape).chain(invalid)
+    });
+    let mut text: String = characters.clone().take(LOGGED_CHARS_MAX).collect();
+    if cut.len() < bytes.len() || characters.count() > LOGGED_CHARS_MAX {
         text.push_str("...");
     }
     text

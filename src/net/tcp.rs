@@ -12,17 +12,11 @@ use super::url::Host;
 /// Why a host cannot be reached.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectTcpError {
-    /// The host's name has no address (yet).
     #[error("cannot resolve {host}: {error}")]
-    Resolve {
-        /// As in the URL.
-        host: String,
-        error: io::Error,
-    },
+    Resolve { host: String, error: io::Error },
     /// The last address could not be connected to.
     #[error("cannot connect to {address}: {error}")]
     Connect { address: SocketAddr, error: io::Error },
-    /// Resolving and connecting took too long.
     #[error("no connection within {0:?}")]
     Timeout(Duration),
 }

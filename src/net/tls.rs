@@ -28,58 +28,29 @@ use super::pem::PemError;
 /// What is wrong with a certificate, a key or a set of trusted certificates.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// A file cannot be read or is not PEM.
     #[error("cannot read {what} from {path}", path = path.display())]
-    Read {
-        /// The expected content.
-        what: &'static str,
-        path: PathBuf,
-        source: PemError,
-    },
-    /// Certificate and key do not belong together.
+    Read { what: &'static str, path: PathBuf, source: PemError },
     #[error(
         "the key in {key} does not belong to the certificate in {certificate}; in a file with a chain, the certificate \
          of the key comes first",
         key = key.display(), certificate = certificate.display()
     )]
-    Mismatch {
-        /// The certificate's file.
-        certificate: PathBuf,
-        /// The key's file.
-        key: PathBuf,
-    },
-    /// A key of a kind that the provider does not support.
+    Mismatch { certificate: PathBuf, key: PathBuf },
     #[error(
         "the key in {path} is of an unsupported kind; make an ECDSA (P-256 or P-384), Ed25519 or RSA (2048 bits or more) \
          key",
         path = path.display()
     )]
-    KeyKind {
-        /// The key's file.
-        path: PathBuf,
-        source: rustls::Error,
-    },
-    /// A server cannot use the certificate.
+    KeyKind { path: PathBuf, source: rustls::Error },
     #[error("the certificate in {path} cannot be used with its key", path = path.display())]
-    Unusable {
-        /// The certificate's file.
-        path: PathBuf,
-        source: rustls::Error,
-    },
-    /// A certificate that rustls cannot parse.
+    Unusable { path: PathBuf, source: rustls::Error },
     #[error("a certificate in {path} cannot be trusted", path = path.display())]
-    Authority {
-        /// The CA file.
-        path: PathBuf,
-        source: rustls::Error,
-    },
-    /// Neither the operating system nor the configuration has a trusted certificate.
+    Authority { path: PathBuf, source: rustls::Error },
     #[error(
         "the system has no trusted certificates; name a file with some as caFile (a tool: --ca-file), or by the variable \
          SSL_CERT_FILE"
     )]
     NoTrustedCertificates,
-    /// No certificate can contain the host's name.
     #[error("{0} cannot be the name in a certificate")]
     Name(String),
     /// The provider lacks a protocol version: a bug of this program.

@@ -74,28 +74,21 @@ pub use url::Host;
 /// Why a text is no URL of a peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum UrlError {
-    /// No scheme, or an unsupported one.
     #[error("the scheme must be {0}")]
     Scheme(&'static str),
-    /// Longer than the limit.
     #[error("longer than {URL_BYTES_MAX} bytes")]
     TooLong,
-    /// A character that no URL contains.
     #[error("contains a space or a control character")]
     Character,
-    /// There is no host.
     #[error("has no host")]
     NoHost,
-    /// The host is invalid.
     #[error("the host is neither a name nor an IPv4 or [IPv6] address")]
     Host,
-    /// Not a port that can be dialled.
     #[error("the port must be 1 to 65535")]
     Port,
     /// `#...` never reaches a server (RFC 6455 section 3, RFC 9110 section 4.2).
     #[error("must not have a fragment (#...)")]
     Fragment,
-    /// The user part does not decode to UTF-8.
     #[error("the user or token is not UTF-8 after percent-decoding")]
     CredentialsNotUtf8,
     /// A user or token that a log line, a header or a login cannot contain.
@@ -103,34 +96,10 @@ pub enum UrlError {
         "the user or token contains a character that a login cannot: use ASCII on one line, without a space at its ends"
     )]
     CredentialsCharacter,
-    /// The user or the token is too long.
     #[error("the user or token is longer than {CREDENTIAL_BYTES_MAX} bytes")]
     CredentialsTooLong,
-    /// Anything else that the URL standard forbids.
     #[error("not a valid URL")]
     Invalid,
-}
-
-impl FromStr for BtpUrl {
-    type Err = UrlError;
-
-    fn from_str(text: &str) -> Result<Self, UrlError> {
-        match PeerUrl::parse(text, BTP_SCHEMES)? {
-            PeerUrl::Btp(url) => Ok(url),
-            PeerUrl::Http(_) => Err(UrlError::Scheme(BTP_SCHEMES)),
-        }
-    }
-}
-
-impl FromStr for HttpUrl {
-    type Err = UrlError;
-
-    fn from_str(text: &str) -> Result<Self, UrlError> {
-        match PeerUrl::parse(text, HTTP_SCHEMES)? {
-            PeerUrl::Http(url) => Ok(url),
-            PeerUrl::Btp(_) => Err(UrlError::Scheme(HTTP_SCHEMES)),
-        }
-    }
 }
 
 impl FromStr for PeerUrl {
@@ -152,15 +121,13 @@ impl PeerUrl {
         }
         let (scheme, rest) = text.split_once("://").ok_or(UrlError::Scheme(allowed))?;
         let scheme = scheme.to_ascii_lowercase();
-        match scheme.strip_prefix("btp+").unwrap_or(&scheme) {
-            known @ ("ws" | "wss") => Ok(Self::Btp(BtpUrl(Endpoint::parse(known, rest)?))),
+        match (scheme.strip_prefix("btp+").unwrap_or(&scheme), scheme.as_str()) {
+            (known @ ("ws" | "wss"), _) => Ok(Self::Btp(BtpUrl(Endpoint::parse(known, rest)?))),
             // `btp+http` is no scheme.
-            _ => match scheme.as_str() {
-                known @ ("http" | "https") => {
-                    Ok(Self::Http(HttpUrl(Endpoint::parse(known, rest)?)))
-                }
-                _ => Err(UrlError::Scheme(allowed)),
-            },
+            (_, known @ ("http" | "https")) => {
+                Ok(Self::Http(HttpUrl(Endpoint::parse(known, rest)?)))
+            }
+            _ => Err(UrlError::Scheme(allowed)),
         }
     }
 }
@@ -178,7 +145,18 @@ impl Deref for PeerUrl {
 }
 
 macro_rules! endpoint_newtype {
-    ($type:ident) => {
+    ($type:ident, $kind:ident, $schemes:ident) => {
+        impl FromStr for $type {
+            type Err = UrlError;
+
+            fn from_str(text: &str) -> Result<Self, UrlError> {
+                match PeerUrl::parse(text, $schemes)? {
+                    PeerUrl::$kind(url) => Ok(url),
+                    _ => Err(UrlError::Scheme($schemes)),
+                }
+            }
+        }
+
         impl Deref for $type {
             type Target = Endpoint;
 
@@ -201,8 +179,8 @@ macro_rules! endpoint_newtype {
     };
 }
 
-endpoint_newtype!(BtpUrl);
-endpoint_newtype!(HttpUrl);
+endpoint_newtype!(BtpUrl, Btp, BTP_SCHEMES);
+endpoint_newtype!(HttpUrl, Http, HTTP_SCHEMES);
 
 impl BtpUrl {
     /// Whether only the port of another URL differs.
