@@ -40,7 +40,7 @@ pub(super) enum AuthError {
     WrongCredentials,
 }
 
-/// Reads the first frame of an accepted connection. `path`: that of the WebSocket handshake.
+/// Reads the first frame of an accepted connection. `path`: that of the opening handshake.
 pub(super) fn read_first_frame<'d>(
     frame: &[u8],
     path: &str,

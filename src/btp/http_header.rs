@@ -1,4 +1,4 @@
-//! HTTP/1.1 headers (RFC 9112) of the WebSocket handshake: reads them within bounds, and combines field lines of one
+//! HTTP/1.1 headers (RFC 9112) of an opening handshake: reads them within bounds, and combines field lines of one
 //! name into one list (RFC 9110 5.3).
 
 use std::io::ErrorKind;

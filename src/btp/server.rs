@@ -161,7 +161,7 @@ impl BtpConnection {
     /// Authenticates the peer and runs the session to its end. Dropping the future closes the socket.
     pub async fn run(self) {
         let (shared, remote) = (Arc::clone(&self.shared), self.remote);
-        // Boxed, so that the memory of the handshake is released when the session begins.
+        // Boxed, so that the memory of the authentication is released when the session begins.
         match Box::pin(self.authenticate()).await {
             Ok((driver, _descriptor)) => drop(driver.run().await),
             Err(refused) => shared.report_refusal(remote, &refused),
@@ -174,7 +174,7 @@ impl BtpConnection {
         // RFC 23 "Authentication": a server closes a connection that does not authenticate in time. [row 70]
         let deadline = Instant::now() + context.settings.auth_timeout;
         let authenticated = async {
-            // A client that sends nothing is a probe, and costs no handshake.
+            // A client that sends nothing is a probe, and costs no TLS handshake.
             match timeout_at(deadline, stream.peek(&mut [0; 1])).await {
                 Ok(Ok(1..)) => {}
                 Ok(Ok(0) | Err(_)) | Err(_) => return Err(UpgradeError::Silent.into()),

@@ -4,11 +4,16 @@ use std::sync::Arc;
 
 use futures_util::{SinkExt, StreamExt};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::task::JoinSet;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::frame::Frame;
+pub(super) use tokio_tungstenite::tungstenite::protocol::frame::coding::Data;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::OpCode;
 
 use super::auth::auth_message;
 pub(super) use super::model::frames::{empty_response, framed, message, request, response};
+use super::server::BtpServer;
 use crate::account::Limits;
 use crate::connector::{AccountReport, Connector, ConnectorSettings};
 use crate::net::{Clock, TransportSettings};
@@ -106,6 +111,23 @@ impl Received {
     pub(super) fn close(code: u16, reason: &str) -> Self {
         Self::Close(code, reason.to_owned())
     }
+}
+
+/// A fragment of a message.
+pub(super) fn fragment(code: Data, payload: &[u8], is_last: bool) -> Message {
+    Message::Frame(Frame::message(payload.to_vec(), OpCode::Data(code), is_last))
+}
+
+/// Runs the connections of a server as `node` would, until the tasks are dropped.
+pub(super) fn run_server(server: BtpServer) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move {
+        let mut connections = JoinSet::new();
+        loop {
+            connections.spawn(server.accept().await.run());
+        }
+    });
+    tasks
 }
 
 /// The peer at the other end of a session.

@@ -1,4 +1,4 @@
-//! The WebSocket handshake (RFC 6455 section 4), for both ends: the HTTP request that upgrades a byte stream.
+//! The opening handshake of a WebSocket (RFC 6455 section 4), for both ends: the HTTP request that upgrades a byte stream.
 //!
 //! Headers are bounded. Bytes after a header are kept, because a peer may send its first frame without waiting. No
 //! extension and no WebSocket subprotocol is offered or accepted: RFC 23 has none.
@@ -55,7 +55,7 @@ pub enum UpgradeError {
     Answer(&'static str),
 }
 
-/// The response of the accepting end if the request is no WebSocket handshake. A person with a browser can read it.
+/// The response of the accepting end if the request does not open a WebSocket. A person with a browser can read it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum UpgradeRefusal {
     /// The request cannot be parsed, or lacks a mandatory field (RFC 9112 3.2).
@@ -87,7 +87,7 @@ impl UpgradeRefusal {
     }
 }
 
-/// A valid handshake of a client.
+/// A client's valid request for a WebSocket.
 #[derive(Debug, PartialEq, Eq)]
 struct Accepted {
     path: String,
@@ -125,7 +125,7 @@ pub(super) async fn accept(stream: &mut ByteStream) -> Result<Upgraded, UpgradeE
     Ok(Upgraded { path: accepted.path, unread })
 }
 
-/// Checks the client's handshake by RFC 6455 4.2.1, and by RFC 9112 as any request.
+/// Checks the client's request by RFC 6455 4.2.1, and by RFC 9112 as any request.
 fn read_request(header: &[u8]) -> Result<Accepted, UpgradeRefusal> {
     let mut fields = [httparse::EMPTY_HEADER; FIELDS_MAX];
     let mut request = httparse::Request::new(&mut fields);
@@ -143,14 +143,14 @@ fn read_request(header: &[u8]) -> Result<Accepted, UpgradeRefusal> {
     if has_length || fields.lines("Transfer-Encoding").next().is_some() {
         return Err(UpgradeRefusal::BadRequest);
     }
-    let is_handshake = request.method == Some("GET")
+    let is_upgrade = request.method == Some("GET")
         // RFC 9110 7.8: Upgrade means nothing in HTTP/1.0.
         && is_1_1
         && fields.has_element("Connection", "upgrade")
         && fields.has_element("Upgrade", "websocket")
         && fields.has_element("Sec-WebSocket-Version", "13");
     let key = fields.single_line("Sec-WebSocket-Key").filter(|key| is_key(key));
-    let (true, Some(key)) = (is_handshake, key) else {
+    let (true, Some(key)) = (is_upgrade, key) else {
         return Err(UpgradeRefusal::UpgradeRequired);
     };
     // RFC 9112 3.2: the target is a path or a whole URL.
@@ -221,7 +221,7 @@ pub(super) async fn connect(
     Err(UpgradeError::Interim)
 }
 
-/// Checks the server's handshake by RFC 6455 4.1.
+/// Checks the server's response by RFC 6455 4.1.
 fn check_answer(fields: HeaderFields<'_>, accept_key: &str) -> Result<(), UpgradeError> {
     let has_key = fields.single_line("Sec-WebSocket-Accept") == Some(accept_key.as_bytes());
     let has_any = |name| fields.elements(name).next().is_some();

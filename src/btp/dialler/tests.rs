@@ -147,7 +147,7 @@ async fn a_peer_that_does_not_answer_times_out() {
         assert!(matches!(server.receive().await, Received::Close(..)));
     });
     assert!(matches!(driver.err().unwrap(), DialError::AuthTimeout(_)));
-    // The timeout includes the WebSocket handshake.
+    // The timeout includes the WebSocket's opening handshake.
     let (driver, _silent) = tokio::join!(connect_once(&dial, &context), listener.0.accept());
     assert!(matches!(driver.err().unwrap(), DialError::AuthTimeout(_)));
 }
@@ -272,13 +272,7 @@ async fn tls_both_ways() {
     let server = bound.unwrap();
     let port = server.local_addr().port();
     let url = format!("btp+wss://node:secret-of-node@localhost:{port}");
-    let mut tasks = JoinSet::new();
-    tasks.spawn(async move {
-        let mut connections = JoinSet::new();
-        loop {
-            connections.spawn(server.accept().await.run());
-        }
-    });
+    let _tasks = run_server(server);
 
     let trust = TlsTrust { ca_file: Some(certificate), ..TlsTrust::default() };
     let settings = TransportSettings { trust, ..TransportSettings::default() };

@@ -155,7 +155,7 @@ fn the_fast_path_writes_what_the_general_one_does() {
 }
 
 #[test]
-fn frames_of_the_handshake() {
+fn frames_of_the_authentication() {
     fn check(name: &str, put: impl Fn(&mut Vec<u8>)) {
         assert_eq!(hex::encode(written(put)), hex::encode(vector(name)), "{name}");
     }

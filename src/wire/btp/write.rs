@@ -1,4 +1,4 @@
-//! Writes frames of any shape, and those of the handshake.
+//! Writes frames of any shape, and those of the authentication.
 
 use oer_codec::{
     length_size, put_length, put_u8, put_u32, put_u64, put_var_octet_string, put_var_uint,

@@ -4,10 +4,6 @@ use std::num::NonZeroU32;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 
-use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::protocol::frame::Frame;
-use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
-
 use super::*;
 use crate::btp::driver::FRAMES_PER_TURN;
 use crate::btp::model::OpenSession;
@@ -218,14 +214,11 @@ async fn a_flood_of_empty_fragments_is_read_at_the_rate() {
     let mut node = limited_node(rate(50), TransportSettings::default());
     let mut alice = node.log_in("alice").await;
     let began = Instant::now();
-    let part = |code: Data, payload: Vec<u8>, is_last: bool| {
-        Message::Frame(Frame::message(payload, OpCode::Data(code), is_last))
-    };
-    alice.send_message(part(Data::Binary, Vec::new(), false)).await;
+    alice.send_message(fragment(Data::Binary, b"", false)).await;
     for _ in 1..100 {
-        alice.send_message(part(Data::Continue, Vec::new(), false)).await;
+        alice.send_message(fragment(Data::Continue, b"", false)).await;
     }
-    alice.send_message(part(Data::Continue, message(7, &[]), true)).await;
+    alice.send_message(fragment(Data::Continue, &message(7, &[]), true)).await;
     assert_eq!(alice.frame().await, "RESPONSE 7");
     let took = began.elapsed();
     assert!(took >= Duration::from_millis(900), "100 fragments at 50 a second in {took:?}");

@@ -3,8 +3,6 @@
 use futures_util::{SinkExt, StreamExt};
 use tokio::io::AsyncWriteExt;
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data as OpData, OpCode};
-use tokio_tungstenite::tungstenite::protocol::frame::{Frame as WsFrame, FrameHeader};
 
 use super::*;
 use crate::btp::socket::FRAMES_BEFORE_LOGIN_MAX;
@@ -177,7 +175,7 @@ async fn a_flood_of_pings_without_reading_is_bounded_too() {
     assert!(account(&node.context, "alice").outbox_bytes < 1024 * 1024);
 }
 
-/// A stranger that pings and does not read its pongs is not read either: its pongs are not kept.
+/// A client that pings before its login and does not read its pongs is not read either: its pongs are not kept.
 #[tokio::test]
 async fn pings_before_the_login_wait_until_their_pongs_are_taken() {
     let mut node = node();
@@ -204,19 +202,12 @@ async fn pings_before_the_login_wait_until_their_pongs_are_taken() {
 
 #[tokio::test]
 async fn frames_before_the_login_are_counted() {
-    let fragment = |is_final, opcode| {
-        let opcode = OpCode::Data(opcode);
-        Message::Frame(WsFrame::from_payload(
-            FrameHeader { is_final, opcode, ..FrameHeader::default() },
-            Vec::new().into(),
-        ))
-    };
     let ping = || Message::Ping(b"x"[..].into());
     let pong = || Message::Pong(b""[..].into());
     for (first, other) in [
         (ping(), ping()),
         (pong(), pong()),
-        (fragment(false, OpData::Binary), fragment(false, OpData::Continue)),
+        (fragment(Data::Binary, b"", false), fragment(Data::Continue, b"", false)),
     ] {
         let what = format!("{other:?}");
         let mut node = node();

@@ -2,8 +2,6 @@
 
 use futures_util::SinkExt;
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data as OpData, OpCode};
-use tokio_tungstenite::tungstenite::protocol::frame::{Frame as WsFrame, FrameHeader};
 
 use super::*;
 use crate::peers::PeerChange::{Connected, Disconnected};
@@ -152,7 +150,7 @@ async fn a_silent_client_is_closed_in_time() {
     );
     drop(client);
     assert!(matches!(node.ended().await, Err(AcceptError::Timeout)));
-    // The timeout includes the HTTP handshake.
+    // The timeout includes the WebSocket's opening handshake.
     let (_client, server) = tokio::io::duplex(64);
     let deadline = Instant::now() + auth_timeout;
     let slow = upgrade_and_log_in(ByteStream::Memory(server), "pipe", deadline, &node.shared).await;
@@ -280,15 +278,10 @@ async fn fragments_are_one_message_and_control_frames_may_come_between() {
     let whole = request(3, &payment("test.nowhere"));
     let (one, rest) = whole.split_at(10);
     let (two, three) = rest.split_at(1);
-    let fragment = |bytes: &[u8], opcode, is_final| {
-        let opcode = OpCode::Data(opcode);
-        let header = FrameHeader { is_final, opcode, ..FrameHeader::default() };
-        Message::Frame(WsFrame::from_payload(header, bytes.to_vec().into()))
-    };
-    alice.send_message(fragment(one, OpData::Binary, false)).await;
+    alice.send_message(fragment(Data::Binary, one, false)).await;
     alice.send_message(Message::Ping(b"between"[..].into())).await;
-    alice.send_message(fragment(two, OpData::Continue, false)).await;
-    alice.send_message(fragment(three, OpData::Continue, true)).await;
+    alice.send_message(fragment(Data::Continue, two, false)).await;
+    alice.send_message(fragment(Data::Continue, three, true)).await;
     assert_eq!(alice.receive().await, Received::Pong);
     assert_eq!(alice.frame().await, "RESPONSE 3 Reject F02");
 }
@@ -408,10 +401,10 @@ async fn the_log_has_the_peer_and_the_reason_but_no_secret() {
     alice.frames_so_far().await;
     alice.0.close(None).await.unwrap();
     node.ended().await.unwrap();
-    let mut stranger = node.connect().await;
-    stranger.send(&auth(1, "mallory\nINFO connected", "S3CRET guess")).await;
-    stranger.close_frame().await;
-    drop(stranger);
+    let mut mallory = node.connect().await;
+    mallory.send(&auth(1, "mallory\nINFO connected", "S3CRET guess")).await;
+    mallory.close_frame().await;
+    drop(mallory);
     let refused = node.ended().await.unwrap_err();
     node.shared.report_refusal("192.0.2.1:7".parse().unwrap(), &refused);
 
