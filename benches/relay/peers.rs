@@ -30,7 +30,7 @@ use crate::socket::{Login, Socket};
 /// Prepares expire this long after they were made, to the second.
 const EXPIRY_S: i64 = 20;
 /// A run whose packets get no answers fails after this time.
-const PATIENCE: Duration = Duration::from_secs(10);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The peers of this process.
 #[derive(Debug, Clone, clap::Args)]
@@ -120,7 +120,7 @@ pub(crate) async fn run(settings: Settings) -> io::Result<()> {
             result => result,
         };
     }
-    let limit = Duration::from_millis(settings.warm_up_ms + settings.measure_ms) + PATIENCE;
+    let limit = Duration::from_millis(settings.warm_up_ms + settings.measure_ms) + ANSWER_TIMEOUT;
     let finished = async {
         tokio::select! {
             () = done.notified() => Ok(()),
@@ -211,7 +211,7 @@ impl Load {
 
     fn stuck(&self) -> io::Error {
         io::Error::other(format!(
-            "{} Prepares are unanswered after {PATIENCE:?} more than the run should take",
+            "{} Prepares are unanswered after {ANSWER_TIMEOUT:?} more than the run should take",
             self.in_flight
         ))
     }

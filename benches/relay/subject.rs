@@ -15,7 +15,7 @@ use crate::peers::login;
 /// The connector that cargo built beside this bench.
 const CONNECTOR: &str = env!("CARGO_BIN_EXE_ilp-connector");
 /// A million routes take a while to read.
-const START_PATIENCE: Duration = Duration::from_secs(120);
+const START_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Which program carries the load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -187,14 +187,14 @@ fn start_connector(
     let arguments = ["run", "--config", &file.to_string_lossy()].map(str::to_owned);
     let output = fs::File::create(&log)?.into();
     let mut process = Process::start(Path::new(CONNECTOR), &arguments, cores, output)?;
-    let deadline = Instant::now() + START_PATIENCE;
+    let deadline = Instant::now() + START_TIMEOUT;
     while !is_healthy(health) {
         if let Some(status) = process.0.try_wait()? {
             let log = fs::read_to_string(&log).unwrap_or_default();
             return Err(io::Error::other(format!("the connector ended ({status}):\n{log}")));
         }
         if Instant::now() > deadline {
-            return Err(io::Error::other(format!("not healthy after {START_PATIENCE:?}")));
+            return Err(io::Error::other(format!("not healthy after {START_TIMEOUT:?}")));
         }
         std::thread::park_timeout(Duration::from_millis(10));
     }

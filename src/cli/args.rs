@@ -161,7 +161,7 @@ link between them (secrets, relations, assets, scales, ports, addresses) and rep
 Examples:
   ilp-connector check docker/config/config.yaml
   ilp-connector check alice.yaml bob.yaml               do both ends of their link agree?
-  ilp-connector check network.yaml --node b --print     all values of b, and their origin")]
+  ilp-connector check network.yaml --node b --print     all values of b, and where each comes from")]
 pub(super) struct CheckArguments {
     /// Node files and topology files
     #[arg(value_name = "FILE", required = true, value_hint = ValueHint::FilePath)]

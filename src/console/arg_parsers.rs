@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations() {
+    fn durations_are_parsed() {
         fn check(text: &str, millis: Option<u64>) {
             assert_eq!(parse_duration(text).ok(), millis.map(Duration::from_millis), "{text}");
         }
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes() {
+    fn hashes_and_bytes_are_parsed() {
         assert_eq!(parse_hash(&"0f".repeat(32)), Ok([15; 32]));
         assert!(parse_hash(&"0f".repeat(31)).is_err() && parse_hash(&"0g".repeat(32)).is_err());
         assert_eq!(parse_hex("0x00ff"), Ok(Bytes::from_static(&[0, 255])));

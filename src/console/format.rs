@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn figures() {
+    fn figures_are_formatted() {
         assert_eq!(group_digits(0), "0");
         assert_eq!(group_digits(999), "999");
         assert_eq!(group_digits(1_234_567), "1,234,567");

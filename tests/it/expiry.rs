@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::peer::{Peer, TestNode, fulfill, preimage, prepare_to, read_vectors};
 use crate::support::eventually;
 
-const PATIENCE: Duration = Duration::from_secs(40);
+const TIMEOUT: Duration = Duration::from_secs(40);
 const WINDOW_MS: u64 = 1000;
 const HOLD_MS: u64 = 30_000;
 
@@ -60,7 +60,7 @@ impl Probe {
 
     /// The time of the first log line about the packet, in milliseconds.
     fn looked_at(&mut self, packet: &str) -> i64 {
-        let found = eventually("a line of the packet log", PATIENCE, || {
+        let found = eventually("a line of the packet log", TIMEOUT, || {
             let lines = self.node.process.output_lines();
             let found = lines.iter().skip(self.read).position(|line| line.contains(packet));
             let line = found.map(|at| (self.read + at, lines[self.read + at].clone()));
@@ -87,7 +87,7 @@ fn expiries_are_checked_to_the_millisecond_rows_43_to_46() {
         assert_eq!(forwarded, by_rule, "{case}");
         // A packet takes a moment to reach the node; each attempt corrects for the delay of the one before.
         let (mut late_ms, mut seen) = (0, BTreeSet::new());
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         loop {
             let left = probe.send(wanted + late_ms);
             if left == wanted {

@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn wide() {
+    fn a_large_canvas_shows_everything() {
         insta::assert_snapshot!(drawn(120, 40), @r"
         ilp-connector up examples/linear-3.yaml   3 nodes, 2 links, up 1 min 12 s
 
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn narrow_and_low() {
+    fn a_small_canvas_leaves_out_columns_and_rows() {
         insta::assert_snapshot!(drawn(50, 15), @r"
         ilp-connector up examples/linear-3.yaml   3 nodes…
 

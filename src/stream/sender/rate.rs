@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn texts() {
+    fn texts_are_parsed() {
         fn check(text: &str, amount: u64, arrives: Option<u64>) {
             assert_eq!(
                 text.parse().ok().map(|rate: PathRate| rate.apply_to(amount)),

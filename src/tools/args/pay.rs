@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn percents() {
+    fn percents_are_parsed() {
         for (text, millionths) in
             [("1", 10_000), ("0", 0), ("0.5", 5_000), ("0.0001", 1), ("100", 1_000_000)]
         {

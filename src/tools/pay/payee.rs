@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn payees() {
+    fn payees_are_parsed() {
         let of = |text: &str| text.parse::<Payee>();
         assert!(matches!(of("$example.com/alice"), Ok(Payee::Pointer(_))));
         assert!(matches!(of("https://example.com/alice"), Ok(Payee::Endpoint(_))));
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn secrets() {
+    fn secrets_are_parsed_in_all_notations() {
         let bytes: [u8; 32] = std::array::from_fn(|at| u8::try_from(at * 8).unwrap() | 3);
         let standard = base64::engine::general_purpose::STANDARD.encode(bytes);
         let url_safe = base64::engine::general_purpose::URL_SAFE.encode(bytes);

@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn answers() {
+    fn answers_are_parsed() {
         fn check(body: &str, expected: Result<&str, &str>) {
             let got = parse_answer(body.as_bytes(), &url("https://example.com/alice"));
             match (got, expected) {
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn redirects() {
+    fn redirects_are_resolved() {
         fn check(to: &str, expected: Option<&str>) {
             let next = resolve_redirect(&url("https://example.com/alice?x"), to)
                 .map(|url| url.without_credentials());

@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn table() {
+    fn results_are_printed_as_a_table() {
         let (load, tally) = (Load::example(), tally());
         let through = "ws://cli:***@127.0.0.1:3000/";
         let took = Duration::from_millis(500);
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn json() {
+    fn results_are_printed_as_json() {
         let (load, tally) = (Load::example(), tally());
         let took = Duration::from_millis(500);
         let report = SendReport { load: &load, through: "", tally: &tally, took };

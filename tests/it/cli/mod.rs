@@ -8,7 +8,7 @@ mod trace;
 use std::process::{Command, Output};
 
 use crate::peer::TestNode;
-use crate::support::{PROGRAM, run};
+use crate::support::{PROGRAM, combined_output, run};
 
 /// Three nodes in a line, each a process with a node file; the tools log in at the first.
 struct Line {
@@ -42,6 +42,22 @@ impl Line {
 
 fn via(node: &TestNode) -> String {
     format!("btp+ws://cli:cli-token@127.0.0.1:{}", node.port)
+}
+
+/// The exit code of a command, and all that it printed.
+type Ended = (Option<i32>, String);
+
+fn ended(output: &Output) -> Ended {
+    (output.status.code(), combined_output(output))
+}
+
+/// Checks the exit code and parts of the output; returns the output.
+fn check_ended((code, said): Ended, expected_code: i32, expected: &[&str]) -> String {
+    assert_eq!(code, Some(expected_code), "{said}");
+    for part in expected {
+        assert!(said.contains(part), "{part:?} is not in {said}");
+    }
+    said
 }
 
 /// Runs a command to its end, without an environment, in the repository.

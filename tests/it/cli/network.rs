@@ -4,7 +4,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use super::{Line, command, via};
+use super::{Line, check_ended, command, ended, via};
 use crate::peer::TestNode;
 use crate::process::{Process, TIMEOUT, free_port, path_text, temp_folder, write_file};
 use crate::support::{PROGRAM, combined_output, eventually, run, skip, text};
@@ -15,11 +15,7 @@ fn ping_and_send_through_three_nodes() {
     let via = via(&line.a);
     let check = |arguments: &[&str], code: i32, expected: &[&str]| {
         let output = command(&[arguments, &["--via", &via]].concat());
-        let said = combined_output(&output);
-        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {said}");
-        for expected in expected {
-            assert!(said.contains(expected), "{arguments:?} does not say {expected:?}: {said}");
-        }
+        let said = check_ended(ended(&output), code, expected);
         assert!(!said.contains("cli-token"), "a secret: {said}");
     };
     let quick = ["-c", "2", "-i", "0.01"];
@@ -84,10 +80,8 @@ fn logging_in_fails_with_a_reason() {
         TestNode::start("nodeId: a\npeers:\n  - { id: cli, relation: child, authToken: right }\n");
     let check = |arguments: &[&str], code: i32, expected: &str| {
         let output = command(arguments);
-        assert_eq!(output.status.code(), Some(code), "{arguments:?}");
-        let said = text(&output.stderr);
+        let said = check_ended(ended(&output), code, &[expected]);
         assert!(said.starts_with("error: ") && said.lines().count() == 1, "one line: {said}");
-        assert!(said.contains(expected), "{arguments:?} does not say {expected:?}: {said}");
         assert_eq!(text(&output.stdout), "");
     };
     let url = |token: &str| format!("btp+ws://cli:{token}@127.0.0.1:{}", node.port);
@@ -157,16 +151,10 @@ fn errors_at_the_start_are_log_lines() {
     let port = taken.local_addr().unwrap().port().to_string();
     let check = |arguments: &[&str], code: i32, expected: &[&str]| {
         let (status, lines) = Process::start(arguments, []).wait_exit();
-        assert_eq!(status.code(), Some(code), "{arguments:?} {lines:#?}");
         let last: Value = serde_json::from_str(lines.last().unwrap()).unwrap();
-        let message = last["message"].as_str().unwrap();
         assert_eq!(last["level"], "ERROR", "{arguments:?} {lines:#?}");
-        for expected in expected {
-            assert!(
-                message.contains(expected),
-                "{arguments:?} does not say {expected:?}: {message}"
-            );
-        }
+        let message = last["message"].as_str().unwrap().to_owned();
+        check_ended((status.code(), message), code, expected);
     };
     check(
         &["run", "--btp-host", "127.0.0.1", "--btp-port", &port, "--health-port", "0"],
@@ -186,19 +174,14 @@ fn errors_at_the_start_are_log_lines() {
 
 /// The linear network on ports of its own.
 fn topology() -> String {
-    let node = |id: &str| {
-        format!(
-            "  - {{ id: {id}, btpServerPort: {}, healthCheckPort: {} }}\n",
-            free_port(),
-            free_port()
-        )
-    };
+    let nodes = ["a", "b", "c"].map(|id| {
+        let (btp, health) = (free_port(), free_port());
+        format!("  - {{ id: {id}, btpServerPort: {btp}, healthCheckPort: {health} }}\n")
+    });
     format!(
-        "nodes:\n{}{}{}links:\n  - {{ from: a, to: b, secret: ab }}\n  - {{ from: b, to: c, secret: bc }}\n\
+        "nodes:\n{}links:\n  - {{ from: a, to: b, secret: ab }}\n  - {{ from: b, to: c, secret: bc }}\n\
          defaults:\n  peers:\n    - {{ id: cli, relation: child, authToken: cli-token }}\n",
-        node("a"),
-        node("b"),
-        node("c")
+        nodes.concat()
     )
 }
 

@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use super::command;
+use super::{check_ended, command, ended};
 use crate::process::{path_text, temp_folder, write_file};
 use crate::support::{PROGRAM, combined_output, text};
 
@@ -12,9 +12,7 @@ use crate::support::{PROGRAM, combined_output, text};
 fn wrong_usage_is_64_and_help_is_0() {
     let check = |arguments: &[&str], code: i32, expected: &str| {
         let output = command(arguments);
-        let said = combined_output(&output);
-        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {said}");
-        assert!(said.contains(expected), "{arguments:?} does not say {expected:?}: {said}");
+        check_ended(ended(&output), code, &[expected]);
         assert_eq!(output.stderr.is_empty(), code == 0, "{arguments:?}");
     };
     check(&["--help"], 0, "Examples:");
@@ -51,10 +49,7 @@ fn standard_input_gives_one_secret() {
             .spawn()
             .unwrap();
         std::io::Write::write_all(&mut child.stdin.take().unwrap(), input.as_bytes()).unwrap();
-        let output = child.wait_with_output().unwrap();
-        let said = combined_output(&output);
-        assert_eq!(output.status.code(), Some(64), "{arguments:?}: {said}");
-        assert!(said.contains(expected), "{arguments:?} does not say {expected:?}: {said}");
+        check_ended(ended(&child.wait_with_output().unwrap()), 64, &[expected]);
     };
     let pay = ["pay", "test.b.shop.x", "5", "--via", "@-"];
     let both_flags = [&pay[..], &["--secret", "@-"]].concat();
@@ -73,44 +68,26 @@ fn check_reports_mistakes() {
         "bad.yaml",
         "nodeId: a\nbtpServerPort: 70000\nroutes: [{ prefix: g.x, nextHop: bob }]\n",
     );
-    let output = command(&["check", path_text(&good)]);
-    assert_eq!(output.status.code(), Some(0), "{}", combined_output(&output));
-    assert!(
-        text(&output.stdout).contains("good.yaml: ok, node a with 1 peer and 0 routes"),
-        "{}",
-        combined_output(&output)
-    );
-
-    let output = command(&["check", path_text(&bad), path_text(&good)]);
-    assert_eq!(output.status.code(), Some(64));
-    assert!(
-        text(&output.stdout).contains("good.yaml: ok"),
-        "one bad file does not hide the others"
-    );
-    let said = text(&output.stderr);
-    for expected in ["error: ", "bad.yaml:2: btpServerPort = 70000", "routes[0].nextHop"] {
-        assert!(said.contains(expected), "{expected:?} is not in {said}");
-    }
-
-    let output = command(&["check", "--print", path_text(&good)]);
-    let printed = text(&output.stdout);
-    assert!(
-        printed.contains("btpServerPort: 3000") && !combined_output(&output).contains("s3cret"),
-        "{}",
-        combined_output(&output)
-    );
-
-    let output = command(&["check", "docker/config/config.yaml", "--node", "b", "--print"]);
-    assert!(text(&output.stdout).contains("nodeId: b"), "{}", combined_output(&output));
-    let output = command(&["check", "docker/config/config.yaml", "--node", "x"]);
-    assert_eq!(output.status.code(), Some(64));
-    assert!(text(&output.stderr).contains("nodes: a, b, c"), "{}", combined_output(&output));
+    let check = |arguments: &[&str], code: i32, expected: &[&str]| {
+        check_ended(ended(&command(&[&["check"], arguments].concat())), code, expected)
+    };
+    let (good, bad) = (path_text(&good), path_text(&bad));
+    check(&[good], 0, &["good.yaml: ok, node a with 1 peer and 0 routes"]);
+    // One bad file does not hide the others.
+    let mistakes = ["error: ", "bad.yaml:2: btpServerPort = 70000", "routes[0].nextHop"];
+    check(&[bad, good], 64, &[&mistakes[..], &["good.yaml: ok"]].concat());
+    let printed = check(&["--print", good], 0, &["btpServerPort: 3000"]);
+    assert!(!printed.contains("s3cret"), "{printed}");
+    let network = "docker/config/config.yaml";
+    check(&[network, "--node", "b", "--print"], 0, &["nodeId: b"]);
+    check(&[network, "--node", "x"], 64, &["nodes: a, b, c"]);
 }
 
 #[test]
 fn compose_prints_the_file_at_the_root() {
     let output = command(&["compose", "docker/config/config.yaml"]);
     assert_eq!(output.status.code(), Some(0), "{}", combined_output(&output));
+    assert_eq!(text(&output.stderr), "");
     let root = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docker-compose.yml"))
         .unwrap();
     let lines = |text: &str| -> Vec<String> {

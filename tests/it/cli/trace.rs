@@ -2,17 +2,14 @@
 
 use serde_json::Value;
 
-use super::{Line, command, via};
-use crate::peer::TestNode;
-use crate::peer::{Peer, bind_listener};
-use crate::support::combined_output;
+use super::{Ended, Line, check_ended, command, ended, via};
+use crate::peer::{Peer, TestNode, bind_listener};
 
 /// The exit code and all output.
-fn trace(through: &TestNode, arguments: &[&str]) -> (Option<i32>, String) {
-    let output = command(&[&["trace", "--via", &via(through)], arguments].concat());
-    let said = combined_output(&output);
+fn trace(through: &TestNode, arguments: &[&str]) -> Ended {
+    let (code, said) = ended(&command(&[&["trace", "--via", &via(through)], arguments].concat()));
     assert!(!said.contains("cli-token"), "a secret: {said}");
-    (output.status.code(), said)
+    (code, said)
 }
 
 /// The words of each line of the table.
@@ -69,10 +66,8 @@ fn three_hops_with_their_limits_and_rates() {
     assert!(report["hops"][2]["minMs"].as_f64().is_some_and(|ms| ms > 0.0), "{report}");
 
     let check = |arguments: &[&str], code: i32, rows: usize, end: &str| {
-        let (is, said) = trace(&line.a, arguments);
-        assert_eq!(is, Some(code), "{said}");
+        let said = check_ended(trace(&line.a, arguments), code, &[end]);
         assert_eq!(hops(&said).len(), rows, "{said}");
-        assert!(said.contains(end), "{end:?} is not in {said}");
     };
     check(&["test.a"], 0, 1, "test.a fulfilled the ping\n");
     check(&["test.c", "--amount", "0"], 0, 3, "test.c fulfilled the ping\n");
@@ -102,24 +97,15 @@ fn a_hop_that_never_answers() {
     let mut peer = Peer::accept(&mute);
     let login = peer.receive();
     peer.send(&crate::peer::response(login.id, None));
-    let (code, said) = trace(&node, &["test.mute", "--timeout", "2.6"]);
-    assert_eq!(code, Some(1), "{said}");
+    let expected = [
+        "no answer; test.a reports R00 Transfer Timed Out (next hop mute did not answer in time)",
+        "test.mute is not reached: hop 2 does not answer\n",
+        "no answer yet: this packet waits for one up to 4.6 s",
+    ];
+    let said = check_ended(trace(&node, &["test.mute", "--timeout", "2.6"]), 1, &expected);
     let table = hops(&said);
     assert_eq!((table.len(), table[0][1], table[1][1]), (2, "test.a", "*"), "{said}");
-    assert!(
-        said.contains(
-            "no answer; test.a reports R00 Transfer Timed Out (next hop mute did not answer in time)"
-        ),
-        "{said}"
-    );
-    assert!(said.contains("test.mute is not reached: hop 2 does not answer\n"), "{said}");
-    assert!(said.contains("no answer yet: this packet waits for one up to 4.6 s"), "{said}");
-    let (code, said) = trace(&node, &["test.gone"]);
-    assert_eq!(code, Some(1), "{said}");
-    assert!(
-        said.ends_with(
-            "not reached: T01 Peer Unreachable (next hop gone is not connected) from test.a\n"
-        ),
-        "{said}"
-    );
+    let end = "not reached: T01 Peer Unreachable (next hop gone is not connected) from test.a\n";
+    let said = check_ended(trace(&node, &["test.gone"]), 1, &[end]);
+    assert!(said.ends_with(end), "{said}");
 }

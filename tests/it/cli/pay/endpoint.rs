@@ -55,7 +55,7 @@ impl Endpoint {
         };
         thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
-                let answer = |stream: &mut dyn Stream| answer(stream, &answers, &requests);
+                let answer = |stream: &mut dyn ReadWrite| answer(stream, &answers, &requests);
                 match &config {
                     None => answer(&mut { stream }),
                     Some(config) => {
@@ -81,13 +81,13 @@ impl Endpoint {
     }
 }
 
-trait Stream: Read + Write {}
-impl Stream for TcpStream {}
-impl Stream for StreamOwned<ServerConnection, TcpStream> {}
+trait ReadWrite: Read + Write {}
+impl ReadWrite for TcpStream {}
+impl ReadWrite for StreamOwned<ServerConnection, TcpStream> {}
 
 /// Answers one request. A client that closes the connection early is no failure.
 fn answer(
-    stream: &mut dyn Stream,
+    stream: &mut dyn ReadWrite,
     answers: &Mutex<BTreeMap<String, String>>,
     requests: &Mutex<Vec<String>>,
 ) {

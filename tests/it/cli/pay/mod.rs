@@ -11,15 +11,14 @@ mod waiting;
 use serde_json::Value;
 
 use self::net::{Net, parse_json};
+use super::{check_ended, command, ended};
 use crate::process::{Process, TIMEOUT};
-use crate::support::{combined_output, eventually};
+use crate::support::eventually;
 
 #[test]
 fn through_three_nodes_of_different_scales_and_limits() {
     let net = Net::start("assetScale: 6", ", maxPacketAmount: 7");
-    let (code, said) = net.pay("tok", &["35000000"]);
-    assert_eq!(code, Some(0), "{said}");
-    for expected in [
+    let expected = [
         "PAY 35,000,000 units (0.035 USD) to test.c.wallet.tok through",
         "sent            35,000,000 units (0.035 USD)",
         "delivered       35,000 units (0.035 USD)",
@@ -27,20 +26,17 @@ fn through_three_nodes_of_different_scales_and_limits() {
         "packets         5,000 fulfilled",
         "1 F08 Amount Too Large, 1 F99 Application Error",
         "largest packet  7,000 units",
-    ] {
-        assert!(said.contains(expected), "{expected:?} is not in {said}");
-    }
+    ];
+    let said = check_ended(net.pay("tok", &["35000000"]), 0, &expected);
     assert!(said.ends_with("\npaid\n"), "{said}");
     assert_eq!(net.balance("a", "cli"), 35_000_000);
     assert_eq!(net.balance("c", "wallet"), -35_000);
     net.check_balances();
     // Less than one unit of the receiver is not sent.
-    let (code, said) = net.pay("tok", &["7500", "--max-packet-amount", "7000"]);
-    assert_eq!(code, Some(0), "{said}");
-    assert!(said.contains("paid except 500 units"), "{said}");
-    let (code, said) = net.pay("tok", &["999"]);
-    assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains("the amount is less than one unit of the receiver"), "{said}");
+    let paid = net.pay("tok", &["7500", "--max-packet-amount", "7000"]);
+    check_ended(paid, 0, &["paid except 500 units"]);
+    let too_small = "the amount is less than one unit of the receiver";
+    check_ended(net.pay("tok", &["999"]), 1, &[too_small]);
     net.check_balances();
 }
 
@@ -59,34 +55,19 @@ fn a_hundred_thousand_packets_and_exact_balances() {
 #[test]
 fn failures_say_what_to_do() {
     let net = Net::start("", "");
-    let check = |token: &str, arguments: &[&str], code: i32, expected: &[&str]| {
-        let (is, said) = net.pay(token, arguments);
-        assert_eq!(is, Some(code), "{said}");
-        for expected in expected {
-            assert!(said.contains(expected), "{expected:?} is not in {said}");
-        }
+    let check = |arguments: &[&str], code: i32, expected: &[&str]| {
+        check_ended(net.pay("tok", arguments), code, expected);
     };
-    check(
-        "tok",
-        &["100", "--min-rate", "1.01"],
-        1,
-        &["of 100 units 100 arrive, not 101", "--min-rate"],
-    );
-    check("tok", &["100", "--min-rate", "1"], 0, &["rate            1 (at least 1)"]);
-    check("tok", &["1000", "--packets", "10"], 0, &["packets         10 fulfilled"]);
-    let other = net.pay_to("test.c.wallet.other", &net.secret("tok"), &["100"]);
-    assert_eq!(other.0, Some(1));
-    assert!(
-        other.1.contains("F06") && other.1.contains("does the secret belong to this address?"),
-        "{}",
-        other.1
-    );
-    let unknown = net.pay_to("test.nobody.x", &net.secret("tok"), &["100"]);
-    assert!(
-        unknown.1.contains("F02 Unreachable") && unknown.1.contains("is there a route to it?"),
-        "{}",
-        unknown.1
-    );
+    let too_low = ["of 100 units 100 arrive, not 101", "--min-rate"];
+    check(&["100", "--min-rate", "1.01"], 1, &too_low);
+    check(&["100", "--min-rate", "1"], 0, &["rate            1 (at least 1)"]);
+    check(&["1000", "--packets", "10"], 0, &["packets         10 fulfilled"]);
+    for (address, expected) in [
+        ("test.c.wallet.other", ["F06", "does the secret belong to this address?"]),
+        ("test.nobody.x", ["F02 Unreachable", "is there a route to it?"]),
+    ] {
+        check_ended(net.pay_to(address, &net.secret("tok"), &["100"]), 1, &expected);
+    }
     let value = parse_json(&net.pay("tok", &["100", "--json"]).1);
     assert_eq!((&value["complete"], &value["delivered"]), (&true.into(), &"100".into()), "{value}");
     assert_eq!(value["destinationAsset"], serde_json::json!({ "code": "USD", "scale": 9 }));
@@ -98,9 +79,7 @@ fn a_receiver_of_the_configuration_is_asked_at_its_node() {
     let net = Net::start("", "");
     for payee in ["test.c.wallet", "test.c", "test.a.wallet"] {
         let pay = ["pay", payee, "1000", "--config", net.file(), "--node", "a"];
-        let output = super::command(&pay);
-        let said = combined_output(&output);
-        assert_eq!(output.status.code(), Some(0), "{payee}: {said}");
+        let said = check_ended(ended(&command(&pay)), 0, &[]);
         assert!(
             said.contains("wallet says: test.") || said.contains("/.well-known/pay says: "),
             "{said}"
@@ -114,10 +93,8 @@ fn a_receiver_of_the_configuration_is_asked_at_its_node() {
         ),
         ("test.nobody.wallet", 64, "belongs to no node of the configuration"),
     ] {
-        let output = super::command(&["pay", payee, "1000", "--config", net.file(), "--node", "a"]);
-        let said = combined_output(&output);
-        assert_eq!(output.status.code(), Some(code), "{payee}: {said}");
-        assert!(said.contains(expected), "{expected:?} is not in {said}");
+        let pay = ["pay", payee, "1000", "--config", net.file(), "--node", "a"];
+        check_ended(ended(&command(&pay)), code, &[expected]);
     }
     // As in a container: the environment names the node, and the others run on their own hosts.
     let environment = [("NODE_ID", "a"), ("CONFIG_FILE", net.file())];

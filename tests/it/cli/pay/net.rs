@@ -6,9 +6,10 @@ use std::process::Command;
 use ilp_connector::internals::stream::Receiver;
 use serde_json::Value;
 
+use crate::cli::{Ended, ended};
 use crate::network::get_json;
 use crate::process::{Process, TIMEOUT, free_port, path_text, temp_folder, write_file};
-use crate::support::{PROGRAM, combined_output, eventually, run};
+use crate::support::{PROGRAM, eventually, run};
 
 const RECEIVER_SECRET: &str = "a secret that only the receivers know";
 
@@ -29,6 +30,7 @@ impl Net {
     pub(super) fn start(link: &str, account: &str) -> Self {
         let ports: BTreeMap<_, _> =
             ["a", "b", "c"].map(|id| (id, (free_port(), free_port()))).into_iter().collect();
+        let asset = if link.is_empty() { String::new() } else { format!(", {link}") };
         let mut yaml = "nodes:\n".to_owned();
         for (id, (btp, health)) in &ports {
             yaml += &format!(
@@ -37,17 +39,15 @@ impl Net {
                  httpServerPort: {}",
                 free_port()
             );
-            let asset = if link.is_empty() { String::new() } else { format!(", {link}") };
             yaml += &match *id {
                 "b" => format!(", peers: [{{ id: c{asset} }}] }}\n"),
                 "c" => format!(", peers: [{{ id: b{asset}{account} }}] }}\n"),
                 _ => " }\n".to_owned(),
             };
         }
-        let receiver = if link.is_empty() { String::new() } else { format!(", {link}") };
         yaml += &format!(
             "links:\n  - {{ from: a, to: b, secret: ab }}\n  - {{ from: b, to: c, secret: bc }}\n\
-             defaults:\n  receiverSecret: \"{RECEIVER_SECRET}\"\n  receivers: [{{ id: wallet{receiver} }}]\n  \
+             defaults:\n  receiverSecret: \"{RECEIVER_SECRET}\"\n  receivers: [{{ id: wallet{asset} }}]\n  \
              peers: [{{ id: cli, relation: child, authToken: cli-token }}]\n"
         );
         let folder = temp_folder();
@@ -107,27 +107,22 @@ impl Net {
     }
 
     /// Pays over the connection with this token.
-    pub(super) fn pay(&self, token: &str, arguments: &[&str]) -> (Option<i32>, String) {
+    pub(super) fn pay(&self, token: &str, arguments: &[&str]) -> Ended {
         self.pay_to(&format!("test.c.wallet.{token}"), &self.secret(token), arguments)
     }
 
-    pub(super) fn pay_to(
-        &self,
-        address: &str,
-        secret: &str,
-        arguments: &[&str],
-    ) -> (Option<i32>, String) {
+    pub(super) fn pay_to(&self, address: &str, secret: &str, arguments: &[&str]) -> Ended {
         self.run(&[&["pay", address, "--secret", secret], arguments].concat(), Some(secret))
     }
 
     /// Runs a command at node a. Its output must not contain a secret.
-    pub(super) fn run(&self, arguments: &[&str], secret: Option<&str>) -> (Option<i32>, String) {
+    pub(super) fn run(&self, arguments: &[&str], secret: Option<&str>) -> Ended {
         let via = self.via();
         let output = run(Command::new(PROGRAM).args(arguments).args(["--via", &via]).env_clear());
-        let said = combined_output(&output);
+        let (code, said) = ended(&output);
         assert!(!said.contains("cli-token"), "a secret: {said}");
         assert!(secret.is_none_or(|secret| !said.contains(secret)), "a secret: {said}");
-        (output.status.code(), said)
+        (code, said)
     }
 
     /// Starts a payment without waiting for its end.
@@ -138,36 +133,29 @@ impl Net {
         Process::start(&[&pay, arguments].concat(), [])
     }
 
-    fn accounts(&self, node: &str) -> Vec<(String, i128)> {
+    fn accounts(&self, node: &str) -> Vec<Value> {
         let (_, page) =
             get_json(self.ports[node].1, "/peers").unwrap_or_else(|error| panic!("{error}"));
         let lists = ["peers", "receivers"].map(|list| page[list].as_array().cloned());
-        let accounts = lists.into_iter().flatten().flatten().map(|account| {
-            for held in ["received", "sent"] {
-                let held = &account["held"][held];
-                assert!(held.is_null() || held == "0", "something is in flight: {page}");
-            }
-            let text = |key: &str| account[key].as_str().map(str::to_owned);
-            let balance = text("balance").and_then(|balance| balance.parse().ok());
-            (text("id").unwrap_or_default(), balance.unwrap_or_else(|| panic!("{page}")))
-        });
-        accounts.collect()
+        lists.into_iter().flatten().flatten().collect()
     }
 
     /// The balance of an account at a node; packets may be in flight.
     pub(super) fn balance(&self, node: &str, id: &str) -> i128 {
-        let (_, page) =
-            get_json(self.ports[node].1, "/peers").unwrap_or_else(|error| panic!("{error}"));
-        let lists = ["peers", "receivers"].map(|list| page[list].as_array().cloned());
-        let account = lists.into_iter().flatten().flatten().find(|account| account["id"] == id);
-        let balance = account.and_then(|account| account["balance"].as_str()?.parse().ok());
-        balance.unwrap_or_else(|| panic!("no balance of {id} in {page}"))
+        let account = self.accounts(node).into_iter().find(|account| account["id"] == id);
+        balance_of(&account.unwrap_or_else(|| panic!("{node} has no {id}")))
     }
 
     /// Checks a node whose accounts have one scale: the balances sum to zero, and no packet is in flight.
     pub(super) fn sums_to_zero(&self, node: &str) {
         let accounts = self.accounts(node);
-        assert_eq!(accounts.iter().map(|(_, balance)| balance).sum::<i128>(), 0, "{accounts:?}");
+        for account in &accounts {
+            for held in ["received", "sent"] {
+                let held = &account["held"][held];
+                assert!(held.is_null() || held == "0", "something is in flight: {account}");
+            }
+        }
+        assert_eq!(accounts.iter().map(balance_of).sum::<i128>(), 0, "{accounts:?}");
     }
 
     /// Checks all balances: both ends of a link agree, and what a node gets from one peer it owes to the other.
@@ -181,6 +169,11 @@ impl Net {
         let [from, to] = [self.balance("b", "a"), -self.balance("b", "c")];
         assert_eq!(from, to * self.factor, "b");
     }
+}
+
+fn balance_of(account: &Value) -> i128 {
+    let balance = account["balance"].as_str().and_then(|balance| balance.parse().ok());
+    balance.unwrap_or_else(|| panic!("no balance in {account}"))
 }
 
 /// The output of `--json`.

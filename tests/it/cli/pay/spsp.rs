@@ -5,6 +5,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 
 use super::endpoint::Endpoint;
 use super::net::Net;
+use crate::cli::check_ended;
 use crate::process::path_text;
 
 /// An answer with the credentials of a connection to c's receiver.
@@ -29,11 +30,7 @@ fn an_endpoint_over_tls_and_its_redirects() {
         if trusting {
             arguments.extend(["--ca-file", &ca]);
         }
-        let (is, said) = net.run(&arguments, None);
-        assert_eq!(is, Some(code), "{place}: {said}");
-        for expected in expected {
-            assert!(said.contains(expected), "{place}: {expected:?} is not in {said}");
-        }
+        let said = check_ended(net.run(&arguments, None), code, expected);
         assert!(!said.contains("shared_secret\":"), "{said}");
     };
     endpoint.set_answer("/alice", &spsp(&net, "one", false));
@@ -89,28 +86,20 @@ fn without_tls_only_on_this_machine_or_if_allowed() {
     let endpoint = Endpoint::start(false);
     endpoint.set_answer("/alice", &spsp(&net, "one", false));
     let here = format!("http://127.0.0.1:{}/alice", endpoint.port);
-    let (code, said) = net.run(&["pay", &here, "1000"], None);
-    assert_eq!(code, Some(0), "{said}");
-    let (code, said) = net.run(&["pay", "http://wallet.invalid/alice", "1000"], None);
-    assert_eq!(code, Some(64), "{said}");
-    assert!(said.contains("not https") && said.contains("--allow-http"), "{said}");
-    let (code, said) =
-        net.run(&["pay", "http://wallet.invalid/alice", "1000", "--allow-http"], None);
-    assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains("cannot ask http://wallet.invalid/alice where to pay"), "{said}");
-    for (arguments, expected) in [
-        (&["pay", "$user@wallet.invalid", "1000"][..], "no user info"),
-        (&["pay", "wallet.invalid", "1000"], "give a payment pointer"),
-        (&["pay", "test.c.wallet", "0"], "from 1 to"),
-        (&["pay", "test.c.wallet", "1000"], "its secret is needed too"),
-        (&["pay", "test.c.wallet", "1000", "--secret=aa"], "64 hexadecimal digits"),
-    ] {
-        let (code, said) = net.run(arguments, None);
-        assert_eq!(code, Some(64), "{said}");
-        assert!(said.contains(expected), "{expected:?} is not in {said}");
-    }
-    let (code, said) = net.run(&["pay", "$localhost", "1000"], None);
-    assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains("cannot ask https://localhost/.well-known/pay where to pay"), "{said}");
+    let check = |arguments: &[&str], code: i32, expected: &[&str]| {
+        check_ended(net.run(&[&["pay"], arguments].concat(), None), code, expected);
+    };
+    check(&[&here, "1000"], 0, &[]);
+    let elsewhere = "http://wallet.invalid/alice";
+    check(&[elsewhere, "1000"], 64, &["not https", "--allow-http"]);
+    let unanswered = "cannot ask http://wallet.invalid/alice where to pay";
+    check(&[elsewhere, "1000", "--allow-http"], 1, &[unanswered]);
+    check(&["$user@wallet.invalid", "1000"], 64, &["no user info"]);
+    check(&["wallet.invalid", "1000"], 64, &["give a payment pointer"]);
+    check(&["test.c.wallet", "0"], 64, &["from 1 to"]);
+    check(&["test.c.wallet", "1000"], 64, &["its secret is needed too"]);
+    check(&["test.c.wallet", "1000", "--secret=aa"], 64, &["64 hexadecimal digits"]);
+    let unanswered = "cannot ask https://localhost/.well-known/pay where to pay";
+    check(&["$localhost", "1000"], 1, &[unanswered]);
     assert_eq!(net.balance("a", "cli"), 1000, "{}", net.file());
 }
