@@ -15,7 +15,6 @@ use crate::console::{
 };
 use crate::link::Outcome;
 use crate::node::NodeHandle;
-use crate::stream::PacketFailure;
 use crate::tools::{EntryLogin, RttStats, packet_result, run_session, send_options};
 use crate::wire::ilp::Prepare;
 use crate::wire::{Address, Amount, Condition};
@@ -157,9 +156,9 @@ impl PairResult {
                 self.fulfilled += 1;
                 self.round_trips.add(after);
             }
-            Err(PacketFailure { code, by, message }) => {
-                let (by, message) = (sanitize(&by), sanitize(&message));
-                self.last_failure = Some(format!("{code} from {by}: {message}"));
+            Err(failure) => {
+                let (by, message) = (sanitize(&failure.by), sanitize(&failure.message));
+                self.last_failure = Some(format!("{} from {by}: {message}", failure.code));
             }
         }
     }
