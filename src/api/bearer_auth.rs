@@ -15,7 +15,7 @@ use crate::web::{WRONG_TOKENS, bearer_token};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum AuthRefusal {
-    /// Also without a token.
+    /// Or no token.
     WrongToken,
     /// Its address has sent so many wrong tokens that this one is not checked.
     AboveRate,

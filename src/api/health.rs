@@ -20,12 +20,12 @@ pub enum HealthStatus {
     Starting,
     /// It listens, has an address, and every required peer is connected.
     Healthy,
-    /// Neither of the others.
+    /// None of the others.
     Unhealthy,
     Stopping,
 }
 
-/// What health depends on of one peer.
+/// The state of one peer, as far as health depends on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct PeerHealth {
     pub(super) id: AccountId,

@@ -26,7 +26,7 @@ struct PeerBody {
     id: String,
     /// `peer`; `receiver`, an account that STREAM senders pay; or `own`, the packets of the node itself.
     kind: &'static str,
-    /// Only of peers.
+    /// `None` for accounts of other kinds.
     relation: Option<Relation>,
     asset_code: String,
     asset_scale: u8,

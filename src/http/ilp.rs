@@ -150,7 +150,7 @@ impl Ilp {
         Ok(account)
     }
 
-    /// A wrong token, or none. The answer never says which part was wrong.
+    /// Refuses a request with a wrong token or none. The answer never says which part was wrong.
     fn refuse_login(
         &self,
         connection: &Connection,

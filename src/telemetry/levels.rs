@@ -1,4 +1,4 @@
-//! Which lines are written: `logLevel`, such as `info` or `info,btp=debug,packets=debug`.
+//! The levels at which lines are written: `logLevel`, such as `info` or `info,btp=debug,packets=debug`.
 //!
 //! A level alone is that of this program; `target=level` overrides it for one target and everything below it. Our
 //! targets are the rooms of the program (`btp`, `api`, ...), as in every line, and `packets`, the packet log. Libraries

@@ -100,7 +100,7 @@ struct QueueState {
     is_closed: bool,
 }
 
-/// Everything that was queued when the writer came for it.
+/// Everything that was queued when the writer took it.
 #[derive(Debug, Default)]
 struct LineBatch {
     lines: Vec<u8>,

@@ -93,7 +93,7 @@ impl ProcessPacketLog {
         })
     }
 
-    /// Switches it on for a node whose monotonic clock reads `mono` now. Returns the log for its connector
+    /// Switches the packet log on for a node whose monotonic clock reads `mono` now. Returns the log for its connector
     /// ([`Connector::set_packet_log`](crate::connector::Connector::set_packet_log)) and, unless one runs, a writer that
     /// the caller must run on a thread of its own.
     pub fn switch_on(
@@ -128,7 +128,8 @@ impl ProcessPacketLog {
         (log, is_first.then(|| PacketWriter::new(Arc::clone(self))))
     }
 
-    /// Switches it off for a node. Records in the ring are still written; after the last node the thread ends.
+    /// Switches the packet log off for a node. Records in the ring are still written; after the last node the thread
+    /// ends.
     pub fn switch_off(&self, node: &str) {
         let mut nodes = self.nodes.lock();
         if let Some(known) = nodes.all.iter_mut().find(|known| &*known.name == node) {

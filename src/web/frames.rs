@@ -12,12 +12,12 @@ pub(crate) struct FrameCounter(State);
 
 #[derive(Debug)]
 enum State {
-    /// Bytes of the preface that have come.
+    /// Bytes of the preface that were received.
     Preface(usize),
     Http1,
-    /// Bytes of a payload that have not come.
+    /// Bytes of a payload that were not received yet.
     Payload(usize),
-    /// Bytes of a frame's header that have come, and the length of the payload as far as it is known.
+    /// Bytes of a frame's header that were received, and the length of the payload as far as it is known.
     Header {
         bytes: usize,
         len: usize,

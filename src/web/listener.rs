@@ -35,11 +35,11 @@ pub(crate) struct WebListener {
 enum OpenFiles {
     /// From those that all accepted connections of the process share.
     Shared,
-    /// From those that are kept for this listener; one is spare.
+    /// From those that are reserved for this listener; one is spare.
     Kept(SpareFile),
 }
 
-/// What came of an accepted socket.
+/// The result of accepting a socket.
 #[derive(Debug)]
 pub(crate) struct Accepted {
     pub(crate) remote: SocketAddr,
@@ -69,7 +69,7 @@ impl WebListener {
         Self { listener, service: Arc::new(service), open_files, paused_until }
     }
 
-    /// The same, but open files are kept for its connections.
+    /// The same, but open files are reserved for its connections.
     pub(crate) fn with_kept_files(self) -> Self {
         Self { open_files: OpenFiles::Kept(SpareFile::default()), ..self }
     }

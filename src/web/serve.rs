@@ -39,7 +39,7 @@ const SEND_BUFFER_BYTES: usize = 16 * 1024;
 /// Streams of one HTTP/2 connection that were reset before they were read (CVE-2023-44487).
 const RESETS_MAX: usize = 32;
 
-/// Looks at each request before the router does. A response is the answer; `None` leaves it to the router.
+/// Called for each request before the router. A response is the answer; `None` leaves the request to the router.
 type Admit = fn(&WebService, &Connection, &Request<Incoming>) -> Option<Response<Body>>;
 
 /// What a listener serves, and within which limits.

@@ -33,7 +33,7 @@ struct TestDialler {
 }
 
 impl TestDialler {
-    /// A dialler with an open link, and bob's end of its connection.
+    /// A dialler with a session, and bob's end of its connection.
     async fn connected() -> (Self, RawConnection) {
         Self::connected_with(|dial| dial).await
     }
