@@ -11,77 +11,33 @@ use super::*;
 
 const NAMES: [&str; 3] = ["alice", "bob", "carl"];
 
+/// Some payments to the receiver are below the sender's minimum, and some cannot be fulfilled. `Ping` goes to the node
+/// itself: a ping, or an echo whose pong goes to a peer. A reload is without one of the peers, or without the receiver.
 #[derive(Clone, Debug)]
 enum Op {
-    Pay {
-        from: usize,
-        to: usize,
-        amount: u64,
-        expires_in_ms: u64,
-    },
-    /// To the receiver; some amounts are below the sender's minimum, some packets cannot be fulfilled.
-    PayReceiver {
-        from: usize,
-        amount: u64,
-        minimum: u64,
-        fulfillable: bool,
-        expires_in_ms: u64,
-    },
-    /// To the node itself: a ping, or an echo whose pong goes to a peer.
-    Ping {
-        from: usize,
-        amount: u64,
-        echo_to: Option<usize>,
-    },
-    /// A packet that the node itself sends.
-    Originate {
-        to: usize,
-        amount: u64,
-    },
-    Fulfill {
-        by: usize,
-        which: usize,
-    },
-    FulfillWrongly {
-        by: usize,
-        which: usize,
-    },
-    Reject {
-        by: usize,
-        which: usize,
-    },
-    AnswerTwice {
-        by: usize,
-        which: usize,
-    },
-    Read {
-        who: usize,
-    },
-    Disconnect {
-        who: usize,
-        dialled: bool,
-    },
-    Connect {
-        who: usize,
-        dialled: bool,
-    },
-    Advance {
-        ms: u64,
-    },
-    /// Without one of the peers, or without the receiver.
-    Reload {
-        without: Option<usize>,
-    },
+    Pay { from: usize, to: usize, amount: u64, expiry_ms: u64 },
+    PayReceiver { from: usize, amount: u64, minimum: u64, fulfillable: bool, expiry_ms: u64 },
+    Ping { from: usize, amount: u64, echo_to: Option<usize> },
+    Originate { to: usize, amount: u64 },
+    Fulfill { by: usize, which: usize },
+    FulfillWrongly { by: usize, which: usize },
+    Reject { by: usize, which: usize },
+    AnswerTwice { by: usize, which: usize },
+    Read { who: usize },
+    Disconnect { who: usize, dialled: bool },
+    Connect { who: usize, dialled: bool },
+    Advance { ms: u64 },
+    Reload { without: Option<usize> },
 }
 
 fn op() -> impl Strategy<Value = Op> {
     let who = 0..NAMES.len();
     prop_oneof![
         8 => (who.clone(), who.clone(), 0..50u64, 1500..9000u64)
-            .prop_map(|(from, to, amount, expires_in_ms)| Op::Pay { from, to, amount, expires_in_ms }),
+            .prop_map(|(from, to, amount, expiry_ms)| Op::Pay { from, to, amount, expiry_ms }),
         4 => (who.clone(), 0..50u64, 0..40u64, any::<bool>(), 0..9000u64).prop_map(
-            |(from, amount, minimum, fulfillable, expires_in_ms)| {
-                Op::PayReceiver { from, amount, minimum, fulfillable, expires_in_ms }
+            |(from, amount, minimum, fulfillable, expiry_ms)| {
+                Op::PayReceiver { from, amount, minimum, fulfillable, expiry_ms }
             }
         ),
         3 => (who.clone(), 0..50u64, prop::option::of(who.clone()))
@@ -163,15 +119,14 @@ impl World {
 
     fn run(&mut self, op: Op) {
         match op {
-            Op::Pay { from, to, amount, expires_in_ms } => {
-                let (destination, expiry) =
-                    (format!("test.{}", NAMES[to]), self.expiry(expires_in_ms));
+            Op::Pay { from, to, amount, expiry_ms } => {
+                let (destination, expiry) = (format!("test.{}", NAMES[to]), self.expiry(expiry_ms));
                 let packet = payment_with(&destination, amount, expiry, &[], PREIMAGE.condition());
                 self.send(from, &packet);
             }
-            Op::PayReceiver { from, amount, minimum, fulfillable, expires_in_ms } => {
+            Op::PayReceiver { from, amount, minimum, fulfillable, expiry_ms } => {
                 let before = self.node.balance("wallet");
-                let expiry = self.expiry(expires_in_ms);
+                let expiry = self.expiry(expiry_ms);
                 let packet = self.sender.payment_until(amount, minimum, fulfillable, expiry);
                 self.send(from, &packet);
                 let received = before - self.node.balance("wallet");
