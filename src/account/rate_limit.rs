@@ -1,5 +1,5 @@
-//! Limits packets per second at the cost of one comparison and one addition (GCRA). Unlike `net/budget.rs`, which records
-//! work that is already done, it refuses a packet above the rate and does not count it.
+//! Limits packets per second at the cost of one comparison and one addition (GCRA). Unlike `net/budget.rs`, which
+//! records work that is already done, it refuses a packet above the rate and does not count it.
 
 use std::num::NonZeroU32;
 

@@ -4,9 +4,9 @@
 //! the connector, and then writes its own outbox with one system call. Frames for other peers wake *their* tasks, so on
 //! one thread each outbox is written once, after all reading. No packet costs a channel, a timer or an allocation.
 //!
-//! Whole binary messages, which carry the packets, are handled in the read buffer, without a copy. Only the other frames
-//! pass through `tungstenite`, each as a whole. All sessions of a thread read through one large buffer: few system calls and no copies while packets flow, hardly
-//! any memory while they do not.
+//! Whole binary messages, which carry the packets, are handled in the read buffer, without a copy. Only the other
+//! frames pass through `tungstenite`, each as a whole. All sessions of a thread read through one large buffer: few
+//! system calls and no copies while packets flow, hardly any memory while they do not.
 
 use std::cell::Cell;
 use std::future::poll_fn;

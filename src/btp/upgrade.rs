@@ -1,4 +1,4 @@
-//! The opening handshake of a WebSocket (RFC 6455 section 4), for both ends: the HTTP request that upgrades a byte stream.
+//! The opening handshake of a WebSocket (RFC 6455 section 4), for both ends: the HTTP request that upgrades a stream.
 //!
 //! Headers are bounded. Bytes after a header are kept, because a peer may send its first frame without waiting. No
 //! extension and no WebSocket subprotocol is offered or accepted: RFC 23 has none.

@@ -264,8 +264,8 @@ impl Outbox {
         true
     }
 
-    /// Adds any other BTP frame, for the authentication and the session's own answers: `write` appends exactly `len` bytes.
-    /// Returns `false` if the session has ended.
+    /// Adds any other BTP frame, for the authentication and the session's own answers: `write` appends exactly `len`
+    /// bytes. Returns `false` if the session has ended.
     pub fn put_frame(&self, len: usize, write: impl FnOnce(&mut Vec<u8>)) -> bool {
         let mut inner = self.inner.lock();
         if inner.has_ended {

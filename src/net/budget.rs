@@ -28,8 +28,8 @@ impl WorkRate {
     }
 }
 
-/// What one user has spent of a [`WorkRate`] (GCRA). Unlike `account/rate_limit.rs`, which refuses a packet above the rate,
-/// it records work that is already done, even beyond the rate, and says when more may follow.
+/// What one user has spent of a [`WorkRate`] (GCRA). Unlike `account/rate_limit.rs`, which refuses a packet above the
+/// rate, it records work that is already done, even beyond the rate, and says when more may follow.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct WorkBudget {
     /// The spent units use up the rate until then.

@@ -1,7 +1,6 @@
 //! WebSocket data frames (RFC 6455 section 5.2): a header before the payload, and a client's mask over it.
 //!
-//! RFC 23 "Overview": a BTP packet is one binary message. [row 65] All other frames, and the opening handshake, belong to
-//! the WebSocket library.
+//! RFC 23 "Overview": a BTP packet is one binary message. [row 65] All other frames belong to the WebSocket library.
 
 mod frame_header;
 

@@ -1,4 +1,4 @@
-//! Reads the header of a WebSocket frame (RFC 6455 5.2): where the frame ends, and whether it is a whole binary message.
+//! Reads the header of a WebSocket frame (RFC 6455 5.2): where the frame ends, whether it is a whole binary message.
 
 use super::MASKED;
 
