@@ -37,7 +37,7 @@ const ALTERNATIVES: &[&[&str]] = &[
 const PEER_PREFIX: &str = "BTP_PEER_";
 
 /// The environment of this process. Bytes that are not UTF-8 become replacement characters, which no key accepts.
-pub fn of_process() -> Environment {
+pub fn environment_of_process() -> Environment {
     std::env::vars_os()
         .map(|(name, value)| {
             (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned())
@@ -58,7 +58,7 @@ pub fn variable_part(id: &str) -> String {
 }
 
 /// A variable that is set and meant for this program.
-pub fn get<'a>(environment: &'a Environment, name: &str) -> Option<&'a str> {
+pub fn variable<'a>(environment: &'a Environment, name: &str) -> Option<&'a str> {
     non_empty(environment, name).filter(|value| !is_service_link(name, value))
 }
 

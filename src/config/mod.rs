@@ -59,10 +59,7 @@ pub mod yaml_hints;
 
 pub use diagnostics::{Diagnostic, DiagnosticSink, Diagnostics};
 pub use diff::diff;
-pub use env::{
-    Environment, get as variable, of_process as environment_of_process, variable_of_peer,
-    variable_part,
-};
+pub use env::{Environment, environment_of_process, variable, variable_of_peer, variable_part};
 pub use file::FileContent;
 pub use key_types::{KeySet, wrong_type};
 pub use loaded::{FileForm, Loaded};

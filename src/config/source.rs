@@ -73,7 +73,7 @@ impl fmt::Debug for Override {
 fn named_file(source: &Source) -> Option<NamedFile> {
     match &source.file {
         Some(path) => Some(NamedFile { path: path.clone(), by_variable: false }),
-        None => env::get(&source.environment, "CONFIG_FILE")
+        None => env::variable(&source.environment, "CONFIG_FILE")
             .map(|path| NamedFile { path: path.into(), by_variable: true }),
     }
 }

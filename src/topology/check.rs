@@ -61,7 +61,7 @@ pub fn check(source: &Source) -> Result<Checked, Diagnostics> {
             files.check(config, tree, &mut report);
         }
     }
-    let named = source.node.is_some() || env::get(&source.environment, "NODE_ID").is_some();
+    let named = source.node.is_some() || env::variable(&source.environment, "NODE_ID").is_some();
     let mut node = None;
     if named {
         match load_content(source, Some(content)) {

@@ -3,7 +3,7 @@
 use super::deployment::Deployment;
 use super::expand::computed;
 use super::listeners::{LOOPBACK, listener_of};
-use super::network_file::{Topology, TopologyNode, inverse, relocated, with_key_locations};
+use super::network_file::{Topology, TopologyNode, inverse, with_key_locations};
 use crate::account::Relation;
 use crate::config::{LinkTransport, Map, Value, ValueData, ValuePath, ValuePlace};
 use crate::net::PeerUrl;
@@ -87,9 +87,11 @@ impl Topology {
             authority.rsplit_once('@').map(|(user, _)| format!("{user}@")).unwrap_or_default();
         let port = self.port_of(number, listener_of(&url), Deployment::Loopback);
         let path = rest.get(authority.len()..).unwrap_or_default();
-        let new = computed(&format!("{scheme}://{user}{LOOPBACK}:{port}{path}"), line, "");
         let place = ValuePath::root(&value.at).place().text;
-        map.set("url", relocated(&new, place));
+        map.set(
+            "url",
+            computed(&format!("{scheme}://{user}{LOOPBACK}:{port}{path}"), line, &place),
+        );
     }
 }
 

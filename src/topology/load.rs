@@ -211,7 +211,7 @@ fn tree_of_named_node(
     report: &mut DiagnosticSink,
 ) -> Option<Value> {
     topology.validate_all(!source.skip_route_warnings, report);
-    let variable = env::get(&source.environment, "NODE_ID");
+    let variable = env::variable(&source.environment, "NODE_ID");
     let (id, place) = match (&source.node, variable) {
         (Some(id), _) => {
             let origin = ValueOrigin::CommandLine("--node".into());
