@@ -15,7 +15,7 @@ use divan::counter::ItemsCount;
 use ilp_connector::internals::account::{Asset, Conversion, Ledger, Rate, RateLimiter};
 use ilp_connector::internals::connector::{PacketEvent, PacketRecord};
 use ilp_connector::internals::link::{
-    Framing, Outbox, Pending, PendingTable, PermitRequest, RequestedBy, SessionId, Slot,
+    CutNumber, Framing, Outbox, Pending, PendingTable, PermitRequest, RequestedBy, SessionId, Slot,
 };
 use ilp_connector::internals::routing::{RouteCandidate, RouteOrigin, RouteTable};
 use ilp_connector::internals::telemetry::{
@@ -138,7 +138,7 @@ fn pending_insert_and_take(bencher: Bencher<'_, '_>, in_flight: u32) {
 fn put_prepare(outbox: &Outbox, id: u32, prepare: &Prepare<'_>) {
     let request = PermitRequest { requester: None, requesters: 1, prepare };
     if let Ok(permit) = outbox.request_permit(&request) {
-        permit.put_prepare(RequestId(id), prepare);
+        permit.put_prepare(RequestId(id), prepare, CutNumber::NONE);
     }
 }
 

@@ -33,6 +33,7 @@
 
 mod account;
 mod api;
+mod books;
 mod btp;
 mod cli;
 pub mod client;
@@ -46,6 +47,7 @@ mod net;
 mod node;
 mod peers;
 mod routing;
+mod store;
 mod stream;
 mod telemetry;
 #[cfg(any(test, fuzzing))]
@@ -65,5 +67,5 @@ pub mod internals {
     macro_rules! open {
         ($($room:ident)*) => { $(pub mod $room { pub use crate::$room::*; })* };
     }
-    open!(account btp config connector link local routing stream telemetry time topology);
+    open!(account books btp config connector link local routing store stream telemetry time topology);
 }

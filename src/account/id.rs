@@ -56,6 +56,12 @@ impl FromStr for AccountId {
     }
 }
 
+impl From<&AccountId> for Arc<str> {
+    fn from(id: &AccountId) -> Self {
+        Self::clone(&id.0)
+    }
+}
+
 impl From<AccountId> for String {
     fn from(id: AccountId) -> Self {
         id.as_str().to_owned()

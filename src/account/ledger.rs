@@ -9,15 +9,36 @@
 
 use crate::wire::Amount;
 
-/// The balance and the held amounts of one account, in its own units.
+/// Everything that ever changed the balance of one account, by cause, in its own units.
 ///
 /// An `i128` cannot overflow: that would take 2^63 packets of the largest amount. The arithmetic saturates only because
 /// the compiler does not know this.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// The amounts of the peer's packets that were fulfilled.
+    pub fulfilled_in: i128,
+    /// The amounts of packets that the peer fulfilled.
+    pub fulfilled_out: i128,
+    /// Changes by the operator: corrections, concessions.
+    pub adjusted: i128,
+}
+
+impl Totals {
+    /// The rule of the books: the balance is the sum of its causes. Positive: the peer owes us.
+    pub fn balance(&self) -> i128 {
+        self.fulfilled_in.saturating_sub(self.fulfilled_out).saturating_add(self.adjusted)
+    }
+}
+
+/// The balance and the held amounts of one account, in its own units.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ledger {
-    balance: i128,
+    totals: Totals,
     held_in: i128,
+    /// With `uncertain`.
     held_out: i128,
+    /// The part of `held_out` that was in flight at an unclean end of the process.
+    uncertain: i128,
     excess_releases: u32,
 }
 
@@ -34,10 +55,29 @@ pub struct OverLimit {
     pub limit: i128,
 }
 
+/// More of the uncertain amount would be conceded than there is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{uncertain} is uncertain; between 0 and {uncertain} of it can be conceded")]
+pub struct AboveUncertain {
+    /// The uncertain amount.
+    pub uncertain: i128,
+}
+
 impl Ledger {
-    /// The sum of all fulfilled packets. Positive: the peer owes us.
+    /// The ledger of an account that the store has saved. What was in flight to the peer when the process ended without
+    /// a clean stop is uncertain: the peer may have fulfilled it.
+    pub fn restore(totals: Totals, uncertain: i128) -> Self {
+        Self { totals, held_out: uncertain, uncertain, ..Self::default() }
+    }
+
+    /// What the balance is made of.
+    pub fn totals(&self) -> Totals {
+        self.totals
+    }
+
+    /// The sum of all fulfilled packets and adjustments. Positive: the peer owes us.
     pub fn balance(&self) -> i128 {
-        self.balance
+        self.totals.balance()
     }
 
     /// The sum of the peer's packets in flight.
@@ -47,7 +87,42 @@ impl Ledger {
 
     /// The sum of our packets in flight to the peer.
     pub fn held_out(&self) -> i128 {
-        self.held_out
+        self.held_out.saturating_sub(self.uncertain)
+    }
+
+    /// The sum of the packets to the peer that were in flight at an unclean end of the process. The peer may claim
+    /// them, so they count against the minimum balance like packets in flight.
+    pub fn uncertain(&self) -> i128 {
+        self.uncertain
+    }
+
+    /// Whether there is no balance, and nothing uncertain.
+    pub fn is_settled(&self) -> bool {
+        self.balance() == 0 && self.uncertain == 0
+    }
+
+    /// A packet that is held for the peer gets no answer any more, and the peer may have fulfilled it.
+    pub fn make_uncertain(&mut self, amount: Amount) {
+        self.uncertain = self.uncertain.saturating_add(amount.0.into());
+    }
+
+    /// The uncertain amount is settled: the peer fulfilled `conceded` of it, and the rest not.
+    ///
+    /// # Errors
+    /// [`AboveUncertain`] if more would be conceded than is uncertain, or less than nothing; nothing has changed then.
+    pub fn resolve_uncertain(&mut self, conceded: i128) -> Result<(), AboveUncertain> {
+        if !(0..=self.uncertain).contains(&conceded) {
+            return Err(AboveUncertain { uncertain: self.uncertain });
+        }
+        self.held_out = self.held_out();
+        self.uncertain = 0;
+        self.adjust(conceded.saturating_neg());
+        Ok(())
+    }
+
+    /// Changes the balance by an amount that no packet moved.
+    pub fn adjust(&mut self, amount: i128) {
+        self.totals.adjusted = self.totals.adjusted.saturating_add(amount);
     }
 
     /// How often a release was larger than the held amount: 0 unless this program has an error. The held amount then
@@ -64,7 +139,7 @@ impl Ledger {
         let held = self.held_in.saturating_add(amount.0.into());
         // A packet with amount zero moves no money and passes every limit. [row 50]
         if let (Some(limit), 1..) = (max_balance, amount.0) {
-            let reached = self.balance.saturating_add(held);
+            let reached = self.balance().saturating_add(held);
             if reached > limit {
                 return Err(OverLimit { reached, limit });
             }
@@ -76,20 +151,21 @@ impl Ledger {
     /// The peer's Prepare was fulfilled: the held amount becomes the peer's debt.
     pub fn commit_in(&mut self, amount: Amount) {
         self.release_in(amount);
-        self.balance = self.balance.saturating_add(amount.0.into());
+        self.totals.fulfilled_in = self.totals.fulfilled_in.saturating_add(amount.0.into());
     }
 
     /// The peer's Prepare was rejected: the held amount is released.
     pub fn release_in(&mut self, amount: Amount) {
         self.held_in = self.held_in.saturating_sub(amount.0.into());
         if self.held_in < 0 {
-            self.held_in = self.count_excess_release();
+            self.count_excess_release();
+            self.held_in = 0;
         }
     }
 
     /// How much more may be held for Prepares to the peer; negative if the limit is exceeded already.
     pub fn credit_left(&self, min_balance: i128) -> i128 {
-        self.balance.saturating_sub(self.held_out).saturating_sub(min_balance)
+        self.balance().saturating_sub(self.held_out).saturating_sub(min_balance)
     }
 
     /// Holds the amount of a Prepare to the peer.
@@ -99,7 +175,7 @@ impl Ledger {
     pub fn hold_out(&mut self, amount: Amount, min_balance: Option<i128>) -> Result<(), OverLimit> {
         let held = self.held_out.saturating_add(amount.0.into());
         if let (Some(limit), 1..) = (min_balance, amount.0) {
-            let reached = self.balance.saturating_sub(held);
+            let reached = self.balance().saturating_sub(held);
             if reached < limit {
                 return Err(OverLimit { reached, limit });
             }
@@ -111,22 +187,22 @@ impl Ledger {
     /// The peer fulfilled our Prepare: the held amount becomes our debt.
     pub fn commit_out(&mut self, amount: Amount) {
         self.release_out(amount);
-        self.balance = self.balance.saturating_sub(amount.0.into());
+        self.totals.fulfilled_out = self.totals.fulfilled_out.saturating_add(amount.0.into());
     }
 
     /// Our Prepare was rejected or timed out: the held amount is released.
     pub fn release_out(&mut self, amount: Amount) {
         self.held_out = self.held_out.saturating_sub(amount.0.into());
-        if self.held_out < 0 {
-            self.held_out = self.count_excess_release();
+        if self.held_out < self.uncertain {
+            self.count_excess_release();
+            self.held_out = self.uncertain;
         }
     }
 
-    /// Counts a release that was larger than the held amount. Returns the new held amount, zero.
+    /// Counts a release that was larger than the held amount.
     #[cold]
-    fn count_excess_release(&mut self) -> i128 {
+    fn count_excess_release(&mut self) {
         self.excess_releases = self.excess_releases.saturating_add(1);
-        0
     }
 }
 
@@ -178,6 +254,26 @@ mod tests {
         assert_eq!((ledger.held_out(), ledger.excess_releases()), (0, 2));
         assert!(ledger.hold_in(Amount(11), Some(10)).is_err(), "the limit is unchanged");
         assert!(ledger.hold_out(Amount(11), Some(-10)).is_err());
+    }
+
+    #[test]
+    fn uncertain_amounts_count_against_the_minimum_until_they_are_resolved() {
+        let totals = Totals { fulfilled_in: 50, fulfilled_out: 20, adjusted: -5 };
+        let mut ledger = Ledger::restore(totals, 10);
+        assert_eq!((ledger.balance(), ledger.held_out(), ledger.uncertain()), (25, 0, 10));
+        assert!(ledger.hold_out(Amount(16), Some(0)).is_err(), "25 - 10 are left");
+        ledger.hold_out(Amount(15), Some(0)).unwrap();
+        assert_eq!((ledger.held_out(), ledger.credit_left(0)), (15, 0));
+        ledger.release_out(Amount(15));
+        assert_eq!((ledger.held_out(), ledger.excess_releases()), (0, 0));
+        ledger.release_out(Amount(1));
+        assert_eq!((ledger.uncertain(), ledger.excess_releases()), (10, 1), "it is not released");
+        ledger.hold_out(Amount(7), Some(0)).unwrap();
+        assert_eq!(ledger.resolve_uncertain(11), Err(AboveUncertain { uncertain: 10 }));
+        assert_eq!(ledger.resolve_uncertain(-1), Err(AboveUncertain { uncertain: 10 }));
+        ledger.resolve_uncertain(4).unwrap();
+        assert_eq!((ledger.balance(), ledger.held_out(), ledger.uncertain()), (21, 7, 0));
+        assert_eq!(ledger.totals(), Totals { adjusted: -9, ..totals });
     }
 
     #[test]

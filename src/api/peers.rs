@@ -45,6 +45,7 @@ struct PeerBody {
     /// Of the last packet that exceeded `maxBalance` or `minBalance`.
     last_refusal: Option<Value>,
     held: BothWays<String>,
+    uncertain: String,
     packets_in_flight: BothWays<usize>,
     outbox_bytes: usize,
     limits: Value,
@@ -149,6 +150,7 @@ fn peer(
             received: account.held_in.to_string(),
             sent: account.held_out.to_string(),
         },
+        uncertain: account.uncertain.to_string(),
         packets_in_flight: BothWays {
             received: account.in_flight_from,
             sent: account.in_flight_to,
@@ -178,6 +180,7 @@ fn own_account(account: &OwnAccountReport) -> PeerBody {
         state: "own",
         balance: account.balance.to_string(),
         held: BothWays { received: "0".to_owned(), sent: "0".to_owned() },
+        uncertain: "0".to_owned(),
         limits: limits(&Limits::default()),
         ..PeerBody::default()
     }
@@ -243,6 +246,7 @@ mod tests {
             balance: 0,
             held_in: 0,
             held_out: 0,
+            uncertain: 0,
             last_refusal: None,
             excess_releases: 0,
             stats: Stats::default(),
@@ -263,6 +267,7 @@ mod tests {
             vec![(SessionId(4), SessionKind::Dialled), (SessionId(5), SessionKind::Accepted)];
         (account.in_flight_from, account.in_flight_to, account.outbox_bytes) = (1, 2, 3);
         (account.balance, account.held_in, account.held_out) = (-(1 << 80), 10, 20);
+        account.uncertain = 5;
         let over = OverLimit { reached: -(1 << 81), limit: -5 };
         account.last_refusal = Some((Timestamp::from_millis(1_514_132_000_000), over));
         account.stats.received.prepares = 30;

@@ -10,7 +10,8 @@ use parking_lot::{Mutex, MutexGuard};
 
 use super::fair_shares::FairShares;
 use super::stats::Stats;
-use crate::account::{AccountId, Ledger, Limits, OverLimit, RateLimiter};
+use super::tracked_ledger::TrackedLedger;
+use crate::account::{AccountId, Limits, OverLimit, RateLimiter};
 use crate::link::{
     Outbox, Pending, PendingTable, RequestedBy, SessionId, SessionKind, Slot, TokenFingerprint,
 };
@@ -33,7 +34,7 @@ pub struct Account {
 #[derive(Debug)]
 pub(super) struct AccountState {
     pub(super) limits: Limits,
-    pub(super) ledger: Ledger,
+    pub(super) ledger: TrackedLedger,
     pub(super) rate_limiter: RateLimiter,
     /// Prepares from this peer without an answer, weighted (an echo counts twice).
     pub(super) in_flight: usize,
@@ -68,11 +69,12 @@ impl Account {
         id: AccountId,
         slot: Slot,
         limits: Limits,
+        ledger: TrackedLedger,
         first_request_id: RequestId,
     ) -> Self {
         let state = AccountState {
             limits,
-            ledger: Ledger::default(),
+            ledger,
             rate_limiter: RateLimiter::default(),
             in_flight: 0,
             pending: PendingTable::new(first_request_id),
@@ -168,6 +170,12 @@ impl AccountState {
     pub(super) fn release_out(&mut self, pending: &Pending) {
         self.ledger.release_out(pending.outgoing_amount);
         self.release_share(pending, false);
+    }
+
+    /// The answer to a Prepare will not be seen, and the peer may have fulfilled it.
+    pub(super) fn make_uncertain(&mut self, pending: &Pending) {
+        self.ledger.make_uncertain(pending.outgoing_amount);
+        self.release_share(pending, true);
     }
 
     /// Removes the oldest session of a kind, if there are `max` of them or more.

@@ -3,7 +3,7 @@
 use super::account::{Account, AccountState, find_substitute_session};
 use super::batch::{Batch, IncomingRequest};
 use super::refusal::{NextHopFailure, Refusal};
-use crate::link::{Outcome, Pending, Rejection, RequestedBy};
+use crate::link::{CutNumber, Outcome, Pending, Rejection, RequestedBy};
 use crate::wire::btp::RequestId;
 use crate::wire::ilp::{Prepare, Reject, Reply, clip_message};
 
@@ -174,6 +174,11 @@ impl Batch<'_> {
             Reply::Reject(_) => state.ledger.release_in(incoming.held),
         }
         state.stats.sent.count_reply(reply);
+        // A proof leaves when the books have it.
+        let after = match reply {
+            Reply::Fulfill(_) => self.cut_before(incoming.held),
+            Reply::Reject(_) => CutNumber::NONE,
+        };
         let id = incoming.request_id;
         let outbox = match state.session_mut(incoming.session) {
             Some(session) => {
@@ -182,7 +187,7 @@ impl Batch<'_> {
             }
             None => find_substitute_session(&state.sessions, id).map(|session| &session.outbox),
         };
-        if !outbox.is_some_and(|outbox| outbox.put_reply(id, reply)) {
+        if !outbox.is_some_and(|outbox| outbox.put_reply(id, reply, after)) {
             state.stats.dropped_answers += 1;
         }
     }

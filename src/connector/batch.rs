@@ -6,10 +6,11 @@ use arc_swap::Guard;
 
 use super::account::Account;
 use super::core::Connector;
+use super::cuts::Turn;
 use super::packet_log::PacketLog;
 use super::snapshot::Snapshot;
 use crate::account::AccountSettings;
-use crate::link::{Pending, RequestedBy, SessionId, Slot};
+use crate::link::{CutNumber, Pending, RequestedBy, SessionId, Slot};
 use crate::time::Now;
 use crate::wire::btp::RequestId;
 use crate::wire::{Amount, Timestamp};
@@ -20,9 +21,18 @@ pub struct Batch<'a> {
     pub(super) snapshot: Guard<Arc<Snapshot>>,
     pub(super) packet_log: Guard<Option<Arc<PacketLog>>>,
     pub(super) now: Now,
+    /// The cut that must be durable before packets of this batch that move money leave.
+    pub(super) after: CutNumber,
+    /// With a store, no cut is taken during a batch.
+    pub(super) _turn: Option<Turn<'a>>,
 }
 
 impl Batch<'_> {
+    /// What a packet of this amount waits for: one without money waits for nothing.
+    pub(super) fn cut_before(&self, amount: Amount) -> CutNumber {
+        if amount == Amount::ZERO { CutNumber::NONE } else { self.after }
+    }
+
     /// The settings of an account in this batch's snapshot.
     pub fn settings(&self, account: &Account) -> Option<&AccountSettings> {
         self.snapshot.entry(account.slot()).map(|entry| &entry.settings)

@@ -1,7 +1,7 @@
 //! The connector: the snapshot in force, the accounts, and what concerns all packets at once.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use ahash::RandomState;
@@ -9,8 +9,10 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use parking_lot::Mutex;
 
 use super::account::Account;
+use super::admission::Admission;
 use super::batch::Batch;
 use super::ccp::CcpState;
+use super::cuts::Cuts;
 use super::packet_log::PacketLog;
 use super::pending_echoes::PendingEchoes;
 use super::refusal::{NextHopFailure, Refusal};
@@ -18,6 +20,8 @@ use super::registry::{Registry, RegistryError};
 use super::settings::ConnectorSettings;
 use super::snapshot::Snapshot;
 use crate::account::AccountId;
+use crate::books::SavedBooks;
+use crate::link::CutNumber;
 use crate::routing::HashSeed;
 use crate::time::{MonoTime, Now};
 use crate::wire::Address;
@@ -30,11 +34,13 @@ pub struct Connector {
     /// Routes from peers. Locked after `configuration` if both are, and never together with an account.
     pub(super) ccp: Mutex<CcpState>,
     pub(super) packet_log: ArcSwapOption<PacketLog>,
-    pub(super) stopping: AtomicBool,
+    pub(super) admission: Admission,
     /// No pending Prepare of any account expires before this (nanoseconds of [`MonoTime`]).
     pub(super) next_deadline: AtomicU64,
     pub(super) hash_state: RandomState,
     pub(super) pending_echoes: PendingEchoes,
+    /// Present if the node has a store.
+    pub(super) cuts: Option<Cuts>,
     pub(super) seed: HashSeed,
 }
 
@@ -62,7 +68,29 @@ impl Connector {
     /// # Errors
     /// [`RegistryError`] if the settings contradict each other.
     pub fn new(settings: ConnectorSettings, seed: HashSeed) -> Result<Arc<Self>, RegistryError> {
-        let mut registry = Registry::default();
+        Self::build(settings, seed, Registry::default(), None)
+    }
+
+    /// A connector that goes on with the books of a store, and takes cuts for it.
+    ///
+    /// # Errors
+    /// [`RegistryError`] if the settings contradict each other or the books.
+    pub fn with_books(
+        settings: ConnectorSettings,
+        seed: HashSeed,
+        books: SavedBooks,
+    ) -> Result<Arc<Self>, RegistryError> {
+        let cuts = Cuts::new(books.cut);
+        let registry = Registry::with_books(books, Arc::clone(&cuts.changed));
+        Self::build(settings, seed, registry, Some(cuts))
+    }
+
+    fn build(
+        settings: ConnectorSettings,
+        seed: HashSeed,
+        mut registry: Registry,
+        cuts: Option<Cuts>,
+    ) -> Result<Arc<Self>, RegistryError> {
         let snapshot = registry.build_snapshot(&settings, seed)?;
         let mut ccp = CcpState::new(seed);
         ccp.configure(&registry, &settings);
@@ -71,10 +99,11 @@ impl Connector {
             configuration: Mutex::new(Configuration { registry, settings }),
             ccp: Mutex::new(ccp),
             packet_log: ArcSwapOption::empty(),
-            stopping: AtomicBool::new(false),
+            admission: Admission::default(),
             next_deadline: AtomicU64::new(MonoTime::MAX.0),
             hash_state: seed.hash_state(),
             pending_echoes: PendingEchoes::default(),
+            cuts,
             seed,
         }))
     }
@@ -84,9 +113,14 @@ impl Connector {
     /// # Errors
     /// [`RegistryError`]; nothing has changed then.
     pub fn apply_settings(&self, settings: ConnectorSettings) -> Result<(), RegistryError> {
+        // An account that begins again with another asset must not do so in the middle of a cut.
+        let _turn = self.cuts.as_ref().map(Cuts::begin_turn);
         let mut configuration = self.configuration.lock();
         let registry = &mut configuration.registry;
         let mut snapshot = registry.build_snapshot(&settings, self.seed)?;
+        if let Some(cuts) = &self.cuts {
+            registry.take_replaced_rows().into_iter().for_each(|row| cuts.add_replaced(row));
+        }
         let learned = self.ccp.lock().configure(registry, &settings);
         if !learned.is_empty() {
             snapshot.table = registry.build_table(learned, self.seed);
@@ -94,6 +128,7 @@ impl Connector {
         configuration.settings = settings;
         self.snapshot.store(Arc::new(snapshot));
         drop(configuration);
+        drop(_turn);
         self.close_sessions_beyond_limits();
         Ok(())
     }
@@ -136,11 +171,20 @@ impl Connector {
 
     /// Starts a batch. Start one for all that a socket has to read, not one for each packet.
     pub fn start_batch(&self, now: Now) -> Batch<'_> {
+        let (turn, after) = match &self.cuts {
+            Some(cuts) => {
+                let (turn, after) = cuts.begin_turn();
+                (Some(turn), after)
+            }
+            None => (None, CutNumber::NONE),
+        };
         Batch {
             connector: self,
             snapshot: self.snapshot.load(),
             packet_log: self.packet_log.load(),
             now,
+            after,
+            _turn: turn,
         }
     }
 
@@ -184,7 +228,12 @@ impl Connector {
 
     /// From now on every new Prepare is rejected with T03. Packets in flight continue.
     pub fn stop_admitting(&self) {
-        self.stopping.store(true, Ordering::Relaxed);
+        self.admission.stop();
+    }
+
+    /// As long as the store cannot be written, every new Prepare is rejected with T03. Packets in flight continue.
+    pub fn set_store_failing(&self, is_failing: bool) {
+        self.admission.set_store_failing(is_failing);
     }
 
     /// Number of Prepares in flight over all accounts, without the node's own requests to its neighbours.
@@ -193,7 +242,8 @@ impl Connector {
         snapshot.entries.iter().map(|entry| entry.account.lock().pending.count_payments()).sum()
     }
 
-    /// Rejects everything in flight (T00) at the end of a shutdown. Returns what peers may still count.
+    /// Rejects everything in flight (T00) at the end of a shutdown. With a store, the amounts become uncertain. Returns
+    /// what peers may still count.
     pub fn reject_all_pending(&self, now: Now) -> Vec<UnansweredTotals> {
         let batch = self.start_batch(now);
         let mut unanswered = Vec::new();
@@ -203,7 +253,10 @@ impl Connector {
                 let packets = state.pending.count_payments();
                 let all_pending = state.pending.take_all();
                 for pending in &all_pending {
-                    state.release_out(pending);
+                    match self.cuts {
+                        Some(_) => state.make_uncertain(pending),
+                        None => state.release_out(pending),
+                    }
                 }
                 (packets, all_pending)
             };

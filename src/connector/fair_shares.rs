@@ -44,6 +44,7 @@ pub(super) struct Capacity {
     /// How far its balance may fall; `None`: no limit.
     pub(super) min_balance: Option<i128>,
     pub(super) balance: i128,
+    /// With what is uncertain.
     pub(super) held_out: i128,
 }
 
@@ -53,7 +54,7 @@ impl Capacity {
             in_flight_max: limits.max_packets_in_flight,
             min_balance: limits.min_balance,
             balance: ledger.balance(),
-            held_out: ledger.held_out(),
+            held_out: ledger.held_out().saturating_add(ledger.uncertain()),
         }
     }
 

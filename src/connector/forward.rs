@@ -114,7 +114,11 @@ impl Batch<'_> {
         });
         stats.sent.prepares += 1;
         let OutgoingTerms { amount, expires_at } = outgoing;
-        permit.put_prepare(request_id, &Prepare { amount, expires_at, ..*prepare });
+        permit.put_prepare(
+            request_id,
+            &Prepare { amount, expires_at, ..*prepare },
+            self.cut_before(amount),
+        );
         drop(state);
         self.connector.lower_next_deadline(deadline);
         self.record_forwarded(from, to, prepare, outgoing, request_id);

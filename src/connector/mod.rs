@@ -7,10 +7,12 @@
 //! Start with `prepare.rs` (a Prepare's way, top to bottom), then read `answer.rs`.
 
 mod account;
+mod admission;
 mod answer;
 mod batch;
 mod ccp;
 mod core;
+mod cuts;
 mod fair_shares;
 mod forward;
 mod own_account;
@@ -29,6 +31,7 @@ mod stats;
 mod stream_credentials;
 #[cfg(test)]
 mod tests;
+mod tracked_ledger;
 
 pub use self::account::Account;
 pub use self::answer::PeerAnswer;

@@ -11,7 +11,8 @@ use parking_lot::Mutex;
 
 use super::batch::Batch;
 use super::snapshot::AccountEntry;
-use crate::account::Asset;
+use crate::account::{Asset, Totals};
+use crate::books::{AccountKind, AccountRow};
 use crate::link::Slot;
 use crate::wire::Amount;
 
@@ -22,14 +23,15 @@ pub(super) struct OwnAccounts(HashMap<Asset, Arc<OwnAccount>>);
 #[derive(Debug)]
 pub(super) struct OwnAccount {
     asset: Asset,
-    totals: Mutex<Totals>,
+    state: Mutex<OwnTotals>,
 }
 
-/// Saturating, though it takes 2^64 packets of the largest amount to get there.
 #[derive(Clone, Copy, Debug, Default)]
-struct Totals {
-    received: u128,
-    sent: u128,
+struct OwnTotals {
+    /// What was received has gone out of the books' other accounts, and what was sent has come into them.
+    totals: Totals,
+    /// Since the last cut. An own account changes only together with another account, which is noted.
+    has_changed: bool,
 }
 
 /// A copy of one own account.
@@ -44,17 +46,38 @@ pub struct OwnAccountReport {
 impl OwnAccountReport {
     /// The name on pages and in metrics. Ids of peers have no colon, so no peer has this name.
     pub fn id(&self) -> String {
-        format!("own:{}", self.asset)
+        own_account_name(&self.asset)
     }
+}
+
+fn own_account_name(asset: &Asset) -> String {
+    format!("own:{asset}")
 }
 
 impl OwnAccounts {
     pub(super) fn find_or_add(&mut self, asset: &Asset) -> Arc<OwnAccount> {
         let new = || {
-            let (asset, totals) = (asset.clone(), Mutex::default());
-            Arc::new(OwnAccount { asset, totals })
+            let (asset, state) = (asset.clone(), Mutex::default());
+            Arc::new(OwnAccount { asset, state })
         };
         Arc::clone(self.0.entry(asset.clone()).or_insert_with(new))
+    }
+
+    /// Goes on with a saved account.
+    pub(super) fn restore(&mut self, asset: &Asset, totals: Totals) {
+        self.find_or_add(asset).state.lock().totals = totals;
+    }
+
+    /// The rows of the accounts that have changed since the last cut.
+    pub(super) fn take_changed(&self) -> Vec<AccountRow> {
+        self.0.values().filter_map(|own| own.take_changed()).collect()
+    }
+
+    /// The next cut has all accounts.
+    pub(super) fn note_all(&self) {
+        for own in self.0.values() {
+            own.state.lock().has_changed = true;
+        }
     }
 
     /// The accounts that have moved money, sorted by name.
@@ -67,20 +90,36 @@ impl OwnAccounts {
 
 impl OwnAccount {
     fn add_received(&self, amount: Amount) {
-        let mut totals = self.totals.lock();
-        totals.received = totals.received.saturating_add(amount.0.into());
+        let mut state = self.state.lock();
+        let received = &mut state.totals.fulfilled_out;
+        *received = received.saturating_add(amount.0.into());
+        state.has_changed = true;
     }
 
     fn add_sent(&self, amount: Amount) {
-        let mut totals = self.totals.lock();
-        totals.sent = totals.sent.saturating_add(amount.0.into());
+        let mut state = self.state.lock();
+        let sent = &mut state.totals.fulfilled_in;
+        *sent = sent.saturating_add(amount.0.into());
+        state.has_changed = true;
     }
 
     fn report(&self) -> Option<OwnAccountReport> {
-        let Totals { received, sent } = *self.totals.lock();
-        let signed = |total: u128| i128::try_from(total).unwrap_or(i128::MAX);
-        let balance = signed(sent).saturating_sub(signed(received));
-        (received > 0 || sent > 0).then(|| OwnAccountReport { asset: self.asset.clone(), balance })
+        let totals = self.state.lock().totals;
+        let report = || OwnAccountReport { asset: self.asset.clone(), balance: totals.balance() };
+        (totals != Totals::default()).then(report)
+    }
+
+    fn take_changed(&self) -> Option<AccountRow> {
+        let mut state = self.state.lock();
+        let name = || own_account_name(&self.asset).into();
+        std::mem::take(&mut state.has_changed).then(|| AccountRow {
+            name: name(),
+            kind: AccountKind::Own,
+            asset: self.asset.clone(),
+            totals: state.totals,
+            held_out: 0,
+            uncertain: 0,
+        })
     }
 }
 

@@ -1,7 +1,5 @@
 //! A Prepare's way through the node, top to bottom.
 
-use std::sync::atomic::Ordering;
-
 use parking_lot::MutexGuard;
 
 use super::account::{Account, AccountState};
@@ -75,9 +73,7 @@ impl Batch<'_> {
         {
             return Err(Refusal::AmountTooLarge { received: prepare.amount, maximum });
         }
-        if self.connector.stopping.load(Ordering::Relaxed) {
-            return Err(Refusal::Stopping);
-        }
+        self.connector.admission.check()?;
         self.count_in_flight(&mut state, incoming)?;
         if let Some(session) = state.session_mut(incoming.session) {
             session.request_ids.insert(incoming.request_id.0);

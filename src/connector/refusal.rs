@@ -34,6 +34,9 @@ pub enum Refusal {
     /// The node is shutting down.
     #[error("this connector is stopping")]
     Stopping,
+    /// The store cannot be written at the moment.
+    #[error("this connector cannot save its books at the moment")]
+    StoreFailing,
     /// The account sends more than `packetsPerSecond`.
     #[error("more packets per second than this account may send")]
     RateLimited {
@@ -251,7 +254,7 @@ impl Refusal {
             | Self::NoRate { .. }
             | Self::Stopped => ErrorCode::T00,
             Self::Routes(RouteRequestError::NotConnected) => ErrorCode::T01,
-            Self::TooManyInFlight { .. } | Self::Stopping => ErrorCode::T03,
+            Self::TooManyInFlight { .. } | Self::Stopping | Self::StoreFailing => ErrorCode::T03,
             Self::OverMaxBalance(_) | Self::ReceiverFull(_) => ErrorCode::T04,
             Self::RateLimited { .. } => ErrorCode::T05,
             Self::RoundedToZero => ErrorCode::R01,
@@ -313,6 +316,7 @@ impl Refusal {
             | Self::AmountTooLarge { .. }
             | Self::TooManyInFlight { .. }
             | Self::Stopping
+            | Self::StoreFailing
             | Self::RateLimited { .. }
             | Self::Expired { .. }
             | Self::TooLittleTime { .. }

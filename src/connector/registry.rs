@@ -5,12 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::account::Account;
+use super::cuts::{ChangedAccounts, account_row};
 use super::own_account::{OwnAccountReport, OwnAccounts};
 use super::settings::ConnectorSettings;
 use super::snapshot::{AccountEntry, AssetIndex, Snapshot};
+use super::tracked_ledger::TrackedLedger;
 use crate::account::{
-    AccountId, AccountSettings, Asset, Conversion, ConversionError, Rate, Relation,
+    AccountId, AccountSettings, Asset, Conversion, ConversionError, Ledger, Rate, Relation,
 };
+use crate::books::{AccountKind, AccountRow, SavedBooks};
 use crate::link::Slot;
 use crate::routing::{HashSeed, Route, RouteCandidate, RouteOrigin, RouteTable};
 use crate::wire::btp::RequestId;
@@ -51,6 +54,28 @@ pub enum RegistryError {
         "the asset of peer {0} cannot change while its balance is not zero or packets are in flight; restart, or use a new peer id"
     )]
     AssetInUse(AccountId),
+    /// The store has a balance in another asset.
+    #[error(
+        "the store has a balance of {balance} in {asset} for {id}, whose asset in the configuration is another; configure {asset}, or use a new id"
+    )]
+    SavedAsset {
+        /// The peer or receiver.
+        id: AccountId,
+        /// Asset and scale of the balance.
+        asset: String,
+        /// The balance.
+        balance: i128,
+    },
+    /// The store has the balance of a peer for a receiver, or the other way around.
+    #[error(
+        "the store has a balance of {balance} for {id} from when it was a peer, not a receiver, or the other way around; use a new id"
+    )]
+    SavedKind {
+        /// The peer or receiver.
+        id: AccountId,
+        /// The balance.
+        balance: i128,
+    },
     /// A reload makes a receiver of a peer, or a peer of a receiver, and its balance has the other meaning.
     #[error(
         "{0} cannot become a peer where it was a receiver, or the other way around; restart, or use a new id"
@@ -64,7 +89,15 @@ pub(super) struct Registry {
     by_id: Arc<HashMap<AccountId, Arc<Account>>>,
     /// The latest settings of each, those of accounts that a reload removed included.
     last_settings: Vec<AccountSettings>,
+    /// The assets in `last_settings`.
+    last_assets: HashMap<AccountId, Asset>,
     own_accounts: OwnAccounts,
+    /// Ledgers that no account uses now: of saved accounts that are not configured, or that had another asset.
+    unused_ledgers: HashMap<(AccountId, Asset), SavedLedger>,
+    /// Rows of accounts that have begun again with another asset, for the next cut.
+    replaced_rows: Vec<AccountRow>,
+    /// Present if the node has a store.
+    changed: Option<Arc<ChangedAccounts>>,
     /// Number of snapshots that were built.
     generation: u64,
     /// Present while routes are exchanged, because learned routes are added to them.
@@ -74,7 +107,53 @@ pub(super) struct Registry {
 /// All routes but the learned ones.
 pub(super) type StaticRoutes = Arc<Vec<(Prefix, RouteCandidate)>>;
 
+/// The ledger of an account, and whether the account was a receiver.
+#[derive(Clone, Copy, Debug)]
+struct SavedLedger {
+    ledger: Ledger,
+    is_receiver: bool,
+    /// The store does not have it in this state.
+    is_changed: bool,
+}
+
 impl Registry {
+    /// A registry whose accounts go on with the books of a store.
+    pub(super) fn with_books(books: SavedBooks, changed: Arc<ChangedAccounts>) -> Self {
+        let mut registry = Self { changed: Some(changed), ..Self::default() };
+        for account in books.accounts {
+            let (ledger, is_changed) = (account.ledger(), account.newly_uncertain != 0);
+            let row = account.row;
+            let is_receiver = match row.kind {
+                AccountKind::Own => {
+                    registry.own_accounts.restore(&row.asset, row.totals);
+                    continue;
+                }
+                AccountKind::Receiver => true,
+                AccountKind::Peer => false,
+            };
+            // A name that is no id was not written here; the row stays as it is in the store.
+            let Ok(id) = row.name.parse() else { continue };
+            let saved = SavedLedger { ledger, is_receiver, is_changed };
+            registry.unused_ledgers.insert((id, row.asset), saved);
+        }
+        registry
+    }
+
+    /// The rows of accounts that have begun again with another asset.
+    pub(super) fn take_replaced_rows(&mut self) -> Vec<AccountRow> {
+        std::mem::take(&mut self.replaced_rows)
+    }
+
+    /// The rows of the node's own accounts that have changed since the last cut.
+    pub(super) fn take_changed_own_accounts(&self) -> Vec<AccountRow> {
+        self.own_accounts.take_changed()
+    }
+
+    /// The next cut has all of the node's own accounts.
+    pub(super) fn note_own_accounts(&self) {
+        self.own_accounts.note_all();
+    }
+
     pub(super) fn account(&self, id: &str) -> Option<&Arc<Account>> {
         self.by_id.get(id)
     }
@@ -95,6 +174,11 @@ impl Registry {
         self.check_next_hops(settings)?;
         // Nothing fails from here on.
         let configured: HashSet<_> = settings.accounts.iter().map(|account| &account.id).collect();
+        self.last_assets = self
+            .last_settings
+            .iter()
+            .map(|account| (account.id.clone(), account.asset.clone()))
+            .collect();
         let mut removed = std::mem::take(&mut self.last_settings);
         removed.retain(|account| !configured.contains(&account.id));
         let configured = settings.accounts.iter().map(|account| (account.clone(), false));
@@ -145,9 +229,22 @@ impl Registry {
             }
             if new.asset != old.asset
                 && let Some(account) = self.account(old.id.as_str())
-                && !(account.is_idle() && account.lock().ledger.balance() == 0)
+                && !(account.is_idle() && account.lock().ledger.is_settled())
             {
                 return Err(RegistryError::AssetInUse(old.id.clone()));
+            }
+        }
+        for ((id, asset), saved) in &self.unused_ledgers {
+            let Some(new) = configured.get(id).filter(|_| !saved.ledger.is_settled()) else {
+                continue;
+            };
+            let (id, balance) = (id.clone(), saved.ledger.balance());
+            if new.asset != *asset {
+                let asset = asset.to_string();
+                return Err(RegistryError::SavedAsset { id, asset, balance });
+            }
+            if new.is_receiver() != saved.is_receiver {
+                return Err(RegistryError::SavedKind { id, balance });
             }
         }
         Ok(())
@@ -168,16 +265,44 @@ impl Registry {
     /// The account with these settings, with the next free slot if it is new.
     fn find_or_add_account(&mut self, settings: &AccountSettings, seed: HashSeed) -> Arc<Account> {
         if let Some(known) = self.account(settings.id.as_str()) {
-            return Arc::clone(known);
+            let known = Arc::clone(known);
+            self.follow_asset(&known, settings);
+            return known;
         }
         // As random as the seed: with a fixed one, runs repeat.
         let [a, b, c, d, ..] = seed.hash_state().hash_one(&settings.id).to_be_bytes();
         let first_request_id = RequestId(u32::from_be_bytes([a, b, c, d]));
         let (id, slot) = (settings.id.clone(), Slot::from_index(self.by_id.len()));
-        let account = Account::new(id.clone(), slot, settings.limits.clone(), first_request_id);
+        let saved = self.unused_ledgers.remove(&(id.clone(), settings.asset.clone()));
+        let is_changed = saved.is_some_and(|saved| saved.is_changed);
+        let ledger = saved.map_or_else(Ledger::default, |saved| saved.ledger);
+        let mut ledger = TrackedLedger::new(ledger, slot, self.changed.clone());
+        if is_changed {
+            ledger.note();
+        }
+        let account =
+            Account::new(id.clone(), slot, settings.limits.clone(), ledger, first_request_id);
         let account = Arc::new(account);
         Arc::make_mut(&mut self.by_id).insert(id, Arc::clone(&account));
         account
+    }
+
+    /// If the account's asset changes, goes on with the ledger of the new one. The old one is kept: the asset may
+    /// change back. Settings are checked, so there is no balance.
+    fn follow_asset(&mut self, account: &Account, settings: &AccountSettings) {
+        let before = self.last_assets.get(account.id()).filter(|before| **before != settings.asset);
+        let Some(before) = before.cloned() else { return };
+        let saved = self.unused_ledgers.remove(&(settings.id.clone(), settings.asset.clone()));
+        let is_receiver = settings.is_receiver();
+        let kind = if is_receiver { AccountKind::Receiver } else { AccountKind::Peer };
+        let mut state = account.lock();
+        let ledger = saved.map_or_else(Ledger::default, |saved| saved.ledger);
+        let old = state.ledger.replace(ledger);
+        if self.changed.is_some() {
+            self.replaced_rows.push(account_row(account.id().into(), kind, &before, &old));
+        }
+        let saved = SavedLedger { ledger: old, is_receiver, is_changed: false };
+        self.unused_ledgers.insert((settings.id.clone(), before), saved);
     }
 
     /// The table of all routes but the learned ones.

@@ -49,6 +49,8 @@ pub struct AccountReport {
     pub held_in: i128,
     /// Held for our packets in flight to the peer.
     pub held_out: i128,
+    /// The sum of the packets to the peer that were in flight at an unclean end of the process.
+    pub uncertain: i128,
     /// When a balance limit last refused a packet, and by how much it was over.
     pub last_refusal: Option<(Timestamp, OverLimit)>,
     /// How often a release was larger than the held amount, which is an error of this program.
@@ -230,6 +232,7 @@ fn account_report(entry: &AccountEntry) -> AccountReport {
         balance: state.ledger.balance(),
         held_in: state.ledger.held_in(),
         held_out: state.ledger.held_out(),
+        uncertain: state.ledger.uncertain(),
         last_refusal: state.last_refusal,
         excess_releases: state.ledger.excess_releases(),
         stats: state.stats.clone(),

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::account::{Account, AccountSession, AccountState, find_substitute_session};
-use super::batch::OutgoingTerms;
+use super::batch::{Batch, OutgoingTerms};
 use super::core::Connector;
 use super::refusal::{NextHopFailure, Refusal};
 use crate::account::AccountId;
@@ -31,6 +31,10 @@ impl Connector {
         outbox: Arc<Outbox>,
         now: Now,
     ) -> SessionId {
+        if let Some(cuts) = &self.cuts {
+            outbox.set_durable_cuts(Arc::clone(&cuts.durable));
+        }
+        let batch = self.start_batch(now);
         let mut state = account.lock();
         let id = SessionId(state.next_session);
         state.next_session += 1;
@@ -45,25 +49,26 @@ impl Connector {
         let request_ids = HashSet::with_hasher(self.hash_state.clone());
         state.sessions.push(AccountSession { id, kind, login, outbox, request_ids });
         account.update_connected(&state);
-        let lost = unsent.into_iter().flat_map(|unsent| recover_unsent(&mut state, unsent));
+        let lost = unsent.into_iter().flat_map(|unsent| batch.recover_unsent(&mut state, unsent));
         let lost: Vec<Pending> = lost.collect();
         drop(state);
         self.update_ccp_link(account, now);
-        self.reject_unsent(account, lost, now);
+        batch.reject_unsent(account, lost);
         id
     }
 
     /// Removes a session. Prepares of which no byte was written are rejected (T01). All others stay pending: they may
     /// be answered on another session before they expire. [row 57]
     pub fn detach_session(&self, account: &Account, session: SessionId, now: Now) {
+        let batch = self.start_batch(now);
         let mut state = account.lock();
         let Some(index) = state.sessions.iter().position(|s| s.id == session) else { return };
         let session = state.sessions.remove(index);
         account.update_connected(&state);
-        let lost = recover_unsent(&mut state, session.outbox.end_session());
+        let lost = batch.recover_unsent(&mut state, session.outbox.end_session());
         drop(state);
         self.update_ccp_link(account, now);
-        self.reject_unsent(account, lost, now);
+        batch.reject_unsent(account, lost);
     }
 
     /// Asks the oldest sessions to close if the settings in force allow fewer.
@@ -103,17 +108,6 @@ impl Connector {
         }
     }
 
-    fn reject_unsent(&self, account: &Account, lost: Vec<Pending>, now: Now) {
-        let batch = self.start_batch(now);
-        for pending in lost {
-            batch.reject_pending(
-                pending,
-                account,
-                &NextHopFailure::SessionLost.refusal_at(account.id()),
-            );
-        }
-    }
-
     /// Sends a Prepare of the node itself to a peer. `answer` is called exactly once: with the peer's answer, or with
     /// the reason why there is none.
     pub fn originate_prepare(
@@ -137,24 +131,35 @@ impl Connector {
     }
 }
 
-/// Takes the Prepares that the peer cannot have read out of the pending table, and puts the answers into the outbox of
-/// another session if there is one.
-fn recover_unsent(state: &mut AccountState, unsent: UnsentPackets) -> Vec<Pending> {
-    let mut lost = Vec::new();
-    for id in unsent.prepares {
-        if let Some(pending) = state.pending.take(id) {
-            state.release_out(&pending);
-            lost.push(pending);
+impl Batch<'_> {
+    /// Takes the Prepares that the peer cannot have read out of the pending table, and puts the answers into the outbox
+    /// of another session if there is one.
+    fn recover_unsent(&self, state: &mut AccountState, unsent: UnsentPackets) -> Vec<Pending> {
+        let mut lost = Vec::new();
+        for id in unsent.prepares {
+            if let Some(pending) = state.pending.take(id) {
+                state.release_out(&pending);
+                lost.push(pending);
+            }
+        }
+        for (id, packet) in unsent.replies {
+            let other = find_substitute_session(&state.sessions, id);
+            let sent = other.is_some_and(|session| {
+                // The cut that it waited for is not later than the next one.
+                Reply::parse(&packet)
+                    .is_ok_and(|reply| session.outbox.put_reply(id, &reply, self.after))
+            });
+            if !sent {
+                state.stats.dropped_answers += 1;
+            }
+        }
+        lost
+    }
+
+    fn reject_unsent(&self, account: &Account, lost: Vec<Pending>) {
+        let refusal = NextHopFailure::SessionLost.refusal_at(account.id());
+        for pending in lost {
+            self.reject_pending(pending, account, &refusal);
         }
     }
-    for (id, packet) in unsent.replies {
-        let other = find_substitute_session(&state.sessions, id);
-        let sent = other.is_some_and(|session| {
-            Reply::parse(&packet).is_ok_and(|reply| session.outbox.put_reply(id, &reply))
-        });
-        if !sent {
-            state.stats.dropped_answers += 1;
-        }
-    }
-    lost
 }

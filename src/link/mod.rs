@@ -4,11 +4,13 @@
 //! answered on the next one (D5). An [`Outbox`] belongs to one session: other sessions' tasks append packets, and the
 //! session's own task writes them.
 
+mod durable;
 mod framing;
 mod outbox;
 mod outcome;
 mod pending;
 
+pub use durable::{CutNumber, DurableCuts};
 pub use framing::Framing;
 #[cfg(test)]
 pub(crate) use framing::payload_in;

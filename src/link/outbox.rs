@@ -10,8 +10,13 @@
 //! Bound: a Prepare needs a permit ([`Outbox::request_permit`]). The requesters share the space fairly
 //! (`outbox_shares.rs`). Answers need no permit, as there are no more of them than the peer has packets in flight; but
 //! the session closes when sixteen times the bound waits.
+//!
+//! A packet may name a cut of the ledger that must be durable first (`gates.rs`). It waits here with all that follows
+//! it, and counts as unwritten.
 
+mod gates;
 mod outbox_shares;
+mod permit;
 mod queues;
 
 use std::collections::VecDeque;
@@ -19,14 +24,16 @@ use std::io;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 
+use self::gates::Gates;
 use self::outbox_shares::OutboxShares;
+pub use self::permit::{NoPermit, OutboxPermit, PermitRequest};
 use self::queues::PacketQueues;
 use super::framing::{Framer, Framing, packet_in};
-use super::{PacketKind, Slot};
+use super::{CutNumber, DurableCuts, PacketKind, Slot};
 use crate::wire::btp::RequestId;
-use crate::wire::ilp::{Encode, Prepare, Reply};
+use crate::wire::ilp::{Encode, Reply};
 
 /// An outbox frees no memory up to this size.
 const RETAINED_BYTES_MAX: usize = 64 * 1024;
@@ -80,64 +87,6 @@ pub struct Outbox {
     bytes_max: usize,
 }
 
-/// A Prepare that needs space in an outbox.
-#[derive(Clone, Copy, Debug)]
-pub struct PermitRequest<'p> {
-    pub requester: Requester,
-    /// Number of active requesters of this peer, including this one.
-    pub requesters: usize,
-    /// The incoming Prepare. The outgoing one is as long, because amount and expiry have a fixed length.
-    pub prepare: &'p Prepare<'p>,
-}
-
-/// Why a Prepare gets no permit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NoPermit {
-    /// The outbox is full, or the session is lost.
-    Full,
-    /// The remaining space is reserved for other requesters.
-    Reserved,
-}
-
-/// Space in an outbox for one Prepare. The outbox is locked as long as this exists.
-pub struct OutboxPermit<'a> {
-    inner: MutexGuard<'a, Inner>,
-    outbox: &'a Outbox,
-    requester: Slot,
-}
-
-impl OutboxPermit<'_> {
-    /// Adds the Prepare.
-    pub fn put_prepare(self, id: RequestId, prepare: &Prepare<'_>) {
-        self.put_packet(PacketKind::Prepare, id, prepare);
-    }
-
-    fn put_packet(mut self, kind: PacketKind, id: RequestId, packet: &impl Encode) {
-        let inner = &mut *self.inner;
-        let at = inner.buffer.len();
-        let len = if let Some(queues) = &mut inner.queues {
-            let mut bytes = Vec::new();
-            packet.encode(&mut bytes);
-            let len = bytes.len();
-            let requester = (self.requester != Slot::NONE).then_some(self.requester);
-            queues.put_packet(TakenPacket { kind, id, requester, packet: bytes });
-            len
-        } else {
-            inner.framer.put_packet(&mut inner.buffer, kind, id, packet);
-            let len = inner.buffer.len() - at;
-            let frame = QueuedFrame { at, len, id, kind, requester: self.requester };
-            inner.prepare_bytes += frame.prepare_bytes();
-            inner.frames.push_back(frame);
-            len
-        };
-        if let Some(shares) = &mut inner.shares {
-            shares.add(self.requester, len);
-        }
-        self.outbox.close_if_overfull(inner);
-        inner.wake_task();
-    }
-}
-
 struct Inner {
     /// Whole frames, of which the first `written` bytes are written.
     buffer: Vec<u8>,
@@ -148,6 +97,7 @@ struct Inner {
     prepare_bytes: usize,
     /// Counted from when the outbox is half full until it is empty.
     shares: Option<Box<OutboxShares>>,
+    gates: Gates,
     framer: Framer,
     /// Used instead of the buffer if there is no framing.
     queues: Option<PacketQueues>,
@@ -187,6 +137,7 @@ impl Outbox {
             frames: VecDeque::new(),
             prepare_bytes: 0,
             shares: None,
+            gates: Gates::default(),
             framer: Framer::new(&framing),
             queues,
             waker: None,
@@ -206,6 +157,11 @@ impl Outbox {
         }
     }
 
+    /// Sets the cuts that packets may wait for, before the first packet.
+    pub fn set_durable_cuts(&self, durable: Arc<DurableCuts>) {
+        self.inner.lock().gates.set_durable(durable);
+    }
+
     /// A permit for one Prepare.
     pub fn request_permit(
         &self,
@@ -219,7 +175,8 @@ impl Outbox {
         if waiting >= self.bytes_max / 2 {
             self.admit_prepare(&mut inner, waiting, request)?;
         }
-        Ok(OutboxPermit { inner, outbox: self, requester: request.requester.unwrap_or(Slot::NONE) })
+        let requester = request.requester.unwrap_or(Slot::NONE);
+        Ok(OutboxPermit { inner, outbox: self, requester, after: CutNumber::NONE })
     }
 
     /// Decides whether an outbox that is at least half full takes the Prepare.
@@ -248,19 +205,27 @@ impl Outbox {
         }
     }
 
-    /// Adds the reply to the peer's request `id`. Returns `false` if the session has ended.
+    /// Adds the reply to the peer's request `id`. It leaves when the cut `after` is durable. Returns `false` if the
+    /// session has ended.
     ///
     /// RFC 18 "Fulfillment Failure": a flood of Prepares must not delay a Fulfill, so a reply needs no permit. [row 56]
-    pub fn put_reply(&self, id: RequestId, reply: &Reply<'_>) -> bool {
-        self.put_packet(PacketKind::Reply, id, reply)
+    pub fn put_reply(&self, id: RequestId, reply: &Reply<'_>, after: CutNumber) -> bool {
+        self.put_packet(PacketKind::Reply, id, reply, after)
     }
 
-    fn put_packet(&self, kind: PacketKind, id: RequestId, packet: &impl Encode) -> bool {
+    fn put_packet(
+        &self,
+        kind: PacketKind,
+        id: RequestId,
+        packet: &impl Encode,
+        after: CutNumber,
+    ) -> bool {
         let inner = self.inner.lock();
         if inner.has_ended {
             return false;
         }
-        OutboxPermit { inner, outbox: self, requester: Slot::NONE }.put_packet(kind, id, packet);
+        let permit = OutboxPermit { inner, outbox: self, requester: Slot::NONE, after };
+        permit.put_packet(kind, id, packet);
         true
     }
 
@@ -301,8 +266,9 @@ impl Outbox {
         self.inner.lock().waiting_bytes()
     }
 
-    /// Writes what waits, and adds the number of bytes to `written`. `Ready(Ok)`: everything is written. `Pending`: the
-    /// socket takes no more for now, and `write` has registered the task.
+    /// Writes what waits, and adds the number of bytes to `written`. `Ready(Ok)`: everything is written, or the rest
+    /// waits for a cut, which wakes the task. `Pending`: the socket takes no more for now, and `write` has registered
+    /// the task.
     pub fn write_to(
         &self,
         mut write: impl FnMut(&[u8]) -> Poll<io::Result<usize>>,
@@ -310,10 +276,18 @@ impl Outbox {
     ) -> Poll<io::Result<()>> {
         let mut inner = self.inner.lock();
         loop {
+            let gate = inner.gates.open_durable();
+            let end = gate.unwrap_or(inner.buffer.len());
             let waiting =
-                inner.buffer.get(inner.written..).expect("no more is written than is there");
+                inner.buffer.get(inner.written..end).expect("no more is written than is there");
             if waiting.is_empty() {
-                inner.reset_buffer();
+                if gate.is_none() {
+                    inner.reset_buffer();
+                } else if inner.wait_for_gate() {
+                    inner.compact_buffer();
+                } else {
+                    continue;
+                }
                 return Poll::Ready(Ok(()));
             }
             match write(waiting) {
@@ -357,6 +331,7 @@ impl Outbox {
         let frames = std::mem::take(&mut inner.frames);
         inner.prepare_bytes = 0;
         inner.shares = None;
+        inner.gates.clear();
         let first = frames.front().map_or(inner.buffer.len(), |frame| frame.at);
         let unsent = inner.buffer.split_off(first);
         inner.waker = None;
@@ -410,6 +385,12 @@ impl Inner {
         }
     }
 
+    /// Stops at a closed gate. While it is closed, further packets need not wake the task. `false`: it has just opened.
+    fn wait_for_gate(&mut self) -> bool {
+        self.is_woken = self.waker.is_some();
+        self.gates.wake_when_open(self.waker.as_ref())
+    }
+
     /// Counts a frame whose first byte is written.
     fn remove_started(&mut self, frame: &QueuedFrame) {
         self.prepare_bytes -= frame.prepare_bytes();
@@ -456,6 +437,7 @@ impl Inner {
             for frame in &mut self.frames {
                 frame.at -= self.written;
             }
+            self.gates.shift(self.written);
             self.written = 0;
         }
     }

@@ -1,5 +1,6 @@
 //! The packet path driven in memory, with a virtual clock and peers that are nothing but outboxes.
 
+mod books;
 mod ccp;
 mod forwarding;
 mod jamming;

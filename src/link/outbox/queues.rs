@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use super::super::{PacketKind, Slot};
+use super::super::{CutNumber, PacketKind, Slot};
 use super::{Outbox, Requester, TakenPacket};
 
 impl Outbox {
@@ -14,10 +14,29 @@ impl Outbox {
 
     /// Takes the first packet of the next requester for which `admits` is true. `None`: there is none; the next packet
     /// of any requester wakes the task again.
-    pub fn take_packet_if(&self, admits: impl FnMut(Requester) -> bool) -> Option<TakenPacket> {
-        let mut inner = self.inner.lock();
+    ///
+    /// A packet that waits for a cut counts as not there; the cut wakes the task.
+    pub fn take_packet_if(&self, mut admits: impl FnMut(Requester) -> bool) -> Option<TakenPacket> {
+        let mut guard = self.inner.lock();
+        let inner = &mut *guard;
         let queues = inner.queues.as_mut().expect("frames are written, not taken");
-        let taken = queues.take_packet(admits);
+        let gates = &mut inner.gates;
+        let mut next_cut: Option<CutNumber> = None;
+        let taken = loop {
+            let taken = queues.take_packet(|requester, after| {
+                let is_open = gates.is_open(after);
+                if !is_open {
+                    next_cut = Some(next_cut.map_or(after, |next| next.min(after)));
+                }
+                is_open && admits(requester)
+            });
+            // `false`: the cut has become durable in the meantime.
+            match next_cut.take() {
+                Some(cut)
+                    if taken.is_none() && !gates.wake_when_durable(cut, inner.waker.as_ref()) => {}
+                _ => break taken,
+            }
+        };
         match &taken {
             Some(taken) => {
                 if let (Some(shares), Some(requester)) = (&mut inner.shares, taken.requester) {
@@ -45,7 +64,8 @@ pub(super) struct PacketQueues {
 
 #[derive(Debug, Default)]
 struct RequesterQueue {
-    packets: VecDeque<TakenPacket>,
+    /// With the cut that must be durable before the packet is taken.
+    packets: VecDeque<(TakenPacket, CutNumber)>,
     bytes: usize,
 }
 
@@ -66,7 +86,7 @@ impl PacketQueues {
     }
 
     /// Adds a packet to its requester's queue.
-    pub(super) fn put_packet(&mut self, taken: TakenPacket) {
+    pub(super) fn put_packet(&mut self, taken: TakenPacket, after: CutNumber) {
         let requester = taken.requester;
         let len = taken.packet.len();
         let queue = self.by_requester.entry(requester).or_default();
@@ -76,18 +96,21 @@ impl PacketQueues {
         self.bytes += len;
         self.prepare_bytes += prepare_bytes(&taken);
         queue.bytes += len;
-        queue.packets.push_back(taken);
+        queue.packets.push_back((taken, after));
     }
 
     /// Takes the first packet of the next requester for which `admits` is true. The others keep their turn.
     pub(super) fn take_packet(
         &mut self,
-        mut admits: impl FnMut(Requester) -> bool,
+        mut admits: impl FnMut(Requester, CutNumber) -> bool,
     ) -> Option<TakenPacket> {
-        let at = self.order.iter().position(|requester| admits(*requester))?;
+        let first_cut = |requester| Some(self.by_requester.get(requester)?.packets.front()?.1);
+        let at = self.order.iter().position(|requester| {
+            first_cut(requester).is_some_and(|after| admits(*requester, after))
+        })?;
         let requester = self.order.remove(at)?;
         let queue = self.by_requester.get_mut(&requester)?;
-        let taken = queue.packets.pop_front()?;
+        let (taken, _) = queue.packets.pop_front()?;
         queue.bytes -= taken.packet.len();
         self.bytes -= taken.packet.len();
         self.prepare_bytes -= prepare_bytes(&taken);
@@ -102,7 +125,8 @@ impl PacketQueues {
     /// Takes all packets, in no particular order of requesters.
     pub(super) fn take_all(&mut self) -> impl Iterator<Item = TakenPacket> + use<> {
         let all = std::mem::take(self);
-        all.by_requester.into_values().flat_map(|queue| queue.packets)
+        let queued = all.by_requester.into_values().flat_map(|queue| queue.packets);
+        queued.map(|(taken, _)| taken)
     }
 }
 
@@ -129,20 +153,24 @@ mod tests {
         count: usize,
         admits: impl Fn(Requester) -> bool,
     ) -> Vec<u32> {
-        (0..count).map_while(|_| queues.take_packet(&admits).map(|taken| taken.id.0)).collect()
+        (0..count)
+            .map_while(|_| {
+                queues.take_packet(|requester, _| admits(requester)).map(|taken| taken.id.0)
+            })
+            .collect()
     }
 
     #[test]
     fn requesters_are_served_in_turn_and_each_in_its_own_order() {
         let mut queues = PacketQueues::default();
         for id in 0..5 {
-            queues.put_packet(packet(1, id));
+            queues.put_packet(packet(1, id), CutNumber::NONE);
         }
-        queues.put_packet(packet(2, 20));
-        queues.put_packet(packet(3, 30));
-        queues.put_packet(packet(2, 21));
+        queues.put_packet(packet(2, 20), CutNumber::NONE);
+        queues.put_packet(packet(3, 30), CutNumber::NONE);
+        queues.put_packet(packet(2, 21), CutNumber::NONE);
         assert_eq!(ids(&mut queues, 6, |_| true), [0, 20, 30, 1, 21, 2]);
-        queues.put_packet(packet(2, 22));
+        queues.put_packet(packet(2, 22), CutNumber::NONE);
         assert_eq!(ids(&mut queues, 9, |_| true), [3, 22, 4]);
         assert_eq!((queues.bytes(), queues.prepare_bytes()), (0, 0));
         assert!(queues.by_requester.is_empty() && queues.order.is_empty());
@@ -152,7 +180,7 @@ mod tests {
     fn a_requester_that_is_not_admitted_keeps_its_turn() {
         let mut queues = PacketQueues::default();
         for (requester, id) in [(1, 10), (2, 20), (1, 11), (2, 21)] {
-            queues.put_packet(packet(requester, id));
+            queues.put_packet(packet(requester, id), CutNumber::NONE);
         }
         assert_eq!(ids(&mut queues, 9, |requester| requester != Some(Slot(1))), [20, 21]);
         assert_eq!(queues.bytes(), 20);
@@ -163,10 +191,10 @@ mod tests {
     fn all_packets_can_be_taken_at_once() {
         let mut queues = PacketQueues::default();
         for id in 0..10 {
-            queues.put_packet(packet(id % 3, id));
+            queues.put_packet(packet(id % 3, id), CutNumber::NONE);
         }
         assert_eq!(queues.take_all().count(), 10);
         assert_eq!((queues.bytes(), queues.prepare_bytes()), (0, 0));
-        assert_eq!(queues.take_packet(|_| true), None);
+        assert_eq!(queues.take_packet(|_, _| true), None);
     }
 }

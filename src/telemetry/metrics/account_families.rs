@@ -148,6 +148,12 @@ fn encode_balances(report: &ConnectorReport, families: &mut FamilyEncoder<'_, '_
         }),
     )?;
     families.gauges(
+        "ilp_account_uncertain_units",
+        "In flight to the peer when the node ended without a clean stop, in the asset's smallest unit; the peer may claim it",
+        None,
+        accounts.iter().map(|account| (peer_label(&account.settings.id), units(account.uncertain))),
+    )?;
+    families.gauges(
         "ilp_outbox",
         "Bytes that wait to be written to the peer",
         Some(&Unit::Bytes),

@@ -1,0 +1,17 @@
+//! The books of a node: what the store keeps of each account, and what may be concluded from it.
+//!
+//! The connector copies the accounts that have changed into a [`Cut`], and the store saves it in one transaction. Rows
+//! hold absolute values, so that a cut can be repeated, and a later one replaces an earlier one. These are plain
+//! values; reading and writing them is the job of `store`.
+
+mod adjustment;
+mod cut;
+mod recovery;
+mod row;
+mod saved;
+
+pub use adjustment::{Adjustment, BalanceChange};
+pub use cut::Cut;
+pub use recovery::{RecoveredAccount, UnbalancedRow, recover_account};
+pub use row::{AccountKind, AccountRow, StoredRow};
+pub use saved::SavedBooks;

@@ -1,0 +1,105 @@
+//! What a node concludes from a saved account when it starts.
+
+use super::row::{AccountRow, StoredRow};
+use crate::account::Ledger;
+
+/// A saved row that breaks the rule of the books.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the account {name} ({asset}) does not add up: fulfilled_in {} - fulfilled_out {} + adjusted {} is {}, but its balance is {balance}",
+    totals.fulfilled_in, totals.fulfilled_out, totals.adjusted, totals.balance()
+)]
+pub struct UnbalancedRow {
+    /// The account.
+    pub name: String,
+    /// Its asset and scale.
+    pub asset: String,
+    /// What the balance should be made of.
+    pub totals: crate::account::Totals,
+    /// The saved balance.
+    pub balance: i128,
+}
+
+/// An account after a restart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecoveredAccount {
+    /// The row as it counts from now on.
+    pub row: AccountRow,
+    /// What became uncertain by this restart.
+    pub newly_uncertain: i128,
+}
+
+impl RecoveredAccount {
+    /// The ledger to go on with.
+    pub fn ledger(&self) -> Ledger {
+        Ledger::restore(self.row.totals, self.row.uncertain)
+    }
+}
+
+/// Recovers an account. After a clean stop nothing was in flight. Otherwise the peer may have fulfilled what was in
+/// flight to it, and that amount becomes uncertain. What was in flight from it is not in the books: it gets no answer
+/// and expires.
+///
+/// # Errors
+/// [`UnbalancedRow`]: the row was changed by other means than this program.
+pub fn recover_account(
+    stored: StoredRow,
+    was_clean: bool,
+) -> Result<RecoveredAccount, UnbalancedRow> {
+    let StoredRow { mut row, balance } = stored;
+    if row.totals.balance() != balance {
+        return Err(UnbalancedRow {
+            name: row.name.to_string(),
+            asset: row.asset.to_string(),
+            totals: row.totals,
+            balance,
+        });
+    }
+    let newly_uncertain = if was_clean { 0 } else { row.held_out };
+    row.uncertain = row.uncertain.saturating_add(newly_uncertain);
+    row.held_out = 0;
+    Ok(RecoveredAccount { row, newly_uncertain })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::account::{Asset, Totals};
+    use crate::books::AccountKind;
+
+    fn stored(balance: i128) -> StoredRow {
+        let row = AccountRow {
+            name: "c".into(),
+            kind: AccountKind::Peer,
+            asset: Asset::default(),
+            totals: Totals { fulfilled_in: 100, fulfilled_out: 30, adjusted: -1 },
+            held_out: 20,
+            uncertain: 5,
+        };
+        StoredRow { row, balance }
+    }
+
+    #[test]
+    fn what_was_in_flight_to_a_peer_is_uncertain_after_an_unclean_end() {
+        let account = recover_account(stored(69), false).unwrap();
+        assert_eq!((account.row.uncertain, account.newly_uncertain), (25, 20));
+        assert_eq!(account.row.held_out, 0);
+        let ledger = account.ledger();
+        assert_eq!((ledger.balance(), ledger.held_out(), ledger.uncertain()), (69, 0, 25));
+    }
+
+    #[test]
+    fn after_a_clean_stop_only_older_amounts_are_uncertain() {
+        let account = recover_account(stored(69), true).unwrap();
+        assert_eq!((account.row.uncertain, account.newly_uncertain), (5, 0));
+    }
+
+    #[test]
+    fn a_row_that_does_not_add_up_is_named() {
+        let message = recover_account(stored(70), true).unwrap_err().to_string();
+        assert_eq!(
+            message,
+            "the account c (USD/9) does not add up: fulfilled_in 100 - fulfilled_out 30 + adjusted -1 is 69, but its balance is 70"
+        );
+    }
+}

@@ -1,0 +1,92 @@
+//! One account, as the store keeps it.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use crate::account::{Asset, Totals};
+
+/// What an account stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum AccountKind {
+    /// A peer.
+    Peer,
+    /// A receiver inside the node.
+    Receiver,
+    /// The node itself.
+    Own,
+}
+
+impl AccountKind {
+    /// The spelling in the store and in exports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Peer => "peer",
+            Self::Receiver => "receiver",
+            Self::Own => "own",
+        }
+    }
+}
+
+impl fmt::Display for AccountKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for AccountKind {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        [Self::Peer, Self::Receiver, Self::Own]
+            .into_iter()
+            .find(|kind| kind.as_str() == text)
+            .ok_or(())
+    }
+}
+
+/// The state of one account at a cut. Amounts are in the account's units.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountRow {
+    /// The account's id; `own:<asset>/<scale>` for an account of the node itself.
+    pub name: Arc<str>,
+    /// What it stands for.
+    pub kind: AccountKind,
+    /// Its asset and scale. The same name with another asset is another row.
+    pub asset: Asset,
+    /// What its balance is made of.
+    pub totals: Totals,
+    /// The sum of the packets in flight to the peer.
+    pub held_out: i128,
+    /// What was in flight to the peer when the process ended without a clean stop.
+    pub uncertain: i128,
+}
+
+impl AccountRow {
+    /// Whether the row says nothing: an account that never moved money, with nothing in flight.
+    pub fn is_empty(&self) -> bool {
+        self.totals == Totals::default() && (self.held_out, self.uncertain) == (0, 0)
+    }
+}
+
+/// A row that was read from the store, with the balance that was saved beside its totals.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredRow {
+    /// The account.
+    pub row: AccountRow,
+    /// The saved balance. By the rule of the books it is the balance of the totals.
+    pub balance: i128,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_are_read_as_they_are_written() {
+        for kind in [AccountKind::Peer, AccountKind::Receiver, AccountKind::Own] {
+            assert_eq!(kind.to_string().parse(), Ok(kind));
+        }
+        assert_eq!("bank".parse::<AccountKind>(), Err(()));
+    }
+}

@@ -1,0 +1,196 @@
+//! Cuts hold both halves of a packet; with strict durability no money leaves before its cut; a restart goes on with
+//! what is saved.
+
+use super::*;
+use crate::books::{AccountRow, Cut, SavedBooks, StoredRow, recover_account};
+use crate::link::CutNumber;
+
+/// A node with a store whose cuts the test takes. Alice and bob are connected.
+fn saved_node(books: SavedBooks) -> (TestNode, Peer, Peer) {
+    let settings = connector_settings("node", &["alice", "bob"]);
+    let connector = Connector::with_books(settings, HashSeed::Fixed(1), books).unwrap();
+    connect_both(TestNode { connector, ..alice_and_bob() })
+}
+
+fn strict_node() -> (TestNode, Peer, Peer) {
+    let (node, alice, bob) = saved_node(SavedBooks::default());
+    node.connector.set_strict(true);
+    (node, alice, bob)
+}
+
+impl TestNode {
+    fn cut(&self) -> Cut {
+        self.connector.take_cut(self.now.wall).unwrap()
+    }
+}
+
+fn row<'c>(cut: &'c Cut, name: &str) -> &'c AccountRow {
+    cut.accounts.iter().find(|row| &*row.name == name).unwrap()
+}
+
+fn names(cut: &Cut) -> Vec<&str> {
+    let mut names: Vec<_> = cut.accounts.iter().map(|row| &*row.name).collect();
+    names.sort_unstable();
+    names
+}
+
+/// The books after a crash, or after a clean stop, whose newest rows are those of `cuts`.
+fn reloaded(cuts: &[Cut], was_clean: bool) -> SavedBooks {
+    let mut rows: HashMap<(Arc<str>, Asset), AccountRow> = HashMap::new();
+    for row in cuts.iter().flat_map(|cut| &cut.accounts) {
+        rows.insert((Arc::clone(&row.name), row.asset.clone()), row.clone());
+    }
+    let recover = |row: AccountRow| {
+        let balance = row.totals.balance();
+        recover_account(StoredRow { row, balance }, was_clean).unwrap()
+    };
+    SavedBooks {
+        books_id: "books".to_owned(),
+        cut: cuts.last().map_or(CutNumber::NONE, |cut| cut.number),
+        was_clean,
+        accounts: rows.into_values().map(recover).collect(),
+    }
+}
+
+#[test]
+fn a_cut_has_the_accounts_that_changed_since_the_last_one() {
+    let (node, alice, bob) = saved_node(SavedBooks::default());
+    assert_eq!(names(&node.cut()), [""; 0]);
+    node.send(&alice, 1, &payment("test.bob.x", 100));
+    let cut = node.cut();
+    assert_eq!(names(&cut), ["bob"], "what alice's account holds has no effect after a restart");
+    assert_eq!((row(&cut, "bob").held_out, row(&cut, "bob").totals.balance()), (100, 0));
+    node.fulfill_one(&bob);
+    let cut = node.cut();
+    assert_eq!(names(&cut), ["alice", "bob"]);
+    assert_eq!(row(&cut, "alice").totals.fulfilled_in, 100);
+    assert_eq!((row(&cut, "bob").totals.fulfilled_out, row(&cut, "bob").held_out), (100, 0));
+    assert_eq!(names(&node.cut()), [""; 0]);
+    node.connector.note_all_accounts();
+    assert_eq!(names(&node.cut()), ["alice", "bob", "own:USD/9"]);
+}
+
+#[test]
+fn packets_without_money_are_not_saved() {
+    let (node, alice, bob) = strict_node();
+    node.send(&alice, 1, &payment("test.bob.x", 0));
+    node.fulfill_one(&bob);
+    assert_eq!(node.read(&alice).len(), 1, "they do not wait either");
+    assert_eq!(names(&node.cut()), [""; 0]);
+}
+
+#[test]
+fn strict_packets_leave_when_their_cut_is_durable() {
+    let (node, alice, bob) = strict_node();
+    node.send(&alice, 1, &payment("test.bob.x", 100));
+    assert!(node.read(&bob).is_empty());
+    let cut = node.cut();
+    assert!(node.read(&bob).is_empty(), "taken, but not saved");
+    node.connector.publish_durable(cut.number);
+    node.fulfill_one(&bob);
+    assert!(node.read(&alice).is_empty(), "the proof waits for the books");
+    let cut = node.cut();
+    node.connector.publish_durable(cut.number);
+    assert_eq!(node.read(&alice).len(), 1);
+}
+
+#[test]
+fn a_reject_of_money_waits_for_nothing() {
+    let (node, alice, bob) = strict_node();
+    node.send(&alice, 1, &payment("test.bob.x", 100));
+    node.connector.publish_durable(node.cut().number);
+    let id = node.prepare_id(&bob);
+    node.answer(&bob, id, &reject(ErrorCode::F02, None, "no", b""));
+    assert_eq!(node.read(&alice).len(), 1);
+}
+
+#[test]
+fn a_prepare_that_waits_when_the_session_is_lost_was_not_sent() {
+    let (node, alice, bob) = strict_node();
+    node.send(&alice, 1, &payment("test.bob.x", 100));
+    node.disconnect(&bob);
+    assert_eq!(node.reject_code(&alice), "T01");
+    let cut = node.cut();
+    assert_eq!(row(&cut, "bob").held_out, 0);
+}
+
+#[test]
+fn after_a_crash_what_was_in_flight_is_uncertain() {
+    let (node, alice, bob) = saved_node(SavedBooks::default());
+    node.send(&alice, 1, &payment("test.bob.x", 100));
+    node.fulfill_one(&bob);
+    node.send(&alice, 2, &payment("test.bob.x", 30));
+    let cut = node.cut();
+    let (node, ..) = saved_node(reloaded(&[cut], false));
+    let report = node.account("bob");
+    assert_eq!((report.balance, report.held_out, report.uncertain), (-100, 0, 30));
+    assert_eq!(node.account("alice").balance, 100);
+    assert_eq!(names(&node.cut()), ["bob"], "the store does not know yet what is uncertain");
+}
+
+#[test]
+fn a_clean_stop_keeps_what_peers_may_still_claim() {
+    let (node, alice, _bob) = saved_node(SavedBooks::default());
+    node.send(&alice, 1, &payment("test.bob.x", 30));
+    node.connector.reject_all_pending(node.now);
+    let cut = node.cut();
+    assert_eq!((row(&cut, "bob").held_out, row(&cut, "bob").uncertain), (0, 30));
+    let (node, ..) = saved_node(reloaded(&[cut], true));
+    assert_eq!(node.account("bob").uncertain, 30);
+    assert_eq!(names(&node.cut()), [""; 0]);
+}
+
+#[test]
+fn a_balance_in_another_asset_is_refused() {
+    let (node, alice, bob) = saved_node(SavedBooks::default());
+    node.send(&alice, 1, &payment("test.bob.x", 100));
+    node.fulfill_one(&bob);
+    let cut = node.cut();
+    let mut settings = connector_settings("node", &["alice", "bob"]);
+    settings.accounts[1].asset = Asset::new("EUR", 2);
+    let books = reloaded(&[cut], true);
+    let error = Connector::with_books(settings, HashSeed::Fixed(1), books).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the store has a balance of -100 in USD/9 for bob, whose asset in the configuration is another; configure USD/9, or use a new id"
+    );
+}
+
+#[test]
+fn a_settled_account_may_change_its_asset_and_back() {
+    let (node, alice, bob) = saved_node(SavedBooks::default());
+    let pay = |from: &Peer, to: &Peer, id, name: &str| {
+        node.send(from, id, &payment(&format!("test.{name}.x"), 100));
+        node.fulfill_one(to);
+        node.read(from);
+    };
+    pay(&alice, &bob, 1, "bob");
+    pay(&bob, &alice, 2, "alice");
+    let before = connector_settings("node", &["alice", "bob"]);
+    let mut settings = before.clone();
+    settings.accounts[1].asset = Asset::new("EUR", 2);
+    node.apply(settings);
+    let cut = node.cut();
+    let usd = cut.accounts.iter().find(|row| &*row.name == "bob").unwrap();
+    assert_eq!((usd.asset.to_string(), usd.totals.fulfilled_in), ("USD/9".to_owned(), 100));
+    node.apply(before);
+    pay(&alice, &bob, 3, "bob");
+    let cut = node.cut();
+    let mut rows = cut.accounts.iter().filter(|row| &*row.name == "bob" && row.asset.scale == 9);
+    assert_eq!(rows.next_back().unwrap().totals.fulfilled_out, 200, "the old totals go on");
+}
+
+#[test]
+fn while_the_store_fails_prepares_are_refused_and_answers_pass() {
+    let (node, alice, bob) = saved_node(SavedBooks::default());
+    node.send(&alice, 1, &payment("test.bob.x", 100));
+    let id = node.prepare_id(&bob);
+    node.connector.set_store_failing(true);
+    node.send(&alice, 2, &payment("test.bob.x", 100));
+    assert_eq!(node.reject_code(&alice), "T03");
+    node.answer(&bob, id, &fulfill(PREIMAGE, b""));
+    assert_eq!(node.read(&alice).len(), 1);
+    node.connector.set_store_failing(false);
+    node.send(&alice, 3, &payment("test.bob.x", 100));
+    node.prepare_id(&bob);
+}

@@ -1,0 +1,61 @@
+//! Which cut of the ledger is durable, and the sessions that wait for a later one.
+//!
+//! With `durability: strict`, a packet that moves money names the cut that must be durable before the packet leaves.
+//! The outbox holds it back until then; the packet path does not wait (ADR 25).
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Waker;
+
+use parking_lot::Mutex;
+
+/// The number of a cut: a copy of the accounts that the store saves in one transaction. Cuts are numbered from 1
+/// upwards, without gaps, as long as the store exists.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CutNumber(pub u64);
+
+impl CutNumber {
+    /// Before the first cut. A packet that names it waits for nothing.
+    pub const NONE: Self = Self(0);
+
+    /// The cut after this one.
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+}
+
+/// The newest durable cut of a node. Its outboxes share it.
+#[derive(Debug, Default)]
+pub struct DurableCuts {
+    newest: AtomicU64,
+    /// Tasks of sessions with a packet that waits for a later cut: at most one entry of each session for each cut.
+    waiting: Mutex<Vec<Waker>>,
+}
+
+impl DurableCuts {
+    /// The newest durable cut.
+    pub fn newest(&self) -> CutNumber {
+        CutNumber(self.newest.load(Ordering::Acquire))
+    }
+
+    /// Notes that all cuts up to this one are durable, and wakes the sessions that wait.
+    pub fn publish(&self, cut: CutNumber) {
+        let waiting = {
+            let mut waiting = self.waiting.lock();
+            self.newest.fetch_max(cut.0, Ordering::Release);
+            std::mem::take(&mut *waiting)
+        };
+        waiting.into_iter().for_each(Waker::wake);
+    }
+
+    /// Has `waker` woken by the next [`DurableCuts::publish`]. Returns `false` if the cut is durable already.
+    pub(super) fn wake_later(&self, cut: CutNumber, waker: &Waker) -> bool {
+        let mut waiting = self.waiting.lock();
+        // Under the lock: a cut that is published from now on finds the waker.
+        if self.newest() >= cut {
+            return false;
+        }
+        waiting.push(waker.clone());
+        true
+    }
+}

@@ -1,0 +1,95 @@
+//! Holds bytes back until a cut of the ledger is durable. What is behind a gate waits too, so that the order is kept.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::task::Waker;
+
+use super::super::{CutNumber, DurableCuts};
+
+/// The gates of one outbox, in the order of their offsets and of their cuts.
+#[derive(Debug, Default)]
+pub(super) struct Gates {
+    /// Set once the outbox belongs to an account.
+    durable: Option<Arc<DurableCuts>>,
+    closed: VecDeque<Gate>,
+    /// The newest durable cut when the task was last registered to be woken.
+    registered_at: Option<CutNumber>,
+}
+
+#[derive(Debug)]
+struct Gate {
+    /// The offset of the first byte behind it.
+    at: usize,
+    cut: CutNumber,
+}
+
+impl Gates {
+    pub(super) fn set_durable(&mut self, durable: Arc<DurableCuts>) {
+        self.durable = Some(durable);
+    }
+
+    /// Whether this cut is durable. Without a store there is nothing to wait for.
+    pub(super) fn is_open(&self, cut: CutNumber) -> bool {
+        self.durable.as_ref().is_none_or(|durable| cut <= durable.newest())
+    }
+
+    /// Adds a gate in front of the bytes from `at` on, unless an earlier one waits for this cut or the cut is durable.
+    pub(super) fn add(&mut self, at: usize, cut: CutNumber) {
+        let waits_already = self.closed.back().is_some_and(|last| cut <= last.cut);
+        if !waits_already && !self.is_open(cut) {
+            self.closed.push_back(Gate { at, cut });
+        }
+    }
+
+    /// Removes the gates whose cut is durable. Returns the offset of the first gate that is still closed.
+    pub(super) fn open_durable(&mut self) -> Option<usize> {
+        let newest = self.durable.as_ref()?.newest();
+        while self.closed.pop_front_if(|gate| gate.cut <= newest).is_some() {}
+        self.closed.front().map(|gate| gate.at)
+    }
+
+    /// Has the task woken when the first closed gate may open. Returns `false` if the gate can be passed now.
+    pub(super) fn wake_when_open(&mut self, waker: Option<&Waker>) -> bool {
+        let (Some(durable), Some(gate)) = (&self.durable, self.closed.front()) else {
+            return false;
+        };
+        wake_when_durable(durable, gate.cut, waker, &mut self.registered_at)
+    }
+
+    /// Has the task woken when this cut may be durable. Returns `false` if it is durable now.
+    pub(super) fn wake_when_durable(&mut self, cut: CutNumber, waker: Option<&Waker>) -> bool {
+        let Some(durable) = &self.durable else { return false };
+        wake_when_durable(durable, cut, waker, &mut self.registered_at)
+    }
+
+    /// The bytes before `count` were removed.
+    pub(super) fn shift(&mut self, count: usize) {
+        for gate in &mut self.closed {
+            gate.at -= count;
+        }
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.closed.clear();
+    }
+}
+
+/// Registers the task, but only once between two durable cuts: a session that goes on reading must not fill the list.
+fn wake_when_durable(
+    durable: &DurableCuts,
+    cut: CutNumber,
+    waker: Option<&Waker>,
+    registered_at: &mut Option<CutNumber>,
+) -> bool {
+    let newest = durable.newest();
+    if newest >= cut {
+        return false;
+    }
+    // Without a waker the task has not run yet; it looks by itself once it does.
+    let Some(waker) = waker else { return true };
+    if *registered_at == Some(newest) {
+        return true;
+    }
+    *registered_at = Some(newest);
+    durable.wake_later(cut, waker)
+}

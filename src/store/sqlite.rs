@@ -1,0 +1,398 @@
+//! The books in an SQLite file: one connection, write-ahead log, one synchronous write for each cut.
+//!
+//! Others may read the file while the node runs. Each open takes the lock, checks the whole file, and notes that the
+//! books are in use; only a clean stop removes that note.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Row, params};
+
+use super::error::{OpenError, WriteError};
+use super::file_lock::FileLock;
+use super::identity::StoreIdentity;
+use crate::account::{AccountId, Asset, Totals};
+use crate::books::{AccountRow, Adjustment, Cut, SavedBooks, StoredRow, recover_account};
+use crate::link::CutNumber;
+
+/// Marks a file as ours ("ILPB").
+const APPLICATION_ID: u32 = 0x494c_5042;
+/// The statements that lead from each version to the next.
+const MIGRATIONS: [&str; 1] = [include_str!("sqlite/0001_accounts.sql")];
+/// How long a commit waits for a reader that blocks it.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+const UPSERT_ACCOUNT: &str = "\
+INSERT INTO account (name, asset, scale, kind, balance, fulfilled_in, fulfilled_out, adjusted, held_out, \
+uncertain, cut) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) \
+ON CONFLICT (name, asset, scale) DO UPDATE SET kind = ?4, balance = ?5, fulfilled_in = ?6, fulfilled_out = ?7, \
+adjusted = ?8, held_out = ?9, uncertain = ?10, cut = ?11";
+
+const SELECT_ACCOUNTS: &str = "\
+SELECT name, asset, scale, kind, balance, fulfilled_in, fulfilled_out, adjusted, held_out, uncertain \
+FROM account ORDER BY name, asset, scale";
+
+/// An open store.
+#[derive(Debug)]
+pub struct SqliteStore {
+    path: PathBuf,
+    connection: Connection,
+    books_id: String,
+    _lock: FileLock,
+}
+
+impl SqliteStore {
+    /// Opens the books, or begins new ones if there is no file.
+    ///
+    /// # Errors
+    /// [`OpenError`]: locked, foreign, newer, damaged, inconsistent, or not accessible.
+    pub fn open(path: &Path, identity: &StoreIdentity) -> Result<(Self, SavedBooks), OpenError> {
+        let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
+        if directory.is_some_and(|directory| !directory.is_dir()) {
+            return Err(OpenError::NoDirectory { path: path.to_owned() });
+        }
+        let mut lock = FileLock::acquire(path)?;
+        let is_empty = std::fs::metadata(path).map_or(true, |metadata| metadata.len() == 0);
+        if let (true, Some(books_id)) = (is_empty, lock.last_books_id()) {
+            return Err(OpenError::Emptied {
+                path: path.to_owned(),
+                lock: lock.path().to_owned(),
+                books_id: books_id.to_owned(),
+            });
+        }
+        let opened = connect(path)
+            .and_then(|mut connection| {
+                prepare(path, &mut connection, identity)?;
+                let books = load(path, &connection)?;
+                set_meta(&connection, "clean", "0")?;
+                Ok((connection, books))
+            })
+            .map_err(|error| error.into_open_error(path));
+        let (connection, books) = opened?;
+        let books_id = books.books_id.clone();
+        lock.write_holder(&books_id)
+            .map_err(|error| OpenError::Io { path: lock.path().to_owned(), error })?;
+        Ok((Self { path: path.to_owned(), connection, books_id, _lock: lock }, books))
+    }
+
+    /// Reads the books of a file that may be in use. What is in flight counts as in the last cut; nothing is changed.
+    ///
+    /// # Errors
+    /// [`OpenError`]: there is no store of ours, or it is inconsistent.
+    pub fn read(path: &Path) -> Result<SavedBooks, OpenError> {
+        let read = || {
+            let connection = connect_read_only(path)?;
+            check_version(path, &connection)?;
+            // One transaction: all rows are of the same cut.
+            let transaction = connection.unchecked_transaction()?;
+            load(path, &transaction)
+        };
+        read().map_err(|error: StoreFault| error.into_open_error(path))
+    }
+
+    /// Checks the whole file and every row. It may be in use.
+    ///
+    /// # Errors
+    /// [`OpenError`]: the first thing that is wrong.
+    pub fn verify(path: &Path) -> Result<SavedBooks, OpenError> {
+        let books = Self::read(path)?;
+        let check = || check_pages(&connect_read_only(path)?);
+        check().map_err(|error| error.into_open_error(path))?;
+        Ok(books)
+    }
+
+    /// Copies the store to a new file, also while it is in use.
+    ///
+    /// # Errors
+    /// [`OpenError`]: the store is not ours or damaged, or the new file exists or cannot be written.
+    pub fn backup(path: &Path, target: &Path) -> Result<(), OpenError> {
+        Self::read(path)?;
+        if target.exists() {
+            let error = std::io::Error::from(std::io::ErrorKind::AlreadyExists);
+            return Err(OpenError::Io { path: target.to_owned(), error });
+        }
+        let copy = || {
+            let target = target.to_string_lossy();
+            connect_read_only(path)?.execute("VACUUM INTO ?1", [target])?;
+            Ok(())
+        };
+        copy().map_err(|error: StoreFault| error.into_open_error(target))?;
+        Self::verify(target).map(drop)
+    }
+
+    /// Saves a cut. When this returns without an error, it is durable.
+    ///
+    /// # Errors
+    /// [`WriteError`]. Then [`SqliteStore::reopen`] it: after a failed synchronous write, the state of this
+    /// connection's file is unknown.
+    pub fn write(&mut self, cut: &Cut) -> Result<(), WriteError> {
+        self.write_transaction(cut, false)
+    }
+
+    /// Saves the last cut of a node that stops, and notes that the stop was clean.
+    ///
+    /// # Errors
+    /// As [`SqliteStore::write`].
+    pub fn write_last(&mut self, cut: &Cut) -> Result<(), WriteError> {
+        self.write_transaction(cut, true)
+    }
+
+    fn write_transaction(&mut self, cut: &Cut, is_last: bool) -> Result<(), WriteError> {
+        let transaction = self.connection.transaction()?;
+        {
+            let mut upsert = transaction.prepare_cached(UPSERT_ACCOUNT)?;
+            let number = i64::try_from(cut.number.0).unwrap_or(i64::MAX);
+            for account in &cut.accounts {
+                let AccountRow { name, kind, asset, totals, .. } = account;
+                upsert.execute(params![
+                    &**name,
+                    &*asset.code,
+                    asset.scale,
+                    kind.as_str(),
+                    totals.balance().to_string(),
+                    totals.fulfilled_in.to_string(),
+                    totals.fulfilled_out.to_string(),
+                    totals.adjusted.to_string(),
+                    account.held_out.to_string(),
+                    account.uncertain.to_string(),
+                    number,
+                ])?;
+            }
+        }
+        for adjustment in &cut.adjustments {
+            insert_adjustment(&transaction, adjustment)?;
+        }
+        set_meta(&transaction, "cut", &cut.number.0.to_string())?;
+        set_meta(&transaction, "cut_at", &cut.at.as_millis().to_string())?;
+        if is_last {
+            set_meta(&transaction, "clean", "1")?;
+        }
+        transaction.commit()?;
+        Ok(())
+    }
+
+    /// Opens the file again after an error. The lock is held all the time.
+    ///
+    /// # Errors
+    /// [`WriteError`]: it is still not usable, or is not the same file any more.
+    pub fn reopen(&mut self) -> Result<(), WriteError> {
+        let connection = connect(&self.path).map_err(StoreFault::into_write_error)?;
+        let books_id = meta(&connection, "books_id").map_err(StoreFault::into_write_error)?;
+        if books_id != self.books_id {
+            return Err(WriteError::Replaced(format!("it holds the books {books_id}")));
+        }
+        self.connection = connection;
+        Ok(())
+    }
+}
+
+/// What can be wrong with a file, before its path is added.
+#[derive(Debug)]
+enum StoreFault {
+    Sqlite(rusqlite::Error),
+    Damaged(String),
+    Open(Box<OpenError>),
+}
+
+impl From<rusqlite::Error> for StoreFault {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+                Self::Damaged(error.to_string())
+            }
+            _ => Self::Sqlite(error),
+        }
+    }
+}
+
+impl StoreFault {
+    fn open(error: OpenError) -> Self {
+        Self::Open(Box::new(error))
+    }
+
+    fn into_open_error(self, path: &Path) -> OpenError {
+        match self {
+            Self::Sqlite(error) => OpenError::Sqlite { path: path.to_owned(), error },
+            Self::Damaged(detail) => OpenError::Damaged { path: path.to_owned(), detail },
+            Self::Open(error) => *error,
+        }
+    }
+
+    fn into_write_error(self) -> WriteError {
+        match self {
+            Self::Sqlite(error) => WriteError::Sqlite(error),
+            Self::Damaged(detail) => WriteError::Replaced(detail),
+            Self::Open(error) => WriteError::Replaced(error.to_string()),
+        }
+    }
+}
+
+fn connect(path: &Path) -> Result<Connection, StoreFault> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_CREATE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    let mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
+    if mode != "wal" {
+        let detail = format!("its file system supports no write-ahead log, only '{mode}'");
+        return Err(StoreFault::Damaged(detail));
+    }
+    // A commit returns when its pages in the log are on the disk.
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "fullfsync", true)?;
+    connection.pragma_update(None, "trusted_schema", false)?;
+    Ok(connection)
+}
+
+fn connect_read_only(path: &Path) -> Result<Connection, StoreFault> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    Ok(connection)
+}
+
+fn check_pages(connection: &Connection) -> Result<(), StoreFault> {
+    let checked: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    if checked == "ok" { Ok(()) } else { Err(StoreFault::Damaged(checked)) }
+}
+
+fn known_version() -> u32 {
+    u32::try_from(MIGRATIONS.len()).expect("there are few migrations")
+}
+
+fn application_id(connection: &Connection) -> Result<u32, rusqlite::Error> {
+    connection.pragma_query_value(None, "application_id", |row| row.get(0))
+}
+
+/// The version of a file that is ours.
+fn check_version(path: &Path, connection: &Connection) -> Result<u32, StoreFault> {
+    if application_id(connection)? != APPLICATION_ID {
+        return Err(StoreFault::open(OpenError::Foreign { path: path.to_owned() }));
+    }
+    let found = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let known = known_version();
+    if found > known {
+        return Err(StoreFault::open(OpenError::Newer { path: path.to_owned(), found, known }));
+    }
+    Ok(found)
+}
+
+/// Makes sure that the file is ours, whole, and of this version, and brings it to this version.
+fn prepare(
+    path: &Path,
+    connection: &mut Connection,
+    identity: &StoreIdentity,
+) -> Result<(), StoreFault> {
+    let tables: u32 =
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    let is_new = tables == 0 && application_id(connection)? == 0;
+    let found = if is_new { 0 } else { check_version(path, connection)? };
+    check_pages(connection)?;
+    if !is_new && let Some(wanted) = &identity.node {
+        let found = meta(connection, "node")?;
+        if found != wanted.as_str() {
+            let (path, wanted) = (path.to_owned(), wanted.to_string());
+            return Err(StoreFault::open(OpenError::OtherNode { path, found, wanted }));
+        }
+    }
+    let known = known_version();
+    if found == known {
+        return Ok(());
+    }
+    let transaction = connection.transaction()?;
+    for migration in MIGRATIONS.iter().skip(found as usize) {
+        transaction.execute_batch(migration)?;
+    }
+    transaction.pragma_update(None, "user_version", known)?;
+    if is_new {
+        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+        set_meta(&transaction, "books_id", &format!("{:032x}", rand::random::<u128>()))?;
+        let node = identity.node.as_ref().map_or("", AccountId::as_str);
+        set_meta(&transaction, "node", node)?;
+        set_meta(&transaction, "cut", "0")?;
+        set_meta(&transaction, "clean", "1")?;
+    }
+    transaction.commit()?;
+    Ok(())
+}
+
+/// Reads the books.
+fn load(path: &Path, connection: &Connection) -> Result<SavedBooks, StoreFault> {
+    let was_clean = meta(connection, "clean")? == "1";
+    let cut = meta(connection, "cut")?;
+    let cut = cut.parse().map_err(|_| StoreFault::Damaged(format!("the cut '{cut}'")))?;
+    let mut select = connection.prepare(SELECT_ACCOUNTS)?;
+    let mut rows = select.query([])?;
+    let mut accounts = Vec::new();
+    while let Some(row) = rows.next()? {
+        let stored = read_row(row)?;
+        accounts.push(recover_account(stored, was_clean).map_err(|row| {
+            let path = path.to_owned();
+            StoreFault::open(OpenError::Unbalanced { path, row: Box::new(row) })
+        })?);
+    }
+    drop(rows);
+    let books_id = meta(connection, "books_id")?;
+    Ok(SavedBooks { books_id, cut: CutNumber(cut), was_clean, accounts })
+}
+
+fn read_row(row: &Row<'_>) -> Result<StoredRow, StoreFault> {
+    let name: String = row.get("name")?;
+    let damaged =
+        |what: &str| StoreFault::Damaged(format!("the account {name} has a wrong {what}"));
+    let amount = |column: &str| {
+        let text: String = row.get(column)?;
+        text.parse::<i128>().map_err(|_| damaged(column))
+    };
+    let kind: String = row.get("kind")?;
+    let (code, scale): (String, u8) = (row.get("asset")?, row.get("scale")?);
+    Ok(StoredRow {
+        balance: amount("balance")?,
+        row: AccountRow {
+            kind: kind.parse().map_err(|()| damaged("kind"))?,
+            asset: Asset::checked(&code, scale).map_err(|_| damaged("asset"))?,
+            totals: Totals {
+                fulfilled_in: amount("fulfilled_in")?,
+                fulfilled_out: amount("fulfilled_out")?,
+                adjusted: amount("adjusted")?,
+            },
+            held_out: amount("held_out")?,
+            uncertain: amount("uncertain")?,
+            name: name.as_str().into(),
+        },
+    })
+}
+
+fn meta(connection: &Connection, key: &str) -> Result<String, StoreFault> {
+    let value = connection
+        .query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| row.get(0))
+        .optional()?;
+    value.ok_or_else(|| StoreFault::Damaged(format!("the value {key} is missing")))
+}
+
+fn insert_adjustment(
+    connection: &Connection,
+    adjustment: &Adjustment,
+) -> Result<(), rusqlite::Error> {
+    let Adjustment { at, account, asset, change, amount, reason, by } = adjustment;
+    let mut insert = connection.prepare_cached(
+        "INSERT INTO adjustment (at, account, asset, scale, kind, amount, reason, made_by) \
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    )?;
+    let at = i64::try_from(at.as_millis()).unwrap_or(i64::MAX);
+    let amount = amount.to_string();
+    let values =
+        params![at, &**account, &*asset.code, asset.scale, change.kind(), amount, reason, by];
+    insert.execute(values).map(drop)
+}
+
+fn set_meta(connection: &Connection, key: &str, value: &str) -> Result<(), rusqlite::Error> {
+    let mut set = connection.prepare_cached(
+        "INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = ?2",
+    )?;
+    set.execute([key, value]).map(drop)
+}
+
+#[cfg(test)]
+mod tests;

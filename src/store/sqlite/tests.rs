@@ -1,0 +1,236 @@
+//! Cuts survive the end of the process; a file that cannot be trusted is refused with its own message.
+
+use std::fs;
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::books::AccountKind;
+
+fn identity() -> StoreIdentity {
+    StoreIdentity { node: Some("b".parse().unwrap()) }
+}
+
+struct Fixture {
+    directory: TempDir,
+}
+
+impl Fixture {
+    fn new() -> Self {
+        Self { directory: tempfile::tempdir().unwrap() }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.directory.path().join("b.db")
+    }
+
+    fn open(&self) -> (SqliteStore, SavedBooks) {
+        SqliteStore::open(&self.path(), &identity()).unwrap()
+    }
+
+    /// The message of the error when the store is opened, with its causes, without the path.
+    fn refusal(&self) -> String {
+        let error = SqliteStore::open(&self.path(), &identity()).map(drop).unwrap_err();
+        crate::net::error_chain(&error)
+            .to_string()
+            .replace(&*self.directory.path().to_string_lossy(), "DIR")
+    }
+
+    /// A store with one cut, closed without a clean stop.
+    fn with_books() -> Self {
+        let fixture = Self::new();
+        let (mut store, _) = fixture.open();
+        store.write(&cut(1, vec![account("c", 10)])).unwrap();
+        fixture
+    }
+
+    fn execute(&self, sql: &str) {
+        Connection::open(self.path()).unwrap().execute_batch(sql).unwrap();
+    }
+}
+
+fn account(name: &str, fulfilled_in: i128) -> AccountRow {
+    AccountRow {
+        name: name.into(),
+        kind: AccountKind::Peer,
+        asset: Asset::default(),
+        totals: Totals { fulfilled_in, fulfilled_out: 3, adjusted: -1 },
+        held_out: 20,
+        uncertain: 0,
+    }
+}
+
+fn cut(number: u64, accounts: Vec<AccountRow>) -> Cut {
+    Cut {
+        number: CutNumber(number),
+        at: crate::wire::Timestamp::EPOCH,
+        accounts,
+        adjustments: Vec::new(),
+    }
+}
+
+#[test]
+fn a_new_store_is_empty_and_clean() {
+    let (_, books) = Fixture::new().open();
+    assert!(books.accounts.is_empty() && books.was_clean);
+    assert_eq!((books.cut, books.books_id.len()), (CutNumber(0), 32));
+}
+
+#[test]
+fn cuts_are_read_back_exactly_and_later_ones_replace_earlier_ones() {
+    let fixture = Fixture::new();
+    let (mut store, first) = fixture.open();
+    let largest = i128::MAX / 2;
+    store.write(&cut(1, vec![account("c", 5), account("d", 6)])).unwrap();
+    store.write(&cut(2, vec![account("c", largest)])).unwrap();
+    drop(store);
+    let (_, books) = fixture.open();
+    assert_eq!(books.books_id, first.books_id);
+    assert_eq!((books.cut, books.was_clean), (CutNumber(2), false));
+    let balances: Vec<_> = books
+        .accounts
+        .iter()
+        .map(|account| (&*account.row.name, account.ledger().balance()))
+        .collect();
+    assert_eq!(balances, [("c", largest - 4), ("d", 2)]);
+    assert!(books.accounts.iter().all(|account| account.newly_uncertain == 20));
+}
+
+#[test]
+fn a_clean_stop_leaves_nothing_uncertain() {
+    let fixture = Fixture::with_books();
+    let (mut store, books) = fixture.open();
+    let rows = books.accounts.into_iter().map(|account| account.row);
+    store.write_last(&cut(2, rows.collect())).unwrap();
+    drop(store);
+    let (_, books) = fixture.open();
+    assert!(books.was_clean);
+    assert_eq!((books.accounts[0].row.uncertain, books.accounts[0].newly_uncertain), (20, 0));
+}
+
+#[test]
+fn an_account_with_another_asset_is_another_row() {
+    let fixture = Fixture::with_books();
+    let (mut store, _) = fixture.open();
+    store
+        .write(&cut(2, vec![AccountRow { asset: Asset::new("EUR", 2), ..account("c", 4) }]))
+        .unwrap();
+    drop(store);
+    let (_, books) = fixture.open();
+    assert_eq!(books.accounts.len(), 2);
+}
+
+#[test]
+fn readers_may_look_while_the_store_is_open() {
+    let fixture = Fixture::new();
+    let (mut store, _) = fixture.open();
+    store.write(&cut(1, vec![account("c", 5)])).unwrap();
+    let reader =
+        Connection::open_with_flags(fixture.path(), OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
+    let mut select = reader.prepare("SELECT balance FROM account").unwrap();
+    let mut rows = select.query([]).unwrap();
+    let balance: String = rows.next().unwrap().unwrap().get(0).unwrap();
+    // The reader is in the middle of its query.
+    store.write(&cut(2, vec![account("c", 6)])).unwrap();
+    assert_eq!(balance, "1");
+}
+
+#[test]
+fn a_store_in_use_names_the_process() {
+    let fixture = Fixture::new();
+    let _open = fixture.open();
+    assert_eq!(
+        fixture.refusal(),
+        format!(
+            "the store DIR/b.db is in use by process {}; a store belongs to one node, and a node runs once",
+            std::process::id()
+        )
+    );
+}
+
+#[test]
+fn a_missing_directory_is_named() {
+    let path = Fixture::new().path().join("b.db");
+    let error = SqliteStore::open(&path, &identity()).map(drop).unwrap_err().to_string();
+    assert!(error.ends_with("b.db does not exist; create it"), "{error}");
+}
+
+#[test]
+fn files_of_other_programs_versions_and_nodes_are_refused() {
+    let foreign = Fixture::new();
+    foreign.execute("CREATE TABLE t (x)");
+    assert_eq!(foreign.refusal(), "DIR/b.db is not a store of ilp-connector; choose another file");
+    let newer = Fixture::with_books();
+    newer.execute("PRAGMA user_version = 99");
+    assert!(newer.refusal().contains("has version 99, and this program knows versions up to"));
+    let other = Fixture::with_books();
+    other.execute("UPDATE meta SET value = 'a' WHERE key = 'node'");
+    assert!(other.refusal().contains("belongs to the node a, not to b"));
+}
+
+#[test]
+fn damaged_files_are_refused() {
+    let garbage = Fixture::with_books();
+    fs::write(garbage.path(), [b'x'; 8192]).unwrap();
+    assert!(
+        garbage.refusal().contains("is damaged (file is not a database"),
+        "{}",
+        garbage.refusal()
+    );
+    let zeroed = Fixture::with_books();
+    let len = fs::metadata(zeroed.path()).unwrap().len();
+    fs::write(zeroed.path(), vec![0; usize::try_from(len).unwrap()]).unwrap();
+    assert!(zeroed.refusal().contains("is damaged"), "{}", zeroed.refusal());
+    let truncated = Fixture::with_books();
+    truncated.execute("PRAGMA wal_checkpoint(TRUNCATE)");
+    let bytes = fs::read(truncated.path()).unwrap();
+    fs::write(truncated.path(), &bytes[..bytes.len() - 4096]).unwrap();
+    assert!(truncated.refusal().contains("is damaged"), "{}", truncated.refusal());
+    let text = Fixture::with_books();
+    text.execute("UPDATE account SET held_out = '1.5'");
+    assert!(text.refusal().contains("is damaged (the account c has a wrong held_out)"));
+}
+
+#[test]
+fn a_file_that_has_become_empty_is_not_taken_for_a_new_one() {
+    let fixture = Fixture::with_books();
+    fs::write(fixture.path(), "").unwrap();
+    assert!(fixture.refusal().contains("is empty, but it held the books"), "{}", fixture.refusal());
+    fs::remove_file(fixture.path()).unwrap();
+    assert!(fixture.refusal().contains("remove DIR/b.db.lock"));
+    fs::remove_file(fixture.directory.path().join("b.db.lock")).unwrap();
+    for suffix in ["-wal", "-shm"] {
+        let _ = fs::remove_file(fixture.directory.path().join(format!("b.db{suffix}")));
+    }
+    assert!(fixture.open().1.accounts.is_empty());
+}
+
+#[test]
+fn a_balance_that_does_not_add_up_is_refused_with_its_account() {
+    let fixture = Fixture::with_books();
+    fixture.execute("UPDATE account SET balance = '7'");
+    assert_eq!(
+        fixture.refusal(),
+        "the store DIR/b.db is inconsistent; restore a backup: the account c (USD/9) does not add up: fulfilled_in 10 - fulfilled_out 3 + adjusted -1 is 6, but its balance is 7"
+    );
+}
+
+#[test]
+fn a_refused_store_has_not_changed() {
+    let fixture = Fixture::with_books();
+    fixture.execute("UPDATE account SET balance = '7'; PRAGMA wal_checkpoint(TRUNCATE)");
+    let before = fs::read(fixture.path()).unwrap();
+    fixture.refusal();
+    assert!(fs::read(fixture.path()).unwrap() == before);
+}
+
+#[test]
+fn a_reopened_store_goes_on_and_another_file_in_its_place_is_noticed() {
+    let fixture = Fixture::with_books();
+    let (mut store, _) = fixture.open();
+    store.reopen().unwrap();
+    store.write(&cut(2, vec![account("c", 5)])).unwrap();
+    fixture.execute("UPDATE meta SET value = 'others' WHERE key = 'books_id'");
+    let error = store.reopen().unwrap_err().to_string();
+    assert_eq!(error, "the store is not the file that was opened: it holds the books others");
+}
