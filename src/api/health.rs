@@ -39,6 +39,8 @@ pub(super) struct HealthInput {
     pub(super) stopping: bool,
     /// For how long the threads that move packets have not run.
     pub(super) hung_for: Option<Duration>,
+    /// Why the store cannot be written, if it cannot.
+    pub(super) store_failure: Option<String>,
     /// The configuration names this node (D17).
     pub(super) listed: bool,
     pub(super) has_address: bool,
@@ -72,6 +74,7 @@ pub(super) fn health(input: &HealthInput) -> Health {
     } else if reasons.is_empty() {
         HealthStatus::Healthy
     } else if input.hung_for.is_none()
+        && input.store_failure.is_none()
         && input.listed
         && !input.was_healthy
         && input.uptime < input.start_timeout
@@ -105,6 +108,9 @@ fn reasons(input: &HealthInput) -> Vec<String> {
         let seconds = time.as_secs();
         reasons.push(format!("the threads that move packets have not run for {seconds} s"));
     }
+    if let Some(failure) = &input.store_failure {
+        reasons.push(format!("the store cannot be written: {failure}"));
+    }
     if !input.listed {
         reasons.push("the configuration no longer names this node".to_owned());
     }
@@ -136,6 +142,7 @@ mod tests {
         HealthInput {
             stopping: false,
             hung_for: None,
+            store_failure: None,
             listed: true,
             has_address: true,
             was_healthy: false,
@@ -207,6 +214,13 @@ mod tests {
         let hung = HealthInput { hung_for: Some(Duration::from_millis(5_500)), ..input(&[]) };
         check(&hung, Unhealthy, &["the threads that move packets have not run for 5 s"]);
         assert_eq!(reasons_not_ready(&hung).len(), 1);
+    }
+
+    #[test]
+    fn a_node_that_cannot_save_its_books_is_not_healthy() {
+        let failing = HealthInput { store_failure: Some("disk full".to_owned()), ..input(&[]) };
+        check(&failing, Unhealthy, &["the store cannot be written: disk full"]);
+        assert_eq!(reasons_not_ready(&failing).len(), 1);
     }
 
     #[test]

@@ -57,6 +57,8 @@ pub struct NodeStatus {
     unlisted: AtomicBool,
     was_healthy: AtomicBool,
     pub(super) heartbeat: Heartbeat,
+    /// Why the store cannot be written, if it cannot.
+    store_failure: Mutex<Option<String>>,
     last_reload: Mutex<LastReload>,
     pub(super) auth: ApiAuth,
     pub(super) hosts: Hosts,
@@ -75,6 +77,7 @@ impl NodeStatus {
         let now = SystemTime::now();
         Ok(Arc::new(Self {
             heartbeat: Heartbeat::default(),
+            store_failure: Mutex::default(),
             last_reload: Mutex::new(LastReload { at: now, succeeded_at: now, error: None }),
             hosts: Hosts::default(),
             started: context.clock.mono(),
@@ -103,6 +106,11 @@ impl NodeStatus {
 
     pub fn set_stopping(&self) {
         self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Why the store cannot be written; `None`: it can, or there is none.
+    pub fn set_store_failure(&self, failure: Option<String>) {
+        *self.store_failure.lock() = failure;
     }
 
     /// The threads that move packets run. After five seconds without a call the node counts as hanging.
@@ -183,6 +191,7 @@ impl NodeStatus {
         HealthInput {
             stopping: self.stopping.load(Ordering::Relaxed),
             hung_for: self.heartbeat.hung_for(),
+            store_failure: self.store_failure.lock().clone(),
             listed: !self.unlisted.load(Ordering::Relaxed),
             has_address: self.context.connector.address().is_some(),
             was_healthy: self.was_healthy.load(Ordering::Relaxed),

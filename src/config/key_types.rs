@@ -14,7 +14,7 @@ use super::mapping::{KeyRef, Mapping};
 use super::parse::{self, Parsed};
 use super::redact;
 use super::secret::Secret;
-use super::settings::Routing;
+use super::settings::{Durability, Routing};
 use super::topology_keys::LinkTransport;
 use super::value::{Map, Value, ValueData};
 use super::value_kind::ValueKind;
@@ -248,6 +248,7 @@ macro_rules! choices {
 }
 
 choices! {
+    Durability { "batched" => Batched, "strict" => Strict }
     HttpAuth { "simple" => Simple, "jwt" => Jwt }
     HttpMode { "sync" => Sync, "async" => Async }
     LinkTransport { "btp" => Btp, "http" => Http }

@@ -45,6 +45,7 @@ mod secret;
 pub mod secret_file;
 mod settings;
 mod source;
+mod store;
 mod substitute;
 mod tabs;
 mod tag;
@@ -71,7 +72,7 @@ pub use own_address::OwnAddressError;
 pub use schema::schema;
 pub use secret::{MASK, Secret};
 pub use secret_file::{SecretFileError, read_secret, read_secret_file};
-pub use settings::{AssetMismatch, Credentials, NodeConfig, PeerConfig, Unset};
+pub use settings::{AssetMismatch, Credentials, Durability, NodeConfig, PeerConfig, Unset};
 pub use source::{Override, Source, parse_file, read_file};
 pub use tls_files::TlsFileCheck;
 pub use topology_keys::{

@@ -8,7 +8,7 @@ use super::key_types::{
 use super::peer_keys::{PeerSettings, ReceiverSettings};
 use super::route_keys::{RateSettings, RouteSettings};
 use super::secret::Secret;
-use super::settings::Routing;
+use super::settings::{Durability, Routing};
 use super::value_kind::ValueKind;
 use crate::account::AccountId;
 use crate::net::HttpUrl;
@@ -78,6 +78,14 @@ keys! {
         live assetCode => asset_code: AssetCode = "USD",
         /// Decimal places of the units of those accounts. If neither is set, it is adopted from the parent.
         live assetScale => asset_scale: Integer<u8, 0, 38> = "9",
+        /// File that keeps the balances (SQLite). With a `/` at the end it is a directory, and the file in it is
+        /// `<nodeId>.db`. Default: none; balances end with the process.
+        restart store => store: Option<PathBuf>,
+        /// When a packet that moves money may leave: `strict`, once the store has saved it; `batched`, at once, and the
+        /// store saves it within `storeIntervalMs`.
+        live durability => durability: Durability = "batched",
+        /// With `durability: batched`, the store begins to save a packet at most this long after it.
+        live storeIntervalMs => store_interval: Millis<1, 60_000> = "20",
         /// The secrets of connections to receivers are derived from it: 32 random characters or
         /// more. Default: random at each start, so that a restart ends open connections.
         live receiverSecret | receiverSecretFile => receiver_secret: Option<Secret>,

@@ -36,6 +36,16 @@ pub struct NodeConfig {
     pub rates: Vec<(Arc<str>, Arc<str>, Rate)>,
 }
 
+/// When a packet that moves money may leave.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// At once; the store saves it shortly after.
+    #[default]
+    Batched,
+    /// Once the store has saved it.
+    Strict,
+}
+
 /// The sources of a node's routes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Routing {

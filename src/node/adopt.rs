@@ -6,6 +6,9 @@
 
 use super::apply::ApplyError;
 use super::node_task::NodeTask;
+use crate::account::Asset;
+use crate::books::SavedBooks;
+use crate::config::NodeConfig;
 use crate::net::error_chain;
 use crate::peers::ParentInfo;
 
@@ -16,6 +19,20 @@ pub(super) struct ParentState {
     pub(super) info: Option<ParentInfo>,
     /// The parent gave other values later: no packets pass to or from it.
     pub(super) is_suspended: bool,
+    /// The asset of the parent's account in the store, until the parent answers.
+    pub(super) saved_asset: Option<Asset>,
+}
+
+impl ParentState {
+    /// The state at the start of a node, which may have known its parent before.
+    pub(super) fn of_books(books: &SavedBooks, config: &NodeConfig) -> Self {
+        let parent = config.parent().map(|parent| parent.account.id.as_str());
+        let saved = books.accounts.iter().map(|account| &account.row);
+        // The same name may have rows of earlier assets, without a balance.
+        let saved = saved.filter(|row| Some(&*row.name) == parent);
+        let saved = saved.max_by_key(|row| row.totals.balance() != 0 || row.uncertain != 0);
+        Self { saved_asset: saved.map(|row| row.asset.clone()), ..Self::default() }
+    }
 }
 
 /// Why the values from a parent are not adopted.
@@ -65,7 +82,7 @@ impl NodeTask {
             _ => {}
         }
         let assets = self.account_assets();
-        let adopted = ParentState { info: Some(info.clone()), is_suspended: false };
+        let adopted = ParentState { info: Some(info.clone()), ..ParentState::default() };
         let before = std::mem::replace(&mut self.parent, adopted);
         if let Err(error) = self.apply_config(&self.config) {
             self.parent = before;

@@ -37,8 +37,7 @@ impl NodeTask {
         &self,
         config: &NodeConfig,
     ) -> Result<ConnectorSettings, ParentInfoError> {
-        let info = self.parent.info.as_ref();
-        let settings = connector_settings(config, info, &self.random_secret)?;
+        let settings = connector_settings(config, &self.parent, &self.random_secret)?;
         Ok(if self.parent.is_suspended { disable_parent(settings) } else { settings })
     }
 

@@ -2,6 +2,7 @@
 
 use ring::rand::SystemRandom;
 
+use super::adopt::ParentState;
 use super::diallers::PeerDial;
 use crate::account::Relation;
 use crate::api::{PeerRole, StatusSettings};
@@ -10,7 +11,7 @@ use crate::config::{AssetMismatch, NodeConfig, OwnAddressError, PeerConfig, Secr
 use crate::connector::ConnectorSettings;
 use crate::http::HttpDial;
 use crate::net::{KeepAliveSettings, PeerUrl, TlsTrust, TransportSettings};
-use crate::peers::{LoginDirectory, NoRandomness, ParentInfo, PeerLogin, Token};
+use crate::peers::{LoginDirectory, NoRandomness, PeerLogin, Token};
 use crate::stream::SECRET_LEN;
 
 /// The receivers' secret if no `receiverSecret` is set: the same until the process ends.
@@ -35,19 +36,26 @@ pub enum ParentInfoError {
 /// The settings of the packet path, with the parent's values where the configuration sets none (D12).
 pub(super) fn connector_settings(
     config: &NodeConfig,
-    info: Option<&ParentInfo>,
+    parent: &ParentState,
     random_secret: &RandomSecret,
 ) -> Result<ConnectorSettings, ParentInfoError> {
-    // Before the parent's answer the asset is the default one; but without an address no packet passes.
-    let Some(info) = info.filter(|_| config.asks_parent()) else {
-        return Ok(config.connector_settings(random_secret));
-    };
     let mut completed = config.clone();
-    completed.adopt_asset(&info.asset)?;
-    if config.address.is_none() {
-        config.check_own_address(&info.address)?;
-        completed.scheme = info.address.scheme();
-        completed.address = Some(info.address.clone());
+    match parent.info.as_ref().filter(|_| config.asks_parent()) {
+        Some(info) => {
+            completed.adopt_asset(&info.asset)?;
+            if config.address.is_none() {
+                config.check_own_address(&info.address)?;
+                completed.scheme = info.address.scheme();
+                completed.address = Some(info.address.clone());
+            }
+        }
+        // Before the parent's answer the asset is the default one; but without an address no packet passes. A saved
+        // balance has the asset that the parent gave before; if the configuration sets another, the store's is refused.
+        None => {
+            if let Some(asset) = &parent.saved_asset {
+                let _ = completed.adopt_asset(asset);
+            }
+        }
     }
     Ok(completed.connector_settings(random_secret))
 }

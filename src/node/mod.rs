@@ -7,6 +7,7 @@
 mod acceptor;
 mod adopt;
 mod apply;
+mod books;
 mod ccp;
 mod certificate_watch;
 mod clock_watch;
@@ -23,6 +24,7 @@ mod packet_log_switch;
 mod plan;
 mod reload;
 mod runtime_thread;
+mod saver;
 mod shutdown;
 mod signals;
 mod single_flight;

@@ -15,6 +15,7 @@ use super::draining::Draining;
 use super::ildcp;
 use super::packet_log_switch::PacketLogSwitch;
 use super::runtime_thread::RuntimeThread;
+use super::saver::Saver;
 use super::task::{self, AbortOnDrop};
 use crate::api::{HealthStatus, NodeStatus};
 use crate::config::NodeConfig;
@@ -44,6 +45,8 @@ pub(super) struct NodeTask {
     pub(super) api_thread: RuntimeThread,
     /// Computes the listeners' TLS handshakes, if there is TLS.
     pub(super) tls_thread: Option<RuntimeThread>,
+    /// Saves the books, if there is a store.
+    pub(super) saver: Option<Saver>,
     pub(super) events: broadcast::Receiver<PeerEvent>,
     /// The request to the parent that is under way.
     pub(super) ildcp_request: Option<JoinHandle<Option<ParentInfo>>>,
@@ -81,6 +84,9 @@ impl NodeTask {
         self.status.configure(status_settings(&self.config));
         set_peer_status(&self.config, &self.context);
         self.packet_log.follow_config(&self.config, &self.context);
+        if let Some(saver) = &self.saver {
+            saver.follow_config(&self.config.settings, &self.context);
+        }
         self.http_context.http_peers.replace_all(http_dials(&self.config));
         self.diallers.dial_only(peer_dials(&self.config), &self.logins.load());
     }

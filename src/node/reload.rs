@@ -17,7 +17,7 @@ impl NodeTask {
         let parent_before = self.parent.clone();
         let assets_before = self.account_assets();
         let parent_info_fits =
-            || connector_settings(&config, self.parent.info.as_ref(), &self.random_secret).is_ok();
+            || connector_settings(&config, &self.parent, &self.random_secret).is_ok();
         if parent_id(&config) != parent_id(&self.config) || !parent_info_fits() {
             // Another parent may give other values; and the configuration has priority over the parent.
             self.parent = ParentState::default();

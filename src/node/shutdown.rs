@@ -55,6 +55,9 @@ impl NodeTask {
         );
         drop(self.tls_thread);
         drop(self.sweep);
+        if let Some(saver) = self.saver {
+            saver.stop().await;
+        }
         drop(self.api_thread);
         self.packet_log.stop(&context);
         self.packet_log.drain().await;
@@ -63,7 +66,7 @@ impl NodeTask {
     }
 }
 
-/// Logs the final balance of each account, which no other place keeps.
+/// Logs the final balance of each account, which no other place keeps without a store.
 async fn log_balances(context: &NodeContext) {
     let report = context.connector.report();
     let accounts = report.accounts.iter().map(|account| {

@@ -8,15 +8,20 @@ use tracing::Instrument;
 
 use super::acceptor::Acceptor;
 use super::adopt::ParentState;
+use super::books::OpenBooks;
 use super::command::{COMMANDS_MAX, NodeCommand, NodeHandle};
-use super::derive::{generate_secret, login_directory, status_settings, transport_settings};
+use super::derive::{
+    ParentInfoError, connector_settings, generate_secret, login_directory, status_settings,
+    transport_settings,
+};
 use super::diallers::Diallers;
 use super::draining::Draining;
 use super::node_task::{NodeTask, set_peer_status};
 use super::packet_log_switch::PacketLogSwitch;
 use super::runtime_thread::RuntimeThread;
+use super::saver::Saver;
 use super::task::{self, AbortOnDrop};
-use super::{ccp, certificate_watch, clock_watch, sweep};
+use super::{books, ccp, certificate_watch, clock_watch, sweep};
 use crate::api::{Api, NodeStatus};
 use crate::btp::BtpServer;
 use crate::config::{NodeConfig, TlsFiles};
@@ -27,6 +32,7 @@ use crate::net::{
 };
 use crate::peers::{Logins, NoRandomness, NodeContext};
 use crate::routing::HashSeed;
+use crate::store::OpenError;
 use crate::telemetry::{self, Logs};
 
 /// Why a node does not start.
@@ -46,6 +52,12 @@ pub enum StartError {
     Thread(#[source] std::io::Error),
     #[error(transparent)]
     NoRandomness(#[from] NoRandomness),
+    /// Does not happen before the parent's answer.
+    #[error(transparent)]
+    ParentInfo(#[from] ParentInfoError),
+    /// The store cannot be used.
+    #[error(transparent)]
+    Store(Box<OpenError>),
 }
 
 impl StartError {
@@ -128,7 +140,20 @@ async fn build(
     let random_secret = generate_secret()?;
     let settings = transport_settings(&config);
     let tls = NodeTls::read(config.settings.tls.clone(), settings.trust.clone()).await?;
-    let connector = Connector::new(config.connector_settings(&random_secret), HashSeed::Random)?;
+    let opened = books::open(&config.settings).await?;
+    let parent = match &opened {
+        Some(OpenBooks { books, .. }) => ParentState::of_books(books, &config),
+        None => ParentState::default(),
+    };
+    let settings_of_packets = connector_settings(&config, &parent, &random_secret)?;
+    let (connector, store) = match opened {
+        Some(OpenBooks { store, books }) => {
+            books::log_unknown_accounts(&books, &config);
+            let connector = Connector::with_books(settings_of_packets, HashSeed::Random, books)?;
+            (connector, Some(store))
+        }
+        None => (Connector::new(settings_of_packets, HashSeed::Random)?, None),
+    };
     let context =
         NodeContext::with_tls(connector, Clock::start(), settings, tls.client, descriptors);
     let logins = Arc::new(Logins::from_pointee(login_directory(&config)?));
@@ -196,6 +221,9 @@ async fn build(
         "health server listening"
     );
     let events = context.peers.subscribe();
+    let saver = store.map(|store| {
+        Saver::start(store, Arc::clone(&context), Arc::clone(&status), &config.settings)
+    });
     let node_task = NodeTask {
         acceptor: Acceptor::start(Arc::new(btp)),
         http: http.map(|server| (server.connections(), Acceptor::start(Arc::new(server)))),
@@ -212,11 +240,12 @@ async fn build(
         ccp: AbortOnDrop::spawn(ccp::run(Arc::clone(&context))),
         api_thread: RuntimeThread::serve_api(api).map_err(StartError::Thread)?,
         tls_thread,
+        saver,
         status,
         packet_log,
         events,
         ildcp_request: None,
-        parent: ParentState::default(),
+        parent,
         random_secret,
         context,
         config,

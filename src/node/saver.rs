@@ -1,0 +1,222 @@
+//! Saves the books of a node: takes a cut when accounts have changed, and waits until the store has it.
+//!
+//! One cut is under way at a time; what changes meanwhile is in the next one. While the store cannot be written, the
+//! node admits no Prepares, and goes on trying.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+
+use super::task;
+use crate::api::NodeStatus;
+use crate::books::Cut;
+use crate::config::{Durability, NodeSettings};
+use crate::net::error_chain;
+use crate::peers::NodeContext;
+use crate::store::{StoreHandle, WriteError};
+
+/// A batched cut waits at least this many times as long as the last one took, so that a slow disk is not always busy.
+const PAUSE_FACTOR: u32 = 5;
+/// A cut that takes longer than this counts as a failure, until it ends.
+const SLOW_BATCHED: Duration = Duration::from_secs(5);
+/// The same with `durability: strict`, where packets wait for it.
+const SLOW_STRICT: Duration = Duration::from_millis(500);
+/// Pauses between attempts after a failure.
+const RETRY_MIN: Duration = Duration::from_millis(100);
+const RETRY_MAX: Duration = Duration::from_secs(5);
+/// How long a stopping node waits for its last cut.
+const LAST_CUT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// When cuts are taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Pace {
+    durability: Durability,
+    interval: Duration,
+}
+
+impl Pace {
+    fn new(settings: &NodeSettings) -> Self {
+        Self { durability: settings.durability, interval: settings.store_interval }
+    }
+
+    /// How long a cut may take.
+    fn slow(&self) -> Duration {
+        match self.durability {
+            Durability::Batched => SLOW_BATCHED,
+            Durability::Strict => SLOW_STRICT,
+        }
+    }
+}
+
+/// The running task.
+#[derive(Debug)]
+pub(super) struct Saver {
+    task: JoinHandle<()>,
+    stop: oneshot::Sender<()>,
+    pace: watch::Sender<Pace>,
+}
+
+impl Saver {
+    pub(super) fn start(
+        store: StoreHandle,
+        context: Arc<NodeContext>,
+        status: Arc<NodeStatus>,
+        settings: &NodeSettings,
+    ) -> Self {
+        let (pace, changes) = watch::channel(Pace::new(settings));
+        let (stop, stopped) = oneshot::channel();
+        context.connector.set_strict(settings.durability == Durability::Strict);
+        let saving = Saving {
+            store,
+            context,
+            status,
+            pace: changes,
+            last_took: Duration::ZERO,
+            last_ended: Instant::now(),
+        };
+        Self { task: task::spawn(saving.run(stopped)), stop, pace }
+    }
+
+    pub(super) fn follow_config(&self, settings: &NodeSettings, context: &NodeContext) {
+        context.connector.set_strict(settings.durability == Durability::Strict);
+        self.pace.send_replace(Pace::new(settings));
+    }
+
+    /// Saves the last cut and notes that the stop was clean. No packet may be handled any more.
+    pub(super) async fn stop(self) {
+        let _ = self.stop.send(());
+        if timeout(LAST_CUT_TIMEOUT, self.task).await.is_err() {
+            tracing::error!("the last balances are not saved: the store did not answer");
+        }
+    }
+}
+
+struct Saving {
+    store: StoreHandle,
+    context: Arc<NodeContext>,
+    status: Arc<NodeStatus>,
+    pace: watch::Receiver<Pace>,
+    last_took: Duration,
+    last_ended: Instant,
+}
+
+impl Saving {
+    async fn run(mut self, stopped: oneshot::Receiver<()>) {
+        let mut stopped = pin!(stopped);
+        loop {
+            tokio::select! {
+                biased;
+                _ = &mut stopped => break,
+                () = self.wait_for_work() => {}
+            }
+            tokio::select! {
+                biased;
+                _ = &mut stopped => break,
+                () = self.save() => {}
+            }
+        }
+        // An interrupted cut may have left rows that only a full one repeats.
+        self.context.connector.note_all_accounts();
+        let Some(cut) = self.take_cut() else { return };
+        let mut saved = self.store.write_last(cut.clone()).await;
+        if saved.is_err() && self.store.reopen().await.is_ok() {
+            saved = self.store.write_last(cut).await;
+        }
+        if let Err(error) = saved {
+            tracing::error!(error = error_chain(&error), "the last balances are not saved");
+        }
+    }
+
+    /// Waits until an account has changed, and then until a cut is due.
+    async fn wait_for_work(&mut self) {
+        std::future::poll_fn(|cx| self.context.connector.poll_changed(cx)).await;
+        let changed_at = Instant::now();
+        loop {
+            let pace = *self.pace.borrow_and_update();
+            if pace.durability == Durability::Strict {
+                return;
+            }
+            let after_last = self.last_ended + self.last_took * PAUSE_FACTOR;
+            let due = after_last.max(changed_at + pace.interval);
+            tokio::select! {
+                () = sleep_until(due) => return,
+                changed = self.pace.changed() => if changed.is_err() {
+                    // The node is going away; the cut is taken now.
+                    return;
+                }
+            }
+        }
+    }
+
+    fn take_cut(&self) -> Option<Cut> {
+        self.context.connector.take_cut(self.context.clock.now().wall)
+    }
+
+    async fn save(&mut self) {
+        if let Err(error) = self.write_next().await {
+            self.report_failure(&error_chain(&error));
+            self.retry().await;
+        }
+    }
+
+    /// Takes a cut and saves it. One that takes long is reported, and ends nevertheless.
+    async fn write_next(&mut self) -> Result<(), WriteError> {
+        let Some(cut) = self.take_cut() else { return Ok(()) };
+        let (number, began) = (cut.number, Instant::now());
+        let slow = self.pace.borrow().slow();
+        let mut was_slow = false;
+        {
+            let mut write = pin!(self.store.write(cut));
+            match timeout(slow, &mut write).await {
+                Ok(result) => result?,
+                Err(_) => {
+                    was_slow = true;
+                    self.report_failure(&format!("the store has not answered for {slow:?}"));
+                    write.await?;
+                }
+            }
+        }
+        self.context.connector.publish_durable(number);
+        (self.last_ended, self.last_took) = (Instant::now(), began.elapsed());
+        if was_slow {
+            self.report_recovery();
+        }
+        Ok(())
+    }
+
+    /// Opens the store again and saves all accounts, until it works.
+    async fn retry(&mut self) {
+        let mut pause = RETRY_MIN;
+        loop {
+            sleep(pause).await;
+            pause = (pause * 2).min(RETRY_MAX);
+            let result = match self.store.reopen().await {
+                Ok(()) => {
+                    self.context.connector.note_all_accounts();
+                    self.write_next().await
+                }
+                Err(error) => Err(error),
+            };
+            match result {
+                Ok(()) => return self.report_recovery(),
+                Err(error) => self.status.set_store_failure(Some(error_chain(&error))),
+            }
+        }
+    }
+
+    fn report_failure(&self, error: &str) {
+        self.context.connector.set_store_failing(true);
+        self.status.set_store_failure(Some(error.to_owned()));
+        tracing::error!(error, "cannot save the balances; new packets are rejected until it works");
+    }
+
+    fn report_recovery(&self) {
+        self.context.connector.set_store_failing(false);
+        self.status.set_store_failure(None);
+        tracing::info!("the balances are saved again");
+    }
+}
