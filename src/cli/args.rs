@@ -4,12 +4,17 @@
 //! variable and a file report the same mistake in the same words.
 
 mod files;
+mod ledger;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueHint};
 pub(super) use files::{CompletionsArguments, ComposeArguments, SchemaArguments, SchemaForm};
+pub(super) use ledger::{
+    AdjustArguments, BalancesArguments, ChangeArguments, LedgerArguments, LedgerCommand,
+    ResolveArguments, StoreArguments,
+};
 
 use crate::console::{SourceArguments, parse_duration};
 use crate::tools::{BenchArguments, PayArguments, PingArguments, SendArguments, TraceArguments};
@@ -62,6 +67,8 @@ pub(super) enum Command {
     Send(Box<SendArguments>),
     /// Measure the speed of a node on this machine
     Bench(BenchArguments),
+    /// Read and correct the balances that a node has saved
+    Ledger(Box<LedgerArguments>),
     /// Print a docker-compose.yml for a topology file
     Compose(ComposeArguments),
     /// Print the JSON Schema of a configuration file, for editors

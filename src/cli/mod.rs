@@ -1,13 +1,14 @@
 //! The command line: reads the arguments and runs a command. Results go to standard output, errors to standard error,
 //! one `error: ` line each; the exit code says which kind of error it was (D14).
 //!
-//! `run` and `up` start nodes; `check`, `compose` and `schema` start nothing; the commands that send packets are in
-//! [`tools`](crate::tools).
+//! `run` and `up` start nodes; `ledger` reads and changes their books; `check`, `compose` and `schema` start nothing;
+//! the commands that send packets are in [`tools`](crate::tools).
 
 mod args;
 mod check;
 mod compose;
 mod healthcheck;
+mod ledger;
 mod run;
 mod schema;
 mod up;
@@ -56,6 +57,7 @@ fn dispatch(
         Command::Pay(arguments) => run_tool(pay::run(&arguments, environment, out)),
         Command::Send(arguments) => run_tool(send::run(&arguments, environment, out)),
         Command::Bench(arguments) => bench::run(&arguments, out, err),
+        Command::Ledger(arguments) => ledger::run(&arguments, environment, out),
         Command::Compose(arguments) => compose::run(&arguments, environment, out, err),
         Command::Schema(arguments) => schema::run(&arguments, out),
         Command::Completions(arguments) => print_completions(&arguments, out),

@@ -24,6 +24,16 @@ pub fn group_digits(number: impl ToString) -> String {
     out
 }
 
+/// Units of an asset as a decimal number of it, exact: `decimal(1_204_500, 3)` is `1,204.5`.
+pub fn decimal(units: i128, scale: u8) -> String {
+    let digits = format!("{:0>width$}", units.unsigned_abs(), width = usize::from(scale) + 1);
+    let (whole, fraction) = digits.split_at(digits.len() - usize::from(scale));
+    let fraction = fraction.trim_end_matches('0');
+    let sign = if units < 0 { "-" } else { "" };
+    let point = if fraction.is_empty() { "" } else { "." };
+    format!("{sign}{}{point}{fraction}", group_digits(whole))
+}
+
 /// Milliseconds with about three digits: `0.042`, `1.42`, `153`.
 pub fn format_millis(duration: Duration) -> String {
     let ms = duration.as_secs_f64() * 1000.0;

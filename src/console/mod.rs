@@ -12,7 +12,7 @@ mod table;
 pub use arg_parsers::{parse_duration, parse_hash, parse_hex, parse_ping_address};
 pub use failure::{Failure, exit_result, report_clap_error};
 pub use format::{
-    count, describe_code, describe_node, error_chain, format_duration, format_millis,
+    count, decimal, describe_code, describe_node, error_chain, format_duration, format_millis,
     format_percent, group_digits, padded, per_second, ratio, sanitize, sanitize_json, shell_quote,
 };
 pub use health_probe::fetch_health;

@@ -1,0 +1,102 @@
+//! Arguments of `ledger`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueHint};
+
+use crate::console::SourceArguments;
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The store is the one of a configuration (`store`), or a file named with --store. Reading works while the node runs; what \
+changes a balance needs the node to be stopped. Amounts are whole units of the account (10^-scale of its asset).
+
+Examples:
+  ilp-connector ledger balances --config node.yaml
+  ilp-connector ledger verify --store /var/lib/ilp/b.db
+  ilp-connector ledger resolve c --concede 120 --reason \"agreed by phone\" --store b.db
+  ilp-connector ledger adjust c -- -5 --reason \"fee of the bank\" --store b.db
+  ilp-connector ledger backup /backup/b.db --store b.db")]
+pub(in crate::cli) struct LedgerArguments {
+    #[command(subcommand)]
+    pub(in crate::cli) command: LedgerCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(in crate::cli) enum LedgerCommand {
+    /// Print the balance of each account as of the last cut
+    Balances(BalancesArguments),
+    /// Check the file, and that every balance is the sum of its causes
+    Verify(StoreArguments),
+    /// Say how much of an uncertain amount the peer is owed
+    Resolve(ResolveArguments),
+    /// Change a balance by an amount that no packet moved
+    Adjust(AdjustArguments),
+    /// Copy the store to a new file, also while the node runs
+    Backup(BackupArguments),
+}
+
+/// Which store.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct StoreArguments {
+    #[command(flatten)]
+    pub(in crate::cli) source: SourceArguments,
+    /// The file of the store [default: that of the configuration]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with_all = ["config", "node"])]
+    pub(in crate::cli) store: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct BalancesArguments {
+    #[command(flatten)]
+    pub(in crate::cli) store: StoreArguments,
+    /// Print JSON
+    #[arg(long)]
+    pub(in crate::cli) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct ResolveArguments {
+    #[command(flatten)]
+    pub(in crate::cli) change: ChangeArguments,
+    /// The peer fulfilled this much of it, which is owed to the peer now
+    #[arg(long, value_name = "UNITS", required_unless_present = "release")]
+    pub(in crate::cli) concede: Option<i128>,
+    /// The peer fulfilled none of it
+    #[arg(long, conflicts_with = "concede")]
+    pub(in crate::cli) release: bool,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct AdjustArguments {
+    #[command(flatten)]
+    pub(in crate::cli) change: ChangeArguments,
+    /// By how much the balance rises: above zero, the peer owes more
+    #[arg(value_name = "UNITS", allow_negative_numbers = true)]
+    pub(in crate::cli) amount: i128,
+}
+
+/// Which account is changed, and why.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct ChangeArguments {
+    /// The account: the id of a peer or receiver
+    #[arg(value_name = "ACCOUNT")]
+    pub(in crate::cli) account: String,
+    /// Asset and scale, such as USD/9, if the account has had several
+    #[arg(long, value_name = "ASSET")]
+    pub(in crate::cli) asset: Option<String>,
+    /// Why; it is kept with the change
+    #[arg(long, value_name = "TEXT")]
+    pub(in crate::cli) reason: String,
+    #[command(flatten)]
+    pub(in crate::cli) store: StoreArguments,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct BackupArguments {
+    /// The new file
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(in crate::cli) file: PathBuf,
+    #[command(flatten)]
+    pub(in crate::cli) store: StoreArguments,
+}

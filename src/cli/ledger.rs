@@ -1,0 +1,61 @@
+//! `ledger`: reads the books of a node, and changes them for an operator.
+
+mod balances;
+mod change;
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use super::args::{LedgerArguments, LedgerCommand, StoreArguments};
+use crate::config::Environment;
+use crate::console::{Failure, count, error_chain, load_local_node};
+use crate::store::{OpenError, SqliteStore};
+
+pub(super) fn run(
+    arguments: &LedgerArguments,
+    environment: &Environment,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    match &arguments.command {
+        LedgerCommand::Balances(arguments) => balances::run(arguments, environment, out),
+        LedgerCommand::Verify(arguments) => verify(arguments, environment, out),
+        LedgerCommand::Resolve(arguments) => change::resolve(arguments, environment, out),
+        LedgerCommand::Adjust(arguments) => change::adjust(arguments, environment, out),
+        LedgerCommand::Backup(arguments) => {
+            let file = store_file(&arguments.store, environment)?;
+            SqliteStore::backup(&file, &arguments.file).map_err(failed)?;
+            writeln!(out, "copied {} to {}", file.display(), arguments.file.display())?;
+            Ok(())
+        }
+    }
+}
+
+/// The file of the store that the arguments name.
+fn store_file(arguments: &StoreArguments, environment: &Environment) -> Result<PathBuf, Failure> {
+    if let Some(file) = &arguments.store {
+        return Ok(file.clone());
+    }
+    let loaded = load_local_node(&arguments.source, environment)?;
+    loaded.config.settings.store_file().ok_or_else(|| {
+        Failure::Usage(
+            "this node has no store: its configuration sets no `store`; name a file with --store"
+                .to_owned(),
+        )
+    })
+}
+
+fn failed(error: OpenError) -> Failure {
+    Failure::Failed(error_chain(&error))
+}
+
+fn verify(
+    arguments: &StoreArguments,
+    environment: &Environment,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let file = store_file(arguments, environment)?;
+    let books = SqliteStore::verify(&file).map_err(failed)?;
+    let accounts = count(books.accounts.len(), "account");
+    writeln!(out, "ok: {accounts}, cut {}, books {}", books.cut.0, books.books_id)?;
+    Ok(())
+}

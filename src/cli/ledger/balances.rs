@@ -1,0 +1,71 @@
+//! `ledger balances`.
+
+use std::io::Write;
+
+use serde_json::json;
+
+use super::super::args::BalancesArguments;
+use super::{failed, store_file};
+use crate::books::SavedBooks;
+use crate::config::Environment;
+use crate::console::{Cell, Failure, Table, decimal};
+use crate::store::SqliteStore;
+
+/// No column is left out: the output may go to a file.
+const COLUMNS_MAX: usize = usize::MAX;
+
+pub(super) fn run(
+    arguments: &BalancesArguments,
+    environment: &Environment,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let file = store_file(&arguments.store, environment)?;
+    let books = SqliteStore::read(&file).map_err(failed)?;
+    if arguments.json {
+        serde_json::to_writer_pretty(&mut *out, &as_json(&books)).map_err(std::io::Error::from)?;
+        writeln!(out)?;
+        return Ok(());
+    }
+    if books.accounts.is_empty() {
+        writeln!(out, "no account has moved money yet")?;
+        return Ok(());
+    }
+    let mut table = Table::new(&["ACCOUNT", "KIND", "ASSET", "BALANCE", "IN FLIGHT", "UNCERTAIN"]);
+    for account in &books.accounts {
+        let row = &account.row;
+        let amount = |units| Cell::right(decimal(units, row.asset.scale));
+        table.add_row([
+            Cell::left(&*row.name),
+            Cell::left(row.kind.as_str()),
+            Cell::left(&*row.asset.code),
+            amount(row.totals.balance()),
+            amount(row.held_out),
+            amount(row.uncertain),
+        ]);
+    }
+    for line in table.lines(COLUMNS_MAX) {
+        writeln!(out, "{line}")?;
+    }
+    Ok(())
+}
+
+/// Amounts are texts: JSON numbers are not exact beyond 53 bits.
+fn as_json(books: &SavedBooks) -> serde_json::Value {
+    let accounts = books.accounts.iter().map(|account| {
+        let row = &account.row;
+        json!({
+            "account": &*row.name,
+            "kind": row.kind.as_str(),
+            "assetCode": &*row.asset.code,
+            "assetScale": row.asset.scale,
+            "balance": row.totals.balance().to_string(),
+            "fulfilledIn": row.totals.fulfilled_in.to_string(),
+            "fulfilledOut": row.totals.fulfilled_out.to_string(),
+            "adjusted": row.totals.adjusted.to_string(),
+            "inFlight": row.held_out.to_string(),
+            "uncertain": row.uncertain.to_string(),
+        })
+    });
+    let accounts: Vec<_> = accounts.collect();
+    json!({ "books": books.books_id, "cut": books.cut.0, "clean": books.was_clean, "accounts": accounts })
+}
