@@ -25,6 +25,7 @@ mod house;
 mod http;
 mod interop;
 mod jamming;
+mod ledger;
 mod lenient_btp;
 mod log;
 mod network;

@@ -1,0 +1,271 @@
+//! Balances survive crashes: the books of a node that is killed, beside the tallies that its peers keep themselves.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use ilp_connector::wire::btp::{BtpFrame, FrameKind, ILP, ProtocolEntry};
+use ilp_connector::wire::ilp::Packet;
+use serde_json::Value;
+
+use crate::peer::{
+    PREIMAGE, Peer, SocketEvent, TIMEOUT, TestNode, TestPrepare, config_of, fulfill, get_json,
+    message, prepare_to, response,
+};
+use crate::process::{Process, path_text, temp_folder};
+use crate::support::{PROGRAM, combined_output, eventually, run, run_successfully};
+
+/// Packets that alice keeps in flight.
+const WINDOW: u32 = 16;
+/// How often the node is killed.
+const KILLS: u32 = 20;
+
+/// The balance and the uncertain amount of an account in a store.
+#[derive(Debug, PartialEq, Eq)]
+struct Saved {
+    balance: i128,
+    uncertain: i128,
+}
+
+/// Reads the store of a node, which may run.
+fn saved(store: &Path, account: &str) -> Saved {
+    let mut command = Command::new(PROGRAM);
+    command.args(["ledger", "balances", "--json", "--store", path_text(store)]);
+    let books: Value = serde_json::from_str(&run_successfully(&mut command)).unwrap();
+    let accounts = books["accounts"].as_array().unwrap();
+    let number = |value: &Value| value.as_str().unwrap().parse().unwrap();
+    match accounts.iter().find(|one| one["account"] == account) {
+        Some(one) => {
+            Saved { balance: number(&one["balance"]), uncertain: number(&one["uncertain"]) }
+        }
+        None => Saved { balance: 0, uncertain: 0 },
+    }
+}
+
+fn ledger(arguments: &[&str]) -> (bool, String) {
+    let output = run(Command::new(PROGRAM).arg("ledger").args(arguments));
+    (output.status.success(), combined_output(&output))
+}
+
+fn config_with_store(store: &Path, durability: &str) -> String {
+    let store = format!("store: {}\ndurability: {durability}\n", store.display());
+    config_of(&["alice", "bob"], &store)
+}
+
+/// What the amounts of packets are: different, so that a packet that is counted for another one shows.
+fn amount_of(id: u32) -> u64 {
+    u64::from(id % 97) + 1
+}
+
+fn packet(id: u32) -> TestPrepare {
+    prepare_to("test.bob.x").amount(amount_of(id))
+}
+
+/// Fulfills every Prepare until the connection ends. The thread returns what bob may claim.
+fn claim_all(mut bob: Peer) -> JoinHandle<i128> {
+    thread::spawn(move || {
+        let fulfill = fulfill(&PREIMAGE);
+        let (mut claim, deadline) = (0, Instant::now() + Duration::from_secs(120));
+        while let Some(SocketEvent::Binary(raw)) = bob.reader.next_event(deadline) {
+            let Ok(frame) = BtpFrame::parse(&raw) else { break };
+            let Some(Ok(Packet::Prepare(prepare))) = frame.ilp().map(Packet::parse) else {
+                continue;
+            };
+            claim += i128::from(prepare.amount.0);
+            if bob.writer.try_send(&response(frame.request_id.0, Some(&fulfill))).is_err() {
+                break;
+            }
+        }
+        claim
+    })
+}
+
+/// Pays bob until the connection ends. The thread returns what alice has proofs for, and her next id.
+fn pay_until_closed(mut alice: Peer, first_id: u32) -> JoinHandle<(i128, u32)> {
+    thread::spawn(move || {
+        let (mut paid, mut next, deadline) =
+            (0, first_id, Instant::now() + Duration::from_secs(120));
+        for _ in 0..WINDOW {
+            alice.send_prepare(next, &packet(next));
+            next += 1;
+        }
+        while let Some(SocketEvent::Binary(raw)) = alice.reader.next_event(deadline) {
+            let Ok(frame) = BtpFrame::parse(&raw) else { break };
+            if frame.body.kind() != FrameKind::Response {
+                continue;
+            }
+            if let Some(Ok(Packet::Fulfill(_))) = frame.ilp().map(Packet::parse) {
+                paid += i128::from(amount_of(frame.request_id.0));
+            }
+            let encoded = packet(next).encode();
+            let message = message(next, &[ProtocolEntry::octets(ILP, &encoded)]);
+            if alice.writer.try_send(&message).is_err() {
+                break;
+            }
+            next += 1;
+        }
+        (paid, next)
+    })
+}
+
+#[test]
+fn balances_survive_kill_9() {
+    let folder = temp_folder();
+    let store = folder.path().join("n.db");
+    let (mut claimed, mut proven, mut next_id) = (0, 0, 1);
+    for kill in 0..KILLS {
+        let node = TestNode::start(&config_with_store(&store, "strict"));
+        let (alice, bob) = (node.connect_peer("alice"), node.connect_peer("bob"));
+        let (claims, payments) = (claim_all(bob), pay_until_closed(alice, next_id));
+        // Some time after money has moved, another one in each round.
+        eventually("money has moved", TIMEOUT, || match node.balance("alice") {
+            [balance, ..] if balance.parse::<i128>().unwrap() > proven => Ok(()),
+            balance => Err(format!("{balance:?}")),
+        });
+        thread::park_timeout(Duration::from_millis(u64::from(kill * 7 % 50)));
+        node.stop("KILL");
+        let (paid, next) = payments.join().unwrap();
+        next_id = next;
+        proven += paid;
+        claimed += claims.join().unwrap();
+        let (alice, bob) = (saved(&store, "alice"), saved(&store, "bob"));
+        let round = format!("kill {kill}: claimed {claimed}, proven {proven}, {alice:?}, {bob:?}");
+        assert!(proven <= alice.balance, "alice has a proof that the books lack; {round}");
+        assert!(claimed >= -bob.balance, "bob never fulfilled that much; {round}");
+        assert!(claimed <= bob.uncertain - bob.balance, "bob can claim more; {round}");
+        // What alice's proofs lack was in flight to her: from now on she is owed nothing that she does not know.
+        proven = alice.balance;
+        let conceded = (claimed + bob.balance).to_string();
+        let arguments = [
+            "resolve",
+            "bob",
+            "--concede",
+            &conceded,
+            "--reason",
+            &round,
+            "--store",
+            path_text(&store),
+        ];
+        let (ok, text) = ledger(&arguments);
+        assert!(ok, "{text}");
+        assert_eq!(saved(&store, "bob"), Saved { balance: -claimed, uncertain: 0 }, "{text}");
+    }
+    let (ok, text) = ledger(&["verify", "--store", path_text(&store)]);
+    assert!(ok && text.starts_with("ok: "), "{text}");
+}
+
+#[test]
+fn what_is_saved_in_batches_is_there_after_kill_9() {
+    let folder = temp_folder();
+    let store = folder.path().join("n.db");
+    let node = TestNode::start(&config_with_store(&store, "batched"));
+    let (mut alice, bob) = (node.connect_peer("alice"), node.connect_peer("bob"));
+    let claims = bob.fulfill_all();
+    for id in 1..=50 {
+        assert!(alice.request(id, &packet(id)).ends_with("Fulfill"));
+    }
+    let sum: i128 = (1..=50).map(|id| i128::from(amount_of(id))).sum();
+    let expected = [Saved { balance: sum, uncertain: 0 }, Saved { balance: -sum, uncertain: 0 }];
+    eventually("the last packets are saved", TIMEOUT, || {
+        let seen = ["alice", "bob"].map(|account| saved(&store, account));
+        if seen == expected { Ok(()) } else { Err(format!("{seen:?}")) }
+    });
+    node.stop("KILL");
+    assert_eq!(claims.join().unwrap(), 50);
+    let node = TestNode::start(&config_with_store(&store, "batched"));
+    let balances = ["alice", "bob"].map(|account| node.balance(account)[0].clone());
+    assert_eq!(balances, [sum.to_string(), (-sum).to_string()]);
+    let (ok, text) =
+        ledger(&["adjust", "alice", "-5", "--reason", "a fee", "--store", path_text(&store)]);
+    assert!(!ok && text.contains("is in use by process"), "{text}");
+    assert!(node.stop("TERM").0.success());
+    let (ok, text) =
+        ledger(&["adjust", "alice", "-5", "--reason", "a fee", "--store", path_text(&store)]);
+    assert!(ok && text.contains(&format!("the balance was {sum} and is {}", sum - 5)), "{text}");
+    let backup = folder.path().join("backup.db");
+    let (ok, text) = ledger(&["backup", path_text(&backup), "--store", path_text(&store)]);
+    assert!(ok, "{text}");
+    assert_eq!(saved(&backup, "alice").balance, sum - 5);
+    let (ok, text) = ledger(&["backup", path_text(&backup), "--store", path_text(&store)]);
+    assert!(!ok && text.contains("backup.db"), "an existing file is not replaced: {text}");
+}
+
+/// A node whose files may not grow beyond a limit, which is lifted later: the same errors as of a full disk.
+struct LimitedNode {
+    process: Process,
+    port: u64,
+    health_port: u64,
+}
+
+impl LimitedNode {
+    fn start(file: &Path, blocks: u32) -> Self {
+        let script = format!(
+            "trap '' XFSZ; ulimit -S -f {blocks}; exec {PROGRAM} run --config {}",
+            file.display()
+        );
+        let process = Process::spawn(Command::new("sh").args(["-c", &script]));
+        let port = |message| process.wait_for_log(message, "port").as_u64().unwrap();
+        let (port, health_port) = (port("BTP server listening"), port("health server listening"));
+        Self { process, port, health_port }
+    }
+
+    fn lift_limit(&self) {
+        let pid = self.process.pid().to_string();
+        run_successfully(Command::new("prlimit").args(["--fsize=unlimited", "--pid", &pid]));
+    }
+
+    fn connect(&self, id: &str) -> Peer {
+        Peer::log_in(self.port, id, &format!("{id}-token"))
+    }
+}
+
+fn node_file(folder: &Path, store: &Path, durability: &str) -> PathBuf {
+    let ports = "btpServerHost: 127.0.0.1\nbtpServerPort: 0\nhealthCheckHost: 127.0.0.1\nhealthCheckPort: 0\n";
+    let file = folder.join("node.yaml");
+    std::fs::write(&file, format!("{ports}{}", config_with_store(store, durability))).unwrap();
+    file
+}
+
+#[test]
+fn a_full_disk_stops_new_packets_and_loses_nothing() {
+    let folder = temp_folder();
+    let store = folder.path().join("n.db");
+    let node = LimitedNode::start(&node_file(folder.path(), &store, "batched"), 400);
+    let (mut alice, bob) = (node.connect("alice"), node.connect("bob"));
+    let claims = bob.fulfill_all();
+    let mut fulfilled = 0;
+    let mut id = 0;
+    let mut pay = || {
+        id += 1;
+        let answer = alice.request(id, &packet(id));
+        if answer.ends_with("Fulfill") {
+            fulfilled += i128::from(amount_of(id));
+        }
+        (answer, fulfilled)
+    };
+    let (fulfilled, _) = eventually("the store is full", TIMEOUT * 4, || match pay() {
+        (answer, fulfilled) if answer.ends_with("Reject T03") => Ok(fulfilled),
+        (answer, _) => Err(answer),
+    });
+    let health = get_json(node.health_port, "/health");
+    let reasons = health["reasons"].to_string();
+    assert!(reasons.contains("the store cannot be written: cannot write the store"), "{health}");
+    node.lift_limit();
+    let (last, _) = eventually("packets pass again", TIMEOUT, || match pay() {
+        (answer, sum) if answer.ends_with("Fulfill") => Ok(sum),
+        (answer, _) => Err(answer),
+    });
+    assert!(last > fulfilled);
+    assert_eq!(get_json(node.health_port, "/health")["status"], "healthy");
+    let expected = Saved { balance: last, uncertain: 0 };
+    eventually("everything is saved", TIMEOUT, || match saved(&store, "alice") {
+        seen if seen == expected => Ok(()),
+        seen => Err(format!("{seen:?}, not {expected:?}")),
+    });
+    node.process.signal("KILL");
+    node.process.wait_exit();
+    assert_eq!(saved(&store, "alice"), expected);
+    drop(alice);
+    assert!(claims.join().unwrap() > 0);
+}
