@@ -72,7 +72,8 @@ fn texts(input: &[u8]) {
             assert_eq!(address.as_str(), text);
             assert_eq!(text.parse::<Address>().expect("an address").view(), address);
             assert!(text.parse::<Prefix>().expect("a prefix too").matches(address));
-            assert!(Prefix::from(address.scheme()).matches(address));
+            let scheme: Prefix = address.scheme().name().parse().expect("a scheme is a prefix");
+            assert!(scheme.matches(address));
         }
         (Ok(_), Err(_)) => panic!("an address that is no text"),
         (Err(error), text) => {

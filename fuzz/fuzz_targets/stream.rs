@@ -68,7 +68,7 @@ fn received(input: &[u8]) {
         (Amount::MAX, Condition([1; 32])),
     ] {
         let incoming = ReceivedPacket {
-            token: "token",
+            connection_id: "token",
             amount,
             condition,
             data: &data,
