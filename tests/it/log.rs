@@ -114,7 +114,7 @@ fn a_reader_that_stops_stops_neither_packets_nor_pages_nor_the_end() {
 }
 
 #[test]
-fn what_was_lost_is_told_when_the_reader_goes_on() {
+fn what_was_lost_is_reported_when_the_reader_goes_on() {
     let (reader, writer) = std::io::pipe().unwrap();
     let node = LoggingNode::start("logLevel: debug,packets=off\n", &[], OwnedFd::from(writer));
     let began = Instant::now();
