@@ -29,6 +29,12 @@ impl BalanceChange {
         }
     }
 
+    /// The change of a saved row, of this kind, that raised the balance by `amount`.
+    pub fn from_saved(kind: &str, amount: i128) -> Option<Self> {
+        let changes = [Self::Adjust(amount), Self::Resolve { conceded: amount.saturating_neg() }];
+        changes.into_iter().find(|change| change.kind() == kind)
+    }
+
     /// Applies it to an account.
     ///
     /// # Errors

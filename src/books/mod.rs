@@ -6,12 +6,18 @@
 
 mod adjustment;
 mod cut;
+mod export;
+mod history;
+mod journal;
 mod recovery;
 mod row;
 mod saved;
 
 pub use adjustment::{Adjustment, BalanceChange};
 pub use cut::Cut;
+pub use export::ExportFormat;
+pub use history::BooksHistory;
+pub use journal::{Journal, JournalAccount, JournalEntry, Period, Posting};
 pub use recovery::{RecoveredAccount, UnbalancedRow, recover_account};
 pub use row::{AccountKind, AccountRow, StoredRow};
 pub use saved::SavedBooks;

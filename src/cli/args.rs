@@ -12,8 +12,8 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueHint};
 pub(super) use files::{CompletionsArguments, ComposeArguments, SchemaArguments, SchemaForm};
 pub(super) use ledger::{
-    AdjustArguments, BalancesArguments, ChangeArguments, LedgerArguments, LedgerCommand,
-    ResolveArguments, StoreArguments,
+    AdjustArguments, BalancesArguments, ChangeArguments, ExportArguments, LedgerArguments,
+    LedgerCommand, ResolveArguments, StoreArguments,
 };
 
 use crate::console::{SourceArguments, parse_duration};

@@ -2,6 +2,7 @@
 
 mod balances;
 mod change;
+mod export;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -21,6 +22,7 @@ pub(super) fn run(
         LedgerCommand::Verify(arguments) => verify(arguments, environment, out),
         LedgerCommand::Resolve(arguments) => change::resolve(arguments, environment, out),
         LedgerCommand::Adjust(arguments) => change::adjust(arguments, environment, out),
+        LedgerCommand::Export(arguments) => export::run(arguments, environment, out),
         LedgerCommand::Backup(arguments) => {
             let file = store_file(&arguments.store, environment)?;
             SqliteStore::backup(&file, &arguments.file).map_err(failed)?;

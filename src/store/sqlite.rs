@@ -3,6 +3,8 @@
 //! Others may read the file while the node runs. Each open takes the lock, checks the whole file, and notes that the
 //! books are in use; only a clean stop removes that note.
 
+mod history;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 

@@ -26,6 +26,7 @@ mod http;
 mod interop;
 mod jamming;
 mod ledger;
+mod ledger_export;
 mod lenient_btp;
 mod log;
 mod network;

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueHint};
 
+use crate::books::ExportFormat;
 use crate::console::SourceArguments;
+use crate::wire::Timestamp;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -16,6 +18,7 @@ Examples:
   ilp-connector ledger verify --store /var/lib/ilp/b.db
   ilp-connector ledger resolve c --concede 120 --reason \"agreed by phone\" --store b.db
   ilp-connector ledger adjust c -- -5 --reason \"fee of the bank\" --store b.db
+  ilp-connector ledger export --format hledger --from 2026-11-01 --to 2026-12-01 --store b.db
   ilp-connector ledger backup /backup/b.db --store b.db")]
 pub(in crate::cli) struct LedgerArguments {
     #[command(subcommand)]
@@ -32,6 +35,8 @@ pub(in crate::cli) enum LedgerCommand {
     Resolve(ResolveArguments),
     /// Change a balance by an amount that no packet moved
     Adjust(AdjustArguments),
+    /// Print the books in double entry, for other programs
+    Export(ExportArguments),
     /// Copy the store to a new file, also while the node runs
     Backup(BackupArguments),
 }
@@ -76,6 +81,35 @@ pub(in crate::cli) struct AdjustArguments {
     pub(in crate::cli) amount: i128,
 }
 
+#[derive(Debug, Args)]
+pub(in crate::cli) struct ExportArguments {
+    /// csv, beancount, or hledger, which `ledger` reads too
+    #[arg(long, value_name = "FORMAT")]
+    pub(in crate::cli) format: ExportFormat,
+    /// The first day, in UTC; what was before is one entry [default: the first day of the books]
+    #[arg(long, value_name = "DATE", value_parser = parse_date)]
+    pub(in crate::cli) from: Option<Timestamp>,
+    /// The day after the last one, in UTC [default: no end]
+    #[arg(long, value_name = "DATE", value_parser = parse_date)]
+    pub(in crate::cli) to: Option<Timestamp>,
+    #[command(flatten)]
+    pub(in crate::cli) store: StoreArguments,
+}
+
+/// The beginning of a day in UTC, such as 2026-11-27.
+fn parse_date(text: &str) -> Result<Timestamp, String> {
+    const FORM: &str = "is not a date such as 2026-11-27";
+    let parts: Vec<&str> = text.split('-').collect();
+    let lengths: Vec<usize> = parts.iter().map(|part| part.len()).collect();
+    let digits = format!("{}000000000", parts.concat());
+    match <&[u8; 17]>::try_from(digits.as_bytes()) {
+        Ok(digits) if lengths == [4, 2, 2] => {
+            Timestamp::read17(digits).map_err(|error| error.to_string())
+        }
+        _ => Err(FORM.to_owned()),
+    }
+}
+
 /// Which account is changed, and why.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct ChangeArguments {
@@ -99,4 +133,21 @@ pub(in crate::cli) struct BackupArguments {
     pub(in crate::cli) file: PathBuf,
     #[command(flatten)]
     pub(in crate::cli) store: StoreArguments,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_are_days_of_the_calendar() {
+        let millis = |text| parse_date(text).map(Timestamp::as_millis);
+        assert_eq!(millis("1970-01-02"), Ok(86_400_000));
+        assert_eq!(millis("2026-11-27"), Ok(1_795_737_600_000));
+        for wrong in
+            ["", "2026-11", "2026-1-27", "20261127", "2026-02-29", "2026-11-2x", "2026-11-27-"]
+        {
+            assert!(parse_date(wrong).is_err(), "{wrong}");
+        }
+    }
 }

@@ -1,0 +1,91 @@
+//! Entries add up to zero, periods include their first moment only, and balances are those of the store.
+
+use super::*;
+use crate::books::{AccountRow, RecoveredAccount, SavedBooks};
+use crate::link::CutNumber;
+
+fn at(day: u64) -> Timestamp {
+    Timestamp::from_millis(day * 86_400_000)
+}
+
+fn account(name: &str, kind: AccountKind, totals: Totals) -> RecoveredAccount {
+    let (asset, held_out, uncertain) = (Asset::default(), 7, 7);
+    let row = AccountRow { name: name.into(), kind, asset, totals, held_out, uncertain };
+    RecoveredAccount { row, newly_uncertain: 0 }
+}
+
+fn adjustment(day: u64, change: BalanceChange, amount: i128) -> Adjustment {
+    Adjustment {
+        at: at(day),
+        account: "c".into(),
+        asset: Asset::default(),
+        change,
+        amount,
+        reason: "why".to_owned(),
+        by: "op".to_owned(),
+    }
+}
+
+fn history() -> BooksHistory {
+    let totals =
+        |fulfilled_in, fulfilled_out, adjusted| Totals { fulfilled_in, fulfilled_out, adjusted };
+    let accounts = vec![
+        account("a", AccountKind::Peer, totals(100, 0, 0)),
+        account("c", AccountKind::Peer, totals(20, 90, 30)),
+        account("w", AccountKind::Receiver, totals(0, 30, 0)),
+    ];
+    let books =
+        SavedBooks { books_id: "b".to_owned(), cut: CutNumber(5), was_clean: true, accounts };
+    let adjustments = vec![
+        adjustment(10, BalanceChange::Adjust(50), 50),
+        adjustment(20, BalanceChange::Resolve { conceded: 20 }, -20),
+    ];
+    BooksHistory { books, cut_at: at(30), adjustments }
+}
+
+fn period(from: Option<u64>, to: Option<u64>) -> Period {
+    Period { from: from.map(at), to: to.map(at) }
+}
+
+/// Texts of the entries, and the closing balances.
+fn outline(history: &BooksHistory, period: Period) -> (Vec<String>, Vec<i128>) {
+    let journal = Journal::new(history, period);
+    for entry in &journal.entries {
+        let mut sums: BTreeMap<_, i128> = BTreeMap::new();
+        for posting in &entry.postings {
+            *sums.entry(posting.asset.to_string()).or_default() += posting.amount;
+        }
+        assert!(sums.values().all(|sum| *sum == 0), "{entry:?}");
+    }
+    let texts = journal.entries.into_iter().map(|entry| entry.text).collect();
+    (texts, journal.balances.into_iter().map(|balance| balance.amount).collect())
+}
+
+#[test]
+fn a_journal_has_the_entries_of_its_period() {
+    let (adjusted, resolved) = ("adjusted by op: why", "resolved by op: why");
+    let (packets, opening) = ("packets until cut 5", "opening balances");
+    let all: &[i128] = &[100, -40, -30];
+    let check = |from, to, texts: &[&str], balances: &[i128]| {
+        let expected: (Vec<String>, Vec<i128>) =
+            (texts.iter().map(|text| (*text).to_owned()).collect(), balances.to_vec());
+        assert_eq!(outline(&history(), period(from, to)), expected, "{from:?} to {to:?}");
+    };
+    check(None, None, &[adjusted, resolved, packets], all);
+    check(None, Some(31), &[adjusted, resolved, packets], all);
+    check(Some(10), None, &[adjusted, resolved, packets], all);
+    check(Some(11), None, &[opening, resolved, packets], all);
+    check(Some(31), None, &[opening], all);
+    check(None, Some(30), &[adjusted, resolved], &[30]);
+    check(Some(11), Some(20), &[opening], &[50]);
+    check(None, Some(10), &[], &[]);
+}
+
+#[test]
+fn what_packets_lack_is_shown() {
+    let mut history = history();
+    history.books.accounts.pop();
+    let journal = Journal::new(&history, Period::default());
+    let posting = journal.entries.last().and_then(|entry| entry.postings.last()).unwrap();
+    assert_eq!((&posting.account, posting.amount), (&JournalAccount::Unbalanced, -30));
+}

@@ -1,0 +1,23 @@
+//! `ledger export`: the books in double entry, for programs of accountants.
+
+use std::io::Write;
+
+use super::super::args::ExportArguments;
+use super::{failed, store_file};
+use crate::books::{Journal, Period};
+use crate::config::Environment;
+use crate::console::Failure;
+use crate::store::SqliteStore;
+
+pub(super) fn run(
+    arguments: &ExportArguments,
+    environment: &Environment,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let file = store_file(&arguments.store, environment)?;
+    let history = SqliteStore::read_history(&file).map_err(failed)?;
+    let period = Period { from: arguments.from, to: arguments.to };
+    let journal = Journal::new(&history, period);
+    out.write_all(arguments.format.write(&journal).as_bytes())?;
+    Ok(())
+}
