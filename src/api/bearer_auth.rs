@@ -1,4 +1,5 @@
-//! The operator's token: which requests may read more than `/health` (D22), and how many wrong tokens are checked.
+//! The operator's token: which requests may read more than `/health` (D22) or change a balance, and how many wrong
+//! tokens are checked.
 
 use std::net::SocketAddr;
 
@@ -19,6 +20,8 @@ pub(super) enum AuthRefusal {
     WrongToken,
     /// Its address has sent so many wrong tokens that this one is not checked.
     AboveRate,
+    /// The request would change something, and no token is configured.
+    NoneConfigured,
 }
 
 /// Checks the token of requests. Only its fingerprint is kept, so neither memory nor the time of a comparison reveals
@@ -51,14 +54,28 @@ impl ApiAuth {
         self.expected.load().is_some()
     }
 
+    /// Whether a request may read.
     pub(super) fn authorize(
         &self,
         headers: &HeaderMap,
         remote: SocketAddr,
         now: MonoTime,
     ) -> Result<(), AuthRefusal> {
+        match self.authorize_change(headers, remote, now) {
+            Err(AuthRefusal::NoneConfigured) => Ok(()),
+            checked => checked,
+        }
+    }
+
+    /// Whether a request may change something.
+    pub(super) fn authorize_change(
+        &self,
+        headers: &HeaderMap,
+        remote: SocketAddr,
+        now: MonoTime,
+    ) -> Result<(), AuthRefusal> {
         let expected = self.expected.load();
-        let Some(expected) = expected.as_deref() else { return Ok(()) };
+        let expected = expected.as_deref().ok_or(AuthRefusal::NoneConfigured)?;
         // A request without a token is no guess.
         if !headers.contains_key(AUTHORIZATION) {
             return Err(AuthRefusal::WrongToken);
@@ -160,6 +177,8 @@ mod tests {
         for (token, expected) in [(Some("one"), true), (Some("two"), false), (None, true)] {
             auth.set_token(token);
             assert_eq!(passes(&auth, &headers), expected);
+            let changes = auth.authorize_change(&headers, remote(1), NOW).is_ok();
+            assert_eq!(changes, expected && token.is_some());
         }
     }
 }

@@ -1,15 +1,18 @@
-//! The operator's pages: `/health`, `/health/live`, `/health/ready`, `/metrics`, `/peers` and `/routes`.
+//! The operator's pages: `/health`, `/health/live`, `/health/ready`, `/metrics`, `/peers`, `/routes` and
+//! `/ledger/changes`.
 //!
-//! No request changes anything, and no answer contains a secret. `/health` is open to all clients; the other pages
-//! require `Authorization: Bearer <apiToken>` once a token is set (D22). Without one, `/peers` and `/routes` refuse the
-//! pages of other sites in a browser (`hosts`). `node` updates [`NodeStatus`]; all else is read from the connector and
-//! the peers when a request comes. Handlers never wait. Nothing here spawns: [`Api::run`] is one future that owns its
+//! Only `POST /ledger/changes` changes anything: a balance, with the `apiToken`, and never without one. No answer
+//! contains a secret. `/health` is open to all clients; the other pages require `Authorization: Bearer <apiToken>` once
+//! a token is set (D22). Without one, `/peers` and `/routes` refuse the pages of other sites in a browser (`hosts`).
+//! `node` updates [`NodeStatus`] and makes the changes; all else is read from the connector and the peers when a
+//! request comes. Handlers that read never wait. Nothing here spawns: [`Api::run`] is one future that owns its
 //! connections.
 
 mod bearer_auth;
 mod health;
 mod heartbeat;
 mod hosts;
+mod ledger_changes;
 mod pages;
 mod peers;
 mod query;
@@ -18,5 +21,6 @@ mod server;
 mod status;
 
 pub use health::HealthStatus;
+pub use ledger_changes::{ChangeOrder, ChangeRefusal};
 pub use server::Api;
 pub use status::{LastReload, NodeStatus, PeerRole, StatusSettings};

@@ -12,7 +12,7 @@ use axum::http::header::{
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use serde::Serialize;
 use serde_json::json;
 
@@ -20,7 +20,7 @@ use super::bearer_auth::AuthRefusal;
 use super::health::HealthStatus;
 use super::query::RoutesQuery;
 use super::status::NodeStatus;
-use super::{peers, routes};
+use super::{ledger_changes, peers, routes};
 use crate::net::{mask_random_words, sanitize_json};
 use crate::peers::PeerState;
 use crate::telemetry::{Exposition, Metrics, StatusMetrics};
@@ -43,11 +43,15 @@ pub(super) fn router(pages: Pages) -> Router {
         .route_layer(middleware::from_fn_with_state(Arc::clone(&pages), refuse_web_pages))
         .route("/metrics", get(metrics))
         .route_layer(middleware::from_fn_with_state(Arc::clone(&pages), authorize));
+    let changes = Router::new()
+        .route("/ledger/changes", post(ledger_changes::post))
+        .route_layer(middleware::from_fn_with_state(Arc::clone(&pages), authorize_change));
     Router::new()
         .route("/health", get(health))
         .route("/health/live", get(live))
         .route("/health/ready", get(ready))
         .merge(guarded)
+        .merge(changes)
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(middleware::from_fn(log))
@@ -162,25 +166,50 @@ async fn routes(State(pages): State<Arc<Pages>>, uri: Uri) -> Response {
 async fn not_found() -> Response {
     error(
         StatusCode::NOT_FOUND,
-        "no such page; there are /health, /health/live, /health/ready, /metrics, /peers and /routes",
+        "no such page; there are /health, /health/live, /health/ready, /metrics, /peers, /routes and /ledger/changes",
     )
 }
 
 async fn method_not_allowed() -> Response {
-    error(StatusCode::METHOD_NOT_ALLOWED, "pages can only be read: GET or HEAD")
+    let message =
+        "pages are read with GET or HEAD; only /ledger/changes takes another method, POST";
+    error(StatusCode::METHOD_NOT_ALLOWED, message)
 }
 
 async fn authorize(State(pages): State<Arc<Pages>>, request: Request, next: Next) -> Response {
     let now = pages.status.context().clock.mono();
     match pages.status.auth.authorize(request.headers(), remote(&request), now) {
         Ok(()) => next.run(request).await,
-        Err(AuthRefusal::WrongToken) => {
+        Err(refusal) => not_authorized(refusal),
+    }
+}
+
+/// Changes need a token, so without one there are none.
+async fn authorize_change(
+    State(pages): State<Arc<Pages>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let now = pages.status.context().clock.mono();
+    match pages.status.auth.authorize_change(request.headers(), remote(&request), now) {
+        Ok(()) => next.run(request).await,
+        Err(refusal) => not_authorized(refusal),
+    }
+}
+
+fn not_authorized(refusal: AuthRefusal) -> Response {
+    match refusal {
+        AuthRefusal::NoneConfigured => {
+            let message = "without an apiToken nothing can be changed here; set one";
+            error(StatusCode::FORBIDDEN, message)
+        }
+        AuthRefusal::WrongToken => {
             let message =
                 "this page needs the header Authorization: Bearer with the node's apiToken";
             let challenge = [(WWW_AUTHENTICATE, "Bearer realm=\"ilp-connector\"")];
             (challenge, error(StatusCode::UNAUTHORIZED, message)).into_response()
         }
-        Err(AuthRefusal::AboveRate) => {
+        AuthRefusal::AboveRate => {
             let message = "too many wrong tokens from this address; try again in a second";
             let answer = error(StatusCode::TOO_MANY_REQUESTS, message);
             ([(RETRY_AFTER, "1")], answer).into_response()
@@ -225,11 +254,11 @@ fn remote(request: &Request) -> SocketAddr {
     connection.expect("requests of a `WebService` carry their connection").remote
 }
 
-fn error(code: StatusCode, message: &str) -> Response {
+pub(super) fn error(code: StatusCode, message: &str) -> Response {
     json(code, &json!({ "error": message }))
 }
 
-fn json(code: StatusCode, body: &impl Serialize) -> Response {
+pub(super) fn json(code: StatusCode, body: &impl Serialize) -> Response {
     // Some texts come from peers, and operators read pages in terminals.
     let mut text = sanitize_json(json_text(body));
     text.push('\n');

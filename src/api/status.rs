@@ -1,17 +1,19 @@
 //! The state of a node that the pages read and `node` updates.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
+use tokio::sync::{mpsc, watch};
 
 use super::bearer_auth::ApiAuth;
 use super::health::{Health, HealthInput, HealthStatus, PeerHealth, health, reasons_not_ready};
 use super::heartbeat::Heartbeat;
 use super::hosts::Hosts;
+use super::ledger_changes::{CHANGE_ORDERS_MAX, ChangeOrder};
 use crate::account::AccountId;
 use crate::peers::{NoRandomness, NodeContext, PeerSnapshot, PeerState};
 use crate::time::MonoTime;
@@ -58,7 +60,9 @@ pub struct NodeStatus {
     was_healthy: AtomicBool,
     pub(super) heartbeat: Heartbeat,
     /// Why the store cannot be written, if it cannot.
-    store_failure: Mutex<Option<String>>,
+    store_failure: watch::Sender<Option<String>>,
+    /// Where changes of balances go. Empty without a store.
+    pub(super) changes: OnceLock<mpsc::Sender<ChangeOrder>>,
     last_reload: Mutex<LastReload>,
     pub(super) auth: ApiAuth,
     pub(super) hosts: Hosts,
@@ -77,7 +81,8 @@ impl NodeStatus {
         let now = SystemTime::now();
         Ok(Arc::new(Self {
             heartbeat: Heartbeat::default(),
-            store_failure: Mutex::default(),
+            store_failure: watch::Sender::default(),
+            changes: OnceLock::new(),
             last_reload: Mutex::new(LastReload { at: now, succeeded_at: now, error: None }),
             hosts: Hosts::default(),
             started: context.clock.mono(),
@@ -110,7 +115,21 @@ impl NodeStatus {
 
     /// Why the store cannot be written; `None`: it can, or there is none.
     pub fn set_store_failure(&self, failure: Option<String>) {
-        *self.store_failure.lock() = failure;
+        self.store_failure.send_replace(failure);
+    }
+
+    /// The same, for a task that waits for a failure.
+    pub fn watch_store_failure(&self) -> watch::Receiver<Option<String>> {
+        self.store_failure.subscribe()
+    }
+
+    /// From now on, requests to change a balance come out of this channel, once each. Called once, at the start of a
+    /// node with a store.
+    pub fn accept_changes(&self) -> mpsc::Receiver<ChangeOrder> {
+        let (sender, orders) = mpsc::channel(CHANGE_ORDERS_MAX);
+        // A second call leaves the first channel in use; the new one has no sender, and ends.
+        let _ = self.changes.set(sender);
+        orders
     }
 
     /// The threads that move packets run. After five seconds without a call the node counts as hanging.
@@ -191,7 +210,7 @@ impl NodeStatus {
         HealthInput {
             stopping: self.stopping.load(Ordering::Relaxed),
             hung_for: self.heartbeat.hung_for(),
-            store_failure: self.store_failure.lock().clone(),
+            store_failure: self.store_failure.borrow().clone(),
             listed: !self.unlisted.load(Ordering::Relaxed),
             has_address: self.context.connector.address().is_some(),
             was_healthy: self.was_healthy.load(Ordering::Relaxed),

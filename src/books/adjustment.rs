@@ -1,12 +1,14 @@
 //! Changes of a balance that no packet made, each with its reason.
 
 use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 
-use super::recovery::RecoveredAccount;
-use super::row::AccountRow;
-use crate::account::{AboveUncertain, Asset};
+use crate::account::{AboveUncertain, Asset, Ledger};
 use crate::wire::Timestamp;
+
+/// The longest id of a change, in bytes.
+const CHANGE_ID_MAX: usize = 64;
 
 /// What is changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,24 +31,33 @@ impl BalanceChange {
         }
     }
 
-    /// The change of a saved row, of this kind, that raised the balance by `amount`.
-    pub fn from_saved(kind: &str, amount: i128) -> Option<Self> {
-        let changes = [Self::Adjust(amount), Self::Resolve { conceded: amount.saturating_neg() }];
-        changes.into_iter().find(|change| change.kind() == kind)
+    /// By how much the balance rises.
+    pub fn amount(&self) -> i128 {
+        match self {
+            Self::Adjust(amount) => *amount,
+            Self::Resolve { conceded } => conceded.saturating_neg(),
+        }
     }
 
-    /// Applies it to an account.
+    /// The change that is saved as this kind and amount. `None`: there is no such kind.
+    pub fn from_saved(kind: &str, amount: i128) -> Option<Self> {
+        match kind {
+            "adjust" => Some(Self::Adjust(amount)),
+            "resolve" => Some(Self::Resolve { conceded: amount.saturating_neg() }),
+            _ => None,
+        }
+    }
+
+    /// Applies it to the ledger of an account.
     ///
     /// # Errors
     /// [`AboveUncertain`]; nothing has changed then.
-    pub fn apply(self, account: &RecoveredAccount) -> Result<AccountRow, AboveUncertain> {
-        let mut ledger = account.ledger();
+    pub fn apply(self, ledger: &mut Ledger) -> Result<(), AboveUncertain> {
         match self {
             Self::Adjust(amount) => ledger.adjust(amount),
             Self::Resolve { conceded } => ledger.resolve_uncertain(conceded)?,
         }
-        let (totals, uncertain) = (ledger.totals(), ledger.uncertain());
-        Ok(AccountRow { totals, uncertain, ..account.row.clone() })
+        Ok(())
     }
 }
 
@@ -59,9 +70,128 @@ impl fmt::Display for BalanceChange {
     }
 }
 
-/// A change, for the audit.
+/// Identifies a change: a request with the same id is the same change again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChangeId(Arc<str>);
+
+/// Why a text does not identify a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the id of a change has 1 to {CHANGE_ID_MAX} characters, each a letter, a digit, '-', '_' or '.'"
+)]
+pub struct ChangeIdError;
+
+impl ChangeId {
+    /// The id that these random bits make.
+    pub fn from_random(bits: u128) -> Self {
+        Self(format!("{bits:032x}").into())
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for ChangeId {
+    type Err = ChangeIdError;
+
+    fn from_str(text: &str) -> Result<Self, ChangeIdError> {
+        let is_allowed =
+            |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+        match (1..=CHANGE_ID_MAX).contains(&text.len()) && text.bytes().all(is_allowed) {
+            true => Ok(Self(text.into())),
+            false => Err(ChangeIdError),
+        }
+    }
+}
+
+impl fmt::Display for ChangeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The change that an operator asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChangeRequest {
+    /// Its id.
+    pub id: ChangeId,
+    /// The name of the account.
+    pub account: String,
+    /// Asset and scale, such as `USD/9`. `None`: the account has only one.
+    pub asset: Option<String>,
+    /// What is changed.
+    pub change: BalanceChange,
+    /// Why, in the operator's words.
+    pub reason: String,
+    /// Who asks.
+    pub by: String,
+}
+
+impl ChangeRequest {
+    /// Whether the account with this name and asset is meant.
+    pub fn names(&self, account: &str, asset: &Asset) -> bool {
+        self.account == account
+            && self.asset.as_ref().is_none_or(|wanted| *wanted == asset.to_string())
+    }
+
+    /// The record of this change, which has been made.
+    pub fn made(
+        &self,
+        at: Timestamp,
+        account: Arc<str>,
+        asset: Asset,
+        balance: i128,
+    ) -> Adjustment {
+        let Self { id, change, reason, by, .. } = self.clone();
+        Adjustment { id, at, account, asset, change, balance, reason, by }
+    }
+
+    /// The record, if it is of this change. A change is the same if its account and its effect are.
+    ///
+    /// # Errors
+    /// [`ChangeError::OtherChange`]: the id belongs to another change.
+    pub fn check_repeated(&self, made: Adjustment) -> Result<Adjustment, ChangeError> {
+        match self.names(&made.account, &made.asset) && self.change == made.change {
+            true => Ok(made),
+            false => Err(ChangeError::OtherChange(Box::new(made))),
+        }
+    }
+}
+
+/// Why a change cannot be made. Nothing has changed then.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ChangeError {
+    /// The node keeps no books.
+    #[error("this node has no store, so a change would be lost with the process; set `store`")]
+    NoStore,
+    /// No account has this name and asset.
+    #[error("there is no account {0}; `ledger balances` lists those that have moved money")]
+    UnknownAccount(String),
+    /// The account has had several assets.
+    #[error("{account} has had several assets; name one, such as {one} or {other}")]
+    SeveralAssets {
+        /// The account.
+        account: String,
+        /// One of its assets.
+        one: Asset,
+        /// Another one.
+        other: Asset,
+    },
+    /// More would be conceded than is uncertain.
+    #[error(transparent)]
+    AboveUncertain(#[from] AboveUncertain),
+    /// Another change has this id.
+    #[error("the id {} belongs to another change: {_0}", _0.id)]
+    OtherChange(Box<Adjustment>),
+}
+
+/// A change that was made, for the audit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Adjustment {
+    /// Its id. A store has it once.
+    pub id: ChangeId,
     /// When it was made.
     pub at: Timestamp,
     /// The account.
@@ -70,10 +200,84 @@ pub struct Adjustment {
     pub asset: Asset,
     /// What was changed.
     pub change: BalanceChange,
-    /// By how much the balance rose.
-    pub amount: i128,
+    /// The balance after it.
+    pub balance: i128,
     /// Why, in the operator's words.
     pub reason: String,
-    /// Who did it: the user of the system.
+    /// Who did it: the user of the system, or what the client of the API gave.
     pub by: String,
+}
+
+impl Adjustment {
+    /// The balance before it.
+    pub fn balance_before(&self) -> i128 {
+        self.balance.saturating_sub(self.change.amount())
+    }
+}
+
+impl fmt::Display for Adjustment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { account, asset, change, balance, .. } = self;
+        let before = self.balance_before();
+        write!(f, "{account} ({asset}): {change}; the balance was {before} and is {balance}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(account: &str, change: BalanceChange) -> ChangeRequest {
+        ChangeRequest {
+            id: "one".parse().unwrap(),
+            account: account.to_owned(),
+            asset: None,
+            change,
+            reason: "a fee".to_owned(),
+            by: "ann".to_owned(),
+        }
+    }
+
+    #[test]
+    fn ids_are_short_and_plain() {
+        let longest = "x".repeat(CHANGE_ID_MAX);
+        for good in ["a", "2026-11-27.fee_1", &longest] {
+            assert_eq!(good.parse::<ChangeId>().unwrap().as_str(), good);
+        }
+        for bad in ["", "a b", "a/b", "ä", &"x".repeat(CHANGE_ID_MAX + 1)] {
+            assert_eq!(bad.parse::<ChangeId>(), Err(ChangeIdError), "{bad}");
+        }
+        assert_eq!(ChangeId::from_random(255).as_str().len(), 32);
+    }
+
+    #[test]
+    fn changes_are_read_as_they_are_saved() {
+        for change in [BalanceChange::Adjust(-5), BalanceChange::Resolve { conceded: 7 }] {
+            assert_eq!(BalanceChange::from_saved(change.kind(), change.amount()), Some(change));
+        }
+        assert_eq!(BalanceChange::from_saved("gift", 1), None);
+    }
+
+    #[test]
+    fn a_repeated_request_is_the_same_change_or_a_mistake() {
+        let first = request("c", BalanceChange::Adjust(-5));
+        let made = first.made(Timestamp::EPOCH, "c".into(), Asset::default(), 95);
+        assert_eq!(
+            made.to_string(),
+            "c (USD/9): the balance changes by -5; the balance was 100 and is 95"
+        );
+        let again = ChangeRequest { reason: "the same fee".to_owned(), ..first };
+        assert_eq!(again.check_repeated(made.clone()), Ok(made.clone()));
+        for other in [
+            request("d", BalanceChange::Adjust(-5)),
+            request("c", BalanceChange::Adjust(-6)),
+            ChangeRequest { asset: Some("EUR/2".to_owned()), ..again },
+        ] {
+            let error = other.check_repeated(made.clone()).unwrap_err().to_string();
+            assert!(
+                error.starts_with("the id one belongs to another change: c (USD/9)"),
+                "{error}"
+            );
+        }
+    }
 }

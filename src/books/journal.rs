@@ -171,7 +171,8 @@ fn node_postings(history: &BooksHistory, amount: impl Fn(&Totals) -> i128) -> Ve
 
 /// An adjustment and its other side.
 fn adjustment_entry(adjustment: &Adjustment, history: &BooksHistory) -> JournalEntry {
-    let Adjustment { at, account, asset, change, amount, reason, by } = adjustment;
+    let Adjustment { at, account, asset, change, reason, by, .. } = adjustment;
+    let amount = change.amount();
     let rows = history.books.accounts.iter().map(|account| &account.row);
     let kind = rows.filter(|row| row.name == *account).map(|row| row.kind).next();
     let account = JournalAccount::Node(kind.unwrap_or(AccountKind::Peer), Arc::clone(account));
@@ -183,7 +184,7 @@ fn adjustment_entry(adjustment: &Adjustment, history: &BooksHistory) -> JournalE
     JournalEntry {
         at: *at,
         text: format!("{verb} by {by}: {reason}"),
-        postings: vec![posting(account, *amount), posting(other, amount.saturating_neg())],
+        postings: vec![posting(account, amount), posting(other, amount.saturating_neg())],
     }
 }
 

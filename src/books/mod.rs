@@ -13,7 +13,9 @@ mod recovery;
 mod row;
 mod saved;
 
-pub use adjustment::{Adjustment, BalanceChange};
+pub use adjustment::{
+    Adjustment, BalanceChange, ChangeError, ChangeId, ChangeIdError, ChangeRequest,
+};
 pub use cut::Cut;
 pub use export::ExportFormat;
 pub use history::BooksHistory;

@@ -3,12 +3,13 @@
 mod balances;
 mod change;
 mod export;
+mod through_node;
 
 use std::io::Write;
 use std::path::PathBuf;
 
 use super::args::{LedgerArguments, LedgerCommand, StoreArguments};
-use crate::config::Environment;
+use crate::config::{Environment, NodeSettings};
 use crate::console::{Failure, count, error_chain, load_local_node};
 use crate::store::{OpenError, SqliteStore};
 
@@ -38,7 +39,11 @@ fn store_file(arguments: &StoreArguments, environment: &Environment) -> Result<P
         return Ok(file.clone());
     }
     let loaded = load_local_node(&arguments.source, environment)?;
-    loaded.config.settings.store_file().ok_or_else(|| {
+    configured_store_file(Some(&loaded.config.settings))
+}
+
+fn configured_store_file(settings: Option<&NodeSettings>) -> Result<PathBuf, Failure> {
+    settings.and_then(NodeSettings::store_file).ok_or_else(|| {
         Failure::Usage(
             "this node has no store: its configuration sets no `store`; name a file with --store"
                 .to_owned(),

@@ -60,11 +60,12 @@ keys! {
         /// system's (or those in the variable `SSL_CERT_FILE`): authorities, or the peers' own.
         /// Read again when it changes. The tools use it too.
         restart caFile => ca_file: Option<PathBuf>,
-        /// Address that the server for health, metrics and the read-only API listens on.
+        /// Address that the server for health, metrics and the API listens on.
         restart healthCheckHost => health_check_host: Host = "0.0.0.0",
         /// Port of health, metrics and API; 0 picks a free one.
         restart healthCheckPort => health_check_port: Port = "8080",
-        /// Bearer token that `/metrics`, `/peers` and `/routes` require. Default: none required.
+        /// Bearer token that `/metrics`, `/peers` and `/routes` require, and with which `/ledger/changes` changes
+        /// balances. Default: none required, and nothing can be changed.
         live apiToken | apiTokenFile => api_token: Option<Secret>,
         /// Without an `apiToken`, `/peers` and `/routes` answer only if the `Host` is an IP address, `localhost`, a
         /// name without a dot, `healthCheckHost`, or one of these names. This keeps out foreign web pages in a browser.

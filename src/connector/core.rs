@@ -118,9 +118,6 @@ impl Connector {
         let mut configuration = self.configuration.lock();
         let registry = &mut configuration.registry;
         let mut snapshot = registry.build_snapshot(&settings, self.seed)?;
-        if let Some(cuts) = &self.cuts {
-            registry.take_replaced_rows().into_iter().for_each(|row| cuts.add_replaced(row));
-        }
         let learned = self.ccp.lock().configure(registry, &settings);
         if !learned.is_empty() {
             snapshot.table = registry.build_table(learned, self.seed);

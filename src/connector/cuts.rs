@@ -12,7 +12,7 @@ use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 use super::core::Connector;
 use super::snapshot::AccountEntry;
 use crate::account::{Asset, Ledger};
-use crate::books::{AccountKind, AccountRow, Cut};
+use crate::books::{AccountKind, AccountRow, Adjustment, ChangeError, ChangeRequest, Cut};
 use crate::link::{CutNumber, DurableCuts, Slot};
 use crate::wire::Timestamp;
 
@@ -26,8 +26,9 @@ pub(super) struct Cuts {
     strict: AtomicBool,
     pub(super) changed: Arc<ChangedAccounts>,
     pub(super) durable: Arc<DurableCuts>,
-    /// Rows of accounts that have begun again with another asset.
-    replaced: Mutex<Vec<AccountRow>>,
+    /// Changes by operators that are not durable yet, each with the first cut that has it. A later cut repeats them, in
+    /// case that an earlier one was not saved. `node` makes one change at a time, so there are few.
+    unsaved: Mutex<Vec<(CutNumber, Adjustment)>>,
 }
 
 /// Held by a batch: no cut is taken as long as it exists.
@@ -44,7 +45,7 @@ impl Cuts {
             strict: AtomicBool::new(false),
             changed: Arc::default(),
             durable: Arc::new(durable),
-            replaced: Mutex::default(),
+            unsaved: Mutex::default(),
         }
     }
 
@@ -57,11 +58,6 @@ impl Cuts {
         };
         (turn, after)
     }
-
-    /// Saves the last state of an account that has changed its asset with the next cut.
-    pub(super) fn add_replaced(&self, row: AccountRow) {
-        self.replaced.lock().push(row);
-    }
 }
 
 /// The accounts that have changed since the last cut.
@@ -71,6 +67,8 @@ pub(super) struct ChangedAccounts(Mutex<ChangedSlots>);
 #[derive(Debug, Default)]
 struct ChangedSlots {
     slots: Vec<Slot>,
+    /// Something that has no slot has changed, too.
+    has_others: bool,
     waker: Option<Waker>,
 }
 
@@ -85,13 +83,24 @@ impl ChangedAccounts {
         }
     }
 
+    /// Something that has no slot has changed: an account that is not configured, or the node's own.
+    pub(super) fn note_other(&self) {
+        let mut changed = self.0.lock();
+        changed.has_others = true;
+        if let Some(waker) = changed.waker.take() {
+            waker.wake();
+        }
+    }
+
     fn take(&self) -> Vec<Slot> {
-        std::mem::take(&mut self.0.lock().slots)
+        let mut changed = self.0.lock();
+        changed.has_others = false;
+        std::mem::take(&mut changed.slots)
     }
 
     fn poll(&self, cx: &Context<'_>) -> Poll<()> {
         let mut changed = self.0.lock();
-        if changed.slots.is_empty() {
+        if changed.slots.is_empty() && !changed.has_others {
             changed.waker = Some(cx.waker().clone());
             return Poll::Pending;
         }
@@ -118,7 +127,7 @@ impl Connector {
         let _no_turn = cuts.turns.write();
         let number = CutNumber(cuts.next.fetch_add(1, Ordering::Relaxed));
         let snapshot = self.snapshot.load();
-        let mut accounts = std::mem::take(&mut *cuts.replaced.lock());
+        let mut accounts = self.configuration.lock().registry.take_changed_unused();
         for slot in cuts.changed.take() {
             let Some(entry) = snapshot.entry(slot) else { continue };
             let mut state = entry.account.lock();
@@ -127,7 +136,8 @@ impl Connector {
         }
         // There are few of them, and each entry has one.
         accounts.extend(self.configuration.lock().registry.take_changed_own_accounts());
-        Some(Cut { number, at, accounts, adjustments: Vec::new() })
+        let adjustments = cuts.unsaved.lock().iter().map(|(_, made)| made.clone()).collect();
+        Some(Cut { number, at, accounts, adjustments })
     }
 
     /// The next cut has all accounts, because it is not known what the store holds after an error.
@@ -135,12 +145,67 @@ impl Connector {
         for entry in &self.snapshot.load().entries {
             entry.account.lock().ledger.note();
         }
-        self.configuration.lock().registry.note_own_accounts();
+        let mut configuration = self.configuration.lock();
+        configuration.registry.note_own_accounts();
+        configuration.registry.note_unused();
+    }
+
+    /// Makes a change by an operator, of any account that has a ledger, configured or not. Returns its record, and the
+    /// cut that has both.
+    ///
+    /// # Errors
+    /// [`ChangeError`]; nothing has changed then.
+    pub fn change_balance(
+        &self,
+        request: &ChangeRequest,
+        at: Timestamp,
+    ) -> Result<(CutNumber, Adjustment), ChangeError> {
+        let cuts = self.cuts.as_ref().ok_or(ChangeError::NoStore)?;
+        // The balance and the record are in the same cut.
+        let _turn = cuts.turns.read();
+        let number = CutNumber(cuts.next.load(Ordering::Relaxed));
+        let mut configuration = self.configuration.lock();
+        let snapshot = self.snapshot.load();
+        let entries = snapshot.entries.iter();
+        let named =
+            entries.filter(|one| request.names(one.account.id().as_str(), &one.settings.asset));
+        let named: Vec<_> = named.collect();
+        let mut assets = configuration.registry.unused_assets(request);
+        assets.extend(named.iter().map(|entry| entry.settings.asset.clone()));
+        let asset = match &*assets {
+            [] => return Err(ChangeError::UnknownAccount(request.account.clone())),
+            [asset] => asset.clone(),
+            [one, other, ..] => {
+                let (account, one, other) = (request.account.clone(), one.clone(), other.clone());
+                return Err(ChangeError::SeveralAssets { account, one, other });
+            }
+        };
+        let balance = match &*named {
+            [entry, ..] => {
+                let mut state = entry.account.lock();
+                state.ledger.change(request.change)?;
+                state.ledger.balance()
+            }
+            [] => {
+                let balance = configuration.registry.change_unused(request, &asset)?;
+                cuts.changed.note_other();
+                balance
+            }
+        };
+        let made = request.made(at, request.account.as_str().into(), asset, balance);
+        cuts.unsaved.lock().push((number, made.clone()));
+        Ok((number, made))
+    }
+
+    /// Waits until a cut is durable. Never, without a store.
+    pub fn poll_durable(&self, cut: CutNumber, cx: &Context<'_>) -> Poll<()> {
+        self.cuts.as_ref().map_or(Poll::Pending, |cuts| cuts.durable.poll_durable(cut, cx))
     }
 
     /// All cuts up to this one are durable: what waits for them may leave.
     pub fn publish_durable(&self, cut: CutNumber) {
         if let Some(cuts) = &self.cuts {
+            cuts.unsaved.lock().retain(|(first, _)| *first > cut);
             cuts.durable.publish(cut);
         }
     }

@@ -32,6 +32,7 @@ mod stream_credentials;
 #[cfg(test)]
 mod tests;
 mod tracked_ledger;
+mod unused_ledgers;
 
 pub use self::account::Account;
 pub use self::answer::PeerAnswer;

@@ -11,8 +11,8 @@ use parking_lot::Mutex;
 
 use super::batch::Batch;
 use super::snapshot::AccountEntry;
-use crate::account::{Asset, Totals};
-use crate::books::{AccountKind, AccountRow};
+use crate::account::{Asset, Ledger, Totals};
+use crate::books::{AccountKind, AccountRow, ChangeError, ChangeRequest};
 use crate::link::Slot;
 use crate::wire::Amount;
 
@@ -71,6 +71,26 @@ impl OwnAccounts {
     /// The rows of the accounts that have changed since the last cut.
     pub(super) fn take_changed(&self) -> Vec<AccountRow> {
         self.0.values().filter_map(|own| own.take_changed()).collect()
+    }
+
+    /// The asset of the account that a request names, if it has moved money.
+    pub(super) fn assets(&self, request: &ChangeRequest) -> Vec<Asset> {
+        let assets = self.0.values().filter(|own| own.report().is_some()).map(|own| &own.asset);
+        assets.filter(|asset| request.names(&own_account_name(asset), asset)).cloned().collect()
+    }
+
+    /// Makes a change by an operator. Returns the new balance.
+    pub(super) fn change(
+        &self,
+        request: &ChangeRequest,
+        asset: &Asset,
+    ) -> Result<i128, ChangeError> {
+        let unknown = || ChangeError::UnknownAccount(request.account.clone());
+        let mut state = self.0.get(asset).ok_or_else(unknown)?.state.lock();
+        let mut ledger = Ledger::restore(state.totals, 0);
+        request.change.apply(&mut ledger)?;
+        *state = OwnTotals { totals: ledger.totals(), has_changed: true };
+        Ok(ledger.balance())
     }
 
     /// The next cut has all accounts.

@@ -5,15 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::account::Account;
-use super::cuts::{ChangedAccounts, account_row};
+use super::cuts::ChangedAccounts;
 use super::own_account::{OwnAccountReport, OwnAccounts};
 use super::settings::ConnectorSettings;
 use super::snapshot::{AccountEntry, AssetIndex, Snapshot};
 use super::tracked_ledger::TrackedLedger;
+use super::unused_ledgers::{SavedLedger, UnusedLedgers};
 use crate::account::{
     AccountId, AccountSettings, Asset, Conversion, ConversionError, Ledger, Rate, Relation,
 };
-use crate::books::{AccountKind, AccountRow, SavedBooks};
+use crate::books::{AccountKind, AccountRow, ChangeError, ChangeRequest, SavedBooks};
 use crate::link::Slot;
 use crate::routing::{HashSeed, Route, RouteCandidate, RouteOrigin, RouteTable};
 use crate::wire::btp::RequestId;
@@ -92,10 +93,7 @@ pub(super) struct Registry {
     /// The assets in `last_settings`.
     last_assets: HashMap<AccountId, Asset>,
     own_accounts: OwnAccounts,
-    /// Ledgers that no account uses now: of saved accounts that are not configured, or that had another asset.
-    unused_ledgers: HashMap<(AccountId, Asset), SavedLedger>,
-    /// Rows of accounts that have begun again with another asset, for the next cut.
-    replaced_rows: Vec<AccountRow>,
+    unused_ledgers: UnusedLedgers,
     /// Present if the node has a store.
     changed: Option<Arc<ChangedAccounts>>,
     /// Number of snapshots that were built.
@@ -106,15 +104,6 @@ pub(super) struct Registry {
 
 /// All routes but the learned ones.
 pub(super) type StaticRoutes = Arc<Vec<(Prefix, RouteCandidate)>>;
-
-/// The ledger of an account, and whether the account was a receiver.
-#[derive(Clone, Copy, Debug)]
-struct SavedLedger {
-    ledger: Ledger,
-    is_receiver: bool,
-    /// The store does not have it in this state.
-    is_changed: bool,
-}
 
 impl Registry {
     /// A registry whose accounts go on with the books of a store.
@@ -134,14 +123,38 @@ impl Registry {
             // A name that is no id was not written here; the row stays as it is in the store.
             let Ok(id) = row.name.parse() else { continue };
             let saved = SavedLedger { ledger, is_receiver, is_changed };
-            registry.unused_ledgers.insert((id, row.asset), saved);
+            registry.unused_ledgers.insert(id, row.asset, saved);
         }
         registry
     }
 
-    /// The rows of accounts that have begun again with another asset.
-    pub(super) fn take_replaced_rows(&mut self) -> Vec<AccountRow> {
-        std::mem::take(&mut self.replaced_rows)
+    /// The rows of the ledgers that no account uses, and that have changed since the last cut.
+    pub(super) fn take_changed_unused(&mut self) -> Vec<AccountRow> {
+        self.unused_ledgers.take_changed()
+    }
+
+    /// The next cut has all ledgers that no account uses.
+    pub(super) fn note_unused(&mut self) {
+        self.unused_ledgers.note_all();
+    }
+
+    /// The assets in which a request may mean a ledger that no configured account uses, or an account of the node.
+    pub(super) fn unused_assets(&self, request: &ChangeRequest) -> Vec<Asset> {
+        let mut assets = self.unused_ledgers.assets(request);
+        assets.extend(self.own_accounts.assets(request));
+        assets
+    }
+
+    /// Changes one of [`Self::unused_assets`]. Returns its new balance.
+    pub(super) fn change_unused(
+        &mut self,
+        request: &ChangeRequest,
+        asset: &Asset,
+    ) -> Result<i128, ChangeError> {
+        match self.unused_ledgers.change(request, asset) {
+            Some(changed) => changed,
+            None => self.own_accounts.change(request, asset),
+        }
     }
 
     /// The rows of the node's own accounts that have changed since the last cut.
@@ -234,7 +247,7 @@ impl Registry {
                 return Err(RegistryError::AssetInUse(old.id.clone()));
             }
         }
-        for ((id, asset), saved) in &self.unused_ledgers {
+        for (id, asset, saved) in self.unused_ledgers.iter() {
             let Some(new) = configured.get(id).filter(|_| !saved.ledger.is_settled()) else {
                 continue;
             };
@@ -273,7 +286,7 @@ impl Registry {
         let [a, b, c, d, ..] = seed.hash_state().hash_one(&settings.id).to_be_bytes();
         let first_request_id = RequestId(u32::from_be_bytes([a, b, c, d]));
         let (id, slot) = (settings.id.clone(), Slot::from_index(self.by_id.len()));
-        let saved = self.unused_ledgers.remove(&(id.clone(), settings.asset.clone()));
+        let saved = self.unused_ledgers.remove(&id, &settings.asset);
         let is_changed = saved.is_some_and(|saved| saved.is_changed);
         let ledger = saved.map_or_else(Ledger::default, |saved| saved.ledger);
         let mut ledger = TrackedLedger::new(ledger, slot, self.changed.clone());
@@ -292,17 +305,14 @@ impl Registry {
     fn follow_asset(&mut self, account: &Account, settings: &AccountSettings) {
         let before = self.last_assets.get(account.id()).filter(|before| **before != settings.asset);
         let Some(before) = before.cloned() else { return };
-        let saved = self.unused_ledgers.remove(&(settings.id.clone(), settings.asset.clone()));
-        let is_receiver = settings.is_receiver();
-        let kind = if is_receiver { AccountKind::Receiver } else { AccountKind::Peer };
+        let saved = self.unused_ledgers.remove(&settings.id, &settings.asset);
         let mut state = account.lock();
         let ledger = saved.map_or_else(Ledger::default, |saved| saved.ledger);
-        let old = state.ledger.replace(ledger);
-        if self.changed.is_some() {
-            self.replaced_rows.push(account_row(account.id().into(), kind, &before, &old));
-        }
-        let saved = SavedLedger { ledger: old, is_receiver, is_changed: false };
-        self.unused_ledgers.insert((settings.id.clone(), before), saved);
+        let ledger = state.ledger.replace(ledger);
+        state.ledger.note();
+        let is_changed = self.changed.is_some();
+        let old = SavedLedger { ledger, is_receiver: settings.is_receiver(), is_changed };
+        self.unused_ledgers.insert(settings.id.clone(), before, old);
     }
 
     /// The table of all routes but the learned ones.

@@ -5,7 +5,8 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use super::cuts::ChangedAccounts;
-use crate::account::{Ledger, OverLimit};
+use crate::account::{AboveUncertain, Ledger, OverLimit};
+use crate::books::BalanceChange;
 use crate::link::Slot;
 use crate::wire::Amount;
 
@@ -73,6 +74,13 @@ impl TrackedLedger {
     pub(super) fn make_uncertain(&mut self, amount: Amount) {
         self.note_amount(amount);
         self.ledger.make_uncertain(amount);
+    }
+
+    /// Makes a change by an operator.
+    pub(super) fn change(&mut self, change: BalanceChange) -> Result<(), AboveUncertain> {
+        change.apply(&mut self.ledger)?;
+        self.note();
+        Ok(())
     }
 
     /// Goes on with the ledger of another asset. Returns the old one.

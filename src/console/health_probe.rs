@@ -1,5 +1,6 @@
-//! Asks a node for its health over one blocking socket, within a given time. The HTTP client of `http` would
-//! need a runtime and a TLS configuration, for one request without TLS that a container makes every few seconds.
+//! Asks a node for its health, or to change a balance, over one blocking socket, within a given time. The HTTP client
+//! of `http` would need a runtime and a TLS configuration, for one request without TLS that a container makes every
+//! few seconds.
 
 use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
@@ -10,15 +11,41 @@ use crate::net::authority;
 /// The most bytes of a response that are read.
 const ANSWER_BYTES_MAX: u64 = 64 * 1024;
 
-/// The response to `GET /health`.
+/// The response of a node's page.
 #[derive(Debug, PartialEq, Eq)]
-pub struct HealthResponse {
+pub struct PageResponse {
     pub code: u16,
     pub body: String,
 }
 
 /// Asks the node for its health.
-pub fn fetch_health(host: &str, port: u16, timeout: Duration) -> io::Result<HealthResponse> {
+pub fn fetch_health(host: &str, port: u16, timeout: Duration) -> io::Result<PageResponse> {
+    request_page(host, port, "GET /health", "", "", timeout)
+}
+
+/// Posts a JSON body to a page of the node, with its `apiToken`.
+pub fn post_to_page(
+    (host, port): (&str, u16),
+    path: &str,
+    api_token: &str,
+    body: &str,
+    timeout: Duration,
+) -> io::Result<PageResponse> {
+    let headers = format!(
+        "authorization: Bearer {api_token}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n",
+        body.len()
+    );
+    request_page(host, port, &format!("POST {path}"), &headers, body, timeout)
+}
+
+fn request_page(
+    host: &str,
+    port: u16,
+    method_and_path: &str,
+    headers: &str,
+    body: &str,
+    timeout: Duration,
+) -> io::Result<PageResponse> {
     let deadline = Instant::now() + timeout;
     let left = || deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
     let mut last = io::Error::from(io::ErrorKind::NotFound);
@@ -29,7 +56,7 @@ pub fn fetch_health(host: &str, port: u16, timeout: Duration) -> io::Result<Heal
                 let host = authority(host, port);
                 write!(
                     stream,
-                    "GET /health HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n"
+                    "{method_and_path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n{headers}\r\n{body}"
                 )?;
                 return read(&mut stream, left);
             }
@@ -40,7 +67,7 @@ pub fn fetch_health(host: &str, port: u16, timeout: Duration) -> io::Result<Heal
 }
 
 /// Reads until the server closes the connection, or the body is complete.
-fn read(stream: &mut TcpStream, left: impl Fn() -> Duration) -> io::Result<HealthResponse> {
+fn read(stream: &mut TcpStream, left: impl Fn() -> Duration) -> io::Result<PageResponse> {
     let mut bytes = Vec::new();
     let mut chunk = [0; 4096];
     loop {
@@ -67,7 +94,7 @@ fn read(stream: &mut TcpStream, left: impl Fn() -> Duration) -> io::Result<Healt
 }
 
 /// The response, if it is complete. `ended`: no more bytes will arrive.
-fn parse(bytes: &[u8], ended: bool) -> Option<HealthResponse> {
+fn parse(bytes: &[u8], ended: bool) -> Option<PageResponse> {
     let text = String::from_utf8_lossy(bytes);
     let (head, body) = text.split_once("\r\n\r\n")?;
     let mut lines = head.lines();
@@ -81,7 +108,7 @@ fn parse(bytes: &[u8], ended: bool) -> Option<HealthResponse> {
         name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().ok())?
     });
     let complete = ended || length.is_some_and(|length| body.len() >= length);
-    complete.then(|| HealthResponse { code, body: body.to_owned() })
+    complete.then(|| PageResponse { code, body: body.to_owned() })
 }
 
 #[cfg(test)]
@@ -92,7 +119,7 @@ mod tests {
     fn responses_are_parsed_once_complete() {
         fn check(text: &str, ended: bool, expected: Option<(u16, &str)>) {
             let expected =
-                expected.map(|(code, body)| HealthResponse { code, body: body.to_owned() });
+                expected.map(|(code, body)| PageResponse { code, body: body.to_owned() });
             assert_eq!(parse(text.as_bytes(), ended), expected, "{text:?}");
         }
         check("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", false, Some((200, "{}")));

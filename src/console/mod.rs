@@ -15,7 +15,7 @@ pub use format::{
     count, decimal, describe_code, describe_node, error_chain, format_duration, format_millis,
     format_percent, group_digits, padded, per_second, ratio, sanitize, sanitize_json, shell_quote,
 };
-pub use health_probe::fetch_health;
+pub use health_probe::{fetch_health, post_to_page};
 pub use local_node::{
     NodeAndNetwork, SourceArguments, host_to_dial, load_local_node, load_node_and_network,
 };

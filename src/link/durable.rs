@@ -4,7 +4,7 @@
 //! The outbox holds it back until then; the packet path does not wait (ADR 25).
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::Waker;
+use std::task::{Context, Poll, Waker};
 
 use parking_lot::Mutex;
 
@@ -28,7 +28,8 @@ impl CutNumber {
 #[derive(Debug, Default)]
 pub struct DurableCuts {
     newest: AtomicU64,
-    /// Tasks of sessions with a packet that waits for a later cut: at most one entry of each session for each cut.
+    /// Tasks of sessions with a packet that waits for a later cut: at most one entry of each session for each cut. And
+    /// tasks that wait for the cut with a change by an operator, once each.
     waiting: Mutex<Vec<Waker>>,
 }
 
@@ -46,6 +47,18 @@ impl DurableCuts {
             std::mem::take(&mut *waiting)
         };
         waiting.into_iter().for_each(Waker::wake);
+    }
+
+    /// Waits until a cut is durable.
+    pub fn poll_durable(&self, cut: CutNumber, cx: &Context<'_>) -> Poll<()> {
+        let mut waiting = self.waiting.lock();
+        if self.newest() >= cut {
+            return Poll::Ready(());
+        }
+        if !waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
+            waiting.push(cx.waker().clone());
+        }
+        Poll::Pending
     }
 
     /// Has `waker` woken by the next [`DurableCuts::publish`]. Returns `false` if the cut is durable already.

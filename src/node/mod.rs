@@ -10,6 +10,7 @@ mod apply;
 mod books;
 mod ccp;
 mod certificate_watch;
+mod changes;
 mod clock_watch;
 mod command;
 mod config_watcher;

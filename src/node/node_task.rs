@@ -47,6 +47,8 @@ pub(super) struct NodeTask {
     pub(super) tls_thread: Option<RuntimeThread>,
     /// Saves the books, if there is a store.
     pub(super) saver: Option<Saver>,
+    /// Makes the changes of operators, if there is a store.
+    pub(super) changes: Option<AbortOnDrop>,
     pub(super) events: broadcast::Receiver<PeerEvent>,
     /// The request to the parent that is under way.
     pub(super) ildcp_request: Option<JoinHandle<Option<ParentInfo>>>,

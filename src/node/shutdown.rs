@@ -55,6 +55,8 @@ impl NodeTask {
         );
         drop(self.tls_thread);
         drop(self.sweep);
+        // A change after the last cut would be lost.
+        drop(self.changes);
         if let Some(saver) = self.saver {
             saver.stop().await;
         }

@@ -3,6 +3,7 @@
 //! Others may read the file while the node runs. Each open takes the lock, checks the whole file, and notes that the
 //! books are in use; only a clean stop removes that note.
 
+mod adjustments;
 mod history;
 
 use std::path::{Path, PathBuf};
@@ -14,7 +15,7 @@ use super::error::{OpenError, WriteError};
 use super::file_lock::FileLock;
 use super::identity::StoreIdentity;
 use crate::account::{AccountId, Asset, Totals};
-use crate::books::{AccountRow, Adjustment, Cut, SavedBooks, StoredRow, recover_account};
+use crate::books::{AccountRow, Adjustment, ChangeId, Cut, SavedBooks, StoredRow, recover_account};
 use crate::link::CutNumber;
 
 /// Marks a file as ours ("ILPB").
@@ -162,7 +163,7 @@ impl SqliteStore {
             }
         }
         for adjustment in &cut.adjustments {
-            insert_adjustment(&transaction, adjustment)?;
+            adjustments::insert(&transaction, adjustment)?;
         }
         set_meta(&transaction, "cut", &cut.number.0.to_string())?;
         set_meta(&transaction, "cut_at", &cut.at.as_millis().to_string())?;
@@ -171,6 +172,14 @@ impl SqliteStore {
         }
         transaction.commit()?;
         Ok(())
+    }
+
+    /// The change with this id, if the store has it.
+    ///
+    /// # Errors
+    /// [`WriteError`]: the store cannot be read.
+    pub fn find_adjustment(&self, id: &ChangeId) -> Result<Option<Adjustment>, WriteError> {
+        adjustments::find(&self.connection, id).map_err(StoreFault::into_write_error)
     }
 
     /// Opens the file again after an error. The lock is held all the time.
@@ -371,22 +380,6 @@ fn meta(connection: &Connection, key: &str) -> Result<String, StoreFault> {
         .query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| row.get(0))
         .optional()?;
     value.ok_or_else(|| StoreFault::Damaged(format!("the value {key} is missing")))
-}
-
-fn insert_adjustment(
-    connection: &Connection,
-    adjustment: &Adjustment,
-) -> Result<(), rusqlite::Error> {
-    let Adjustment { at, account, asset, change, amount, reason, by } = adjustment;
-    let mut insert = connection.prepare_cached(
-        "INSERT INTO adjustment (at, account, asset, scale, kind, amount, reason, made_by) \
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-    )?;
-    let at = i64::try_from(at.as_millis()).unwrap_or(i64::MAX);
-    let amount = amount.to_string();
-    let values =
-        params![at, &**account, &*asset.code, asset.scale, change.kind(), amount, reason, by];
-    insert.execute(values).map(drop)
 }
 
 fn set_meta(connection: &Connection, key: &str, value: &str) -> Result<(), rusqlite::Error> {

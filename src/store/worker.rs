@@ -1,32 +1,33 @@
-//! The thread of a store: takes cuts one after the other, and answers when each is durable.
+//! The thread of a store: handles one request after the other.
 
 use tokio::sync::{mpsc, oneshot};
 
 use super::error::WriteError;
 use super::sqlite::SqliteStore;
-use crate::books::Cut;
+use crate::books::{Adjustment, ChangeId, Cut};
 
-/// Requests that may wait. The node's task for cuts has one under way at a time.
+/// Requests that may wait. The node's task for cuts has one under way at a time, and so has its task for changes.
 const REQUESTS_MAX: usize = 2;
 
 #[derive(Debug)]
 enum StoreRequest {
-    Write(Cut),
-    WriteLast(Cut),
-    Reopen,
+    Write(Cut, Reply<()>),
+    WriteLast(Cut, Reply<()>),
+    Reopen(Reply<()>),
+    FindAdjustment(ChangeId, Reply<Option<Adjustment>>),
 }
 
-type Reply = oneshot::Sender<Result<(), WriteError>>;
+type Reply<T> = oneshot::Sender<Result<T, WriteError>>;
 
 /// Sends requests to the thread of a store.
-#[derive(Debug)]
-pub struct StoreHandle(mpsc::Sender<(StoreRequest, Reply)>);
+#[derive(Clone, Debug)]
+pub struct StoreHandle(mpsc::Sender<StoreRequest>);
 
 /// The work of the thread.
 #[derive(Debug)]
 pub struct StoreWorker {
     store: SqliteStore,
-    requests: mpsc::Receiver<(StoreRequest, Reply)>,
+    requests: mpsc::Receiver<StoreRequest>,
 }
 
 impl StoreWorker {
@@ -36,16 +37,19 @@ impl StoreWorker {
         (Self { store, requests }, StoreHandle(sender))
     }
 
-    /// Handles requests until the handle is dropped.
+    /// Handles requests until all handles are dropped.
     pub fn run(mut self) {
-        while let Some((request, reply)) = self.requests.blocking_recv() {
-            let result = match request {
-                StoreRequest::Write(cut) => self.store.write(&cut),
-                StoreRequest::WriteLast(cut) => self.store.write_last(&cut),
-                StoreRequest::Reopen => self.store.reopen(),
-            };
-            // The node may have stopped to wait.
-            let _ = reply.send(result);
+        while let Some(request) = self.requests.blocking_recv() {
+            let store = &mut self.store;
+            // If a reply cannot be sent, the node has stopped to wait.
+            match request {
+                StoreRequest::Write(cut, reply) => drop(reply.send(store.write(&cut))),
+                StoreRequest::WriteLast(cut, reply) => drop(reply.send(store.write_last(&cut))),
+                StoreRequest::Reopen(reply) => drop(reply.send(store.reopen())),
+                StoreRequest::FindAdjustment(id, reply) => {
+                    drop(reply.send(store.find_adjustment(&id)));
+                }
+            }
         }
     }
 }
@@ -56,7 +60,7 @@ impl StoreHandle {
     /// # Errors
     /// [`WriteError`]. Then [`StoreHandle::reopen`] the store, and write all accounts.
     pub async fn write(&self, cut: Cut) -> Result<(), WriteError> {
-        self.request(StoreRequest::Write(cut)).await
+        self.request(|reply| StoreRequest::Write(cut, reply)).await
     }
 
     /// Saves the last cut of a node that stops.
@@ -64,7 +68,7 @@ impl StoreHandle {
     /// # Errors
     /// As [`StoreHandle::write`].
     pub async fn write_last(&self, cut: Cut) -> Result<(), WriteError> {
-        self.request(StoreRequest::WriteLast(cut)).await
+        self.request(|reply| StoreRequest::WriteLast(cut, reply)).await
     }
 
     /// Opens the store again after an error.
@@ -75,9 +79,20 @@ impl StoreHandle {
         self.request(StoreRequest::Reopen).await
     }
 
-    async fn request(&self, request: StoreRequest) -> Result<(), WriteError> {
+    /// The change with this id, if the store has it.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn find_adjustment(&self, id: ChangeId) -> Result<Option<Adjustment>, WriteError> {
+        self.request(|reply| StoreRequest::FindAdjustment(id, reply)).await
+    }
+
+    async fn request<T>(
+        &self,
+        request: impl FnOnce(Reply<T>) -> StoreRequest,
+    ) -> Result<T, WriteError> {
         let (reply, result) = oneshot::channel();
-        self.0.send((request, reply)).await.map_err(|_| WriteError::NoThread)?;
+        self.0.send(request(reply)).await.map_err(|_| WriteError::NoThread)?;
         result.await.map_err(|_| WriteError::NoThread)?
     }
 }

@@ -1,5 +1,7 @@
 //! Balances survive crashes: the books of a node that is killed, beside the tallies that its peers keep themselves.
 
+mod changes;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread::{self, JoinHandle};
@@ -179,6 +181,7 @@ fn what_is_saved_in_batches_is_there_after_kill_9() {
     let (ok, text) =
         ledger(&["adjust", "alice", "-5", "--reason", "a fee", "--store", path_text(&store)]);
     assert!(!ok && text.contains("is in use by process"), "{text}");
+    assert!(text.contains("with --config instead of --store"), "{text}");
     assert!(node.stop("TERM").0.success());
     let (ok, text) =
         ledger(&["adjust", "alice", "-5", "--reason", "a fee", "--store", path_text(&store)]);
@@ -222,6 +225,7 @@ impl LimitedNode {
 
 fn node_file(folder: &Path, store: &Path, durability: &str) -> PathBuf {
     let ports = "btpServerHost: 127.0.0.1\nbtpServerPort: 0\nhealthCheckHost: 127.0.0.1\nhealthCheckPort: 0\n";
+    let ports = format!("apiToken: an-operators-token\n{ports}");
     let file = folder.join("node.yaml");
     std::fs::write(&file, format!("{ports}{}", config_with_store(store, durability))).unwrap();
     file
@@ -231,7 +235,8 @@ fn node_file(folder: &Path, store: &Path, durability: &str) -> PathBuf {
 fn a_full_disk_stops_new_packets_and_loses_nothing() {
     let folder = temp_folder();
     let store = folder.path().join("n.db");
-    let node = LimitedNode::start(&node_file(folder.path(), &store, "batched"), 400);
+    let file = node_file(folder.path(), &store, "batched");
+    let node = LimitedNode::start(&file, 400);
     let (mut alice, bob) = (node.connect("alice"), node.connect("bob"));
     let claims = bob.fulfill_all();
     let mut fulfilled = 0;
@@ -251,6 +256,16 @@ fn a_full_disk_stops_new_packets_and_loses_nothing() {
     let health = get_json(node.health_port, "/health");
     let reasons = health["reasons"].to_string();
     assert!(reasons.contains("the store cannot be written: cannot write the store"), "{health}");
+    let adjust = || {
+        let mut command = Command::new(PROGRAM);
+        command.args(["ledger", "adjust", "bob", "-7", "--reason", "a fee", "--id", "fee"]);
+        command.args(["--config", path_text(&file)]);
+        let output = run(command.env("HEALTH_CHECK_PORT", node.health_port.to_string()));
+        (output.status.success(), combined_output(&output))
+    };
+    let (ok, text) = adjust();
+    assert!(!ok && text.contains("nothing has changed, because the store fails"), "{text}");
+    assert!(text.contains("to repeat this change safely, add --id fee"), "{text}");
     node.lift_limit();
     let (last, _) = eventually("packets pass again", TIMEOUT, || match pay() {
         (answer, sum) if answer.ends_with("Fulfill") => Ok(sum),
@@ -258,6 +273,8 @@ fn a_full_disk_stops_new_packets_and_loses_nothing() {
     });
     assert!(last > fulfilled);
     assert_eq!(get_json(node.health_port, "/health")["status"], "healthy");
+    let (ok, text) = adjust();
+    assert!(ok && text.contains("the balance changes by -7"), "{text}");
     let expected = Saved { balance: last, uncertain: 0 };
     eventually("everything is saved", TIMEOUT, || match saved(&store, "alice") {
         seen if seen == expected => Ok(()),

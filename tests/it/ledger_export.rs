@@ -52,8 +52,8 @@ impl SavedAccount {
     }
 
     fn save_adjustment(&self, store: &Connection, kind: &str, reason: &str) {
-        let insert = "INSERT INTO adjustment (at, account, asset, scale, kind, amount, reason, \
-            made_by) VALUES (?, ?, ?, ?, ?, ?, ?, 'o''hara; \"op\"')";
+        let insert = "INSERT INTO adjustment (id, at, account, asset, scale, kind, amount, balance, reason, \
+            made_by) VALUES (hex(randomblob(8)), ?, ?, ?, ?, ?, ?, '0', ?, 'o''hara; \"op\"')";
         let (at, amount) = (DAY - 1, self.adjusted.to_string());
         let values = params![at, self.name, self.code, self.scale, kind, amount, reason];
         store.execute(insert, values).unwrap();

@@ -1,5 +1,6 @@
 //! Requests over real sockets, written and read byte by byte.
 
+mod changes;
 mod tokens;
 
 use serde_json::{Value, json};

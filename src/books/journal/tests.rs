@@ -14,13 +14,14 @@ fn account(name: &str, kind: AccountKind, totals: Totals) -> RecoveredAccount {
     RecoveredAccount { row, newly_uncertain: 0 }
 }
 
-fn adjustment(day: u64, change: BalanceChange, amount: i128) -> Adjustment {
+fn adjustment(day: u64, change: BalanceChange) -> Adjustment {
     Adjustment {
+        id: format!("day-{day}").parse().unwrap(),
         at: at(day),
         account: "c".into(),
         asset: Asset::default(),
         change,
-        amount,
+        balance: 0,
         reason: "why".to_owned(),
         by: "op".to_owned(),
     }
@@ -37,8 +38,8 @@ fn history() -> BooksHistory {
     let books =
         SavedBooks { books_id: "b".to_owned(), cut: CutNumber(5), was_clean: true, accounts };
     let adjustments = vec![
-        adjustment(10, BalanceChange::Adjust(50), 50),
-        adjustment(20, BalanceChange::Resolve { conceded: 20 }, -20),
+        adjustment(10, BalanceChange::Adjust(50)),
+        adjustment(20, BalanceChange::Resolve { conceded: 20 }),
     ];
     BooksHistory { books, cut_at: at(30), adjustments }
 }

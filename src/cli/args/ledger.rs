@@ -4,19 +4,20 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueHint};
 
-use crate::books::ExportFormat;
+use crate::books::{ChangeId, ExportFormat};
 use crate::console::SourceArguments;
 use crate::wire::Timestamp;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The store is the one of a configuration (`store`), or a file named with --store. Reading works while the node runs; what \
-changes a balance needs the node to be stopped. Amounts are whole units of the account (10^-scale of its asset).
+The store is the one of a configuration (`store`), or a file named with --store. Reading works while the node runs. What \
+changes a balance works while the node runs if the configuration is named and has an `apiToken`: then the node makes the \
+change. Amounts are whole units of the account (10^-scale of its asset).
 
 Examples:
   ilp-connector ledger balances --config node.yaml
   ilp-connector ledger verify --store /var/lib/ilp/b.db
-  ilp-connector ledger resolve c --concede 120 --reason \"agreed by phone\" --store b.db
+  ilp-connector ledger resolve c --concede 120 --reason \"agreed by phone\" --config node.yaml
   ilp-connector ledger adjust c -- -5 --reason \"fee of the bank\" --store b.db
   ilp-connector ledger export --format hledger --from 2026-11-01 --to 2026-12-01 --store b.db
   ilp-connector ledger backup /backup/b.db --store b.db")]
@@ -122,6 +123,9 @@ pub(in crate::cli) struct ChangeArguments {
     /// Why; it is kept with the change
     #[arg(long, value_name = "TEXT")]
     pub(in crate::cli) reason: String,
+    /// Identifies the change: the same id again is the same change, made once [default: random]
+    #[arg(long, value_name = "ID")]
+    pub(in crate::cli) id: Option<ChangeId>,
     #[command(flatten)]
     pub(in crate::cli) store: StoreArguments,
 }

@@ -1,14 +1,19 @@
-//! `ledger resolve` and `ledger adjust`: changes of a balance, each with its reason and who made it.
+//! `ledger resolve` and `ledger adjust`: changes of a balance, each with its reason and who made it. The running node
+//! makes them, or this process in the file of a node that does not run.
 
 use std::io::Write;
 
 use super::super::args::{AdjustArguments, ChangeArguments, ResolveArguments};
-use super::{failed, store_file};
-use crate::books::{Adjustment, BalanceChange, Cut, RecoveredAccount, SavedBooks};
-use crate::config::{Environment, variable};
-use crate::console::{Failure, error_chain, sanitize};
+use super::through_node;
+use super::{configured_store_file, failed};
+use crate::books::{
+    Adjustment, BalanceChange, ChangeError, ChangeId, ChangeRequest, Cut, RecoveredAccount,
+    SavedBooks,
+};
+use crate::config::{Environment, NodeSettings, variable};
+use crate::console::{Failure, error_chain, load_local_node, sanitize};
 use crate::net::Clock;
-use crate::store::{SqliteStore, StoreIdentity};
+use crate::store::{OpenError, SqliteStore, StoreIdentity};
 
 pub(super) fn resolve(
     arguments: &ResolveArguments,
@@ -27,7 +32,6 @@ pub(super) fn adjust(
     make_change(&arguments.change, BalanceChange::Adjust(arguments.amount), environment, out)
 }
 
-/// Makes the change in the file of a node that does not run.
 fn make_change(
     arguments: &ChangeArguments,
     change: BalanceChange,
@@ -37,57 +41,95 @@ fn make_change(
     if arguments.reason.trim().is_empty() {
         return Err(Failure::Usage("--reason is empty; say why the balance changes".to_owned()));
     }
-    let file = store_file(&arguments.store, environment)?;
+    let settings = match &arguments.store.store {
+        Some(_) => None,
+        None => Some(load_local_node(&arguments.store.source, environment)?.config.settings),
+    };
+    let file = match (&arguments.store.store, &settings) {
+        (Some(file), _) => file.clone(),
+        (None, settings) => configured_store_file(settings.as_ref())?,
+    };
+    let request = ChangeRequest {
+        id: arguments.id.clone().unwrap_or_else(|| ChangeId::from_random(rand::random())),
+        account: arguments.account.clone(),
+        asset: arguments.asset.clone(),
+        change,
+        reason: sanitize(&arguments.reason),
+        by: sanitize(variable(environment, "USER").unwrap_or("unknown")),
+    };
     // Without this, a mistyped name would begin new books.
     SqliteStore::read(&file).map_err(failed)?;
-    let (mut store, mut books) =
-        SqliteStore::open(&file, &StoreIdentity { node: None }).map_err(failed)?;
-    let at = Clock::start().now().wall;
-    let made = find_account(arguments, &books).and_then(|index| {
-        let account = books.accounts.get_mut(index).expect("the index was found here");
-        let before = account.row.totals.balance();
-        let row = change.apply(account).map_err(|error| Failure::Failed(error.to_string()))?;
-        let after = row.totals.balance();
-        account.row = row;
-        let adjustment = Adjustment {
-            at,
-            account: account.row.name.clone(),
-            asset: account.row.asset.clone(),
-            change,
-            amount: after.saturating_sub(before),
-            reason: sanitize(&arguments.reason),
-            by: sanitize(variable(environment, "USER").unwrap_or("unknown")),
-        };
-        Ok((before, after, adjustment))
-    });
-    // Also after a mistake: opening has made certain amounts uncertain, if the node had ended without a clean stop.
-    let accounts = books.accounts.into_iter().map(|account| account.row).collect();
-    let adjustments = made.as_ref().map(|(.., adjustment)| adjustment.clone());
-    let adjustments = adjustments.into_iter().collect();
-    let cut = Cut { number: books.cut.next(), at, accounts, adjustments };
-    store.write_last(&cut).map_err(|error| Failure::Failed(error_chain(&error)))?;
-    let (before, after, Adjustment { account, asset, .. }) = made?;
-    writeln!(out, "{account} ({asset}): {change}; the balance was {before} and is {after}")?;
+    let text = match SqliteStore::open(&file, &StoreIdentity { node: None }) {
+        Ok((store, books)) => change_file(&request, store, books)?.to_string(),
+        Err(locked @ OpenError::Locked { .. }) => change_in_node(&request, settings, locked)?,
+        Err(error) => return Err(failed(error)),
+    };
+    writeln!(out, "{text}")?;
     Ok(())
 }
 
-/// The index of the account that the arguments name.
-fn find_account(arguments: &ChangeArguments, books: &SavedBooks) -> Result<usize, Failure> {
-    let name = &arguments.account;
-    let is_named = |account: &RecoveredAccount| {
-        let row = &account.row;
-        *row.name == **name
-            && arguments.asset.as_ref().is_none_or(|asset| *asset == row.asset.to_string())
+/// Has the running node make the change, if its configuration is known.
+fn change_in_node(
+    request: &ChangeRequest,
+    settings: Option<NodeSettings>,
+    locked: OpenError,
+) -> Result<String, Failure> {
+    let locked = error_chain(&locked);
+    let Some(settings) = settings else {
+        return Err(Failure::Failed(format!(
+            "{locked}\nname the configuration of the node with --config instead of --store, so that the node makes the change; or stop it"
+        )));
     };
-    let mut found = books.accounts.iter().enumerate().filter(|(_, account)| is_named(account));
+    let Some(token) = &settings.api_token else {
+        return Err(Failure::Failed(format!(
+            "{locked}\nset an apiToken in its configuration, so that the node makes the change; or stop it"
+        )));
+    };
+    through_node::change(request, &settings, token.expose())
+}
+
+/// Makes the change in the file of a node that does not run.
+fn change_file(
+    request: &ChangeRequest,
+    mut store: SqliteStore,
+    mut books: SavedBooks,
+) -> Result<Adjustment, Failure> {
+    let at = Clock::start().now().wall;
+    let found = store.find_adjustment(&request.id);
+    let found = found.map_err(|error| Failure::Failed(error_chain(&error)))?;
+    let is_new = found.is_none();
+    let made = match found {
+        Some(made) => request.check_repeated(made),
+        None => find_account(request, &mut books).and_then(|account| {
+            let mut ledger = account.ledger();
+            request.change.apply(&mut ledger)?;
+            let row = &mut account.row;
+            (row.totals, row.uncertain) = (ledger.totals(), ledger.uncertain());
+            Ok(request.made(at, row.name.clone(), row.asset.clone(), ledger.balance()))
+        }),
+    };
+    // Also after a mistake: opening has made certain amounts uncertain, if the node had ended without a clean stop.
+    let accounts = books.accounts.into_iter().map(|account| account.row).collect();
+    let adjustments = made.iter().filter(|_| is_new).cloned().collect();
+    let cut = Cut { number: books.cut.next(), at, accounts, adjustments };
+    store.write_last(&cut).map_err(|error| Failure::Failed(error_chain(&error)))?;
+    made.map_err(|error| Failure::Failed(error.to_string()))
+}
+
+/// The account that the request names.
+fn find_account<'b>(
+    request: &ChangeRequest,
+    books: &'b mut SavedBooks,
+) -> Result<&'b mut RecoveredAccount, ChangeError> {
+    let accounts = books.accounts.iter_mut();
+    let mut found = accounts.filter(|one| request.names(&one.row.name, &one.row.asset));
     match (found.next(), found.next()) {
-        (Some((index, _)), None) => Ok(index),
-        (Some((_, one)), Some((_, other))) => Err(Failure::Usage(format!(
-            "{name} has had several assets; name one with --asset, such as {} or {}",
-            one.row.asset, other.row.asset
-        ))),
-        (None, _) => Err(Failure::Failed(format!(
-            "the store has no account {name} that has moved money; `ledger balances` lists them"
-        ))),
+        (Some(account), None) => Ok(account),
+        (Some(one), Some(other)) => Err(ChangeError::SeveralAssets {
+            account: request.account.clone(),
+            one: one.row.asset.clone(),
+            other: other.row.asset.clone(),
+        }),
+        (None, _) => Err(ChangeError::UnknownAccount(request.account.clone())),
     }
 }

@@ -2,7 +2,10 @@
 //! what is saved.
 
 use super::*;
-use crate::books::{AccountRow, Cut, SavedBooks, StoredRow, recover_account};
+use crate::books::{
+    AccountRow, BalanceChange, ChangeError, ChangeRequest, Cut, SavedBooks, StoredRow,
+    recover_account,
+};
 use crate::link::CutNumber;
 
 /// A node with a store whose cuts the test takes. Alice and bob are connected.
@@ -193,4 +196,86 @@ fn while_the_store_fails_prepares_are_refused_and_answers_pass() {
     node.connector.set_store_failing(false);
     node.send(&alice, 3, &payment("test.bob.x", 100));
     node.prepare_id(&bob);
+}
+
+fn change(account: &str, change: BalanceChange) -> ChangeRequest {
+    ChangeRequest {
+        id: "one".parse().unwrap(),
+        account: account.to_owned(),
+        asset: None,
+        change,
+        reason: "a fee".to_owned(),
+        by: "ann".to_owned(),
+    }
+}
+
+impl TestNode {
+    /// Makes a change; returns the cut that has it, and the balance after it.
+    fn change(&self, request: &ChangeRequest) -> Result<(CutNumber, i128), ChangeError> {
+        let made = self.connector.change_balance(request, self.now.wall);
+        made.map(|(cut, made)| (cut, made.balance))
+    }
+}
+
+#[test]
+fn a_change_and_its_record_are_in_the_same_cut_until_one_is_durable() {
+    let (node, ..) = saved_node(SavedBooks::default());
+    let (number, balance) = node.change(&change("bob", BalanceChange::Adjust(-5))).unwrap();
+    assert_eq!(balance, -5);
+    let is_durable = || {
+        let cx = std::task::Context::from_waker(std::task::Waker::noop());
+        node.connector.poll_durable(number, &cx).is_ready()
+    };
+    let cut = node.cut();
+    assert_eq!(cut.number, number);
+    assert_eq!((row(&cut, "bob").totals.adjusted, &*cut.adjustments[0].reason), (-5, "a fee"));
+    assert!(!is_durable());
+    // This cut was not saved, so the next one repeats everything.
+    node.connector.note_all_accounts();
+    let cut = node.cut();
+    assert_eq!((row(&cut, "bob").totals.adjusted, cut.adjustments.len()), (-5, 1));
+    assert!(!is_durable());
+    node.connector.publish_durable(cut.number);
+    assert!(is_durable());
+    assert!(node.cut().adjustments.is_empty());
+}
+
+#[test]
+fn accounts_that_are_not_configured_can_be_changed() {
+    let (node, alice, bob) = saved_node(SavedBooks::default());
+    node.send(&alice, 1, &payment("test.bob.x", 100));
+    node.fulfill_one(&bob);
+    node.send(&alice, 2, &payment("test.bob.x", 30));
+    let books = reloaded(&[node.cut()], false);
+    let settings = connector_settings("node", &["alice"]);
+    let connector = Connector::with_books(settings, HashSeed::Fixed(1), books).unwrap();
+    let node = TestNode { connector, ..node };
+    let cut = node.cut();
+    assert_eq!(row(&cut, "bob").uncertain, 30, "a clean stop must not forget it");
+    let conceded = |conceded| change("bob", BalanceChange::Resolve { conceded });
+    assert!(matches!(node.change(&conceded(31)), Err(ChangeError::AboveUncertain(_))));
+    assert!(node.cut().accounts.is_empty());
+    assert_eq!(node.change(&conceded(10)).unwrap().1, -110);
+    let cx = std::task::Context::from_waker(std::task::Waker::noop());
+    assert!(node.connector.poll_changed(&cx).is_ready());
+    let cut = node.cut();
+    assert_eq!((row(&cut, "bob").uncertain, row(&cut, "bob").totals.balance()), (0, -110));
+    assert!(node.connector.poll_changed(&cx).is_pending());
+    assert_eq!(node.change(&change("own:USD/9", BalanceChange::Adjust(0))).map(|_| ()), {
+        Err(ChangeError::UnknownAccount("own:USD/9".to_owned()))
+    });
+    let unknown = change("carol", BalanceChange::Adjust(1));
+    assert_eq!(node.change(&unknown), Err(ChangeError::UnknownAccount("carol".to_owned())));
+    let other_asset = ChangeRequest {
+        asset: Some("EUR/2".to_owned()),
+        ..change("bob", BalanceChange::Adjust(1))
+    };
+    assert_eq!(node.change(&other_asset), Err(ChangeError::UnknownAccount("bob".to_owned())));
+}
+
+#[test]
+fn without_a_store_nothing_can_be_changed() {
+    let (node, ..) = connected_alice_and_bob();
+    let request = change("bob", BalanceChange::Adjust(1));
+    assert_eq!(node.change(&request), Err(ChangeError::NoStore));
 }

@@ -7,13 +7,15 @@ CREATE TABLE meta (
 
 -- Changes of balances that no packet made.
 CREATE TABLE adjustment (
-    number INTEGER PRIMARY KEY,
+    number INTEGER PRIMARY KEY, -- in the order in which they were saved
+    id TEXT NOT NULL UNIQUE, -- a cut that repeats a change adds nothing
     at INTEGER NOT NULL, -- milliseconds since 1970, UTC
     account TEXT NOT NULL,
     asset TEXT NOT NULL,
     scale INTEGER NOT NULL,
     kind TEXT NOT NULL,
     amount TEXT NOT NULL, -- by which the balance rose
+    balance TEXT NOT NULL, -- after the change
     reason TEXT NOT NULL,
     made_by TEXT NOT NULL
 ) STRICT;

@@ -2,11 +2,10 @@
 
 use std::path::Path;
 
-use rusqlite::{Connection, OptionalExtension, Row};
+use rusqlite::{Connection, OptionalExtension};
 
-use super::{SqliteStore, StoreFault, check_version, connect_read_only, load};
-use crate::account::Asset;
-use crate::books::{Adjustment, BalanceChange, BooksHistory};
+use super::{SqliteStore, StoreFault, adjustments, check_version, connect_read_only, load};
+use crate::books::BooksHistory;
 use crate::store::OpenError;
 use crate::wire::Timestamp;
 
@@ -23,7 +22,7 @@ impl SqliteStore {
             let transaction = connection.unchecked_transaction()?;
             let books = load(path, &transaction)?;
             let cut_at = read_cut_at(&transaction)?;
-            Ok(BooksHistory { books, cut_at, adjustments: read_adjustments(&transaction)? })
+            Ok(BooksHistory { books, cut_at, adjustments: adjustments::read_all(&transaction)? })
         };
         read().map_err(|error: StoreFault| error.into_open_error(path))
     }
@@ -38,37 +37,4 @@ fn read_cut_at(connection: &Connection) -> Result<Timestamp, StoreFault> {
     millis
         .map(Timestamp::from_millis)
         .map_err(|_| StoreFault::Damaged(format!("the time of the cut is '{saved}'")))
-}
-
-fn read_adjustments(connection: &Connection) -> Result<Vec<Adjustment>, StoreFault> {
-    let mut select = connection.prepare(
-        "SELECT number, at, account, asset, scale, kind, amount, reason, made_by \
-        FROM adjustment ORDER BY at, number",
-    )?;
-    let mut rows = select.query([])?;
-    let mut adjustments = Vec::new();
-    while let Some(row) = rows.next()? {
-        adjustments.push(read_adjustment(row)?);
-    }
-    Ok(adjustments)
-}
-
-fn read_adjustment(row: &Row<'_>) -> Result<Adjustment, StoreFault> {
-    let number: i64 = row.get("number")?;
-    let damaged =
-        |what: &str| StoreFault::Damaged(format!("the adjustment {number} has a wrong {what}"));
-    let at: i64 = row.get("at")?;
-    let (account, code, scale): (String, String, u8) =
-        (row.get("account")?, row.get("asset")?, row.get("scale")?);
-    let (kind, amount): (String, String) = (row.get("kind")?, row.get("amount")?);
-    let amount = amount.parse().map_err(|_| damaged("amount"))?;
-    Ok(Adjustment {
-        at: Timestamp::from_millis(at.try_into().map_err(|_| damaged("time"))?),
-        account: account.as_str().into(),
-        asset: Asset::checked(&code, scale).map_err(|_| damaged("asset"))?,
-        change: BalanceChange::from_saved(&kind, amount).ok_or_else(|| damaged("kind"))?,
-        amount,
-        reason: row.get("reason")?,
-        by: row.get("made_by")?,
-    })
 }

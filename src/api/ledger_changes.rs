@@ -1,0 +1,213 @@
+//! `POST /ledger/changes`: an operator changes a balance. The node's task for changes makes the change; the answer
+//! comes when it is durable.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, to_bytes};
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::Deserialize;
+use serde_json::json;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use super::pages::{Pages, error, json};
+use crate::books::{Adjustment, BalanceChange, ChangeError, ChangeId, ChangeRequest};
+use crate::net::sanitize;
+
+/// Bytes of a body.
+const BODY_BYTES_MAX: usize = 16 * 1024;
+/// For the body to arrive.
+const BODY_TIME: Duration = Duration::from_secs(10);
+/// Bytes of a reason.
+const REASON_BYTES_MAX: usize = 1024;
+/// Bytes of the name of the person who makes the change.
+const BY_BYTES_MAX: usize = 128;
+/// Changes that wait. They are made one after the other.
+pub(super) const CHANGE_ORDERS_MAX: usize = 64;
+
+/// A change to make, and where the result goes.
+#[derive(Debug)]
+pub struct ChangeOrder {
+    /// The change.
+    pub request: ChangeRequest,
+    /// The record of the change once it is durable. If this is dropped, the node stops.
+    pub reply: oneshot::Sender<Result<Adjustment, ChangeRefusal>>,
+}
+
+/// Why a change is not answered with its record.
+#[derive(Debug, thiserror::Error)]
+pub enum ChangeRefusal {
+    /// It cannot be made.
+    #[error(transparent)]
+    Change(#[from] ChangeError),
+    /// The store fails, and nothing has changed.
+    #[error("nothing has changed, because the store fails: {0}")]
+    StoreFails(String),
+    /// The store fails, and the change waits for it.
+    #[error(
+        "the balance has changed, but is not saved yet, because the store fails: {0}; the node goes on trying. The same request with the same id waits for it"
+    )]
+    NotSaved(String),
+}
+
+/// The body of a request.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct ChangeBody {
+    id: Option<String>,
+    account: String,
+    asset: Option<String>,
+    adjust: Option<String>,
+    concede: Option<String>,
+    reason: String,
+    by: Option<String>,
+}
+
+pub(super) async fn post(State(pages): State<Arc<Pages>>, request: Request) -> Response {
+    let request = match read_request(request.into_body()).await {
+        Ok(request) => request,
+        Err((code, message)) => return error(code, &message),
+    };
+    let id = request.id.clone();
+    let Some(orders) = pages.status.changes.get() else {
+        return refused(&ChangeError::NoStore.into());
+    };
+    let (reply, made) = oneshot::channel();
+    if orders.try_send(ChangeOrder { request, reply }).is_err() {
+        let message = "nothing has changed: too many changes wait, or the node stops; try later";
+        return error(StatusCode::SERVICE_UNAVAILABLE, message);
+    }
+    match made.await {
+        Ok(Ok(made)) => json(StatusCode::OK, &body_of(&made)),
+        Ok(Err(refusal)) => refused(&refusal),
+        Err(_) => {
+            let message = format!(
+                "the node stops, and may or may not have made the change; repeat it with the id {id} when the node runs again"
+            );
+            error(StatusCode::SERVICE_UNAVAILABLE, &message)
+        }
+    }
+}
+
+fn refused(refusal: &ChangeRefusal) -> Response {
+    let code = match refusal {
+        ChangeRefusal::Change(ChangeError::UnknownAccount(_)) => StatusCode::NOT_FOUND,
+        ChangeRefusal::Change(ChangeError::NoStore)
+        | ChangeRefusal::StoreFails(_)
+        | ChangeRefusal::NotSaved(_) => StatusCode::SERVICE_UNAVAILABLE,
+        ChangeRefusal::Change(_) => StatusCode::CONFLICT,
+    };
+    error(code, &refusal.to_string())
+}
+
+fn body_of(made: &Adjustment) -> serde_json::Value {
+    json!({
+        "id": made.id.as_str(),
+        "at": made.at.to_string(),
+        "account": &*made.account,
+        "asset": made.asset.to_string(),
+        "kind": made.change.kind(),
+        "amount": made.change.amount().to_string(),
+        "balanceBefore": made.balance_before().to_string(),
+        "balance": made.balance.to_string(),
+        "reason": made.reason,
+        "by": made.by,
+    })
+}
+
+async fn read_request(body: Body) -> Result<ChangeRequest, (StatusCode, String)> {
+    let read = timeout(BODY_TIME, to_bytes(body, BODY_BYTES_MAX)).await;
+    let bytes = read
+        .map_err(|_| {
+            let message = format!("the body did not come within {BODY_TIME:?}");
+            (StatusCode::REQUEST_TIMEOUT, message)
+        })?
+        // Or the connection broke, and then no client reads this.
+        .map_err(|_| {
+            let message = format!("the body has more than {BODY_BYTES_MAX} bytes");
+            (StatusCode::PAYLOAD_TOO_LARGE, message)
+        })?;
+    parse_request(&bytes).map_err(|mistake| (StatusCode::BAD_REQUEST, mistake))
+}
+
+fn parse_request(bytes: &[u8]) -> Result<ChangeRequest, String> {
+    let body: ChangeBody =
+        serde_json::from_slice(bytes).map_err(|error| format!("the body: {error}"))?;
+    let change = match (&body.adjust, &body.concede) {
+        (Some(amount), None) => BalanceChange::Adjust(parse_amount("adjust", amount)?),
+        (None, Some(amount)) => {
+            BalanceChange::Resolve { conceded: parse_amount("concede", amount)? }
+        }
+        _ => return Err("give either adjust or concede".to_owned()),
+    };
+    if body.reason.trim().is_empty() {
+        return Err("reason is empty; say why the balance changes".to_owned());
+    }
+    let by = body.by.unwrap_or_else(|| "api".to_owned());
+    for (key, text, bytes_max) in
+        [("reason", &body.reason, REASON_BYTES_MAX), ("by", &by, BY_BYTES_MAX)]
+    {
+        if text.len() > bytes_max {
+            return Err(format!("{key} has more than {bytes_max} bytes"));
+        }
+    }
+    let id = match body.id {
+        Some(id) => id.parse().map_err(|error| format!("id: {error}"))?,
+        None => ChangeId::from_random(rand::random()),
+    };
+    let (reason, by) = (sanitize(&body.reason), sanitize(&by));
+    Ok(ChangeRequest { id, account: body.account, asset: body.asset, change, reason, by })
+}
+
+fn parse_amount(key: &str, text: &str) -> Result<i128, String> {
+    text.parse().map_err(|_| format!("{key} is not a whole number of units as text"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check_mistake(body: &str, expected: &str) {
+        let mistake = parse_request(body.as_bytes()).unwrap_err();
+        assert!(mistake.contains(expected), "{body}: {mistake}");
+    }
+
+    #[test]
+    fn bodies_are_parsed() {
+        let body = br#"{"id":"x-1","account":"c","asset":"USD/9","adjust":"-5","reason":"a\u001b[2J fee","by":"ann"}"#;
+        let request = parse_request(body).unwrap();
+        assert_eq!(request.change, BalanceChange::Adjust(-5));
+        assert_eq!((request.id.as_str(), &*request.by), ("x-1", "ann"));
+        assert!(!request.reason.contains('\u{1b}'), "{}", request.reason);
+        let body = br#"{"account":"c","concede":"120","reason":"agreed"}"#;
+        let request = parse_request(body).unwrap();
+        assert_eq!(request.change, BalanceChange::Resolve { conceded: 120 });
+        assert_eq!((request.id.as_str().len(), &*request.by), (32, "api"));
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        check_mistake("", "the body: EOF");
+        check_mistake(r#"{"account":"c","adjust":"1"}"#, "missing field `reason`");
+        check_mistake(r#"{"acount":"c"}"#, "unknown field `acount`");
+        check_mistake(r#"{"account":"c","account":"d"}"#, "duplicate field `account`");
+        check_mistake(r#"{"account":"c","reason":"x"}"#, "either adjust or concede");
+        check_mistake(
+            r#"{"account":"c","adjust":"1","concede":"1","reason":"x"}"#,
+            "either adjust or concede",
+        );
+        check_mistake(r#"{"account":"c","adjust":1,"reason":"x"}"#, "invalid type: integer");
+        check_mistake(
+            r#"{"account":"c","adjust":"1.5","reason":"x"}"#,
+            "adjust is not a whole number",
+        );
+        check_mistake(r#"{"account":"c","adjust":"1","reason":" "}"#, "reason is empty");
+        check_mistake(r#"{"account":"c","adjust":"1","reason":"x","id":""}"#, "id: the id of a");
+        let long = "x".repeat(REASON_BYTES_MAX + 1);
+        let body = format!(r#"{{"account":"c","adjust":"1","reason":"{long}"}}"#);
+        check_mistake(&body, "reason has more than 1024 bytes");
+    }
+}

@@ -1,0 +1,84 @@
+//! Ledgers that no account uses now: of saved accounts that are not configured, or that had another asset.
+
+use std::collections::HashMap;
+
+use super::cuts::account_row;
+use crate::account::{AccountId, Asset, Ledger};
+use crate::books::{AccountKind, AccountRow, ChangeError, ChangeRequest};
+
+/// The ledger of an account, and whether the account was a receiver.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SavedLedger {
+    pub(super) ledger: Ledger,
+    pub(super) is_receiver: bool,
+    /// The store does not have it in this state.
+    pub(super) is_changed: bool,
+}
+
+/// By account and asset.
+#[derive(Debug, Default)]
+pub(super) struct UnusedLedgers {
+    ledgers: HashMap<(AccountId, Asset), SavedLedger>,
+    /// Perhaps one of them has changed since the last cut. Otherwise a cut does not look at them.
+    has_changed: bool,
+}
+
+impl UnusedLedgers {
+    pub(super) fn insert(&mut self, id: AccountId, asset: Asset, saved: SavedLedger) {
+        self.has_changed |= saved.is_changed;
+        self.ledgers.insert((id, asset), saved);
+    }
+
+    pub(super) fn remove(&mut self, id: &AccountId, asset: &Asset) -> Option<SavedLedger> {
+        self.ledgers.remove(&(id.clone(), asset.clone()))
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&AccountId, &Asset, &SavedLedger)> {
+        self.ledgers.iter().map(|((id, asset), saved)| (id, asset, saved))
+    }
+
+    /// The assets in which a request may mean one of them.
+    pub(super) fn assets(&self, request: &ChangeRequest) -> Vec<Asset> {
+        let named = self.iter().filter(|(id, asset, _)| request.names(id.as_str(), asset));
+        named.map(|(_, asset, _)| asset.clone()).collect()
+    }
+
+    /// Makes a change by an operator. Returns the new balance; `None`: there is no such ledger.
+    pub(super) fn change(
+        &mut self,
+        request: &ChangeRequest,
+        asset: &Asset,
+    ) -> Option<Result<i128, ChangeError>> {
+        let key = (request.account.parse().ok()?, asset.clone());
+        let saved = self.ledgers.get_mut(&key)?;
+        if let Err(error) = request.change.apply(&mut saved.ledger) {
+            return Some(Err(error.into()));
+        }
+        saved.is_changed = true;
+        self.has_changed = true;
+        Some(Ok(saved.ledger.balance()))
+    }
+
+    /// The rows of those that have changed since the last cut.
+    pub(super) fn take_changed(&mut self) -> Vec<AccountRow> {
+        if !std::mem::take(&mut self.has_changed) {
+            return Vec::new();
+        }
+        let changed = self.ledgers.iter_mut().filter(|(_, saved)| saved.is_changed);
+        let rows = changed.map(|((id, asset), saved)| {
+            saved.is_changed = false;
+            let kind = match saved.is_receiver {
+                true => AccountKind::Receiver,
+                false => AccountKind::Peer,
+            };
+            account_row(id.into(), kind, asset, &saved.ledger)
+        });
+        rows.collect()
+    }
+
+    /// The next cut has all of them.
+    pub(super) fn note_all(&mut self) {
+        self.has_changed = !self.ledgers.is_empty();
+        self.ledgers.values_mut().for_each(|saved| saved.is_changed = true);
+    }
+}
