@@ -152,7 +152,7 @@ fn packets_entry(history: &BooksHistory) -> Option<JournalEntry> {
         amount,
     }));
     let text = format!("packets until cut {}", history.books.cut.0);
-    (!postings.is_empty()).then(|| JournalEntry { at: history.cut_at, text, postings })
+    (!postings.is_empty()).then_some(JournalEntry { at: history.cut_at, text, postings })
 }
 
 fn saved_balances(history: &BooksHistory) -> Vec<Posting> {
