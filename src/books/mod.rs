@@ -19,7 +19,7 @@ pub use adjustment::{
 pub use cut::Cut;
 pub use export::ExportFormat;
 pub use history::BooksHistory;
-pub use journal::{Journal, JournalAccount, JournalEntry, Period, Posting};
+pub use journal::{Journal, Period};
 pub use recovery::{RecoveredAccount, UnbalancedRow, recover_account};
 pub use row::{AccountKind, AccountRow, StoredRow};
 pub use saved::SavedBooks;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{Result, Write};
 
 use super::{Decimal, account_parts, date};
-use crate::books::{Journal, Posting};
+use crate::books::journal::{Journal, Posting};
 
 /// Before the first entry: accounts are open from here on.
 const OPENED: &str = "1970-01-01";

@@ -3,7 +3,7 @@
 use std::fmt::{Result, Write};
 
 use super::{Decimal, account_parts, date};
-use crate::books::{Journal, Posting};
+use crate::books::journal::{Journal, Posting};
 
 pub(super) fn write(journal: &Journal, out: &mut String) -> Result {
     out.push_str("kind,number,date,text,account,asset,scale,amount\r\n");

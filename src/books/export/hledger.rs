@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::{Result, Write};
 
 use super::{Decimal, account_parts, date};
-use crate::books::{Journal, Posting};
+use crate::books::journal::{Journal, Posting};
 
 pub(super) fn write(journal: &Journal, out: &mut String) -> Result {
     writeln!(out, "; books {}, times in UTC", journal.books_id)?;

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::account::Asset;
-use crate::books::{JournalEntry, Posting};
+use crate::books::journal::{JournalEntry, Posting};
 
 #[test]
 fn decimals_have_all_places_of_the_scale() {
