@@ -113,8 +113,9 @@ impl Connector {
     /// # Errors
     /// [`RegistryError`]; nothing has changed then.
     pub fn apply_settings(&self, settings: ConnectorSettings) -> Result<(), RegistryError> {
-        // An account that begins again with another asset must not do so in the middle of a cut.
-        let _turn = self.cuts.as_ref().map(Cuts::begin_turn);
+        // The ledger of an account that changes its asset is settled from its check until the new settings are in
+        // force, and a cut has it either before or after.
+        let no_turn = self.cuts.as_ref().map(Cuts::stop_turns);
         let mut configuration = self.configuration.lock();
         let registry = &mut configuration.registry;
         let mut snapshot = registry.build_snapshot(&settings, self.seed)?;
@@ -125,7 +126,7 @@ impl Connector {
         configuration.settings = settings;
         self.snapshot.store(Arc::new(snapshot));
         drop(configuration);
-        drop(_turn);
+        drop(no_turn);
         self.close_sessions_beyond_limits();
         Ok(())
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
 
-use parking_lot::{Mutex, RwLock, RwLockReadGuard};
+use parking_lot::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::core::Connector;
 use super::snapshot::AccountEntry;
@@ -34,6 +34,9 @@ pub(super) struct Cuts {
 /// Held by a batch: no cut is taken as long as it exists.
 pub(super) type Turn<'a> = RwLockReadGuard<'a, ()>;
 
+/// Held by a cut, and by a change of settings: no batch is under way as long as it exists.
+pub(super) type NoTurn<'a> = RwLockWriteGuard<'a, ()>;
+
 impl Cuts {
     /// The first cut follows `newest`, the newest one in the store.
     pub(super) fn new(newest: CutNumber) -> Self {
@@ -57,6 +60,11 @@ impl Cuts {
             false => CutNumber::NONE,
         };
         (turn, after)
+    }
+
+    /// Waits for the batches under way, and lets none begin.
+    pub(super) fn stop_turns(&self) -> NoTurn<'_> {
+        self.turns.write()
     }
 }
 
@@ -124,7 +132,7 @@ impl Connector {
     /// Copies all accounts that have changed since the last cut. `None`: this connector has no store.
     pub fn take_cut(&self, at: Timestamp) -> Option<Cut> {
         let cuts = self.cuts.as_ref()?;
-        let _no_turn = cuts.turns.write();
+        let _no_turn = cuts.stop_turns();
         let number = CutNumber(cuts.next.fetch_add(1, Ordering::Relaxed));
         let snapshot = self.snapshot.load();
         let mut accounts = self.configuration.lock().registry.take_changed_unused();
@@ -142,6 +150,8 @@ impl Connector {
 
     /// The next cut has all accounts, because it is not known what the store holds after an error.
     pub fn note_all_accounts(&self) {
+        // During a reload, a ledger could pass from the registry to an account unseen.
+        let _turn = self.cuts.as_ref().map(Cuts::begin_turn);
         for entry in &self.snapshot.load().entries {
             entry.account.lock().ledger.note();
         }

@@ -10,7 +10,7 @@ use super::refusal::{NextHopFailure, Refusal};
 use crate::account::AccountId;
 use crate::link::{
     CloseRequest, Outbox, Outcome, OutcomeCallback, POLICY_VIOLATION, Pending, RequestedBy,
-    SessionId, SessionKind, TokenFingerprint, UnsentPackets,
+    SessionId, SessionKind, TokenFingerprint, UnsentPackets, UnsentReply,
 };
 use crate::time::Now;
 use crate::wire::ilp::{Prepare, Reply};
@@ -142,12 +142,11 @@ impl Batch<'_> {
                 lost.push(pending);
             }
         }
-        for (id, packet) in unsent.replies {
+        for UnsentReply { id, packet, after } in unsent.replies {
             let other = find_substitute_session(&state.sessions, id);
+            // Not the next cut: if nothing changes any more, there is none.
             let sent = other.is_some_and(|session| {
-                // The cut that it waited for is not later than the next one.
-                Reply::parse(&packet)
-                    .is_ok_and(|reply| session.outbox.put_reply(id, &reply, self.after))
+                Reply::parse(&packet).is_ok_and(|reply| session.outbox.put_reply(id, &reply, after))
             });
             if !sent {
                 state.stats.dropped_answers += 1;

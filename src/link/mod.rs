@@ -16,7 +16,7 @@ pub use framing::Framing;
 pub(crate) use framing::payload_in;
 pub use outbox::{
     CloseRequest, NoPermit, Outbox, OutboxPermit, POLICY_VIOLATION, PermitRequest, Requester,
-    TakenPacket, UnsentPackets,
+    TakenPacket, UnsentPackets, UnsentReply,
 };
 pub use outcome::{Cause, Outcome, OutcomeCallback, Rejection};
 pub use pending::{Pending, PendingTable, RequestedBy};

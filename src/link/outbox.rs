@@ -77,8 +77,19 @@ pub struct CloseRequest {
 pub struct UnsentPackets {
     /// Prepares. The peer cannot have read them.
     pub prepares: Vec<RequestId>,
-    /// Replies: the peer's request id and the ILP packet. Another session may carry them.
-    pub replies: Vec<(RequestId, Vec<u8>)>,
+    /// Another session may carry them.
+    pub replies: Vec<UnsentReply>,
+}
+
+/// A reply of which no byte was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnsentReply {
+    /// The peer's request id.
+    pub id: RequestId,
+    /// The ILP packet.
+    pub packet: Vec<u8>,
+    /// The cut that it waits for, or a later one that a packet before it waited for.
+    pub after: CutNumber,
 }
 
 /// The outbox of one session.
@@ -331,7 +342,7 @@ impl Outbox {
         let frames = std::mem::take(&mut inner.frames);
         inner.prepare_bytes = 0;
         inner.shares = None;
-        inner.gates.clear();
+        let mut cut_at = inner.gates.take_all();
         let first = frames.front().map_or(inner.buffer.len(), |frame| frame.at);
         let unsent = inner.buffer.split_off(first);
         inner.waker = None;
@@ -342,14 +353,15 @@ impl Outbox {
                 PacketKind::Reply => {
                     let frame = unsent.get(at - first..at - first + len);
                     let packet = frame.and_then(packet_in).expect("a frame that was written here");
-                    packets.replies.push((id, packet));
+                    packets.replies.push(UnsentReply { id, packet, after: cut_at(at) });
                 }
             }
         }
-        for taken in inner.queues.iter_mut().flat_map(PacketQueues::take_all) {
-            match taken.kind {
-                PacketKind::Prepare => packets.prepares.push(taken.id),
-                PacketKind::Reply => packets.replies.push((taken.id, taken.packet)),
+        for (taken, after) in inner.queues.iter_mut().flat_map(PacketQueues::take_all) {
+            let TakenPacket { kind, id, packet, .. } = taken;
+            match kind {
+                PacketKind::Prepare => packets.prepares.push(id),
+                PacketKind::Reply => packets.replies.push(UnsentReply { id, packet, after }),
             }
         }
         packets

@@ -4,6 +4,8 @@ mod books;
 mod ccp;
 mod forwarding;
 mod jamming;
+mod ledger_model;
+mod ledger_threads;
 mod limits;
 mod local;
 mod model;
@@ -11,6 +13,7 @@ mod own_account;
 mod own_requests;
 mod receivers;
 mod sessions;
+mod virtual_store;
 
 use std::collections::HashMap;
 use std::sync::Arc;

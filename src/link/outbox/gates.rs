@@ -69,8 +69,16 @@ impl Gates {
         }
     }
 
-    pub(super) fn clear(&mut self) {
-        self.closed.clear();
+    /// Removes all gates. Returns which cut the bytes at an offset wait for. Ask for offsets in ascending order.
+    pub(super) fn take_all(&mut self) -> impl FnMut(usize) -> CutNumber + use<> {
+        let mut gates = std::mem::take(&mut self.closed);
+        let mut cut = CutNumber::NONE;
+        move |at| {
+            while let Some(gate) = gates.pop_front_if(|gate| gate.at <= at) {
+                cut = gate.cut;
+            }
+            cut
+        }
     }
 }
 

@@ -122,11 +122,10 @@ impl PacketQueues {
         Some(taken)
     }
 
-    /// Takes all packets, in no particular order of requesters.
-    pub(super) fn take_all(&mut self) -> impl Iterator<Item = TakenPacket> + use<> {
+    /// Takes all packets, in no particular order of requesters, each with the cut that it waits for.
+    pub(super) fn take_all(&mut self) -> impl Iterator<Item = (TakenPacket, CutNumber)> + use<> {
         let all = std::mem::take(self);
-        let queued = all.by_requester.into_values().flat_map(|queue| queue.packets);
-        queued.map(|(taken, _)| taken)
+        all.by_requester.into_values().flat_map(|queue| queue.packets)
     }
 }
 

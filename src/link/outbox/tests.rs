@@ -122,7 +122,7 @@ fn a_lost_session_returns_the_packets_that_were_not_written() {
     let _ = write(&outbox, one_frame.len() + 1);
     let unsent = outbox.end_session();
     assert_eq!(unsent.prepares, [RequestId(2)]);
-    assert_eq!(unsent.replies, [(RequestId(7), encode(&FULFILL))]);
+    assert_eq!(unsent.replies, [unsent_reply(7, 0)]);
     assert!(!put(&outbox, PacketKind::Prepare, 9), "nothing is added to a lost session");
     // The frame that was begun is finished, so that a close frame can follow it.
     outbox.put_ws_frames(&[0x88, 0x00]);
@@ -207,7 +207,7 @@ fn packets_are_taken_out_of_an_unframed_outbox_one_by_one() {
     let unsent = outbox.end_session();
     let ids = |from: u32| (from..200).step_by(2).map(RequestId).collect::<Vec<_>>();
     assert_eq!(unsent.prepares, ids(150));
-    let replies: Vec<_> = ids(151).into_iter().map(|id| (id, encode(&FULFILL))).collect();
+    let replies: Vec<_> = ids(151).into_iter().map(|id| unsent_reply(id.0, 0)).collect();
     assert_eq!(unsent.replies, replies);
     assert_eq!(outbox.take_packet(), None);
     assert_eq!(outbox.waiting_bytes(), 0);
@@ -317,6 +317,10 @@ fn space_is_reserved_in_an_unframed_outbox_too() {
     assert_eq!(put_if_permitted(&outbox, 0, 2), Ok(()), "packets that were taken make space");
 }
 
+fn unsent_reply(id: u32, after: u64) -> UnsentReply {
+    UnsentReply { id: RequestId(id), packet: encode(&FULFILL), after: CutNumber(after) }
+}
+
 /// An outbox whose packets can wait for cuts.
 fn gated(framing: Framing) -> (Arc<Outbox>, Arc<DurableCuts>, impl Fn() -> usize) {
     let (outbox, wakes) = counted(framing, 1 << 20);
@@ -413,9 +417,11 @@ fn bytes_written_in_parts_move_the_gates() {
 fn a_lost_session_returns_what_waits_for_a_cut() {
     let (outbox, _, _) = gated(Framing::Server);
     put_after(&outbox, 1, 1);
+    put_after(&outbox, 2, 0);
+    put_after(&outbox, 3, 2);
     assert!(write(&outbox, usize::MAX).0.is_empty());
     let unsent = outbox.end_session();
-    assert_eq!(unsent.replies.len(), 1);
+    assert_eq!(unsent.replies, [unsent_reply(1, 1), unsent_reply(2, 1), unsent_reply(3, 2)]);
     assert_eq!(outbox.waiting_bytes(), 0);
 }
 

@@ -1,0 +1,55 @@
+//! A store in memory that has only what was acknowledged, and checks each cut.
+
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::account::Totals;
+use crate::books::{AccountRow, Cut, RecoveredAccount, StoredRow, recover_account};
+use crate::link::CutNumber;
+
+/// The name and asset of an account.
+pub(super) type Key = (Arc<str>, Asset);
+
+/// The rows that would be found after a crash.
+#[derive(Default)]
+pub(super) struct VirtualStore {
+    pub(super) rows: BTreeMap<String, AccountRow>,
+    pub(super) newest: CutNumber,
+}
+
+impl VirtualStore {
+    pub(super) fn write(&mut self, cut: &Cut) {
+        for row in &cut.accounts {
+            assert!(row.held_out >= 0 && row.uncertain >= 0, "{row:?}");
+            let before = self.rows.insert(format!("{} {}", row.name, row.asset), row.clone());
+            if let Some(Totals { fulfilled_in, fulfilled_out, .. }) = before.map(|row| row.totals) {
+                let now = &row.totals;
+                assert!(now.fulfilled_in >= fulfilled_in && now.fulfilled_out >= fulfilled_out);
+            }
+        }
+        self.newest = cut.number;
+        self.check_sums();
+    }
+
+    /// What operators changed aside, the balances of each asset add up to zero.
+    fn check_sums(&self) {
+        let mut sums = HashMap::<&Asset, i128>::new();
+        for row in self.rows.values() {
+            *sums.entry(&row.asset).or_default() += row.totals.balance() - row.totals.adjusted;
+        }
+        assert!(sums.values().all(|sum| *sum == 0), "{sums:?} in {:#?}", self.rows);
+    }
+
+    pub(super) fn state(&self, (name, asset): &Key) -> (Totals, i128) {
+        let row = self.rows.get(&format!("{name} {asset}"));
+        row.map_or_else(Default::default, |row| (row.totals, row.held_out + row.uncertain))
+    }
+
+    pub(super) fn recover(&self, was_clean: bool) -> Vec<RecoveredAccount> {
+        let stored = self.rows.values().map(|row| {
+            let (row, balance) = (row.clone(), row.totals.balance());
+            StoredRow { row, balance }
+        });
+        stored.map(|stored| recover_account(stored, was_clean).unwrap()).collect()
+    }
+}
