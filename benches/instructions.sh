@@ -27,7 +27,7 @@ out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
 
 count() {
-    valgrind --tool=callgrind --callgrind-out-file="$out/callgrind" "$program" "$1" >"$out/log" 2>&1 ||
+    valgrind --tool=callgrind --callgrind-out-file="$out/callgrind" "$program" "$1" "$2" >"$out/log" 2>&1 ||
         { cat "$out/log" >&2; exit 1; }
     callgrind_annotate --threshold=100 "$out/callgrind" | awk '
         { instructions = $1; gsub(",", "", instructions) }
@@ -36,10 +36,26 @@ count() {
         END { printf "%d\n", total - sha }'
 }
 
-once=$(count "$packets")
-twice=$(count $((2 * packets)))
-per_packet=$(((twice - once) / packets))
+# per_packet DURABILITY
+per_packet() {
+    once=$(count "$packets" "$1")
+    twice=$(count $((2 * packets)) "$1")
+    echo $(((twice - once) / packets))
+}
+
+per_packet=$(per_packet none)
 echo "one Prepare + Fulfill: $per_packet instructions and the rounds of SHA-256"
+
+# check_store DURABILITY PERCENT: what a store costs the thread of the packets, with a cut (strict: two) for 16 packets.
+check_store() {
+    with_store=$(per_packet "$1")
+    most=$((per_packet * (100 + $2) / 100))
+    echo "with a store, $1: $with_store, at most $most"
+    [ "$with_store" -le "$most" ] || { echo "a store costs more than $2 %: find out why" >&2; exit 1; }
+}
+
+check_store batched 3
+check_store strict 6
 
 if [ "${1:-}" = --update ]; then
     echo "$per_packet" >"$baseline_file"

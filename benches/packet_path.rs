@@ -24,7 +24,7 @@ use ilp_connector::internals::telemetry::{
 use ilp_connector::wire::btp::{BtpFrame, RequestId};
 use ilp_connector::wire::ilp::{Packet, Prepare};
 use ilp_connector::wire::{Address, Amount, Condition, Fulfillment};
-use in_memory::{Node, SEED, destination, fulfill_frame, now, prefix, prepare_frame};
+use in_memory::{Durability, Node, SEED, destination, fulfill_frame, now, prefix, prepare_frame};
 
 fn main() {
     divan::main();
@@ -233,6 +233,6 @@ fn packet_log_lines(bencher: Bencher<'_, '_>) {
 /// A whole Prepare and its Fulfill through the connector, in batches, by the number of routes.
 #[divan::bench(args = [10, 10_000, 1_000_000])]
 fn prepare_and_fulfill(bencher: Bencher<'_, '_>, routes: u32) {
-    let mut node = Node::new(routes);
+    let mut node = Node::new(routes, Durability::NoStore);
     bencher.counter(ItemsCount::new(VARIETY)).bench_local(|| node.round_trips(VARIETY, 16));
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use ilp_connector::internals::account::{AccountSettings, Relation};
+use ilp_connector::internals::books::SavedBooks;
 use ilp_connector::internals::connector::{
     Account, Connector, ConnectorSettings, PeerAnswer, Timing,
 };
@@ -88,6 +89,18 @@ pub(crate) struct Peer {
     inbox: Vec<u8>,
 }
 
+/// Whether the connector has a store, and what waits for it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Durability {
+    NoStore,
+    /// A cut for each batch of packets: far more often than every 20 ms.
+    #[allow(dead_code, reason = "not every bench measures it")]
+    Batched,
+    /// A cut before the Prepares leave, and one before the Fulfills do.
+    #[allow(dead_code, reason = "not every bench measures it")]
+    Strict,
+}
+
 /// A connector, a peer that sends Prepares and a peer that fulfills them.
 pub(crate) struct Node {
     connector: Arc<Connector>,
@@ -96,11 +109,12 @@ pub(crate) struct Node {
     prepares: Vec<Vec<u8>>,
     fulfill: Vec<u8>,
     request_id: u32,
+    durability: Durability,
 }
 
 impl Node {
     /// A node with this number of routes, and destinations behind all of them.
-    pub(crate) fn new(routes: u32) -> Self {
+    pub(crate) fn new(routes: u32, durability: Durability) -> Self {
         let peer = |id: &str| {
             AccountSettings::new(id.parse().expect("a valid account id"), Relation::Peer)
         };
@@ -115,7 +129,12 @@ impl Node {
             ping: PingSettings::default(),
             ccp_timing: Default::default(),
         };
-        let connector = Connector::new(settings, SEED).expect("valid settings");
+        let connector = match durability {
+            Durability::NoStore => Connector::new(settings, SEED),
+            _ => Connector::with_books(settings, SEED, SavedBooks::default()),
+        };
+        let connector = connector.expect("valid settings");
+        connector.set_strict(durability == Durability::Strict);
         let attach = |id: &str| {
             let account = connector.account(id).expect("the account was configured");
             let outbox = Outbox::new(Framing::Server, account.outbox_bytes_max());
@@ -133,7 +152,8 @@ impl Node {
         let prepares = (0..1_024_u32)
             .map(|number| prepare_frame(number.wrapping_mul(2_654_435_761) % routes))
             .collect();
-        Self { asking, answering, prepares, fulfill: fulfill_frame(), request_id: 0, connector }
+        let fulfill = fulfill_frame();
+        Self { asking, answering, prepares, fulfill, request_id: 0, connector, durability }
     }
 
     /// Carries `count` Prepares, in batches of `batch` as one read of a socket brings them, to the
@@ -143,12 +163,24 @@ impl Node {
         while left > 0 {
             let size = left.min(batch);
             self.ask(size);
+            if self.durability == Durability::Strict {
+                self.save();
+            }
             self.answer();
+            if self.durability != Durability::NoStore {
+                self.save();
+            }
             self.asking.read();
             let expected = size as usize * (FULFILL_BYTES + 2);
             assert_eq!(self.asking.inbox.len(), expected, "all are fulfilled");
             left -= size;
         }
+    }
+
+    /// Takes a cut, and counts it as saved: the work of the packets' thread.
+    fn save(&self) {
+        let cut = self.connector.take_cut(now().wall).expect("a connector with books");
+        self.connector.publish_durable(cut.number);
     }
 
     fn ask(&mut self, count: u32) {

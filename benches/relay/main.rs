@@ -30,7 +30,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use compare::{Comparison, Load, Outcome, Pace, Side};
-use modes::{Common, FanoutArguments, LoadArguments, LoggingArguments, RoutesArguments};
+use modes::{
+    Common, DurabilityArguments, FanoutArguments, LoadArguments, LoggingArguments, RoutesArguments,
+};
 use subject::Subject;
 
 /// Measures the connector beside a bare WebSocket relay.
@@ -56,6 +58,8 @@ enum Command {
     Routes(RoutesArguments),
     /// Many silent sessions, and a node without any.
     Idle(idle::Settings),
+    /// Without a store, and with one of each durability.
+    Durability(DurabilityArguments),
     /// Packets logged and not.
     Logging(LoggingArguments),
     #[command(hide = true)]
@@ -80,6 +84,7 @@ fn run() -> io::Result<ExitCode> {
         Some(Command::Routes(mode)) => measure(&mode.common, &modes::routes(&mode)),
         Some(Command::All(common)) => measure(&common, &modes::all(&common)),
         Some(Command::Idle(settings)) => idle::run(&settings),
+        Some(Command::Durability(mode)) => measure(&mode.common, &modes::durability(&mode)),
         Some(Command::Logging(mode)) => measure(&mode.common, &modes::logging(&mode)),
         Some(Command::BareRelay(settings)) => runtime.block_on(bare::run(settings)).map(done),
         Some(Command::Peers(settings)) => runtime.block_on(peers::run(settings)).map(done),

@@ -17,6 +17,7 @@ const FEW_ROUTES: u32 = 10;
 const MANY_ROUTES: u32 = 1_000_000;
 const ROUTES_WINDOW: u16 = 256;
 const LOGGING_WINDOW: u16 = 16;
+const DURABILITY_WINDOWS: [u16; 3] = [16, 256, 4096];
 
 /// Of `load`.
 #[derive(clap::Args)]
@@ -75,6 +76,16 @@ pub(crate) struct LoggingArguments {
     /// Prepares in flight.
     #[arg(long, default_value_t = LOGGING_WINDOW)]
     pub(crate) window: u16,
+}
+
+/// Of `durability`.
+#[derive(clap::Args)]
+pub(crate) struct DurabilityArguments {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// Prepares in flight.
+    #[arg(long, value_delimiter = ',', default_values_t = DURABILITY_WINDOWS)]
+    pub(crate) windows: Vec<u16>,
 }
 
 /// Of every mode that compares.
@@ -204,6 +215,28 @@ pub(crate) fn logging(arguments: &LoggingArguments) -> Vec<Comparison> {
         // The thread that formats must be free to run beside the packets.
         pinned: false,
     }]
+}
+
+/// No store, and one of each durability.
+pub(crate) fn durability(arguments: &DurabilityArguments) -> Vec<Comparison> {
+    let side = |subject| Side { subject, routes: arguments.common.routes };
+    let compare = |subject, window, bar| Comparison {
+        load: Load { fan_out: None, window, unbatched: false },
+        base: side(Subject::Connector),
+        other: Some(side(subject)),
+        bar,
+        // The thread that writes must be free to run beside the packets.
+        pinned: false,
+    };
+    let of_window = |&window: &u16| {
+        let batched = (window > 16).then_some(Bar::CpuAtMost(1.03));
+        let strict = (window == 4096).then_some(Bar::PacketsAtLeast(0.5));
+        [
+            compare(Subject::ConnectorBatched, window, batched),
+            compare(Subject::ConnectorStrict, window, strict),
+        ]
+    };
+    arguments.windows.iter().flat_map(of_window).collect()
 }
 
 /// Every comparison that has a bar.

@@ -29,6 +29,10 @@ pub(crate) enum Subject {
     Connector,
     /// The connector, and every packet logged.
     ConnectorLogging,
+    /// The connector with a store: balances are saved within 20 ms.
+    ConnectorBatched,
+    /// The connector with a store that has each packet's money before the packet leaves.
+    ConnectorStrict,
     /// The connector with everything switched on: an HTTP listener, a receiver, and the exchange of routes with all
     /// peers but those of the load.
     ConnectorComplete,
@@ -42,6 +46,8 @@ impl Subject {
             Self::LeanRelay => "bare relay, lean",
             Self::Connector => "connector",
             Self::ConnectorLogging => "connector, packets logged",
+            Self::ConnectorBatched => "connector, batched store",
+            Self::ConnectorStrict => "connector, strict store",
             Self::ConnectorComplete => "connector, complete",
         }
     }
@@ -157,9 +163,11 @@ pub(crate) fn start(
     match subject {
         Subject::BareRelay => start_relay(network, false, cores),
         Subject::LeanRelay => start_relay(network, true, cores),
-        Subject::Connector | Subject::ConnectorLogging | Subject::ConnectorComplete => {
-            start_connector(subject, network, cores, directory)
-        }
+        Subject::Connector
+        | Subject::ConnectorLogging
+        | Subject::ConnectorBatched
+        | Subject::ConnectorStrict
+        | Subject::ConnectorComplete => start_connector(subject, network, cores, directory),
     }
 }
 
@@ -219,6 +227,12 @@ fn write_configuration(
     writeln!(text, "btpServerHost: 127.0.0.1\nbtpServerPort: {btp}")?;
     writeln!(text, "healthCheckHost: 127.0.0.1\nhealthCheckPort: {health}")?;
     writeln!(text, "packetLog: {}", subject == Subject::ConnectorLogging)?;
+    if matches!(subject, Subject::ConnectorBatched | Subject::ConnectorStrict) {
+        let strict = subject == Subject::ConnectorStrict;
+        let store = file.with_file_name("bench.db");
+        writeln!(text, "store: {}", store.display())?;
+        writeln!(text, "durability: {}", if strict { "strict" } else { "batched" })?;
+    }
     let mut of_the_load = "relation: peer";
     if subject == Subject::ConnectorComplete {
         writeln!(text, "httpServerHost: 127.0.0.1\nhttpServerPort: {}", free_port()?)?;
