@@ -11,8 +11,8 @@ use crate::wire::Amount;
 
 /// Everything that ever changed the balance of one account, by cause, in its own units.
 ///
-/// An `i128` cannot overflow: that would take 2^63 packets of the largest amount. The arithmetic saturates only because
-/// the compiler does not know this.
+/// Sums of packets cannot overflow an `i128`: that would take 2^63 packets of the largest amount. So they use the
+/// arithmetic that costs least. Sums with an operator's amounts saturate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
     /// The amounts of the peer's packets that were fulfilled.
@@ -35,9 +35,8 @@ impl Totals {
 pub struct Ledger {
     totals: Totals,
     held_in: i128,
-    /// With `uncertain`.
     held_out: i128,
-    /// The part of `held_out` that was in flight at an unclean end of the process.
+    /// What was in flight to the peer at an unclean end of the process.
     uncertain: i128,
     excess_releases: u32,
 }
@@ -67,7 +66,7 @@ impl Ledger {
     /// The ledger of an account that the store has saved. What was in flight to the peer when the process ended without
     /// a clean stop is uncertain: the peer may have fulfilled it.
     pub fn restore(totals: Totals, uncertain: i128) -> Self {
-        Self { totals, held_out: uncertain, uncertain, ..Self::default() }
+        Self { totals, uncertain, ..Self::default() }
     }
 
     /// What the balance is made of.
@@ -87,7 +86,7 @@ impl Ledger {
 
     /// The sum of our packets in flight to the peer.
     pub fn held_out(&self) -> i128 {
-        self.held_out.saturating_sub(self.uncertain)
+        self.held_out
     }
 
     /// The sum of the packets to the peer that were in flight at an unclean end of the process. The peer may claim
@@ -103,6 +102,7 @@ impl Ledger {
 
     /// A packet that is held for the peer gets no answer any more, and the peer may have fulfilled it.
     pub fn make_uncertain(&mut self, amount: Amount) {
+        self.release_out(amount);
         self.uncertain = self.uncertain.saturating_add(amount.0.into());
     }
 
@@ -114,7 +114,6 @@ impl Ledger {
         if !(0..=self.uncertain).contains(&conceded) {
             return Err(AboveUncertain { uncertain: self.uncertain });
         }
-        self.held_out = self.held_out();
         self.uncertain = 0;
         self.adjust(conceded.saturating_neg());
         Ok(())
@@ -136,7 +135,7 @@ impl Ledger {
     /// # Errors
     /// [`OverLimit`]; nothing has changed then.
     pub fn hold_in(&mut self, amount: Amount, max_balance: Option<i128>) -> Result<(), OverLimit> {
-        let held = self.held_in.saturating_add(amount.0.into());
+        let held = self.held_in.wrapping_add(amount.0.into());
         // A packet with amount zero moves no money and passes every limit. [row 50]
         if let (Some(limit), 1..) = (max_balance, amount.0) {
             let reached = self.balance().saturating_add(held);
@@ -151,12 +150,12 @@ impl Ledger {
     /// The peer's Prepare was fulfilled: the held amount becomes the peer's debt.
     pub fn commit_in(&mut self, amount: Amount) {
         self.release_in(amount);
-        self.totals.fulfilled_in = self.totals.fulfilled_in.saturating_add(amount.0.into());
+        self.totals.fulfilled_in = self.totals.fulfilled_in.wrapping_add(amount.0.into());
     }
 
     /// The peer's Prepare was rejected: the held amount is released.
     pub fn release_in(&mut self, amount: Amount) {
-        self.held_in = self.held_in.saturating_sub(amount.0.into());
+        self.held_in = self.held_in.wrapping_sub(amount.0.into());
         if self.held_in < 0 {
             self.count_excess_release();
             self.held_in = 0;
@@ -165,7 +164,7 @@ impl Ledger {
 
     /// How much more may be held for Prepares to the peer; negative if the limit is exceeded already.
     pub fn credit_left(&self, min_balance: i128) -> i128 {
-        self.balance().saturating_sub(self.held_out).saturating_sub(min_balance)
+        self.lowest_balance(self.held_out).saturating_sub(min_balance)
     }
 
     /// Holds the amount of a Prepare to the peer.
@@ -173,9 +172,9 @@ impl Ledger {
     /// # Errors
     /// [`OverLimit`]; nothing has changed then.
     pub fn hold_out(&mut self, amount: Amount, min_balance: Option<i128>) -> Result<(), OverLimit> {
-        let held = self.held_out.saturating_add(amount.0.into());
+        let held = self.held_out.wrapping_add(amount.0.into());
         if let (Some(limit), 1..) = (min_balance, amount.0) {
-            let reached = self.balance().saturating_sub(held);
+            let reached = self.lowest_balance(held);
             if reached < limit {
                 return Err(OverLimit { reached, limit });
             }
@@ -187,16 +186,21 @@ impl Ledger {
     /// The peer fulfilled our Prepare: the held amount becomes our debt.
     pub fn commit_out(&mut self, amount: Amount) {
         self.release_out(amount);
-        self.totals.fulfilled_out = self.totals.fulfilled_out.saturating_add(amount.0.into());
+        self.totals.fulfilled_out = self.totals.fulfilled_out.wrapping_add(amount.0.into());
     }
 
     /// Our Prepare was rejected or timed out: the held amount is released.
     pub fn release_out(&mut self, amount: Amount) {
-        self.held_out = self.held_out.saturating_sub(amount.0.into());
-        if self.held_out < self.uncertain {
+        self.held_out = self.held_out.wrapping_sub(amount.0.into());
+        if self.held_out < 0 {
             self.count_excess_release();
-            self.held_out = self.uncertain;
+            self.held_out = 0;
         }
+    }
+
+    /// The balance if the peer has fulfilled what is uncertain and fulfills what is held.
+    fn lowest_balance(&self, held_out: i128) -> i128 {
+        self.balance().saturating_sub(self.uncertain).saturating_sub(held_out)
     }
 
     /// Counts a release that was larger than the held amount.

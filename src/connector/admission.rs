@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use super::refusal::Refusal;
+use crate::wire::Amount;
 
 const STOPPING: u8 = 1;
 const STORE_FAILING: u8 = 2;
@@ -12,12 +13,14 @@ const STORE_FAILING: u8 = 2;
 pub(super) struct Admission(AtomicU8);
 
 impl Admission {
-    /// The refusal of a new Prepare, if the node admits none.
+    /// The refusal of a new Prepare of this amount, if the node does not admit it. A store is not needed for packets
+    /// without money, such as those that exchange routes.
     #[inline]
-    pub(super) fn check(&self) -> Result<(), Refusal> {
+    pub(super) fn check(&self, amount: Amount) -> Result<(), Refusal> {
         match self.0.load(Ordering::Relaxed) {
             0 => Ok(()),
             reasons if reasons & STOPPING != 0 => Err(Refusal::Stopping),
+            _ if amount == Amount::ZERO => Ok(()),
             _ => Err(Refusal::StoreFailing),
         }
     }

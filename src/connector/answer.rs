@@ -169,16 +169,18 @@ impl Batch<'_> {
         let Some(entry) = self.snapshot.entry(incoming.account) else { return };
         let mut state = entry.account.lock();
         state.in_flight = state.in_flight.saturating_sub(incoming.weight.into());
-        match reply {
-            Reply::Fulfill(_) => state.ledger.commit_in(incoming.held),
-            Reply::Reject(_) => state.ledger.release_in(incoming.held),
-        }
-        state.stats.sent.count_reply(reply);
-        // A proof leaves when the books have it.
         let after = match reply {
-            Reply::Fulfill(_) => self.cut_before(incoming.held),
-            Reply::Reject(_) => CutNumber::NONE,
+            Reply::Fulfill(_) => {
+                state.ledger.commit_in(incoming.held);
+                // A proof leaves when the books have it.
+                self.cut_before(incoming.held)
+            }
+            Reply::Reject(_) => {
+                state.ledger.release_in(incoming.held);
+                CutNumber::NONE
+            }
         };
+        state.stats.sent.count_reply(reply);
         let id = incoming.request_id;
         let outbox = match state.session_mut(incoming.session) {
             Some(session) => {

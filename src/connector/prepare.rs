@@ -73,7 +73,7 @@ impl Batch<'_> {
         {
             return Err(Refusal::AmountTooLarge { received: prepare.amount, maximum });
         }
-        self.connector.admission.check()?;
+        self.connector.admission.check(prepare.amount)?;
         self.count_in_flight(&mut state, incoming)?;
         if let Some(session) = state.session_mut(incoming.session) {
             session.request_ids.insert(incoming.request_id.0);

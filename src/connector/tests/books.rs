@@ -245,6 +245,9 @@ fn while_the_store_fails_prepares_are_refused_and_answers_pass() {
     node.connector.set_store_failing(true);
     node.send(&alice, 2, &payment("test.bob.x", 100));
     assert_eq!(node.reject_code(&alice), "T03");
+    node.send(&alice, 4, &payment("test.bob.x", 0));
+    node.fulfill_one(&bob);
+    assert_eq!(node.read(&alice).len(), 1, "packets without money need no store");
     node.answer(&bob, id, &fulfill(PREIMAGE, b""));
     assert_eq!(node.read(&alice).len(), 1);
     node.connector.set_store_failing(false);

@@ -34,6 +34,7 @@ impl Gates {
     }
 
     /// Adds a gate in front of the bytes from `at` on, unless an earlier one waits for this cut or the cut is durable.
+    #[inline(never)]
     pub(super) fn add(&mut self, at: usize, cut: CutNumber) {
         let waits_already = self.closed.back().is_some_and(|last| cut <= last.cut);
         if !waits_already && !self.is_open(cut) {
