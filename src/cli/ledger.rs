@@ -30,6 +30,16 @@ pub(super) fn run(
             writeln!(out, "copied {} to {}", file.display(), arguments.file.display())?;
             Ok(())
         }
+        LedgerCommand::Restore(arguments) => {
+            let file = store_file(&arguments.store, environment)?;
+            let (books, aside) = SqliteStore::restore(&file, &arguments.file).map_err(failed)?;
+            let (file, backup) = (file.display(), arguments.file.display());
+            writeln!(out, "restored cut {} from {backup} to {file}", books.cut.0)?;
+            if let Some(aside) = aside {
+                writeln!(out, "what was there is now {}", aside.display())?;
+            }
+            Ok(())
+        }
     }
 }
 

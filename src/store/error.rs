@@ -9,7 +9,10 @@ use crate::books::UnbalancedRow;
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The directory is missing.
-    #[error("the directory of the store {} does not exist; create it", path.display())]
+    #[error(
+        "the directory of the store {} does not exist; create it for the user of the process, or name another \
+         store (`store`, STORE)", path.display()
+    )]
     NoDirectory {
         /// The file.
         path: PathBuf,

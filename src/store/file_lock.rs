@@ -16,11 +16,16 @@ pub(super) struct FileLock {
 }
 
 impl FileLock {
-    /// Takes the lock `<store>.lock`.
-    pub(super) fn acquire(store: &Path) -> Result<Self, OpenError> {
+    /// The lock of a store: `<store>.lock`.
+    pub(super) fn path_of(store: &Path) -> PathBuf {
         let mut name = store.as_os_str().to_owned();
         name.push(".lock");
-        let path = PathBuf::from(name);
+        PathBuf::from(name)
+    }
+
+    /// Takes the lock.
+    pub(super) fn acquire(store: &Path) -> Result<Self, OpenError> {
+        let path = Self::path_of(store);
         let failed = |error| OpenError::Io { path: path.clone(), error };
         let mut file = OpenOptions::new()
             .read(true)

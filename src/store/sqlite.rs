@@ -5,12 +5,15 @@
 
 mod adjustments;
 mod history;
+mod read_only;
+mod restore;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Row, params};
 
+use self::read_only::connect_read_only;
 use super::error::{OpenError, WriteError};
 use super::file_lock::FileLock;
 use super::identity::StoreIdentity;
@@ -84,10 +87,10 @@ impl SqliteStore {
     /// [`OpenError`]: there is no store of ours, or it is inconsistent.
     pub fn read(path: &Path) -> Result<SavedBooks, OpenError> {
         let read = || {
-            let connection = connect_read_only(path)?;
-            check_version(path, &connection)?;
+            let reader = connect_read_only(path)?;
+            check_version(path, &reader.connection)?;
             // One transaction: all rows are of the same cut.
-            let transaction = connection.unchecked_transaction()?;
+            let transaction = reader.connection.unchecked_transaction()?;
             load(path, &transaction)
         };
         read().map_err(|error: StoreFault| error.into_open_error(path))
@@ -99,7 +102,7 @@ impl SqliteStore {
     /// [`OpenError`]: the first thing that is wrong.
     pub fn verify(path: &Path) -> Result<SavedBooks, OpenError> {
         let books = Self::read(path)?;
-        let check = || check_pages(&connect_read_only(path)?);
+        let check = || check_pages(&connect_read_only(path)?.connection);
         check().map_err(|error| error.into_open_error(path))?;
         Ok(books)
     }
@@ -116,7 +119,7 @@ impl SqliteStore {
         }
         let copy = || {
             let target = target.to_string_lossy();
-            connect_read_only(path)?.execute("VACUUM INTO ?1", [target])?;
+            connect_read_only(path)?.connection.execute("VACUUM INTO ?1", [target])?;
             Ok(())
         };
         copy().map_err(|error: StoreFault| error.into_open_error(target))?;
@@ -253,13 +256,6 @@ fn connect(path: &Path) -> Result<Connection, StoreFault> {
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "fullfsync", true)?;
     connection.pragma_update(None, "trusted_schema", false)?;
-    Ok(connection)
-}
-
-fn connect_read_only(path: &Path) -> Result<Connection, StoreFault> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(BUSY_TIMEOUT)?;
     Ok(connection)
 }
 

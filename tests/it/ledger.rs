@@ -286,3 +286,69 @@ fn a_full_disk_stops_new_packets_and_loses_nothing() {
     drop(alice);
     assert!(claims.join().unwrap() > 0);
 }
+
+/// The recipe of docs/OPERATIONS.md.
+#[test]
+fn a_backup_of_a_running_node_is_restored_after_a_crash() {
+    let folder = temp_folder();
+    let (store, backup) = (folder.path().join("n.db"), folder.path().join("backup.db"));
+    let node = TestNode::start(&config_with_store(&store, "strict"));
+    let (mut alice, bob) = (node.connect_peer("alice"), node.connect_peer("bob"));
+    let claims = bob.fulfill_all();
+    let mut pay = |id| assert!(alice.request(id, &packet(id)).ends_with("Fulfill"));
+    pay(1);
+    let first = i128::from(amount_of(1));
+    let (ok, text) = ledger(&["backup", path_text(&backup), "--store", path_text(&store)]);
+    assert!(ok, "{text}");
+    pay(2);
+    let restore = ["restore", path_text(&backup), "--store", path_text(&store)];
+    let (ok, text) = ledger(&restore);
+    assert!(!ok && text.contains("is in use by process"), "{text}");
+    node.stop("KILL");
+    claims.join().unwrap();
+    let newest = first + i128::from(amount_of(2));
+    assert_eq!(saved(&store, "alice").balance, newest);
+    let (ok, text) = ledger(&restore);
+    assert!(ok && text.starts_with("restored cut "), "{text}");
+    let aside = store.with_extension("db.before-restore-1");
+    assert!(text.contains(path_text(&aside)), "{text}");
+    assert_eq!(saved(&aside, "alice").balance, newest, "what was there is kept");
+    let node = TestNode::start(&config_with_store(&store, "strict"));
+    let balances = ["alice", "bob"].map(|account| node.balance(account)[0].clone());
+    assert_eq!(balances, [first.to_string(), (-first).to_string()]);
+}
+
+/// SQLite wants to create files beside the store.
+#[test]
+fn a_store_in_a_read_only_directory_is_read() {
+    let folder = temp_folder();
+    let store = folder.path().join("a store.db");
+    let (ok, text) = ledger(&["balances", "--store", path_text(&store)]);
+    assert!(!ok && text.contains("unable to open database file"), "{text}");
+    let quoted = format!("'{}'", store.display());
+    let node = TestNode::start(&config_with_store(Path::new(&quoted), "batched"));
+    let (mut alice, bob) = (node.connect_peer("alice"), node.connect_peer("bob"));
+    let claims = bob.fulfill_all();
+    assert!(alice.request(1, &packet(1)).ends_with("Fulfill"));
+    let read = || {
+        let directory = folder.path().display();
+        let script = format!(
+            "mount --bind {directory} {directory} && mount -o remount,bind,ro {directory} && \
+             exec {PROGRAM} ledger balances --json --store {quoted}"
+        );
+        let arguments = ["--user", "--map-root-user", "--mount", "sh", "-c", &script];
+        let output = run(Command::new("unshare").args(arguments));
+        (output.status.success(), combined_output(&output))
+    };
+    let balance = format!("\"balance\": \"{}\"", amount_of(1));
+    eventually("the payment is read beside the running node", TIMEOUT, || match read() {
+        (true, text) if text.contains(&balance) => Ok(()),
+        (_, text) => Err(text),
+    });
+    assert!(node.stop("TERM").0.success());
+    claims.join().unwrap();
+    let names = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
+    assert!(names.into_iter().all(|name| !name.to_string_lossy().ends_with("-shm")));
+    let (ok, text) = read();
+    assert!(ok && text.contains(&balance), "{text}");
+}

@@ -20,7 +20,8 @@ Examples:
   ilp-connector ledger resolve c --concede 120 --reason \"agreed by phone\" --config node.yaml
   ilp-connector ledger adjust c -- -5 --reason \"fee of the bank\" --store b.db
   ilp-connector ledger export --format hledger --from 2026-11-01 --to 2026-12-01 --store b.db
-  ilp-connector ledger backup /backup/b.db --store b.db")]
+  ilp-connector ledger backup /backup/b.db --store b.db
+  ilp-connector ledger restore /backup/b.db --store b.db")]
 pub(in crate::cli) struct LedgerArguments {
     #[command(subcommand)]
     pub(in crate::cli) command: LedgerCommand,
@@ -40,6 +41,8 @@ pub(in crate::cli) enum LedgerCommand {
     Export(ExportArguments),
     /// Copy the store to a new file, also while the node runs
     Backup(BackupArguments),
+    /// Put a backup in the place of the store; what was there stays beside it
+    Restore(RestoreArguments),
 }
 
 /// Which store.
@@ -133,6 +136,15 @@ pub(in crate::cli) struct ChangeArguments {
 #[derive(Debug, Args)]
 pub(in crate::cli) struct BackupArguments {
     /// The new file
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(in crate::cli) file: PathBuf,
+    #[command(flatten)]
+    pub(in crate::cli) store: StoreArguments,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct RestoreArguments {
+    /// The backup
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(in crate::cli) file: PathBuf,
     #[command(flatten)]

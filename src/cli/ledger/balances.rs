@@ -20,7 +20,8 @@ pub(super) fn run(
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
     let file = store_file(&arguments.store, environment)?;
-    let books = SqliteStore::read(&file).map_err(failed)?;
+    let mut books = SqliteStore::read(&file).map_err(failed)?;
+    books.accounts.retain(|account| !account.row.is_empty());
     if arguments.json {
         serde_json::to_writer_pretty(&mut *out, &as_json(&books)).map_err(std::io::Error::from)?;
         writeln!(out)?;

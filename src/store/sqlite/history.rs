@@ -16,10 +16,10 @@ impl SqliteStore {
     /// As [`SqliteStore::read`].
     pub fn read_history(path: &Path) -> Result<BooksHistory, OpenError> {
         let read = || {
-            let connection = connect_read_only(path)?;
-            check_version(path, &connection)?;
+            let reader = connect_read_only(path)?;
+            check_version(path, &reader.connection)?;
             // One transaction: everything is as of the same cut.
-            let transaction = connection.unchecked_transaction()?;
+            let transaction = reader.connection.unchecked_transaction()?;
             let books = load(path, &transaction)?;
             let cut_at = read_cut_at(&transaction)?;
             Ok(BooksHistory { books, cut_at, adjustments: adjustments::read_all(&transaction)? })

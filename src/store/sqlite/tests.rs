@@ -152,7 +152,10 @@ fn a_store_in_use_names_the_process() {
 fn a_missing_directory_is_named() {
     let path = Fixture::new().path().join("b.db");
     let error = SqliteStore::open(&path, &identity()).map(drop).unwrap_err().to_string();
-    assert!(error.ends_with("b.db does not exist; create it"), "{error}");
+    assert!(
+        error.contains("b.db does not exist; create it for the user of the process"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -260,4 +263,48 @@ fn a_change_that_two_cuts_have_is_saved_once() {
         .query_row("SELECT count(*) FROM adjustment", [], |row| row.get(0))
         .unwrap();
     assert_eq!(count, 1);
+}
+
+#[test]
+fn a_restored_backup_replaces_the_store_with_its_log() {
+    let fixture = Fixture::with_books();
+    let backup = fixture.directory.path().join("backup.db");
+    SqliteStore::backup(&fixture.path(), &backup).unwrap();
+    let (mut store, before) = fixture.open();
+    store.write(&cut(2, vec![account("c", 100)])).unwrap();
+    let error = SqliteStore::restore(&fixture.path(), &backup).unwrap_err();
+    assert!(matches!(error, OpenError::Locked { .. }), "{error}");
+    // As a crash leaves it: the newest cut is in the log.
+    let log = fixture.directory.path().join("b.db-wal");
+    let kept = fs::read(&log).unwrap();
+    drop(store);
+    fs::write(&log, kept).unwrap();
+    let (books, aside) = SqliteStore::restore(&fixture.path(), &backup).unwrap();
+    assert_eq!((&books.books_id, books.cut), (&before.books_id, CutNumber(1)));
+    assert!(!log.exists());
+    let (_, books) = fixture.open();
+    assert_eq!(books.accounts[0].ledger().balance(), 6);
+    let aside = SqliteStore::read(&aside.unwrap()).unwrap();
+    assert_eq!((aside.cut, aside.accounts[0].ledger().balance()), (CutNumber(2), 96));
+}
+
+#[test]
+fn a_damaged_backup_is_not_restored() {
+    let fixture = Fixture::with_books();
+    let backup = fixture.directory.path().join("backup.db");
+    fs::write(&backup, [b'x'; 8192]).unwrap();
+    let error = SqliteStore::restore(&fixture.path(), &backup).unwrap_err();
+    assert!(matches!(error, OpenError::Damaged { .. }), "{error}");
+    assert_eq!(fixture.open().1.cut, CutNumber(1));
+}
+
+#[test]
+fn a_missing_store_is_restored() {
+    let fixture = Fixture::with_books();
+    let backup = fixture.directory.path().join("backup.db");
+    SqliteStore::backup(&fixture.path(), &backup).unwrap();
+    fs::remove_file(fixture.path()).unwrap();
+    let (_, aside) = SqliteStore::restore(&fixture.path(), &backup).unwrap();
+    assert_eq!(aside, None);
+    assert_eq!(fixture.open().1.accounts.len(), 1);
 }
