@@ -89,6 +89,7 @@ pub fn read(
         let help = "remove it, or use wss:// or https:// in a url";
         mapping.warn(&NODE.ca_file, what, help, report);
     }
+    check_store(&draft, mapping, report);
     check_times(&draft, mapping, report);
     if report.has_problems() {
         return None;
@@ -109,7 +110,7 @@ pub fn read(
 
 fn make_paths_absolute(draft: &mut NodeDraft, directory: Option<&Path>) {
     let tls = draft.tls.iter_mut().flat_map(|tls| [&mut tls.certificate, &mut tls.key]);
-    for path in tls.chain(&mut draft.ca_file) {
+    for path in tls.chain(&mut draft.ca_file).chain(&mut draft.store) {
         *path = absolute(std::mem::take(path), directory);
     }
 }
@@ -123,6 +124,19 @@ fn check_own_address(given: Option<&Address>, mapping: Mapping<'_>, report: &mut
     if given.is_some_and(|address| not_below_peer(address).is_err()) {
         let help = "addresses below peer. mean the direct neighbour; use test.<name> or g.<name>";
         mapping.problem(&NODE.ilp_address, "is below peer.", help, report);
+    }
+}
+
+/// Keys that do nothing without a store.
+fn check_store(draft: &NodeDraft, mapping: Mapping<'_>, report: &mut DiagnosticSink) {
+    if draft.store.is_some() || mapping.has(&NODE.store) {
+        return;
+    }
+    for key in [&NODE.durability, &NODE.store_interval] {
+        if mapping.has(key) {
+            let what = "there is no store: balances end with the process";
+            mapping.warn(key, what, "set store too, or remove it", report);
+        }
     }
 }
 

@@ -80,7 +80,8 @@ keys! {
         /// Decimal places of the units of those accounts. If neither is set, it is adopted from the parent.
         live assetScale => asset_scale: Integer<u8, 0, 38> = "9",
         /// File that keeps the balances (SQLite). With a `/` at the end it is a directory, and the file in it is
-        /// `<nodeId>.db`. Default: none; balances end with the process.
+        /// `<nodeId>.db`. A relative path starts at the directory of the configuration file. Default: none; balances
+        /// end with the process.
         restart store => store: Option<PathBuf>,
         /// When a packet that moves money may leave: `strict`, once the store has saved it; `batched`, at once, and the
         /// store saves it within `storeIntervalMs`.

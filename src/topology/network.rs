@@ -2,6 +2,7 @@
 //! other.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 
 use super::deployment::Deployment;
 use super::listeners::{BTP, HTTP, LISTENERS};
@@ -114,6 +115,7 @@ impl Topology {
         self.check_dialled_ports(report);
         let mut found = NetworkReport { strict: strictness != Strictness::Warn, report };
         self.check_ports(strictness, &mut found);
+        self.check_stores(nodes, strictness, &mut found);
         found.strict = strictness == Strictness::All;
         self.check_ends(nodes, &mut found);
     }
@@ -237,12 +239,8 @@ impl Topology {
                     continue;
                 };
                 let others = known.entry(port).or_default();
-                let host = |number: usize| self.node_at(number).host.as_deref();
                 let clash = others.iter().find(|(other, _)| {
-                    let apart = host(*other).is_some()
-                        && host(number).is_some()
-                        && host(*other) != host(number);
-                    *other != number && !(apart && strictness != Strictness::Startable)
+                    *other != number && !self.are_apart(*other, number, strictness)
                 });
                 if let Some((other, other_key)) = clash {
                     let what = format!(
@@ -255,6 +253,38 @@ impl Topology {
                 }
                 others.push((number, key));
             }
+        }
+    }
+
+    /// Whether two nodes run on different machines: they have different `host`s, and `up` does not run them all here.
+    fn are_apart(&self, one: usize, two: usize, strictness: Strictness) -> bool {
+        let host = |number: usize| self.node_at(number).host.as_deref();
+        let differ = host(one).is_some() && host(two).is_some() && host(one) != host(two);
+        differ && strictness != Strictness::Startable
+    }
+
+    /// A store belongs to one node.
+    fn check_stores(
+        &self,
+        nodes: &NetworkNodes,
+        strictness: Strictness,
+        found: &mut NetworkReport<'_>,
+    ) {
+        let mut known: HashMap<PathBuf, Vec<usize>> = HashMap::new();
+        for (number, config) in nodes.configs.iter().enumerate() {
+            let Some(file) = config.as_ref().and_then(|config| config.settings.store_file()) else {
+                continue;
+            };
+            let file = std::path::absolute(&file).unwrap_or(file);
+            let others = known.entry(file).or_default();
+            let clash = others.iter().find(|other| !self.are_apart(**other, number, strictness));
+            if let Some(other) = clash {
+                let what = format!("the node {} has the same store", self.id(*other));
+                let help =
+                    "name a directory, with a / at the end: each node has a file of its own in it";
+                found.add(self.place(number, "store"), what, help);
+            }
+            others.push(number);
         }
     }
 
