@@ -22,12 +22,16 @@ RUN mkdir -p src crates/oer-codec/src \
 COPY crates crates
 COPY src src
 RUN cargo build --release --locked --bin ilp-connector
+RUN mkdir -p /empty/ilp-connector
 
 FROM gcr.io/distroless/cc-debian12:nonroot
 LABEL org.opencontainers.image.title="ilp-connector" \
       org.opencontainers.image.description="An Interledger v4 connector that speaks BTP" \
       org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=build /build/target/release/ilp-connector /usr/local/bin/ilp-connector
+
+# The mount point of a volume for the balances. A new volume takes over its owner, so that the node can write there.
+COPY --from=build --chown=65532:65532 /empty /var/lib
 
 # The mount point of a configuration directory, so that relative paths on the command line name its files.
 WORKDIR /etc/ilp-connector

@@ -41,6 +41,8 @@ struct Service {
     health_port: u16,
     http_port: Option<u16>,
     published: PublishedPorts,
+    /// Whether it keeps its balances.
+    has_store: bool,
     /// The ids of the nodes that it is linked with.
     linked: Vec<String>,
 }
@@ -104,6 +106,10 @@ impl Compose {
         let first = ports.next()?;
         ports.all(|ports| ports == first).then_some(first)
     }
+
+    fn all_have_stores(&self) -> bool {
+        self.services.iter().all(|service| service.has_store)
+    }
 }
 
 /// Assigns the ports of `up`. Containers may have the same port, and this machine has each port once: the first node
@@ -164,6 +170,7 @@ fn load_services(topology: &Topology, err: &mut dyn Write) -> Result<Vec<Service
             health_port: node.settings.health_check_port,
             http_port: node.settings.http_server_port,
             published,
+            has_store: node.settings.store.is_some(),
             linked: linked.map(|peer| peer.account.id.to_string()).collect(),
         });
     }
@@ -273,6 +280,29 @@ mod tests {
         let mounted = format!("{}:/etc/ilp-connector:ro", folder.path().display());
         assert_eq!(text(&parsed["x-node"]["volumes"][0]), mounted);
         assert!(warnings.contains("dial node c at 127.0.0.1"), "{warnings}");
+    }
+
+    #[test]
+    fn each_node_with_a_store_has_a_volume_of_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("net.yaml");
+        let nodes = "nodes: [{ id: a, store: books/ }, { id: b, store: /x/b.db }, { id: c }]\n";
+        std::fs::write(&file, format!("{nodes}links: [{{ from: a, to: b, secret: s }}]\n"))
+            .unwrap();
+        let (printed, _) = compose(&file);
+        let parsed: Value = serde_yaml::from_str(&printed).unwrap();
+        let configuration = format!("{}:/etc/ilp-connector:ro", folder.path().display());
+        for id in ["a", "b"] {
+            let service = &parsed["services"][id];
+            let volume = format!("books-{id}:/var/lib/ilp-connector");
+            let volumes = [configuration.clone(), volume].map(Value::from).to_vec();
+            assert_eq!(service["volumes"], Value::from(volumes), "{printed}");
+            assert_eq!(service["environment"]["STORE"], Value::from("/var/lib/ilp-connector/"));
+        }
+        let c = &parsed["services"]["c"];
+        assert_eq!((c.get("volumes"), c["environment"].get("STORE")), (None, None));
+        let names: Vec<_> = parsed["volumes"].as_mapping().unwrap().keys().collect();
+        assert_eq!(names, ["books-a", "books-b"]);
     }
 
     #[test]

@@ -63,6 +63,11 @@ fn packets_pass_through_linear_3() {
 }
 
 #[test]
+fn packets_pass_through_with_store() {
+    check_network("with-store.yaml");
+}
+
+#[test]
 fn packets_pass_through_mesh_4() {
     check_network("mesh-4.yaml");
 }

@@ -9,6 +9,8 @@ use crate::config::variable_of_peer;
 
 /// The mount point of the topology file's directory.
 const MOUNTED_AT: &str = "/etc/ilp-connector";
+/// The mount point of the volume for a node's balances. The image has it, and it belongs to the user of the image.
+const BOOKS_AT: &str = "/var/lib/ilp-connector";
 
 impl Compose {
     pub(super) fn print(&self, out: &mut dyn Write) -> io::Result<()> {
@@ -29,11 +31,32 @@ impl Compose {
             let build = self.build.as_deref().filter(|_| number == 0);
             self.print_service(service, build, out)?;
         }
-        writeln!(out, "\nnetworks:\n  ilp: {{}}")
+        writeln!(out, "\nnetworks:\n  ilp: {{}}")?;
+        self.print_volumes(out)
+    }
+
+    fn print_volumes(&self, out: &mut dyn Write) -> io::Result<()> {
+        let mut with_store = self.services.iter().filter(|service| service.has_store).peekable();
+        if with_store.peek().is_none() {
+            return Ok(());
+        }
+        writeln!(
+            out,
+            "\n# The balances of each node. `down` keeps them, and `down --volumes` deletes them.\nvolumes:"
+        )?;
+        for service in with_store {
+            writeln!(out, "  {}: {{}}", scalar(&books_of(&service.id)))?;
+        }
+        Ok(())
+    }
+
+    /// Where the topology file is mounted from and to.
+    fn configuration_volume(&self) -> String {
+        quoted(&format!("{}:{MOUNTED_AT}:ro", directory(&self.file)))
     }
 
     fn print_node(&self, out: &mut dyn Write) -> io::Result<()> {
-        let volume = quoted(&format!("{}:{MOUNTED_AT}:ro", directory(&self.file)));
+        let volume = self.configuration_volume();
         writeln!(
             out,
             "x-node: &node\n  \
@@ -69,6 +92,13 @@ impl Compose {
         if let Some((btp, health)) = self.common_ports() {
             writeln!(out, "  BTP_SERVER_PORT: \"{btp}\"\n  HEALTH_CHECK_PORT: \"{health}\"")?;
         }
+        if self.all_have_stores() {
+            writeln!(
+                out,
+                "  # The directory of the node's volume, whatever `store` of the file says."
+            )?;
+            writeln!(out, "  STORE: {BOOKS_AT}/")?;
+        }
         writeln!(out, "  LOG_LEVEL: ${{LOG_LEVEL:-}}")?;
         for Variable { name, default } in &self.variables {
             let value = match default {
@@ -100,7 +130,14 @@ impl Compose {
         if let Some(alias) = &service.alias {
             writeln!(out, "    networks: {{ ilp: {{ aliases: [{}] }} }}", quoted(alias))?;
         }
+        if service.has_store {
+            let books = quoted(&format!("{}:{BOOKS_AT}", books_of(id)));
+            writeln!(out, "    volumes: [{}, {books}]", self.configuration_volume())?;
+        }
         writeln!(out, "    environment:\n      <<: *environment\n      NODE_ID: {}", scalar(id))?;
+        if service.has_store && !self.all_have_stores() {
+            writeln!(out, "      STORE: {BOOKS_AT}/")?;
+        }
         if self.common_ports().is_none() {
             writeln!(
                 out,
@@ -120,6 +157,11 @@ impl Compose {
             http_port.unwrap_or_default()
         )
     }
+}
+
+/// The volume of a node. It begins with a letter, so that it is not taken for a path.
+fn books_of(id: &str) -> String {
+    format!("books-{id}")
 }
 
 /// The directory of a file as Compose needs it: with `./` before a relative path, which else names a volume.

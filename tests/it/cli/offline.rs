@@ -97,7 +97,7 @@ fn compose_prints_the_file_at_the_root() {
     };
     assert_eq!(lines(&text(&output.stdout)), lines(&root));
 
-    for example in ["linear-3", "mesh-4", "ring", "star", "two-nodes"] {
+    for example in ["linear-3", "mesh-4", "ring", "star", "two-nodes", "with-store"] {
         let output = command(&["compose", &format!("examples/{example}.yaml")]);
         assert_eq!(output.status.code(), Some(0), "{example}: {}", combined_output(&output));
         assert_eq!(text(&output.stderr), "", "{example}");

@@ -4,7 +4,10 @@ use std::process::Command;
 use std::sync::MutexGuard;
 use std::time::{Duration, Instant};
 
-use super::{Engine, copy_of_network, engine, health, health_is, inspect, json_log, repository};
+use super::{
+    Engine, IMAGE, copy_of_network, docker, engine, health, health_is, inspect, json_log,
+    repository,
+};
 use crate::support::{
     PROGRAM, combined_output, eventually, print_line, run, run_successfully, text,
 };
@@ -224,6 +227,97 @@ fn the_network_recovers_from_a_restart_and_the_loss_of_a_node() {
         wait_all_reachable(&NODES);
     }
     network.healthy(&NODES);
+}
+
+/// What the books of a node say, read inside its container: the balance and the uncertain amount of each account.
+fn books(network: &Network<'_>, node: &str) -> Vec<[String; 3]> {
+    let command = ["exec", "-T", node, "ilp-connector", "ledger", "balances", "--json"];
+    accounts(&network.compose(&command))
+}
+
+fn accounts(balances: &str) -> Vec<[String; 3]> {
+    let books: serde_json::Value = serde_json::from_str(balances).expect("JSON");
+    let accounts = books["accounts"].as_array().expect("accounts");
+    let value = |account: &serde_json::Value, key: &str| account[key].as_str().unwrap().to_owned();
+    let of = |account| ["account", "balance", "uncertain"].map(|key| value(account, key));
+    accounts.iter().map(of).collect()
+}
+
+/// Waits until b has forwarded `paid` units; returns the books of all nodes.
+fn books_after(network: &Network<'_>, paid: &str) -> Vec<Vec<[String; 3]>> {
+    let expected = [["a", paid, "0"], ["c", &format!("-{paid}"), "0"]];
+    eventually("the payment is in the books of b", RECOVERY_MAX, || match books(network, "b") {
+        seen if seen == expected => Ok(()),
+        seen => Err(format!("{seen:?}")),
+    });
+    NODES.iter().map(|node| books(network, node)).collect()
+}
+
+fn pay(network: &Network<'_>, amount: &str) {
+    wait_all_reachable(&NODES);
+    network.compose(&["exec", "-T", "a", "ilp-connector", "pay", "test.c.wallet", amount]);
+}
+
+#[test]
+fn balances_survive_restarts_kills_and_new_containers() {
+    let Some(engine) = engine() else { return };
+    let network = Network::new(engine);
+    network.up(&[]);
+    network.healthy(&NODES);
+    pay(&network, "1000");
+    let before = books_after(&network, "1000");
+    let check = |what: &str| {
+        network.healthy(&NODES);
+        let after: Vec<_> = NODES.iter().map(|node| books(&network, node)).collect();
+        assert_eq!(after, before, "after {what}");
+    };
+    network.compose(&["restart"]);
+    check("a restart");
+    network.compose(&["kill", "-s", "KILL"]);
+    network.compose(&["start"]);
+    check("a kill");
+    network.compose(&["up", "--detach", "--no-build", "--force-recreate"]);
+    check("new containers");
+    network.compose(&["down"]);
+    network.up(&[]);
+    check("another network");
+    // Nothing can be written beside the file, and its node is stopped.
+    network.compose(&["stop", "b"]);
+    let volume = "ilp-connector-test_books-b:/var/lib/ilp-connector:ro";
+    let read = ["ledger", "balances", "--json", "--store", "/var/lib/ilp-connector/b.db"];
+    let read = run_successfully(
+        docker(&["run", "--rm", "--read-only", "--cap-drop", "ALL", "--volume", volume, IMAGE])
+            .args(read),
+    );
+    assert_eq!(accounts(&read), before[1]);
+}
+
+/// The recipe of docs/OPERATIONS.md for Compose.
+#[test]
+fn a_backup_of_a_container_is_restored() {
+    let Some(engine) = engine() else { return };
+    let network = Network::new(engine);
+    network.up(&[]);
+    network.healthy(&NODES);
+    pay(&network, "1000");
+    let before = books_after(&network, "1000");
+    let backup = network.folder.path().join("backup");
+    std::fs::create_dir(&backup).expect("a folder");
+    let user = text(&run(Command::new("id").arg("-u")).stdout).trim().to_owned();
+    let volume = format!("{}:/backup", backup.display());
+    let run_b = |options: &[&str], arguments: &[&str]| {
+        let run = ["run", "--rm", "--no-deps", "--volume", &volume];
+        network.compose(&[&run, options, &["b", "ledger"], arguments].concat())
+    };
+    run_b(&["--user", &user], &["backup", "/backup/b.db"]);
+    pay(&network, "500");
+    books_after(&network, "1500");
+    network.compose(&["kill", "-s", "KILL", "b"]);
+    let printed = run_b(&[], &["restore", "/backup/b.db"]);
+    assert!(printed.contains("restored cut"), "{printed}");
+    network.compose(&["start", "b"]);
+    network.healthy(&NODES);
+    assert_eq!(books(&network, "b"), before[1]);
 }
 
 /// Its socket stays open and silent, so only the keep-alive can detect it.
