@@ -39,7 +39,7 @@ impl SqliteStore {
 }
 
 /// Gives the store another name, and its log too: SQLite would take it for the log of the new file, and write pages of
-/// the one into the other. The store goes first. If the process ends in between, the file is missing, and no node starts.
+/// the one into the other. The store goes first: if the process ends in between, it is missing, and no node starts.
 fn put_aside(path: &Path) -> io::Result<Option<PathBuf>> {
     let free = |number| {
         let name = with_suffix(path, &format!(".before-restore-{number}"));
