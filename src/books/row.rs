@@ -62,6 +62,13 @@ pub struct AccountRow {
     pub uncertain: i128,
 }
 
+impl AccountRow {
+    /// Whether the row says nothing: an account that never moved money, with nothing in flight.
+    pub fn is_empty(&self) -> bool {
+        self.totals == Totals::default() && (self.held_out, self.uncertain) == (0, 0)
+    }
+}
+
 /// A row that was read from the store, with the balance that was saved beside its totals.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredRow {
