@@ -13,9 +13,7 @@ mod recovery;
 mod row;
 mod saved;
 
-pub use adjustment::{
-    Adjustment, BalanceChange, ChangeError, ChangeId, ChangeIdError, ChangeRequest,
-};
+pub use adjustment::{Adjustment, BalanceChange, ChangeError, ChangeId, ChangeRequest};
 pub use cut::Cut;
 pub use export::ExportFormat;
 pub use history::BooksHistory;
