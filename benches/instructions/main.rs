@@ -1,7 +1,8 @@
 //! Carries a number of packets through the connector in memory, for callgrind to count instructions.
 //!
-//! `benches/instructions.sh` runs it twice, with N and 2 N packets, so that the cost of the start cancels
-//! out. `batched` or `strict` as a second argument measures a connector with a store. With a fixed hash seed and a fixed clock the count repeats exactly.
+//! `benches/instructions.sh` runs it twice, with N and 2 N packets, so that the cost of the start cancels out.
+//! `batched` or `strict` as a second argument measures a connector with a store. With a fixed hash seed and a fixed
+//! clock the count repeats exactly.
 #![allow(clippy::indexing_slicing, clippy::print_stdout, reason = "it handles its own bytes")]
 
 #[path = "../in_memory/mod.rs"]

@@ -229,8 +229,8 @@ impl Connector {
         self.admission.stop();
     }
 
-    /// As long as the store cannot be written, every new Prepare that moves money is rejected with T03. Packets in flight
-    /// continue.
+    /// As long as the store cannot be written, every new Prepare that moves money is rejected with T03. Packets in
+    /// flight continue.
     pub fn set_store_failing(&self, is_failing: bool) {
         self.admission.set_store_failing(is_failing);
     }

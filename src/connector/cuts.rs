@@ -207,6 +207,12 @@ impl Connector {
         Ok((number, made))
     }
 
+    /// The number of the next cut: what is booked by now is in it, or in an earlier one. `None`: this
+    /// connector has no store.
+    pub fn next_cut(&self) -> Option<CutNumber> {
+        self.cuts.as_ref().map(|cuts| CutNumber(cuts.next.load(Ordering::Relaxed)))
+    }
+
     /// Waits until a cut is durable. Never, without a store.
     pub fn poll_durable(&self, cut: CutNumber, cx: &Context<'_>) -> Poll<()> {
         self.cuts.as_ref().map_or(Poll::Pending, |cuts| cuts.durable.poll_durable(cut, cx))

@@ -1,12 +1,14 @@
 //! Stops a node in order (D18): no new packets, answers for those in flight, then all sessions close.
 
+use std::future::poll_fn;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::node_task::NodeTask;
 use super::task;
+use crate::config::Durability;
 use crate::link::CloseRequest;
 use crate::peers::{GOING_AWAY, NodeContext};
 
@@ -14,6 +16,8 @@ const STOPPING: CloseRequest = CloseRequest { code: GOING_AWAY, reason: "stoppin
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
 /// Lines about balances between two pauses for the log's thread.
 const BALANCES_PER_BATCH: usize = 1000;
+/// The time for the cuts that answers wait for.
+const CUTS_TIMEOUT: Duration = Duration::from_secs(2);
 /// The time for close frames to be written and answered.
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(1500);
 
@@ -43,6 +47,9 @@ impl NodeTask {
             );
         }
         drop(self.draining);
+        if self.saver.is_some() && self.config.settings.durability == Durability::Strict {
+            wait_for_cuts(&context).await;
+        }
         // All at the same time, so that peers that do not answer cost the timeout only once.
         context.connector.close_all_sessions(STOPPING);
         if let Some(connections) = http {
@@ -87,6 +94,17 @@ async fn log_balances(context: &NodeContext) {
             scale = asset.scale,
             "balance at the stop"
         );
+    }
+}
+
+/// Waits until everything that was booked is saved: answers wait for it, and a session that closes would lose them.
+async fn wait_for_cuts(context: &NodeContext) {
+    let Some(next) = context.connector.next_cut() else { return };
+    // So that there is a next cut.
+    context.connector.note_all_accounts();
+    let saved = poll_fn(|cx| context.connector.poll_durable(next, cx));
+    if timeout(CUTS_TIMEOUT, saved).await.is_err() {
+        tracing::warn!("stopped with answers that waited for the store; they are not sent");
     }
 }
 

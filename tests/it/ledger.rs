@@ -158,6 +158,24 @@ fn balances_survive_kill_9() {
 }
 
 #[test]
+fn a_strict_node_that_stops_sends_every_proof() {
+    let folder = temp_folder();
+    let store = folder.path().join("n.db");
+    let node = TestNode::start(&config_with_store(&store, "strict"));
+    let (alice, bob) = (node.connect_peer("alice"), node.connect_peer("bob"));
+    let (claims, payments) = (claim_all(bob), pay_until_closed(alice, 1));
+    eventually("money has moved", TIMEOUT, || match node.balance("alice") {
+        [balance, ..] if balance != "0" => Ok(()),
+        balance => Err(format!("{balance:?}")),
+    });
+    let (status, log) = node.stop("TERM");
+    assert!(status.success(), "{log}");
+    let ((proven, _), claimed) = (payments.join().unwrap(), claims.join().unwrap());
+    assert_eq!(saved(&store, "alice"), Saved { balance: proven, uncertain: 0 });
+    assert_eq!(saved(&store, "bob"), Saved { balance: -claimed, uncertain: 0 });
+}
+
+#[test]
 fn what_is_saved_in_batches_is_there_after_kill_9() {
     let folder = temp_folder();
     let store = folder.path().join("n.db");
