@@ -52,7 +52,7 @@ pub enum RegistryError {
     },
     /// A reload changes the asset in which a balance is counted.
     #[error(
-        "the asset of peer {0} cannot change while its balance is not zero or packets are in flight; restart, or use a new peer id"
+        "the asset of peer {0} cannot change while its balance is not zero or packets are in flight; settle it, or use a new peer id"
     )]
     AssetInUse(AccountId),
     /// The store has a balance in another asset.
@@ -79,7 +79,7 @@ pub enum RegistryError {
     },
     /// A reload makes a receiver of a peer, or a peer of a receiver, and its balance has the other meaning.
     #[error(
-        "{0} cannot become a peer where it was a receiver, or the other way around; restart, or use a new id"
+        "{0} cannot become a peer where it was a receiver, or the other way around; use a new id"
     )]
     KindChanged(AccountId),
 }

@@ -23,9 +23,10 @@ pub(super) const OURS: &str = "ilp_connector";
 
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 /// The rooms of the program: the directories of `src`, as docs/ARCHITECTURE.md has them.
-const ROOMS: [&str; 22] = [
+const ROOMS: [&str; 24] = [
     "account",
     "api",
+    "books",
     "btp",
     "cli",
     "client",
@@ -39,6 +40,7 @@ const ROOMS: [&str; 22] = [
     "node",
     "peers",
     "routing",
+    "store",
     "stream",
     "telemetry",
     "time",
