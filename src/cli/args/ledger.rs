@@ -18,8 +18,8 @@ Examples:
   ilp-connector ledger balances --config node.yaml
   ilp-connector ledger verify --store /var/lib/ilp/b.db
   ilp-connector ledger resolve c --concede 120 --reason \"agreed by phone\" --config node.yaml
-  ilp-connector ledger adjust c -- -5 --reason \"fee of the bank\" --store b.db
-  ilp-connector ledger export --format hledger --from 2026-11-01 --to 2026-12-01 --store b.db
+  ilp-connector ledger adjust c -5 --reason \"fee of the bank\" --store b.db
+  ilp-connector ledger export --format hledger --store b.db
   ilp-connector ledger backup /backup/b.db --store b.db
   ilp-connector ledger restore /backup/b.db --store b.db")]
 pub(in crate::cli) struct LedgerArguments {
