@@ -30,22 +30,26 @@ pub struct RecoveredAccount {
 }
 
 impl RecoveredAccount {
+    /// The row as it was saved, with what is in flight.
+    pub fn saved_row(self) -> AccountRow {
+        let Self { mut row, newly_uncertain } = self;
+        row.uncertain = row.uncertain.saturating_sub(newly_uncertain);
+        row.held_out = newly_uncertain;
+        row
+    }
+
     /// The ledger to go on with.
     pub fn ledger(&self) -> Ledger {
         Ledger::restore(self.row.totals, self.row.uncertain)
     }
 }
 
-/// Recovers an account. After a clean stop nothing was in flight. Otherwise the peer may have fulfilled what was in
-/// flight to it, and that amount becomes uncertain. What was in flight from it is not in the books: it gets no answer
-/// and expires.
+/// Recovers an account. The peer may have fulfilled what was in flight to it, so that amount becomes uncertain; after a
+/// clean stop it is zero. What was in flight from the peer is not in the books: it gets no answer and expires.
 ///
 /// # Errors
 /// [`UnbalancedRow`]: the row was changed by other means than this program.
-pub fn recover_account(
-    stored: StoredRow,
-    was_clean: bool,
-) -> Result<RecoveredAccount, UnbalancedRow> {
+pub fn recover_account(stored: StoredRow) -> Result<RecoveredAccount, UnbalancedRow> {
     let StoredRow { mut row, balance } = stored;
     if row.totals.balance() != balance {
         return Err(UnbalancedRow {
@@ -55,7 +59,7 @@ pub fn recover_account(
             balance,
         });
     }
-    let newly_uncertain = if was_clean { 0 } else { row.held_out };
+    let newly_uncertain = row.held_out;
     row.uncertain = row.uncertain.saturating_add(newly_uncertain);
     row.held_out = 0;
     Ok(RecoveredAccount { row, newly_uncertain })
@@ -81,7 +85,7 @@ mod tests {
 
     #[test]
     fn what_was_in_flight_to_a_peer_is_uncertain_after_an_unclean_end() {
-        let account = recover_account(stored(69), false).unwrap();
+        let account = recover_account(stored(69)).unwrap();
         assert_eq!((account.row.uncertain, account.newly_uncertain), (25, 20));
         assert_eq!(account.row.held_out, 0);
         let ledger = account.ledger();
@@ -89,14 +93,16 @@ mod tests {
     }
 
     #[test]
-    fn after_a_clean_stop_only_older_amounts_are_uncertain() {
-        let account = recover_account(stored(69), true).unwrap();
+    fn with_nothing_in_flight_only_older_amounts_are_uncertain() {
+        let mut stored = stored(69);
+        stored.row.held_out = 0;
+        let account = recover_account(stored).unwrap();
         assert_eq!((account.row.uncertain, account.newly_uncertain), (5, 0));
     }
 
     #[test]
     fn a_row_that_does_not_add_up_is_named() {
-        let message = recover_account(stored(70), true).unwrap_err().to_string();
+        let message = recover_account(stored(70)).unwrap_err().to_string();
         assert_eq!(
             message,
             "the account c (USD/9) does not add up: fulfilled_in 100 - fulfilled_out 30 + adjusted -1 is 69, but its balance is 70"

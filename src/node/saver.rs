@@ -21,6 +21,8 @@ use crate::store::{StoreHandle, WriteError};
 
 /// A batched cut waits at least this many times as long as the last one took, so that a slow disk is not always busy.
 const PAUSE_FACTOR: u32 = 5;
+/// The longest of these pauses: after a cut that hung, the next one must not wait for minutes.
+const PAUSE_MAX: Duration = Duration::from_secs(1);
 /// A cut that takes longer than this counts as a failure, until it ends.
 const SLOW_BATCHED: Duration = Duration::from_secs(5);
 /// The same with `durability: strict`, where packets wait for it.
@@ -140,7 +142,8 @@ impl Saving {
             if pace.durability == Durability::Strict {
                 return;
             }
-            let after_last = self.last_ended + self.last_took * PAUSE_FACTOR;
+            let pause = (self.last_took * PAUSE_FACTOR).min(PAUSE_MAX);
+            let after_last = self.last_ended + pause;
             let due = after_last.max(changed_at + pace.interval);
             tokio::select! {
                 () = sleep_until(due) => return,

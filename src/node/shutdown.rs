@@ -38,6 +38,10 @@ impl NodeTask {
             None => (None, JoinSet::new()),
         };
         wait_for_answers(&context, self.config.settings.shutdown_grace).await;
+        // Before the rest is rejected: a Prepare must not leave after that.
+        if self.saver.is_some() && self.config.settings.durability == Durability::Strict {
+            wait_for_cuts(&context).await;
+        }
         for exposure in context.connector.reject_all_pending(context.clock.now()) {
             tracing::warn!(
                 peer = %exposure.account,
@@ -47,9 +51,6 @@ impl NodeTask {
             );
         }
         drop(self.draining);
-        if self.saver.is_some() && self.config.settings.durability == Durability::Strict {
-            wait_for_cuts(&context).await;
-        }
         // All at the same time, so that peers that do not answer cost the timeout only once.
         context.connector.close_all_sessions(STOPPING);
         if let Some(connections) = http {

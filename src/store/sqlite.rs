@@ -59,15 +59,21 @@ impl SqliteStore {
         }
         let mut lock = FileLock::acquire(path)?;
         let is_empty = std::fs::metadata(path).map_or(true, |metadata| metadata.len() == 0);
-        if let (true, Some(books_id)) = (is_empty, lock.last_books_id()) {
-            return Err(OpenError::Emptied {
-                path: path.to_owned(),
-                lock: lock.path().to_owned(),
-                books_id: books_id.to_owned(),
-            });
-        }
-        let opened = connect(path)
+        let emptied = lock.last_books_id().map(|books_id| OpenError::Emptied {
+            path: path.to_owned(),
+            lock: lock.path().to_owned(),
+            books_id: books_id.to_owned(),
+        });
+        let emptied = match emptied {
+            Some(emptied) if is_empty => return Err(emptied),
+            other => other,
+        };
+        let opened = connect(path, OpenFlags::SQLITE_OPEN_CREATE)
             .and_then(|mut connection| {
+                // A file of SQLite without a table.
+                if let (true, Some(emptied)) = (is_new(&connection)?, emptied) {
+                    return Err(StoreFault::open(emptied));
+                }
                 prepare(path, &mut connection, identity)?;
                 let books = load(path, &connection)?;
                 set_meta(&connection, "clean", "0")?;
@@ -91,7 +97,11 @@ impl SqliteStore {
             check_version(path, &reader.connection)?;
             // One transaction: all rows are of the same cut.
             let transaction = reader.connection.unchecked_transaction()?;
-            load(path, &transaction)
+            let mut books = load(path, &transaction)?;
+            for account in &mut books.accounts {
+                account.row = account.clone().saved_row();
+            }
+            Ok(books)
         };
         read().map_err(|error: StoreFault| error.into_open_error(path))
     }
@@ -190,11 +200,13 @@ impl SqliteStore {
     /// # Errors
     /// [`WriteError`]: it is still not usable, or is not the same file any more.
     pub fn reopen(&mut self) -> Result<(), WriteError> {
-        let connection = connect(&self.path).map_err(StoreFault::into_write_error)?;
+        let connection =
+            connect(&self.path, OpenFlags::empty()).map_err(StoreFault::into_write_error)?;
         let books_id = meta(&connection, "books_id").map_err(StoreFault::into_write_error)?;
         if books_id != self.books_id {
             return Err(WriteError::Replaced(format!("it holds the books {books_id}")));
         }
+        use_write_ahead_log(&connection).map_err(StoreFault::into_write_error)?;
         self.connection = connection;
         Ok(())
     }
@@ -241,22 +253,32 @@ impl StoreFault {
     }
 }
 
-fn connect(path: &Path) -> Result<Connection, StoreFault> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
-        | OpenFlags::SQLITE_OPEN_CREATE
-        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+/// Opens the file and changes nothing in it: it may belong to another program.
+fn connect(path: &Path, more: OpenFlags) -> Result<Connection, StoreFault> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | more;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
-    let mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
-    if mode != "wal" {
-        let detail = format!("its file system supports no write-ahead log, only '{mode}'");
-        return Err(StoreFault::Damaged(detail));
-    }
     // A commit returns when its pages in the log are on the disk.
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "fullfsync", true)?;
     connection.pragma_update(None, "trusted_schema", false)?;
     Ok(connection)
+}
+
+fn use_write_ahead_log(connection: &Connection) -> Result<(), StoreFault> {
+    let mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
+    if mode != "wal" {
+        let detail = format!("its file system supports no write-ahead log, only '{mode}'");
+        return Err(StoreFault::Damaged(detail));
+    }
+    Ok(())
+}
+
+/// Whether nothing was written to the file yet.
+fn is_new(connection: &Connection) -> Result<bool, rusqlite::Error> {
+    let tables: u32 =
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    Ok(tables == 0 && application_id(connection)? == 0)
 }
 
 fn check_pages(connection: &Connection) -> Result<(), StoreFault> {
@@ -291,9 +313,7 @@ fn prepare(
     connection: &mut Connection,
     identity: &StoreIdentity,
 ) -> Result<(), StoreFault> {
-    let tables: u32 =
-        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-    let is_new = tables == 0 && application_id(connection)? == 0;
+    let is_new = is_new(connection)?;
     let found = if is_new { 0 } else { check_version(path, connection)? };
     check_pages(connection)?;
     if !is_new && let Some(wanted) = &identity.node {
@@ -303,6 +323,7 @@ fn prepare(
             return Err(StoreFault::open(OpenError::OtherNode { path, found, wanted }));
         }
     }
+    use_write_ahead_log(connection)?;
     let known = known_version();
     if found == known {
         return Ok(());
@@ -334,7 +355,7 @@ fn load(path: &Path, connection: &Connection) -> Result<SavedBooks, StoreFault> 
     let mut accounts = Vec::new();
     while let Some(row) = rows.next()? {
         let stored = read_row(row)?;
-        accounts.push(recover_account(stored, was_clean).map_err(|row| {
+        accounts.push(recover_account(stored).map_err(|row| {
             let path = path.to_owned();
             StoreFault::open(OpenError::Unbalanced { path, row: Box::new(row) })
         })?);

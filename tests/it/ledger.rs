@@ -36,10 +36,12 @@ fn saved(store: &Path, account: &str) -> Saved {
     command.args(["ledger", "balances", "--json", "--store", path_text(store)]);
     let books: Value = serde_json::from_str(&run_successfully(&mut command)).unwrap();
     let accounts = books["accounts"].as_array().unwrap();
-    let number = |value: &Value| value.as_str().unwrap().parse().unwrap();
+    let number = |value: &Value| value.as_str().unwrap().parse::<i128>().unwrap();
     match accounts.iter().find(|one| one["account"] == account) {
         Some(one) => {
-            Saved { balance: number(&one["balance"]), uncertain: number(&one["uncertain"]) }
+            // After a crash, the next start makes uncertain what was in flight.
+            let uncertain = number(&one["uncertain"]) + number(&one["inFlight"]);
+            Saved { balance: number(&one["balance"]), uncertain }
         }
         None => Saved { balance: 0, uncertain: 0 },
     }

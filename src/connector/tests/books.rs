@@ -45,7 +45,7 @@ fn reloaded(cuts: &[Cut], was_clean: bool) -> SavedBooks {
     }
     let recover = |row: AccountRow| {
         let balance = row.totals.balance();
-        recover_account(StoredRow { row, balance }, was_clean).unwrap()
+        recover_account(StoredRow { row, balance }).unwrap()
     };
     SavedBooks {
         books_id: "books".to_owned(),

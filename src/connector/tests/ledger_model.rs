@@ -334,7 +334,7 @@ impl World {
             self.forget_what_is_lost();
         }
         self.may_lose = !self.is_strict;
-        let mut accounts = self.store.recover(was_clean);
+        let mut accounts = self.store.recover();
         for account in accounts.iter_mut().filter(|account| resolve && account.row.uncertain != 0) {
             assert_eq!(account.row.kind, AccountKind::Peer);
             let key = (account.row.name.clone(), account.row.asset.clone());
@@ -355,7 +355,7 @@ impl World {
             assert!(self.store.rows.values().all(|row| row.held_out == 0));
         }
         let books = || {
-            let accounts = self.store.recover(was_clean || resolve);
+            let accounts = self.store.recover();
             SavedBooks { books_id: String::new(), cut: self.store.newest, was_clean, accounts }
         };
         let other = Config { bob_in_other_scale: !config.bob_in_other_scale, ..config };

@@ -45,11 +45,11 @@ impl VirtualStore {
         row.map_or_else(Default::default, |row| (row.totals, row.held_out + row.uncertain))
     }
 
-    pub(super) fn recover(&self, was_clean: bool) -> Vec<RecoveredAccount> {
+    pub(super) fn recover(&self) -> Vec<RecoveredAccount> {
         let stored = self.rows.values().map(|row| {
             let (row, balance) = (row.clone(), row.totals.balance());
             StoredRow { row, balance }
         });
-        stored.map(|stored| recover_account(stored, was_clean).unwrap()).collect()
+        stored.map(|stored| recover_account(stored).unwrap()).collect()
     }
 }

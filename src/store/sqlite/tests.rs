@@ -162,7 +162,9 @@ fn a_missing_directory_is_named() {
 fn files_of_other_programs_versions_and_nodes_are_refused() {
     let foreign = Fixture::new();
     foreign.execute("CREATE TABLE t (x)");
+    let before = fs::read(foreign.path()).unwrap();
     assert_eq!(foreign.refusal(), "DIR/b.db is not a store of ilp-connector; choose another file");
+    assert!(fs::read(foreign.path()).unwrap() == before, "it has not changed");
     let newer = Fixture::with_books();
     newer.execute("PRAGMA user_version = 99");
     assert!(newer.refusal().contains("has version 99, and this program knows versions up to"));
@@ -201,6 +203,10 @@ fn a_file_that_has_become_empty_is_not_taken_for_a_new_one() {
     assert!(fixture.refusal().contains("is empty, but it held the books"), "{}", fixture.refusal());
     fs::remove_file(fixture.path()).unwrap();
     assert!(fixture.refusal().contains("remove DIR/b.db.lock"));
+    fixture.execute("PRAGMA journal_mode = WAL");
+    assert!(fs::metadata(fixture.path()).unwrap().len() > 0, "a file of SQLite without a table");
+    assert!(fixture.refusal().contains("is empty, but it held the books"), "{}", fixture.refusal());
+    fs::remove_file(fixture.path()).unwrap();
     fs::remove_file(fixture.directory.path().join("b.db.lock")).unwrap();
     for suffix in ["-wal", "-shm"] {
         let _ = fs::remove_file(fixture.directory.path().join(format!("b.db{suffix}")));
@@ -225,6 +231,22 @@ fn a_refused_store_has_not_changed() {
     let before = fs::read(fixture.path()).unwrap();
     fixture.refusal();
     assert!(fs::read(fixture.path()).unwrap() == before);
+}
+
+#[test]
+fn a_missing_file_is_not_made_anew_by_a_reopened_store() {
+    let fixture = Fixture::with_books();
+    let (mut store, _) = fixture.open();
+    fs::remove_file(fixture.path()).unwrap();
+    store.reopen().unwrap_err();
+    assert!(!fixture.path().exists());
+}
+
+#[test]
+fn a_reader_sees_what_is_in_flight() {
+    let fixture = Fixture::with_books();
+    let books = SqliteStore::read(&fixture.path()).unwrap();
+    assert_eq!((books.accounts[0].row.held_out, books.accounts[0].row.uncertain), (20, 0));
 }
 
 #[test]
