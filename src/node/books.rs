@@ -1,5 +1,6 @@
 //! Opens the store of a node, and starts its thread.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use super::start::StartError;
@@ -70,13 +71,13 @@ fn log_opened(path: &Path, books: &SavedBooks) {
 /// Names the accounts with a balance that the configuration does not have.
 pub(super) fn log_unknown_accounts(books: &SavedBooks, config: &NodeConfig) {
     let peers = config.peers.iter().map(|peer| &peer.account.id);
-    let known: Vec<&AccountId> =
-        peers.chain(config.receivers.iter().map(|receiver| &receiver.id)).collect();
+    let receivers = config.receivers.iter().map(|receiver| &receiver.id);
+    let known: HashSet<&str> = peers.chain(receivers).map(AccountId::as_str).collect();
     let unknown = books.accounts.iter().filter(|account| {
         let row = &account.row;
         row.kind != AccountKind::Own
             && (row.totals.balance() != 0 || row.uncertain != 0)
-            && !known.iter().any(|id| id.as_str() == &*row.name)
+            && !known.contains(&*row.name)
     });
     for account in unknown.take(ACCOUNTS_LOGGED_MAX) {
         let row = &account.row;
