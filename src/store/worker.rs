@@ -37,14 +37,23 @@ impl StoreWorker {
         (Self { store, requests }, StoreHandle(sender))
     }
 
-    /// Handles requests until all handles are dropped.
-    pub fn run(mut self) {
-        while let Some(request) = self.requests.blocking_recv() {
-            let store = &mut self.store;
+    /// Handles requests until the last cut is saved, or all handles are dropped.
+    pub fn run(self) {
+        let Self { mut store, mut requests } = self;
+        while let Some(request) = requests.blocking_recv() {
             // If a reply cannot be sent, the node has stopped to wait.
             match request {
                 StoreRequest::Write(cut, reply) => drop(reply.send(store.write(&cut))),
-                StoreRequest::WriteLast(cut, reply) => drop(reply.send(store.write_last(&cut))),
+                StoreRequest::WriteLast(cut, reply) => {
+                    let written = store.write_last(&cut);
+                    if written.is_ok() {
+                        // The process may end with the reply, and SQLite would leave its log beside the file.
+                        drop(store);
+                        drop(reply.send(written));
+                        return;
+                    }
+                    drop(reply.send(written));
+                }
                 StoreRequest::Reopen(reply) => drop(reply.send(store.reopen())),
                 StoreRequest::FindAdjustment(id, reply) => {
                     drop(reply.send(store.find_adjustment(&id)));
@@ -63,10 +72,10 @@ impl StoreHandle {
         self.request(|reply| StoreRequest::Write(cut, reply)).await
     }
 
-    /// Saves the last cut of a node that stops.
+    /// Saves the last cut of a node that stops, and closes the store.
     ///
     /// # Errors
-    /// As [`StoreHandle::write`].
+    /// As [`StoreHandle::write`]. Then it is still open.
     pub async fn write_last(&self, cut: Cut) -> Result<(), WriteError> {
         self.request(|reply| StoreRequest::WriteLast(cut, reply)).await
     }
