@@ -288,7 +288,7 @@ fn no_log_or_page_shows_a_secret_row_139() {
 fn health_follows_required_peers_row_138() {
     let port = free_port();
     let a = TestNode::start(&format!(
-        "nodeId: a\nilpAddress: test.a\nstartTimeoutMs: 1000\npeers:\n  - {{ id: b, url: 'ws://127.0.0.1:{port}', authToken: ab }}\n  \
+        "nodeId: a\nilpAddress: test.a\nstartTimeoutMs: 3000\npeers:\n  - {{ id: b, url: 'ws://127.0.0.1:{port}', authToken: ab }}\n  \
            - {{ id: optional, url: 'ws://127.0.0.1:{}', required: false, authToken: x1 }}\n",
         free_port()
     ));
