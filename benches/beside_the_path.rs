@@ -136,11 +136,11 @@ fn ccp_send_routes(bencher: Bencher<'_, '_>, routes: u32) {
     };
     bencher.counter(ItemsCount::new(routes)).with_inputs(full).bench_local_values(
         |mut exchange| {
-            let (mut told, mut now) = (0, MonoTime(0));
-            while told < routes {
+            let (mut done, mut now) = (0, MonoTime(0));
+            while done < routes {
                 now = now.after_ms(10);
                 for sent in exchange.poll(now).to_send {
-                    told += advertised(&sent.payload);
+                    done += advertised(&sent.payload);
                     exchange.record_answer(sent.ticket, true, now);
                 }
             }

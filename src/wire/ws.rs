@@ -6,7 +6,7 @@ mod frame_header;
 
 pub use frame_header::FrameHeader;
 
-/// The final fragment of a binary message.
+/// The first byte of a whole binary message: final, no reserved bits, binary.
 const FIN_BINARY: u8 = 0x82;
 /// The bit of the second byte that says that the payload is masked.
 const MASKED: u8 = 0x80;

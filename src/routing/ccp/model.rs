@@ -389,8 +389,15 @@ mod tests {
         let mut input = [0; 75_000];
         random.fill_bytes(&mut input);
         let counts = run(&input);
-        let CcpEventCounts { accepted, refused, learned, controls_sent, .. } = counts;
-        let CcpEventCounts { updates_sent, advertised, withdrawn, .. } = counts;
+        let CcpEventCounts {
+            accepted,
+            refused,
+            learned,
+            controls_sent,
+            updates_sent,
+            advertised,
+            withdrawn,
+        } = counts;
         let sent = [controls_sent, updates_sent, advertised, withdrawn];
         let all = [accepted, refused, learned].into_iter().chain(sent);
         assert!(all.min() > Some(50), "{counts:?}");

@@ -56,9 +56,9 @@ pub struct RouteRefusalCounts([u64; RouteRefusal::ALL.len()]);
 
 impl RouteRefusalCounts {
     pub(super) fn count(&mut self, refusal: RouteRefusal) {
-        let counter =
-            RouteRefusal::ALL.iter().zip(&mut self.0).find(|(known, _)| **known == refusal);
-        *counter.expect("a counter for each reason").1 += 1;
+        for (known, counter) in RouteRefusal::ALL.iter().zip(&mut self.0) {
+            *counter += u64::from(*known == refusal);
+        }
     }
 
     /// Each reason with its number.

@@ -1,9 +1,7 @@
 //! Reads the header of a WebSocket frame (RFC 6455 5.2): where the frame ends, whether it is a whole binary message.
 
-use super::MASKED;
+use super::{FIN_BINARY, MASKED};
 
-/// Final, no reserved bits, binary.
-const BINARY_MESSAGE: u8 = 0x82;
 const FINAL: u8 = 0x80;
 const OPCODE: u8 = 0x0f;
 /// Opcodes from here on are control frames.
@@ -54,7 +52,7 @@ impl FrameHeader {
     /// Whether this is a whole binary message, as BTP uses them.
     #[must_use]
     pub fn is_binary_message(&self) -> bool {
-        self.first == BINARY_MESSAGE
+        self.first == FIN_BINARY
     }
 
     /// Whether this is a fragment of a message, and not the last one.
