@@ -18,14 +18,20 @@ fn ping(arguments: &[&str]) {
     });
 }
 
-/// Writes a copy of an example whose nodes have free ports on this machine; returns it with the nodes' ids.
-fn copy_with_free_ports(name: &str, folder: &TempDir) -> (PathBuf, Vec<String>) {
+/// Writes a copy of an example whose nodes have free ports, and this host if any; returns it with the nodes' ids.
+fn copy_with_free_ports(
+    name: &str,
+    folder: &TempDir,
+    host: Option<&str>,
+) -> (PathBuf, Vec<String>) {
     let text = std::fs::read_to_string(Path::new(EXAMPLES).join(name)).unwrap();
     let mut network: Value = serde_yaml::from_str(&text).unwrap();
     let mut ids = Vec::new();
     for node in network["nodes"].as_sequence_mut().unwrap() {
         ids.push(node["id"].as_str().unwrap().to_owned());
-        node["host"] = "127.0.0.1".into();
+        if let Some(host) = host {
+            node["host"] = host.into();
+        }
         for key in ["btpServerPort", "healthCheckPort", "httpServerPort"] {
             node[key] = free_port().into();
         }
@@ -37,7 +43,7 @@ fn copy_with_free_ports(name: &str, folder: &TempDir) -> (PathBuf, Vec<String>) 
 /// below its own.
 fn check_network(name: &str) {
     let folder = temp_folder();
-    let (file, ids) = copy_with_free_ports(name, &folder);
+    let (file, ids) = copy_with_free_ports(name, &folder, None);
     let has_hub = ids.iter().any(|id| id == "hub");
     let address = |id: &str| match has_hub && id != "hub" {
         true => format!("test.hub.{id}"),
@@ -101,7 +107,7 @@ fn packets_pass_through_star() {
 #[test]
 fn the_dynamic_ring_routes_around_a_dead_node_row_142() {
     let folder = temp_folder();
-    let (file, ids) = copy_with_free_ports("dynamic-ring.yaml", &folder);
+    let (file, ids) = copy_with_free_ports("dynamic-ring.yaml", &folder, Some("127.0.0.1"));
     let start = |id: &str| Process::start(&["run", "--config", path_text(&file), "--node", id], []);
     let mut nodes: Vec<_> = ids.iter().map(|id| Some(start(id))).collect();
     let ping_around = |to: &str| ping(&[to, "--config", path_text(&file), "--node", "a"]);

@@ -38,9 +38,9 @@ fn unauthenticated_sockets_are_closed_and_do_not_delay_peers_rows_70_140() {
     let node = TestNode::with_peers(&["alice", "bob"], "authTimeoutMs: 1500\n");
     let (mut alice, mut bob) = (node.connect_peer("alice"), node.connect_peer("bob"));
     let opened = Instant::now();
-    let mut strangers: Vec<_> = (0..1100).map(|_| connect_tcp(node.port)).collect();
+    let mut clients: Vec<_> = (0..1100).map(|_| connect_tcp(node.port)).collect();
     // Ten of them send a request byte by byte and never finish it.
-    let mut loris = strangers.split_off(1090);
+    let mut loris = clients.split_off(1090);
     let trickle = thread::spawn(move || {
         let request = b"GET / HTTP/1.1\r\nHost: node\r\nX: ";
         let mut sent = 0;
@@ -59,24 +59,24 @@ fn unauthenticated_sockets_are_closed_and_do_not_delay_peers_rows_70_140() {
     assert!(slowest < SLOW, "peers that are logged in wait {slowest:?}");
     assert_eq!(http_get(node.health_port, "GET /health").0, 200);
     // All are closed: those above the limit at once, the others after `authTimeoutMs`.
-    for (number, stranger) in strangers.iter_mut().enumerate() {
-        stranger.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-        let end = stranger.read(&mut [0; 64]);
+    for (number, client) in clients.iter_mut().enumerate() {
+        client.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        let end = client.read(&mut [0; 64]);
         let closed = match &end {
             Ok(count) => *count == 0,
             Err(error) => error.kind() == std::io::ErrorKind::ConnectionReset,
         };
-        assert!(closed, "stranger {number}: {end:?}");
+        assert!(closed, "client {number}: {end:?}");
     }
     let lasted = opened.elapsed();
     assert!(lasted < Duration::from_secs(8), "the last one was closed after {lasted:?}");
     assert!(trickle.join().unwrap() < Duration::from_millis(2900), "the slow ones are closed");
-    // A stranger that opens a WebSocket and is then silent.
+    // A client that opens a WebSocket and is then silent.
     let mut silent = Peer::connect(node.port);
     assert_eq!(silent.wait_closed(), (1008, "not authenticated in time".to_owned()));
     assert_eq!(node.connect_peer("alice").drain_frames(), [""; 0], "logging in works again");
     let lines = node.log().lines().count();
-    assert!(lines < 40, "{lines} lines for 1,100 strangers");
+    assert!(lines < 40, "{lines} lines for 1,100 clients");
 }
 
 #[test]
@@ -90,9 +90,9 @@ fn a_flood_of_invalid_frames_is_bounded_in_log_and_memory() {
     drop(node.connect_peer("rude"));
     let (memory, lines) = (node.memory_kib(), node.log().lines().count());
     for _ in 0..40 {
-        // Strangers that send no HTTP, no login, or a wrong login.
-        let mut stranger = connect_tcp(node.port);
-        stranger.write_all(b"\x16\x03\x01 hello\r\n\r\n").unwrap();
+        // Clients that send no HTTP, no login, or a wrong login.
+        let mut client = connect_tcp(node.port);
+        client.write_all(b"\x16\x03\x01 hello\r\n\r\n").unwrap();
         Peer::connect(node.port).send(&[0xff; 300]);
         let mut wrong = Peer::connect(node.port);
         wrong.send(&crate::peer::auth_frame(1, Some("rude\n\u{1b}[31m"), "guess-the-token"));

@@ -4,10 +4,10 @@ use crate::peer::{Peer, TIMEOUT, TestNode, auth_frame, describe_frame, http_get}
 use crate::support::eventually;
 
 fn refused(node: &TestNode, user: &str) {
-    let mut stranger = Peer::connect(node.port);
-    stranger.send(&auth_frame(1, Some(user), "wrong-token"));
-    assert_eq!(describe_frame(&stranger.receive()), "ERROR 1 F00");
-    assert_eq!(stranger.wait_closed(), (1008, "authentication failed".to_owned()));
+    let mut client = Peer::connect(node.port);
+    client.send(&auth_frame(1, Some(user), "wrong-token"));
+    assert_eq!(describe_frame(&client.receive()), "ERROR 1 F00");
+    assert_eq!(client.wait_closed(), (1008, "authentication failed".to_owned()));
 }
 
 #[test]

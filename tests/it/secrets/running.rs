@@ -128,7 +128,7 @@ fn no_secret_is_in_log_pages_or_output_of_a_node_at_work() {
     carl.send(&frame(login.id, &refusal, &[]));
     carl.wait_closed();
 
-    // Peers and strangers log in, with names that are tokens.
+    // Peers log in, and other clients with names that are tokens.
     let mut peers =
         [Peer::log_in(node.port, "alice", &alice), Peer::log_in(node.port, "alice", &old)];
     let name = format!("alice:{alice}");
@@ -143,15 +143,15 @@ fn no_secret_is_in_log_pages_or_output_of_a_node_at_work() {
         (None, &wrong),
         (Some("nobody"), &alice),
     ] {
-        let mut stranger = Peer::connect_at(node.port, "/");
-        stranger.send(&auth_frame(1, user, token));
-        let answer = stranger.receive();
+        let mut other = Peer::connect_at(node.port, "/");
+        other.send(&auth_frame(1, user, token));
+        let answer = other.receive();
         assert!(describe_frame(&answer).starts_with("ERROR 1"), "{user:?}");
         observed.add(&answer.raw);
     }
-    let mut stranger = Peer::connect_at(node.port, &format!("/{alice}?token={alice}"));
-    stranger.send(&auth_frame(1, Some("alice"), &wrong));
-    observed.add(&stranger.receive().raw);
+    let mut other = Peer::connect_at(node.port, &format!("/{alice}?token={alice}"));
+    other.send(&auth_frame(1, Some("alice"), &wrong));
+    observed.add(&other.receive().raw);
     peers[0].send(&auth_frame(2, Some("alice"), &alice));
     observed.add(&peers[0].receive().raw);
 
