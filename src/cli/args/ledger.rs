@@ -42,7 +42,7 @@ pub(in crate::cli) enum LedgerCommand {
     /// Copy the store to a new file, also while the node runs
     Backup(BackupArguments),
     /// Put a backup in the place of the store; what was there stays beside it
-    Restore(RestoreArguments),
+    Restore(BackupArguments),
 }
 
 /// Which store.
@@ -133,18 +133,10 @@ pub(in crate::cli) struct ChangeArguments {
     pub(in crate::cli) store: StoreArguments,
 }
 
+/// Which backup of which store.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct BackupArguments {
-    /// The new file
-    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub(in crate::cli) file: PathBuf,
-    #[command(flatten)]
-    pub(in crate::cli) store: StoreArguments,
-}
-
-#[derive(Debug, Args)]
-pub(in crate::cli) struct RestoreArguments {
-    /// The backup
+    /// The file of the backup
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(in crate::cli) file: PathBuf,
     #[command(flatten)]
