@@ -23,13 +23,13 @@ const STOP_MAX: Duration = Duration::from_secs(10);
 const NODES: [&str; 3] = ["a", "b", "c"];
 
 /// A running copy of the network, which is removed with its test.
-struct Network<'engine> {
-    engine: MutexGuard<'engine, Engine>,
+struct Network {
+    engine: MutexGuard<'static, Engine>,
     folder: tempfile::TempDir,
 }
 
-impl<'engine> Network<'engine> {
-    fn new(engine: MutexGuard<'engine, Engine>) -> Self {
+impl Network {
+    fn new(engine: MutexGuard<'static, Engine>) -> Self {
         let network = Self { engine, folder: copy_of_network() };
         network.remove();
         network
@@ -93,13 +93,21 @@ impl<'engine> Network<'engine> {
     }
 }
 
-impl Drop for Network<'_> {
+impl Drop for Network {
     fn drop(&mut self) {
         if std::thread::panicking() {
             print_line(&combined_output(&run(self.command().args(["logs", "--no-color"]))));
         }
         self.remove();
     }
+}
+
+/// A copy of the network, with all nodes healthy; `None` after the reason was printed.
+fn running_network() -> Option<Network> {
+    let network = Network::new(engine()?);
+    network.up(&[]);
+    network.healthy(&NODES);
+    Some(network)
 }
 
 fn container(node: &str) -> String {
@@ -204,10 +212,7 @@ fn nodes_may_start_in_any_order() {
 
 #[test]
 fn the_network_recovers_from_a_restart_and_the_loss_of_a_node() {
-    let Some(engine) = engine() else { return };
-    let network = Network::new(engine);
-    network.up(&[]);
-    network.healthy(&NODES);
+    let Some(network) = running_network() else { return };
 
     network.compose(&["restart", "b"]);
     wait_all_reachable(&NODES);
@@ -230,7 +235,7 @@ fn the_network_recovers_from_a_restart_and_the_loss_of_a_node() {
 }
 
 /// What the books of a node say, read inside its container: the balance and the uncertain amount of each account.
-fn books(network: &Network<'_>, node: &str) -> Vec<[String; 3]> {
+fn books(network: &Network, node: &str) -> Vec<[String; 3]> {
     let command = ["exec", "-T", node, "ilp-connector", "ledger", "balances", "--json"];
     accounts(&network.compose(&command))
 }
@@ -244,7 +249,7 @@ fn accounts(balances: &str) -> Vec<[String; 3]> {
 }
 
 /// Waits until b has forwarded `paid` units; returns the books of all nodes.
-fn books_after(network: &Network<'_>, paid: &str) -> Vec<Vec<[String; 3]>> {
+fn books_after(network: &Network, paid: &str) -> Vec<Vec<[String; 3]>> {
     let expected = [["a", paid, "0"], ["c", &format!("-{paid}"), "0"]];
     eventually("the payment is in the books of b", RECOVERY_MAX, || match books(network, "b") {
         seen if seen == expected => Ok(()),
@@ -253,17 +258,14 @@ fn books_after(network: &Network<'_>, paid: &str) -> Vec<Vec<[String; 3]>> {
     NODES.iter().map(|node| books(network, node)).collect()
 }
 
-fn pay(network: &Network<'_>, amount: &str) {
+fn pay(network: &Network, amount: &str) {
     wait_all_reachable(&NODES);
     network.compose(&["exec", "-T", "a", "ilp-connector", "pay", "test.c.wallet", amount]);
 }
 
 #[test]
 fn balances_survive_restarts_kills_and_new_containers() {
-    let Some(engine) = engine() else { return };
-    let network = Network::new(engine);
-    network.up(&[]);
-    network.healthy(&NODES);
+    let Some(network) = running_network() else { return };
     pay(&network, "1000");
     let before = books_after(&network, "1000");
     let check = |what: &str| {
@@ -295,10 +297,7 @@ fn balances_survive_restarts_kills_and_new_containers() {
 /// The recipe of docs/OPERATIONS.md for Compose.
 #[test]
 fn a_backup_of_a_container_is_restored() {
-    let Some(engine) = engine() else { return };
-    let network = Network::new(engine);
-    network.up(&[]);
-    network.healthy(&NODES);
+    let Some(network) = running_network() else { return };
     pay(&network, "1000");
     let before = books_after(&network, "1000");
     let backup = network.folder.path().join("backup");
@@ -323,10 +322,7 @@ fn a_backup_of_a_container_is_restored() {
 /// Its socket stays open and silent, so only the keep-alive can detect it.
 #[test]
 fn a_frozen_node_is_detected() {
-    let Some(engine) = engine() else { return };
-    let network = Network::new(engine);
-    network.up(&[]);
-    network.healthy(&NODES);
+    let Some(network) = running_network() else { return };
     network.compose(&["pause", "c"]);
     eventually("b reports the loss of c", RECOVERY_MAX, || health_is(ports("b").1, 503));
     network.compose(&["unpause", "c"]);
@@ -336,10 +332,7 @@ fn a_frozen_node_is_detected() {
 
 #[test]
 fn a_broken_file_changes_nothing() {
-    let Some(engine) = engine() else { return };
-    let network = Network::new(engine);
-    network.up(&[]);
-    network.healthy(&NODES);
+    let Some(network) = running_network() else { return };
     let config = "docker/config/config.yaml";
     network.edit(config, |text| text.replace("to: c", "too: c"));
     eventually("a logs the mistake", RELOAD_MAX, || {
@@ -356,7 +349,7 @@ fn a_broken_file_changes_nothing() {
 mod recipes {
     use super::*;
 
-    impl Network<'_> {
+    impl Network {
         /// Makes the edits that the page marks with `<!-- recipe NAME: FILE, under LINE -->` (the block
         /// that follows goes below that line) or `<!-- recipe NAME: FILE, without -->` (its lines are deleted).
         fn follow(&self, name: &str) {
@@ -389,10 +382,7 @@ mod recipes {
 
     #[test]
     fn the_mesh_recipe_connects_a_and_c_without_b() {
-        let Some(engine) = engine() else { return };
-        let network = Network::new(engine);
-        network.up(&[]);
-        network.healthy(&NODES);
+        let Some(network) = running_network() else { return };
         network.follow("mesh");
         // Without b, a and c still reach each other, because they are linked now.
         network.compose(&["stop", "b"]);
@@ -402,10 +392,7 @@ mod recipes {
 
     #[test]
     fn the_remove_b_recipe_keeps_a_and_c_connected() {
-        let Some(engine) = engine() else { return };
-        let network = Network::new(engine);
-        network.up(&[]);
-        network.healthy(&NODES);
+        let Some(network) = running_network() else { return };
         network.follow("remove b");
         eventually("b is unhealthy", RELOAD_MAX, || health_is(ports("b").1, 503));
         wait_all_reachable(&["a", "c"]);
@@ -414,10 +401,7 @@ mod recipes {
 
     #[test]
     fn the_add_d_recipe_restarts_no_node() {
-        let Some(engine) = engine() else { return };
-        let network = Network::new(engine);
-        network.up(&[]);
-        network.healthy(&NODES);
+        let Some(network) = running_network() else { return };
         network.follow("add d");
         let started = inspect(&container("a"), "{{.State.StartedAt}}");
         network.up(&[]);
