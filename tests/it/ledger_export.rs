@@ -1,115 +1,125 @@
 //! The exported books, read by the programs that they are for: each accepts them and has our balances.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
-use rusqlite::{Connection, params};
+use ilp_connector::internals::account::{Asset, Totals};
+use ilp_connector::internals::books::{AccountKind, AccountRow, Adjustment, BalanceChange, Cut};
+use ilp_connector::internals::link::CutNumber;
+use ilp_connector::internals::store::{SqliteStore, StoreIdentity};
+use ilp_connector::wire::Timestamp;
+use tempfile::TempDir;
 
-use crate::peer::{TestNode, config_of};
 use crate::process::{path_text, temp_folder};
 use crate::support::{PROGRAM, run, run_successfully, skip};
 
 /// 2026-11-27 in UTC.
-const DAY: i64 = 1_795_737_600_000;
+const DAY: u64 = 1_795_737_600_000;
 /// An amount beyond 64 bits, which beancount adds up exactly too.
 const LARGE: i128 = 123_456_789_012_345_678_901;
 const LARGER: i128 = 10_i128.pow(25);
 
-/// An account, with what its packets add up to and what was adjusted.
-struct SavedAccount {
-    name: &'static str,
-    kind: &'static str,
-    code: &'static str,
-    scale: u8,
-    packets: i128,
-    adjusted: i128,
-}
-
-impl SavedAccount {
-    fn balance(&self) -> i128 {
-        self.packets + self.adjusted
-    }
-
-    fn save(&self, store: &Connection) {
-        let [fulfilled_in, fulfilled_out] = [self.packets.max(0), -self.packets.min(0)];
-        let amounts = [self.balance(), fulfilled_in, fulfilled_out, self.adjusted];
-        let [balance, fulfilled_in, fulfilled_out, adjusted] = amounts.map(|n| n.to_string());
-        let insert = "INSERT INTO account (name, asset, scale, kind, balance, fulfilled_in, \
-            fulfilled_out, adjusted, held_out, uncertain, cut) \
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?, '3', '0', 1)";
-        let values = params![
-            self.name,
-            self.code,
-            self.scale,
-            self.kind,
-            balance,
-            fulfilled_in,
-            fulfilled_out,
-            adjusted
-        ];
-        store.execute(insert, values).unwrap();
-    }
-
-    fn save_adjustment(&self, store: &Connection, kind: &str, reason: &str) {
-        let insert = "INSERT INTO adjustment (id, at, account, asset, scale, kind, amount, balance, reason, \
-            made_by) VALUES (hex(randomblob(8)), ?, ?, ?, ?, ?, ?, '0', ?, 'o''hara; \"op\"')";
-        let (at, amount) = (DAY - 1, self.adjusted.to_string());
-        let values = params![at, self.name, self.code, self.scale, kind, amount, reason];
-        store.execute(insert, values).unwrap();
-    }
-}
-
-/// Names, assets and amounts that are hard to spell, with one asset at three scales.
+/// Names, assets and amounts that are hard to spell, with one asset at three scales. The last two numbers are what the
+/// packets add up to, and what was adjusted.
 #[rustfmt::skip]
-fn accounts() -> Vec<SavedAccount> {
-    let account = |name, kind, code, scale, packets, adjusted| SavedAccount {
-        name, kind, code, scale, packets, adjusted,
+fn accounts() -> Vec<AccountRow> {
+    use AccountKind::{Own, Peer, Receiver};
+    let account = |name: &str, kind, code, scale, packets: i128, adjusted| AccountRow {
+        name: name.into(),
+        kind,
+        asset: Asset::new(code, scale),
+        totals: Totals { fulfilled_in: packets.max(0), fulfilled_out: -packets.min(0), adjusted },
+        held_out: 3,
+        uncertain: 0,
     };
     vec![
-        account("alice", "peer", "USD", 9, LARGE, -1),
-        account("Alice", "peer", "USD", 9, -LARGE + 7, 0),
-        account("-~_x", "receiver", "USD", 9, -6, 0),
-        account("-~_x", "peer", "USD", 2, 12_345, 0),
-        account("0b", "peer", "USD", 0, -7, 0),
-        account("bob", "peer", "usd.e-1_", 18, LARGER + 1, 99),
-        account("own:USD/9", "own", "USD", 9, -1, 0),
-        account("own:USD/2", "own", "USD", 2, -12_345, 0),
-        account("own:USD/0", "own", "USD", 0, 7, 0),
-        account("own:usd.e-1_/18", "own", "usd.e-1_", 18, -LARGER - 1, 0),
+        account("alice", Peer, "USD", 9, LARGE, -1),
+        account("Alice", Peer, "USD", 9, -LARGE + 7, 0),
+        account("-~_x", Receiver, "USD", 9, -6, 0),
+        account("-~_x", Peer, "USD", 2, 12_345, 0),
+        account("0b", Peer, "USD", 0, -7, 0),
+        account("bob", Peer, "usd.e-1_", 18, LARGER + 1, 99),
+        account("own:USD/9", Own, "USD", 9, -1, 0),
+        account("own:USD/2", Own, "USD", 2, -12_345, 0),
+        account("own:USD/0", Own, "USD", 0, 7, 0),
+        account("own:usd.e-1_/18", Own, "usd.e-1_", 18, -LARGER - 1, 0),
     ]
 }
 
-/// A store of a node that has stopped, with these accounts.
-fn write_store(file: &Path) -> Vec<SavedAccount> {
-    let store = format!("store: {}\n", file.display());
-    TestNode::start(&config_of(&["alice", "bob"], &store)).stop("TERM");
-    let store = Connection::open(file).unwrap();
-    store.execute("UPDATE meta SET value = ? WHERE key = 'cut_at'", [DAY.to_string()]).unwrap();
-    store.execute("DELETE FROM account", []).unwrap();
-    let accounts = accounts();
-    for account in &accounts {
-        account.save(&store);
-        match account.adjusted {
-            0 => {}
-            -1 => account.save_adjustment(&store, "resolve", "both agree \\ \"yes\""),
-            _ => account.save_adjustment(&store, "adjust", "paid; by bank, = * ( [ | {"),
-        }
+/// The record of what was adjusted.
+fn adjustment_of(account: &AccountRow) -> Adjustment {
+    let (change, reason) = match account.totals.adjusted {
+        -1 => (BalanceChange::Resolve { conceded: 1 }, "both agree \\ \"yes\""),
+        amount => (BalanceChange::Adjust(amount), "paid; by bank, = * ( [ | {"),
+    };
+    Adjustment {
+        id: account.name.parse().unwrap(),
+        at: Timestamp::from_millis(DAY - 1),
+        account: account.name.clone(),
+        asset: account.asset.clone(),
+        change,
+        balance: 0,
+        reason: reason.to_owned(),
+        by: "o'hara; \"op\"".to_owned(),
     }
-    accounts
 }
 
-/// Our balances by asset code, each as whole and fraction, sorted.
-fn expected(accounts: &[SavedAccount]) -> BTreeMap<String, Vec<String>> {
+/// A folder with a store of these accounts, and with what is exported from it.
+struct Books {
+    folder: TempDir,
+    accounts: Vec<AccountRow>,
+}
+
+impl Books {
+    fn new() -> Self {
+        let books = Self { folder: temp_folder(), accounts: accounts() };
+        let (mut store, _) =
+            SqliteStore::open(&books.store(), &StoreIdentity { node: None }).unwrap();
+        let accounts = books.accounts.clone();
+        let adjusted = accounts.iter().filter(|account| account.totals.adjusted != 0);
+        let adjustments = adjusted.map(adjustment_of).collect();
+        let at = Timestamp::from_millis(DAY);
+        store.write_last(&Cut { number: CutNumber(1), at, accounts, adjustments }).unwrap();
+        books
+    }
+
+    fn store(&self) -> PathBuf {
+        self.folder.path().join("n.db")
+    }
+
+    fn export(&self, format: &str, more: &[&str]) -> String {
+        let mut command = Command::new(PROGRAM);
+        command.args(["ledger", "export", "--format", format]);
+        command.args(["--store", path_text(&self.store())]).args(more);
+        run_successfully(&mut command)
+    }
+
+    /// Exports to a file, and returns its path.
+    fn export_to_file(&self, format: &str, more: &[&str]) -> PathBuf {
+        let file = self.folder.path().join("books").with_extension(format);
+        std::fs::write(&file, self.export(format, more)).unwrap();
+        file
+    }
+
+    /// Our balances by asset code, each as whole and fraction, sorted.
+    fn expected(&self) -> BTreeMap<String, Vec<String>> {
+        let accounts = self.accounts.iter().map(|account| {
+            let (units, scale) = (account.totals.balance(), usize::from(account.asset.scale));
+            let digits = format!("{:0>1$}", units.unsigned_abs(), scale + 1);
+            let (whole, fraction) = digits.split_at(digits.len() - scale);
+            let sign = if units < 0 { "-" } else { "" };
+            (account.asset.code.to_string(), normal(&format!("{sign}{whole}.{fraction}")))
+        });
+        by_code(accounts)
+    }
+}
+
+/// The amounts of each asset code, sorted.
+fn by_code(amounts: impl Iterator<Item = (String, String)>) -> BTreeMap<String, Vec<String>> {
     let mut all: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for account in accounts {
-        let (units, scale) = (account.balance(), usize::from(account.scale));
-        let digits = format!("{:0>1$}", units.unsigned_abs(), scale + 1);
-        let (whole, fraction) = digits.split_at(digits.len() - scale);
-        let sign = if units < 0 { "-" } else { "" };
-        all.entry(account.code.to_owned())
-            .or_default()
-            .push(normal(&format!("{sign}{whole}.{fraction}")));
+    for (code, amount) in amounts {
+        all.entry(code).or_default().push(amount);
     }
     all.values_mut().for_each(|amounts| amounts.sort());
     all
@@ -131,30 +141,14 @@ fn normal(number: &str) -> String {
 
 /// The amounts of the node's accounts in lines of `account<TAB>amount commodity`.
 fn balances_in(text: &str, code_of: impl Fn(&str) -> String) -> BTreeMap<String, Vec<String>> {
-    let mut all: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for line in text.lines() {
+    by_code(text.lines().filter_map(|line| {
         let (account, amount) = line.split_once('\t').unwrap_or_else(|| panic!("{text}"));
         let is_of_node = ["Assets:Peers:", "Liabilities:Receivers:", "Equity:Own:"]
             .iter()
             .any(|parent| account.starts_with(parent));
-        if is_of_node {
-            let (number, commodity) = amount.trim().split_once(' ').unwrap();
-            all.entry(code_of(commodity.trim())).or_default().push(normal(number));
-        }
-    }
-    all.values_mut().for_each(|amounts| amounts.sort());
-    all
-}
-
-fn export(store: &Path, format: &str, more: &[&str]) -> String {
-    let mut command = Command::new(PROGRAM);
-    command.args(["ledger", "export", "--format", format, "--store", path_text(store)]).args(more);
-    run_successfully(&mut command)
-}
-
-fn export_to(file: &Path, store: &Path, format: &str, more: &[&str]) -> PathBuf {
-    std::fs::write(file, export(store, format, more)).unwrap();
-    file.to_owned()
+        let (number, commodity) = amount.trim().split_once(' ').unwrap();
+        is_of_node.then(|| (code_of(commodity.trim()), normal(number)))
+    }))
 }
 
 /// Whether a program can be run; if not, the test is skipped.
@@ -176,16 +170,14 @@ fn hledger_and_ledger_verify_the_books() {
     if !has_program("hledger") || !has_program("ledger") {
         return;
     }
-    let folder = temp_folder();
-    let store = folder.path().join("n.db");
-    let accounts = write_store(&store);
+    let books = Books::new();
     for more in PERIODS {
-        let journal = export_to(&folder.path().join("n.journal"), &store, "hledger", more);
+        let journal = books.export_to_file("hledger", more);
         let journal = path_text(&journal);
         run_successfully(Command::new("hledger").args(["-f", journal, "check", "--strict"]));
         run_successfully(Command::new("ledger").args(["-f", journal, "--strict", "balance"]));
     }
-    let journal = export_to(&folder.path().join("n.journal"), &store, "hledger", &[]);
+    let journal = books.export_to_file("hledger", &[]);
     let journal = path_text(&journal);
     let unquoted = |commodity: &str| commodity.trim_matches('"').to_owned();
     let text = run_successfully(
@@ -197,7 +189,7 @@ fn hledger_and_ledger_verify_the_books() {
         .map(|line| line.trim_matches('"').replace("\",\"", "\t").replace("\"\"", "\""))
         .collect();
     let found = balances_in(&text.join("\n"), unquoted);
-    assert_eq!(found, expected(&accounts), "{}", text.join("\n"));
+    assert_eq!(found, books.expected(), "{}", text.join("\n"));
     let format = "%A\t%(scrub(display_total))\n";
     let text = run_successfully(Command::new("ledger").args([
         "-f",
@@ -208,7 +200,7 @@ fn hledger_and_ledger_verify_the_books() {
         "--format",
         format,
     ]));
-    assert_eq!(balances_in(&text, unquoted), expected(&accounts), "{text}");
+    assert_eq!(balances_in(&text, unquoted), books.expected(), "{text}");
     // A wrong balance is noticed.
     let wrong = std::fs::read_to_string(journal).unwrap().replace(" = -7 USD", " = -8 USD");
     std::fs::write(journal, wrong).unwrap();
@@ -222,14 +214,12 @@ fn beancount_verifies_the_books() {
     if !has_program("bean-check") || !has_program("bean-query") {
         return;
     }
-    let folder = temp_folder();
-    let store = folder.path().join("n.db");
-    let accounts = write_store(&store);
+    let books = Books::new();
     for more in PERIODS {
-        let file = export_to(&folder.path().join("n.beancount"), &store, "beancount", more);
+        let file = books.export_to_file("beancount", more);
         run_successfully(Command::new("bean-check").arg(file));
     }
-    let file = export_to(&folder.path().join("n.beancount"), &store, "beancount", &[]);
+    let file = books.export_to_file("beancount", &[]);
     let text = std::fs::read_to_string(&file).unwrap();
     let code_of = |commodity: &str| {
         let declared = format!("commodity {commodity}\n  asset-code: \"");
@@ -253,17 +243,15 @@ fn beancount_verifies_the_books() {
             format!("{account}\t{number} {currency}")
         })
         .collect();
-    assert_eq!(balances_in(&rows.join("\n"), code_of), expected(&accounts));
+    assert_eq!(balances_in(&rows.join("\n"), code_of), books.expected());
     std::fs::write(&file, text.replace(" -7 ~ 0 USD", " -8 ~ 0 USD")).unwrap();
     assert!(!run(Command::new("bean-check").arg(&file)).status.success());
 }
 
 #[test]
 fn csv_has_every_posting_and_balance() {
-    let folder = temp_folder();
-    let store = folder.path().join("n.db");
-    let accounts = write_store(&store);
-    let text = export(&store, "csv", &[]);
+    let books = Books::new();
+    let text = books.export("csv", &[]);
     let balances: Vec<_> = text
         .lines()
         .filter(|line| line.starts_with("balance,"))
@@ -273,7 +261,7 @@ fn csv_has_every_posting_and_balance() {
             format!("{account}:\t{amount} {code}")
         })
         .collect();
-    assert_eq!(balances_in(&balances.join("\n"), str::to_owned), expected(&accounts), "{text}");
+    assert_eq!(balances_in(&balances.join("\n"), str::to_owned), books.expected(), "{text}");
     // Two adjustments of two postings each, and one for the packets of each account.
     assert_eq!(text.lines().filter(|line| line.starts_with("posting,")).count(), 4 + 10);
 }
