@@ -11,29 +11,31 @@ use std::path::PathBuf;
 use super::args::{LedgerArguments, LedgerCommand, StoreArguments};
 use crate::config::{Environment, NodeSettings};
 use crate::console::{Failure, count, error_chain, load_local_node};
-use crate::store::{OpenError, SqliteStore};
+use crate::store::{OpenError, SqliteStore, StoreIdentity};
 
 pub(super) fn run(
     arguments: &LedgerArguments,
     environment: &Environment,
     out: &mut dyn Write,
+    err: &mut dyn Write,
 ) -> Result<(), Failure> {
     match &arguments.command {
         LedgerCommand::Balances(arguments) => balances::run(arguments, environment, out),
         LedgerCommand::Verify(arguments) => verify(arguments, environment, out),
-        LedgerCommand::Resolve(arguments) => change::resolve(arguments, environment, out),
-        LedgerCommand::Adjust(arguments) => change::adjust(arguments, environment, out),
+        LedgerCommand::Resolve(arguments) => change::resolve(arguments, environment, out, err),
+        LedgerCommand::Adjust(arguments) => change::adjust(arguments, environment, out, err),
         LedgerCommand::Export(arguments) => export::run(arguments, environment, out),
         LedgerCommand::Backup(arguments) => {
-            let file = store_file(&arguments.store, environment)?;
-            SqliteStore::backup(&file, &arguments.file).map_err(failed)?;
-            writeln!(out, "copied {} to {}", file.display(), arguments.file.display())?;
+            let store = NamedStore::find(&arguments.store, environment)?;
+            SqliteStore::backup(&store.file, &arguments.file).map_err(failed)?;
+            writeln!(out, "copied {} to {}", store.file.display(), arguments.file.display())?;
             Ok(())
         }
         LedgerCommand::Restore(arguments) => {
-            let file = store_file(&arguments.store, environment)?;
-            let (books, aside) = SqliteStore::restore(&file, &arguments.file).map_err(failed)?;
-            let (file, backup) = (file.display(), arguments.file.display());
+            let store = NamedStore::find(&arguments.store, environment)?;
+            let restored = SqliteStore::restore(&store.file, &arguments.file, &store.identity());
+            let (books, aside) = restored.map_err(failed)?;
+            let (file, backup) = (store.file.display(), arguments.file.display());
             writeln!(out, "restored cut {} from {backup} to {file}", books.cut.0)?;
             if let Some(aside) = aside {
                 writeln!(out, "what was there is now {}", aside.display())?;
@@ -43,22 +45,32 @@ pub(super) fn run(
     }
 }
 
-/// The file of the store that the arguments name.
-fn store_file(arguments: &StoreArguments, environment: &Environment) -> Result<PathBuf, Failure> {
-    if let Some(file) = &arguments.store {
-        return Ok(file.clone());
-    }
-    let loaded = load_local_node(&arguments.source, environment)?;
-    configured_store_file(Some(&loaded.config.settings))
+/// The store that the arguments name.
+struct NamedStore {
+    file: PathBuf,
+    /// The configuration that names the file. `None`: `--store` does.
+    settings: Option<NodeSettings>,
 }
 
-fn configured_store_file(settings: Option<&NodeSettings>) -> Result<PathBuf, Failure> {
-    settings.and_then(NodeSettings::store_file).ok_or_else(|| {
-        Failure::Usage(
-            "this node has no store: its configuration sets no `store`; name a file with --store"
-                .to_owned(),
-        )
-    })
+impl NamedStore {
+    fn find(arguments: &StoreArguments, environment: &Environment) -> Result<Self, Failure> {
+        if let Some(file) = &arguments.store {
+            return Ok(Self { file: file.clone(), settings: None });
+        }
+        let settings = load_local_node(&arguments.source, environment)?.config.settings;
+        let file = settings.store_file().ok_or_else(|| {
+            Failure::Usage(
+                "this node has no store: its configuration sets no `store`; name a file with --store"
+                    .to_owned(),
+            )
+        })?;
+        Ok(Self { file, settings: Some(settings) })
+    }
+
+    /// Whose books the file must hold.
+    fn identity(&self) -> StoreIdentity {
+        StoreIdentity { node: self.settings.as_ref().map(|settings| settings.node_id.clone()) }
+    }
 }
 
 fn failed(error: OpenError) -> Failure {
@@ -70,8 +82,8 @@ fn verify(
     environment: &Environment,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
-    let file = store_file(arguments, environment)?;
-    let books = SqliteStore::verify(&file).map_err(failed)?;
+    let store = NamedStore::find(arguments, environment)?;
+    let books = SqliteStore::verify(&store.file, &store.identity()).map_err(failed)?;
     let accounts = count(books.accounts.len(), "account");
     writeln!(out, "ok: {accounts}, cut {}, books {}", books.cut.0, books.books_id)?;
     Ok(())

@@ -57,7 +57,7 @@ fn dispatch(
         Command::Pay(arguments) => run_tool(pay::run(&arguments, environment, out)),
         Command::Send(arguments) => run_tool(send::run(&arguments, environment, out)),
         Command::Bench(arguments) => bench::run(&arguments, out, err),
-        Command::Ledger(arguments) => ledger::run(&arguments, environment, out),
+        Command::Ledger(arguments) => ledger::run(&arguments, environment, out, err),
         Command::Compose(arguments) => compose::run(&arguments, environment, out, err),
         Command::Schema(arguments) => schema::run(&arguments, out),
         Command::Completions(arguments) => print_completions(&arguments, out),

@@ -5,6 +5,9 @@ use std::path::PathBuf;
 
 use crate::books::UnbalancedRow;
 
+/// What helps if a file has lost its books.
+const RESTORE: &str = "put a backup in its place with `ilp-connector ledger restore`";
+
 /// Why a node does not start with its store. Nothing in the store has changed.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -17,8 +20,20 @@ pub enum OpenError {
         /// The file.
         path: PathBuf,
     },
-    /// The file, or its lock, cannot be opened.
-    #[error("cannot open the store {}", path.display())]
+    /// There is nothing to read.
+    #[error("there is no store {}; check the path, or start the node once", path.display())]
+    Missing {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The new file of a backup is there.
+    #[error("{} exists already; name a new file", path.display())]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file, its lock, or a copy of it cannot be opened or written.
+    #[error("cannot use the file {}", path.display())]
     Io {
         /// The file.
         path: PathBuf,
@@ -28,7 +43,8 @@ pub enum OpenError {
     },
     /// Another process has it open.
     #[error(
-        "the store {} is in use by process {holder}; a store belongs to one node, and a node runs once", path.display()
+        "the store {} is in use by process {holder}, perhaps one in a container; stop that node or container first: a \
+         store belongs to one node, and a node runs once", path.display()
     )]
     Locked {
         /// The file.
@@ -65,28 +81,42 @@ pub enum OpenError {
         wanted: String,
     },
     /// SQLite cannot read it, or its check fails.
-    #[error("the store {} is damaged ({detail}); restore a backup", path.display())]
+    #[error("the store {} is damaged ({detail}); {RESTORE}", path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
         /// What SQLite found.
         detail: String,
     },
+    /// Its file system lacks what several readers and one writer need.
+    #[error(
+        "the store {} is on a file system where SQLite has no write-ahead log, only '{mode}'; put it on a local disk",
+        path.display()
+    )]
+    NoWriteAheadLog {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite offers instead.
+        mode: String,
+    },
     /// The file is gone or empty, but its lock file shows that there were books.
     #[error(
-        "the store {} is empty, but it held the books {books_id}; restore the file or a backup. To begin with empty books, remove {}",
-        path.display(), lock.display()
+        "the store {} is {}, but it held the books {books_id}; put the file back, or {RESTORE}. To begin with empty \
+         books, remove {}",
+        path.display(), if *is_missing { "missing" } else { "empty" }, lock.display()
     )]
     Emptied {
         /// The file.
         path: PathBuf,
+        /// Whether there is no file.
+        is_missing: bool,
         /// The lock file.
         lock: PathBuf,
         /// The books that it held.
         books_id: String,
     },
     /// A row breaks the rule of the books.
-    #[error("the store {} is inconsistent; restore a backup", path.display())]
+    #[error("the store {} is inconsistent; {RESTORE}", path.display())]
     Unbalanced {
         /// The file.
         path: PathBuf,
@@ -111,9 +141,15 @@ pub enum WriteError {
     /// SQLite could not commit.
     #[error("cannot write the store")]
     Sqlite(#[from] rusqlite::Error),
-    /// The file was replaced by another while it was in use.
+    /// The file was moved, deleted or replaced by another while it was in use.
     #[error("the store is not the file that was opened: {0}")]
     Replaced(String),
+    /// SQLite cannot read it any more.
+    #[error("the store is damaged ({0})")]
+    Damaged(String),
+    /// It cannot be opened again.
+    #[error(transparent)]
+    Open(Box<OpenError>),
     /// The thread of the store has ended.
     #[error("the thread of the store has ended")]
     NoThread,

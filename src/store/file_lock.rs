@@ -5,6 +5,7 @@ use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use super::error::OpenError;
+use super::paths::{follow_links, with_suffix};
 
 /// Held as long as the store is open. The file stays: it shows later that the store held books.
 #[derive(Debug)]
@@ -16,11 +17,9 @@ pub(super) struct FileLock {
 }
 
 impl FileLock {
-    /// The lock of a store: `<store>.lock`.
+    /// The lock of a store: `<store>.lock`, the same under each name of the store.
     pub(super) fn path_of(store: &Path) -> PathBuf {
-        let mut name = store.as_os_str().to_owned();
-        name.push(".lock");
-        PathBuf::from(name)
+        with_suffix(&follow_links(store), ".lock")
     }
 
     /// Takes the lock.

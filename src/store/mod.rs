@@ -5,6 +5,7 @@
 mod error;
 mod file_lock;
 mod identity;
+mod paths;
 mod sqlite;
 mod worker;
 

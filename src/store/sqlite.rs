@@ -4,6 +4,7 @@
 //! books are in use; only a clean stop removes that note.
 
 mod adjustments;
+mod backup;
 mod history;
 mod read_only;
 mod restore;
@@ -17,6 +18,7 @@ use self::read_only::connect_read_only;
 use super::error::{OpenError, WriteError};
 use super::file_lock::FileLock;
 use super::identity::StoreIdentity;
+use super::paths::{FileInUse, log_of};
 use crate::account::{AccountId, Asset, Totals};
 use crate::books::{AccountRow, Adjustment, ChangeId, Cut, SavedBooks, StoredRow, recover_account};
 use crate::link::CutNumber;
@@ -42,6 +44,8 @@ FROM account ORDER BY name, asset, scale";
 #[derive(Debug)]
 pub struct SqliteStore {
     path: PathBuf,
+    file: FileInUse,
+    log: FileInUse,
     connection: Connection,
     books_id: String,
     _lock: FileLock,
@@ -58,9 +62,11 @@ impl SqliteStore {
             return Err(OpenError::NoDirectory { path: path.to_owned() });
         }
         let mut lock = FileLock::acquire(path)?;
-        let is_empty = std::fs::metadata(path).map_or(true, |metadata| metadata.len() == 0);
+        let len = std::fs::metadata(path).map(|metadata| metadata.len()).ok();
+        let is_empty = len.is_none_or(|len| len == 0);
         let emptied = lock.last_books_id().map(|books_id| OpenError::Emptied {
             path: path.to_owned(),
+            is_missing: len.is_none(),
             lock: lock.path().to_owned(),
             books_id: books_id.to_owned(),
         });
@@ -84,7 +90,12 @@ impl SqliteStore {
         let books_id = books.books_id.clone();
         lock.write_holder(&books_id)
             .map_err(|error| OpenError::Io { path: lock.path().to_owned(), error })?;
-        Ok((Self { path: path.to_owned(), connection, books_id, _lock: lock }, books))
+        let path = path.to_owned();
+        let in_use = |file: PathBuf| {
+            FileInUse::new(file.clone()).map_err(|error| OpenError::Io { path: file, error })
+        };
+        let (file, log) = (in_use(path.clone())?, in_use(log_of(&path))?);
+        Ok((Self { path, file, log, connection, books_id, _lock: lock }, books))
     }
 
     /// Reads the books of a file that may be in use. What is in flight counts as in the last cut; nothing is changed.
@@ -106,34 +117,19 @@ impl SqliteStore {
         read().map_err(|error: StoreFault| error.into_open_error(path))
     }
 
-    /// Checks the whole file and every row. It may be in use.
+    /// Checks the whole file, every row, and whose books they are. It may be in use.
     ///
     /// # Errors
     /// [`OpenError`]: the first thing that is wrong.
-    pub fn verify(path: &Path) -> Result<SavedBooks, OpenError> {
+    pub fn verify(path: &Path, identity: &StoreIdentity) -> Result<SavedBooks, OpenError> {
         let books = Self::read(path)?;
-        let check = || check_pages(&connect_read_only(path)?.connection);
+        let check = || {
+            let reader = connect_read_only(path)?;
+            check_pages(&reader.connection)?;
+            check_owner(path, &reader.connection, identity)
+        };
         check().map_err(|error| error.into_open_error(path))?;
         Ok(books)
-    }
-
-    /// Copies the store to a new file, also while it is in use.
-    ///
-    /// # Errors
-    /// [`OpenError`]: the store is not ours or damaged, or the new file exists or cannot be written.
-    pub fn backup(path: &Path, target: &Path) -> Result<(), OpenError> {
-        Self::read(path)?;
-        if target.exists() {
-            let error = std::io::Error::from(std::io::ErrorKind::AlreadyExists);
-            return Err(OpenError::Io { path: target.to_owned(), error });
-        }
-        let copy = || {
-            let target = target.to_string_lossy();
-            connect_read_only(path)?.connection.execute("VACUUM INTO ?1", [target])?;
-            Ok(())
-        };
-        copy().map_err(|error: StoreFault| error.into_open_error(target))?;
-        Self::verify(target).map(drop)
     }
 
     /// Saves a cut. When this returns without an error, it is durable.
@@ -154,6 +150,7 @@ impl SqliteStore {
     }
 
     fn write_transaction(&mut self, cut: &Cut, is_last: bool) -> Result<(), WriteError> {
+        self.check_files()?;
         let transaction = self.connection.transaction()?;
         {
             let mut upsert = transaction.prepare_cached(UPSERT_ACCOUNT)?;
@@ -200,14 +197,28 @@ impl SqliteStore {
     /// # Errors
     /// [`WriteError`]: it is still not usable, or is not the same file any more.
     pub fn reopen(&mut self) -> Result<(), WriteError> {
+        self.check_files()?;
         let connection =
             connect(&self.path, OpenFlags::empty()).map_err(StoreFault::into_write_error)?;
         let books_id = meta(&connection, "books_id").map_err(StoreFault::into_write_error)?;
         if books_id != self.books_id {
             return Err(WriteError::Replaced(format!("it holds the books {books_id}")));
         }
-        use_write_ahead_log(&connection).map_err(StoreFault::into_write_error)?;
+        use_write_ahead_log(&self.path, &connection).map_err(StoreFault::into_write_error)?;
         self.connection = connection;
+        Ok(())
+    }
+
+    /// SQLite would go on writing to files that have lost their names, and what it saves would be lost.
+    fn check_files(&self) -> Result<(), WriteError> {
+        for (file, what) in [
+            (&self.file, "it was moved, deleted or replaced; put it back"),
+            (&self.log, "its log (-wal) was moved, deleted or replaced; put it back"),
+        ] {
+            if !file.is_in_place() {
+                return Err(WriteError::Replaced(what.to_owned()));
+            }
+        }
         Ok(())
     }
 }
@@ -247,8 +258,8 @@ impl StoreFault {
     fn into_write_error(self) -> WriteError {
         match self {
             Self::Sqlite(error) => WriteError::Sqlite(error),
-            Self::Damaged(detail) => WriteError::Replaced(detail),
-            Self::Open(error) => WriteError::Replaced(error.to_string()),
+            Self::Damaged(detail) => WriteError::Damaged(detail),
+            Self::Open(error) => WriteError::Open(error),
         }
     }
 }
@@ -265,11 +276,10 @@ fn connect(path: &Path, more: OpenFlags) -> Result<Connection, StoreFault> {
     Ok(connection)
 }
 
-fn use_write_ahead_log(connection: &Connection) -> Result<(), StoreFault> {
+fn use_write_ahead_log(path: &Path, connection: &Connection) -> Result<(), StoreFault> {
     let mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
     if mode != "wal" {
-        let detail = format!("its file system supports no write-ahead log, only '{mode}'");
-        return Err(StoreFault::Damaged(detail));
+        return Err(StoreFault::open(OpenError::NoWriteAheadLog { path: path.to_owned(), mode }));
     }
     Ok(())
 }
@@ -307,6 +317,21 @@ fn check_version(path: &Path, connection: &Connection) -> Result<u32, StoreFault
     Ok(found)
 }
 
+/// Makes sure that the books are of this node.
+fn check_owner(
+    path: &Path,
+    connection: &Connection,
+    identity: &StoreIdentity,
+) -> Result<(), StoreFault> {
+    let Some(wanted) = &identity.node else { return Ok(()) };
+    let found = meta(connection, "node")?;
+    if found != wanted.as_str() {
+        let (path, wanted) = (path.to_owned(), wanted.to_string());
+        return Err(StoreFault::open(OpenError::OtherNode { path, found, wanted }));
+    }
+    Ok(())
+}
+
 /// Makes sure that the file is ours, whole, and of this version, and brings it to this version.
 fn prepare(
     path: &Path,
@@ -316,14 +341,10 @@ fn prepare(
     let is_new = is_new(connection)?;
     let found = if is_new { 0 } else { check_version(path, connection)? };
     check_pages(connection)?;
-    if !is_new && let Some(wanted) = &identity.node {
-        let found = meta(connection, "node")?;
-        if found != wanted.as_str() {
-            let (path, wanted) = (path.to_owned(), wanted.to_string());
-            return Err(StoreFault::open(OpenError::OtherNode { path, found, wanted }));
-        }
+    if !is_new {
+        check_owner(path, connection, identity)?;
     }
-    use_write_ahead_log(connection)?;
+    use_write_ahead_log(path, connection)?;
     let known = known_version();
     if found == known {
         return Ok(());

@@ -1,6 +1,7 @@
 //! Balances survive crashes: the books of a node that is killed, beside the tallies that its peers keep themselves.
 
 mod changes;
+mod store_failures;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -211,100 +212,27 @@ fn what_is_saved_in_batches_is_there_after_kill_9() {
     assert!(ok, "{text}");
     assert_eq!(saved(&backup, "alice").balance, sum - 5);
     let (ok, text) = ledger(&["backup", path_text(&backup), "--store", path_text(&store)]);
-    assert!(!ok && text.contains("backup.db"), "an existing file is not replaced: {text}");
-}
-
-/// A node whose files may not grow beyond a limit, which is lifted later: the same errors as of a full disk.
-struct LimitedNode {
-    process: Process,
-    port: u64,
-    health_port: u64,
-}
-
-impl LimitedNode {
-    fn start(file: &Path, blocks: u32) -> Self {
-        let script = format!(
-            "trap '' XFSZ; ulimit -S -f {blocks}; exec {PROGRAM} run --config {}",
-            file.display()
-        );
-        let process = Process::spawn(Command::new("sh").args(["-c", &script]));
-        let port = |message| process.wait_for_log(message, "port").as_u64().unwrap();
-        let (port, health_port) = (port("BTP server listening"), port("health server listening"));
-        Self { process, port, health_port }
-    }
-
-    fn lift_limit(&self) {
-        let pid = self.process.pid().to_string();
-        run_successfully(Command::new("prlimit").args(["--fsize=unlimited", "--pid", &pid]));
-    }
-
-    fn connect(&self, id: &str) -> Peer {
-        Peer::log_in(self.port, id, &format!("{id}-token"))
-    }
-}
-
-fn node_file(folder: &Path, store: &Path, durability: &str) -> PathBuf {
-    let ports = "btpServerHost: 127.0.0.1\nbtpServerPort: 0\nhealthCheckHost: 127.0.0.1\nhealthCheckPort: 0\n";
-    let ports = format!("apiToken: an-operators-token\n{ports}");
-    let file = folder.join("node.yaml");
-    std::fs::write(&file, format!("{ports}{}", config_with_store(store, durability))).unwrap();
-    file
+    assert!(!ok && text.contains("backup.db exists already; name a new file"), "{text}");
 }
 
 #[test]
-fn a_full_disk_stops_new_packets_and_loses_nothing() {
+fn a_reload_changes_when_packets_are_saved() {
     let folder = temp_folder();
     let store = folder.path().join("n.db");
-    let file = node_file(folder.path(), &store, "batched");
-    let node = LimitedNode::start(&file, 400);
-    let (mut alice, bob) = (node.connect("alice"), node.connect("bob"));
+    let interval = "storeIntervalMs: 60000\n";
+    let node = TestNode::start(&(config_with_store(&store, "batched") + interval));
+    let (mut alice, bob) = (node.connect_peer("alice"), node.connect_peer("bob"));
     let claims = bob.fulfill_all();
-    let mut fulfilled = 0;
-    let mut id = 0;
-    let mut pay = || {
-        id += 1;
-        let answer = alice.request(id, &packet(id));
-        if answer.ends_with("Fulfill") {
-            fulfilled += i128::from(amount_of(id));
-        }
-        (answer, fulfilled)
-    };
-    let (fulfilled, _) = eventually("the store is full", TIMEOUT * 4, || match pay() {
-        (answer, fulfilled) if answer.ends_with("Reject T03") => Ok(fulfilled),
-        (answer, _) => Err(answer),
-    });
-    let health = get_json(node.health_port, "/health");
-    let reasons = health["reasons"].to_string();
-    assert!(reasons.contains("the store cannot be written: cannot write the store"), "{health}");
-    let adjust = || {
-        let mut command = Command::new(PROGRAM);
-        command.args(["ledger", "adjust", "bob", "-7", "--reason", "a fee", "--id", "fee"]);
-        command.args(["--config", path_text(&file)]);
-        let output = run(command.env("HEALTH_CHECK_PORT", node.health_port.to_string()));
-        (output.status.success(), combined_output(&output))
-    };
-    let (ok, text) = adjust();
-    assert!(!ok && text.contains("nothing has changed, because the store fails"), "{text}");
-    assert!(text.contains("to repeat this change safely, add --id fee"), "{text}");
-    node.lift_limit();
-    let (last, _) = eventually("packets pass again", TIMEOUT, || match pay() {
-        (answer, sum) if answer.ends_with("Fulfill") => Ok(sum),
-        (answer, _) => Err(answer),
-    });
-    assert!(last > fulfilled);
-    assert_eq!(get_json(node.health_port, "/health")["status"], "healthy");
-    let (ok, text) = adjust();
-    assert!(ok && text.contains("the balance changes by -7"), "{text}");
-    let expected = Saved { balance: last, uncertain: 0 };
-    eventually("everything is saved", TIMEOUT, || match saved(&store, "alice") {
-        seen if seen == expected => Ok(()),
-        seen => Err(format!("{seen:?}, not {expected:?}")),
-    });
-    node.process.signal("KILL");
-    node.process.wait_exit();
-    assert_eq!(saved(&store, "alice"), expected);
-    drop(alice);
-    assert!(claims.join().unwrap() > 0);
+    let mut pay = |id| assert!(alice.request(id, &packet(id)).ends_with("Fulfill"));
+    pay(1);
+    assert_eq!(saved(&store, "alice").balance, 0, "the interval has not passed");
+    node.rewrite_config(&(config_with_store(&store, "strict") + interval));
+    node.process.signal("HUP");
+    node.process.wait_for_log("configuration reloaded", "settings");
+    pay(2);
+    assert_eq!(saved(&store, "alice").balance, i128::from(amount_of(1) + amount_of(2)));
+    node.stop("TERM");
+    claims.join().unwrap();
 }
 
 /// The recipe of docs/OPERATIONS.md.
@@ -333,6 +261,11 @@ fn a_backup_of_a_running_node_is_restored_after_a_crash() {
     let aside = store.with_extension("db.before-restore-1");
     assert!(text.contains(path_text(&aside)), "{text}");
     assert_eq!(saved(&aside, "alice").balance, newest, "what was there is kept");
+    let other = folder.path().join("other.yaml");
+    std::fs::write(&other, "nodeId: m\nstore: m.db\n").unwrap();
+    let (ok, text) = ledger(&["restore", path_text(&backup), "--config", path_text(&other)]);
+    assert!(!ok && text.contains("belongs to the node n, not to m"), "{text}");
+    assert!(!folder.path().join("m.db").exists());
     let node = TestNode::start(&config_with_store(&store, "strict"));
     let balances = ["alice", "bob"].map(|account| node.balance(account)[0].clone());
     assert_eq!(balances, [first.to_string(), (-first).to_string()]);
@@ -344,7 +277,8 @@ fn a_store_in_a_read_only_directory_is_read() {
     let folder = temp_folder();
     let store = folder.path().join("a store.db");
     let (ok, text) = ledger(&["balances", "--store", path_text(&store)]);
-    assert!(!ok && text.contains("unable to open database file"), "{text}");
+    let missing = format!("there is no store {}; check the path", store.display());
+    assert!(!ok && text.contains(&missing), "{text}");
     let quoted = format!("'{}'", store.display());
     let node = TestNode::start(&config_with_store(Path::new(&quoted), "batched"));
     let (mut alice, bob) = (node.connect_peer("alice"), node.connect_peer("bob"));

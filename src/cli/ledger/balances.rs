@@ -5,7 +5,7 @@ use std::io::Write;
 use serde_json::json;
 
 use super::super::args::BalancesArguments;
-use super::{failed, store_file};
+use super::{NamedStore, failed};
 use crate::books::SavedBooks;
 use crate::config::Environment;
 use crate::console::{Cell, Failure, Table, decimal};
@@ -19,8 +19,8 @@ pub(super) fn run(
     environment: &Environment,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
-    let file = store_file(&arguments.store, environment)?;
-    let mut books = SqliteStore::read(&file).map_err(failed)?;
+    let store = NamedStore::find(&arguments.store, environment)?;
+    let mut books = SqliteStore::read(&store.file).map_err(failed)?;
     books.accounts.retain(|account| !account.row.is_empty());
     if arguments.json {
         serde_json::to_writer_pretty(&mut *out, &as_json(&books)).map_err(std::io::Error::from)?;

@@ -1,35 +1,37 @@
 //! `ledger resolve` and `ledger adjust`: changes of a balance, each with its reason and who made it. The running node
 //! makes them, or this process in the file of a node that does not run.
 
-use std::io::Write;
+use std::io::{self, Write};
 
 use super::super::args::{AdjustArguments, ChangeArguments, ResolveArguments};
 use super::through_node;
-use super::{configured_store_file, failed};
+use super::{NamedStore, failed};
 use crate::books::{
     Adjustment, BalanceChange, ChangeError, ChangeId, ChangeRequest, Cut, RecoveredAccount,
     SavedBooks,
 };
-use crate::config::{Environment, NodeSettings, variable};
-use crate::console::{Failure, error_chain, load_local_node, sanitize};
+use crate::config::{Environment, variable};
+use crate::console::{Failure, error_chain, sanitize};
 use crate::net::Clock;
-use crate::store::{OpenError, SqliteStore, StoreIdentity};
+use crate::store::{OpenError, SqliteStore};
 
 pub(super) fn resolve(
     arguments: &ResolveArguments,
     environment: &Environment,
     out: &mut dyn Write,
+    err: &mut dyn Write,
 ) -> Result<(), Failure> {
     let conceded = arguments.concede.unwrap_or(0);
-    make_change(&arguments.change, BalanceChange::Resolve { conceded }, environment, out)
+    make_change(&arguments.change, BalanceChange::Resolve { conceded }, environment, out, err)
 }
 
 pub(super) fn adjust(
     arguments: &AdjustArguments,
     environment: &Environment,
     out: &mut dyn Write,
+    err: &mut dyn Write,
 ) -> Result<(), Failure> {
-    make_change(&arguments.change, BalanceChange::Adjust(arguments.amount), environment, out)
+    make_change(&arguments.change, BalanceChange::Adjust(arguments.amount), environment, out, err)
 }
 
 fn make_change(
@@ -37,18 +39,12 @@ fn make_change(
     change: BalanceChange,
     environment: &Environment,
     out: &mut dyn Write,
+    err: &mut dyn Write,
 ) -> Result<(), Failure> {
     if arguments.reason.trim().is_empty() {
         return Err(Failure::Usage("--reason is empty; say why the balance changes".to_owned()));
     }
-    let settings = match &arguments.store.store {
-        Some(_) => None,
-        None => Some(load_local_node(&arguments.store.source, environment)?.config.settings),
-    };
-    let file = match (&arguments.store.store, &settings) {
-        (Some(file), _) => file.clone(),
-        (None, settings) => configured_store_file(settings.as_ref())?,
-    };
+    let named = NamedStore::find(&arguments.store, environment)?;
     let request = ChangeRequest {
         id: arguments.id.clone().unwrap_or_else(|| ChangeId::from_random(rand::random())),
         account: arguments.account.clone(),
@@ -58,10 +54,10 @@ fn make_change(
         by: sanitize(variable(environment, "USER").unwrap_or("unknown")),
     };
     // Without this, a mistyped name would begin new books.
-    SqliteStore::read(&file).map_err(failed)?;
-    let text = match SqliteStore::open(&file, &StoreIdentity { node: None }) {
-        Ok((store, books)) => change_file(&request, store, books)?.to_string(),
-        Err(locked @ OpenError::Locked { .. }) => change_in_node(&request, settings, locked)?,
+    SqliteStore::read(&named.file).map_err(failed)?;
+    let text = match SqliteStore::open(&named.file, &named.identity()) {
+        Ok((store, books)) => change_file(&request, store, books, err)?.to_string(),
+        Err(locked @ OpenError::Locked { .. }) => change_in_node(&request, &named, &locked)?,
         Err(error) => return Err(failed(error)),
     };
     writeln!(out, "{text}")?;
@@ -71,11 +67,11 @@ fn make_change(
 /// Has the running node make the change, if its configuration is known.
 fn change_in_node(
     request: &ChangeRequest,
-    settings: Option<NodeSettings>,
-    locked: OpenError,
+    named: &NamedStore,
+    locked: &OpenError,
 ) -> Result<String, Failure> {
-    let locked = error_chain(&locked);
-    let Some(settings) = settings else {
+    let locked = error_chain(locked);
+    let Some(settings) = &named.settings else {
         return Err(Failure::Failed(format!(
             "{locked}\nname the configuration of the node with --config instead of --store, so that the node makes the change; or stop it"
         )));
@@ -85,7 +81,12 @@ fn change_in_node(
             "{locked}\nset an apiToken in its configuration, so that the node makes the change; or stop it"
         )));
     };
-    through_node::change(request, &settings, token.expose())
+    through_node::change(request, settings, token.expose())
+}
+
+/// A failure after which the change may have been made.
+pub(super) fn unclear_failure(request: &ChangeRequest, what: &str) -> Failure {
+    Failure::Failed(format!("{what}\nto repeat this change safely, add --id {}", request.id))
 }
 
 /// Makes the change in the file of a node that does not run.
@@ -93,6 +94,7 @@ fn change_file(
     request: &ChangeRequest,
     mut store: SqliteStore,
     mut books: SavedBooks,
+    err: &mut dyn Write,
 ) -> Result<Adjustment, Failure> {
     let at = Clock::start().now().wall;
     let found = store.find_adjustment(&request.id);
@@ -109,11 +111,28 @@ fn change_file(
         }),
     };
     // Also after a mistake: opening has made certain amounts uncertain, if the node had ended without a clean stop.
-    let accounts = books.accounts.into_iter().map(|account| account.row).collect();
+    let accounts = books.accounts.iter().map(|account| account.row.clone()).collect();
     let adjustments = made.iter().filter(|_| is_new).cloned().collect();
     let cut = Cut { number: books.cut.next(), at, accounts, adjustments };
-    store.write_last(&cut).map_err(|error| Failure::Failed(error_chain(&error)))?;
+    let saved = store.write_last(&cut);
+    saved.map_err(|error| unclear_failure(request, &error_chain(&error)))?;
+    warn_of_uncertain(&books, err)?;
     made.map_err(|error| Failure::Failed(error.to_string()))
+}
+
+/// Names the accounts that opening has made uncertain: the next start of the node finds a clean stop, and names none.
+fn warn_of_uncertain(books: &SavedBooks, err: &mut dyn Write) -> io::Result<()> {
+    for RecoveredAccount { row, newly_uncertain } in &books.accounts {
+        if *newly_uncertain != 0 && row.uncertain != 0 {
+            writeln!(
+                err,
+                "warning: {} ({}): {newly_uncertain} is uncertain now: it was in flight when the node ended, and the peer may \
+                 have fulfilled it",
+                row.name, row.asset
+            )?;
+        }
+    }
+    Ok(())
 }
 
 /// The account that the request names.

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use super::super::args::ExportArguments;
-use super::{failed, store_file};
+use super::{NamedStore, failed};
 use crate::books::{Journal, Period};
 use crate::config::Environment;
 use crate::console::Failure;
@@ -14,8 +14,8 @@ pub(super) fn run(
     environment: &Environment,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
-    let file = store_file(&arguments.store, environment)?;
-    let history = SqliteStore::read_history(&file).map_err(failed)?;
+    let store = NamedStore::find(&arguments.store, environment)?;
+    let history = SqliteStore::read_history(&store.file).map_err(failed)?;
     let period = Period { from: arguments.from, to: arguments.to };
     let journal = Journal::new(&history, period);
     out.write_all(arguments.format.write(&journal).as_bytes())?;

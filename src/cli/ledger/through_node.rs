@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::change::unclear_failure;
 use crate::books::{BalanceChange, ChangeRequest};
 use crate::config::NodeSettings;
 use crate::console::{Failure, host_to_dial, post_to_page, sanitize};
@@ -27,10 +28,7 @@ pub(super) fn change(
     }
     let host = host_to_dial(&settings.health_check_host);
     let url = format!("http://{}/ledger/changes", authority(&host, port));
-    let failed = |what: String| {
-        let id = &request.id;
-        Failure::Failed(format!("{what}\nto repeat this change safely, add --id {id}"))
-    };
+    let failed = |what: String| unclear_failure(request, &what);
     let body = body_of(request).to_string();
     let answer = post_to_page((&host, port), "/ledger/changes", api_token, &body, TIMEOUT)
         .map_err(|error| failed(format!("no answer from {url}: {error}")))?;

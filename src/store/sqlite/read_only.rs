@@ -1,13 +1,16 @@
 //! Reads a store without changing it: while its node runs, after it has stopped, and where nothing may be written.
 
-use std::fs::File;
+use std::fs::{self, File};
+use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::{BUSY_TIMEOUT, StoreFault};
+use crate::store::OpenError;
 use crate::store::file_lock::FileLock;
+use crate::store::paths::log_of;
 
 /// A connection that cannot write.
 pub(super) struct ReadOnly {
@@ -20,6 +23,13 @@ pub(super) struct ReadOnly {
 /// the directory is read-only, the file is read as one that nobody changes, provided that no process has the store
 /// open and no cut is outside of the file.
 pub(super) fn connect_read_only(path: &Path) -> Result<ReadOnly, StoreFault> {
+    fs::metadata(path).map_err(|error| {
+        let path = path.to_owned();
+        StoreFault::open(match error.kind() {
+            io::ErrorKind::NotFound => OpenError::Missing { path },
+            _ => OpenError::Io { path, error },
+        })
+    })?;
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
@@ -47,7 +57,7 @@ struct UnusedStore(Option<File>);
 
 /// `None`: a process uses the store, or its newest cuts are in the log beside it.
 fn lock_unused(path: &Path) -> Option<UnusedStore> {
-    let log = std::fs::metadata(with_suffix(path, "-wal"));
+    let log = fs::metadata(log_of(path));
     if log.is_ok_and(|metadata| metadata.len() > 0) {
         return None;
     }
@@ -58,13 +68,6 @@ fn lock_unused(path: &Path) -> Option<UnusedStore> {
     let lock = File::open(lock).ok()?;
     lock.try_lock_shared().ok()?;
     Some(UnusedStore(Some(lock)))
-}
-
-/// `path` with more at its end.
-pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
 }
 
 /// The file as SQLite's URI for a file that does not change.

@@ -1,14 +1,16 @@
 //! Puts a backup in the place of a store. What was there stays beside it.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use super::SqliteStore;
-use super::read_only::with_suffix;
+use super::backup::sync_directory;
 use crate::books::SavedBooks;
 use crate::store::error::OpenError;
 use crate::store::file_lock::FileLock;
+use crate::store::identity::StoreIdentity;
+use crate::store::paths::{follow_links, with_suffix};
 
 /// What SQLite keeps beside a file: the log, and the index of the log.
 const COMPANIONS: [&str; 2] = ["-wal", "-shm"];
@@ -20,10 +22,16 @@ impl SqliteStore {
     /// force then, and the new name of the file that was there.
     ///
     /// # Errors
-    /// [`OpenError`]: the backup is not a whole store of ours, a node runs with the store, or a file cannot be written.
-    pub fn restore(path: &Path, backup: &Path) -> Result<(SavedBooks, Option<PathBuf>), OpenError> {
-        Self::verify(backup)?;
-        let _lock = FileLock::acquire(path)?;
+    /// [`OpenError`]: the backup is not a whole store of this node, a node runs with the store, or a file cannot be
+    /// written.
+    pub fn restore(
+        path: &Path,
+        backup: &Path,
+        identity: &StoreIdentity,
+    ) -> Result<(SavedBooks, Option<PathBuf>), OpenError> {
+        let path = &*follow_links(path);
+        let books = Self::verify(backup, identity)?;
+        let mut lock = FileLock::acquire(path)?;
         let failed = |error| OpenError::Io { path: path.to_owned(), error };
         let copy = with_suffix(path, ".restoring");
         match fs::remove_file(&copy) {
@@ -31,10 +39,11 @@ impl SqliteStore {
             _ => {}
         }
         Self::backup(backup, &copy)?;
-        File::open(&copy).and_then(|copy| copy.sync_all()).map_err(failed)?;
+        // If the process ends in between, no node takes the missing file for a new one.
+        lock.write_holder(&books.books_id).map_err(failed)?;
         let aside = put_aside(path).map_err(failed)?;
         fs::rename(&copy, path).and_then(|()| sync_directory(path)).map_err(failed)?;
-        Ok((Self::verify(path)?, aside))
+        Ok((Self::verify(path, identity)?, aside))
     }
 }
 
@@ -60,10 +69,4 @@ fn rename_if_there(from: &Path, to: &Path) -> io::Result<bool> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),
     }
-}
-
-/// Makes new names in the directory of a file durable.
-fn sync_directory(path: &Path) -> io::Result<()> {
-    let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
-    File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
 }

@@ -142,7 +142,7 @@ fn a_store_in_use_names_the_process() {
     assert_eq!(
         fixture.refusal(),
         format!(
-            "the store DIR/b.db is in use by process {}; a store belongs to one node, and a node runs once",
+            "the store DIR/b.db is in use by process {}, perhaps one in a container; stop that node or container first: a store belongs to one node, and a node runs once",
             std::process::id()
         )
     );
@@ -202,7 +202,10 @@ fn a_file_that_has_become_empty_is_not_taken_for_a_new_one() {
     fs::write(fixture.path(), "").unwrap();
     assert!(fixture.refusal().contains("is empty, but it held the books"), "{}", fixture.refusal());
     fs::remove_file(fixture.path()).unwrap();
-    assert!(fixture.refusal().contains("remove DIR/b.db.lock"));
+    let refusal = fixture.refusal();
+    assert!(refusal.contains("is missing, but it held the books"), "{refusal}");
+    assert!(refusal.contains("ledger restore"), "{refusal}");
+    assert!(refusal.contains("remove DIR/b.db.lock"), "{refusal}");
     fixture.execute("PRAGMA journal_mode = WAL");
     assert!(fs::metadata(fixture.path()).unwrap().len() > 0, "a file of SQLite without a table");
     assert!(fixture.refusal().contains("is empty, but it held the books"), "{}", fixture.refusal());
@@ -220,7 +223,7 @@ fn a_balance_that_does_not_add_up_is_refused_with_its_account() {
     fixture.execute("UPDATE account SET balance = '7'");
     assert_eq!(
         fixture.refusal(),
-        "the store DIR/b.db is inconsistent; restore a backup: the account c (USD/9) does not add up: fulfilled_in 10 - fulfilled_out 3 + adjusted -1 is 6, but its balance is 7"
+        "the store DIR/b.db is inconsistent; put a backup in its place with `ilp-connector ledger restore`: the account c (USD/9) does not add up: fulfilled_in 10 - fulfilled_out 3 + adjusted -1 is 6, but its balance is 7"
     );
 }
 
@@ -240,6 +243,71 @@ fn a_missing_file_is_not_made_anew_by_a_reopened_store() {
     fs::remove_file(fixture.path()).unwrap();
     store.reopen().unwrap_err();
     assert!(!fixture.path().exists());
+}
+
+#[test]
+fn a_store_that_was_moved_is_not_written_until_it_is_back() {
+    let fixture = Fixture::with_books();
+    let (mut store, _) = fixture.open();
+    let elsewhere = fixture.directory.path().join("moved.db");
+    let moved =
+        "the store is not the file that was opened: it was moved, deleted or replaced; put it back";
+    for replaced_by_copy in [false, true] {
+        fs::rename(fixture.path(), &elsewhere).unwrap();
+        if replaced_by_copy {
+            fs::copy(&elsewhere, fixture.path()).unwrap();
+        }
+        let error = store.write(&cut(2, vec![account("c", 50)])).unwrap_err();
+        assert_eq!(error.to_string(), moved);
+        assert_eq!(store.write_last(&cut(2, Vec::new())).unwrap_err().to_string(), moved);
+        assert_eq!(store.reopen().unwrap_err().to_string(), moved);
+        fs::rename(&elsewhere, fixture.path()).unwrap();
+        store.reopen().unwrap();
+        assert_eq!(SqliteStore::read(&fixture.path()).unwrap().cut, CutNumber(1));
+    }
+    store.write(&cut(2, vec![account("c", 50)])).unwrap();
+    drop(store);
+    assert_eq!(fixture.open().1.accounts[0].ledger().balance(), 46);
+}
+
+#[test]
+fn a_store_without_its_log_is_not_written() {
+    let fixture = Fixture::with_books();
+    let (mut store, _) = fixture.open();
+    fs::remove_file(fixture.directory.path().join("b.db-wal")).unwrap();
+    let error = store.write(&cut(2, vec![account("c", 50)])).unwrap_err().to_string();
+    assert!(error.contains("its log (-wal) was moved, deleted or replaced"), "{error}");
+}
+
+#[test]
+fn another_name_of_a_store_in_use_is_the_same_store() {
+    let fixture = Fixture::with_books();
+    let link = fixture.directory.path().join("link.db");
+    std::os::unix::fs::symlink("b.db", &link).unwrap();
+    let in_use = |error: OpenError| matches!(error, OpenError::Locked { .. });
+    let (mut store, _) = fixture.open();
+    assert!(in_use(SqliteStore::open(&link, &identity()).map(drop).unwrap_err()));
+    assert!(in_use(SqliteStore::restore(&link, &fixture.path(), &identity()).unwrap_err()));
+    store.write(&cut(2, Vec::new())).unwrap();
+    drop(store);
+    let backup = fixture.directory.path().join("backup.db");
+    SqliteStore::backup(&link, &backup).unwrap();
+    SqliteStore::restore(&link, &backup, &identity()).unwrap();
+    assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    assert_eq!(fixture.open().1.cut, CutNumber(2));
+    fs::remove_file(fixture.path()).unwrap();
+    let emptied = SqliteStore::open(&link, &identity()).map(drop).unwrap_err();
+    assert!(matches!(emptied, OpenError::Emptied { is_missing: true, .. }), "{emptied}");
+}
+
+#[test]
+fn a_file_system_without_a_write_ahead_log_is_not_called_damaged() {
+    let memory = Connection::open_in_memory().unwrap();
+    let fault = use_write_ahead_log(Path::new("n.db"), &memory).unwrap_err();
+    assert_eq!(
+        fault.into_open_error(Path::new("n.db")).to_string(),
+        "the store n.db is on a file system where SQLite has no write-ahead log, only 'memory'; put it on a local disk"
+    );
 }
 
 #[test]
@@ -294,14 +362,14 @@ fn a_restored_backup_replaces_the_store_with_its_log() {
     SqliteStore::backup(&fixture.path(), &backup).unwrap();
     let (mut store, before) = fixture.open();
     store.write(&cut(2, vec![account("c", 100)])).unwrap();
-    let error = SqliteStore::restore(&fixture.path(), &backup).unwrap_err();
+    let error = SqliteStore::restore(&fixture.path(), &backup, &identity()).unwrap_err();
     assert!(matches!(error, OpenError::Locked { .. }), "{error}");
     // As a crash leaves it: the newest cut is in the log.
     let log = fixture.directory.path().join("b.db-wal");
     let kept = fs::read(&log).unwrap();
     drop(store);
     fs::write(&log, kept).unwrap();
-    let (books, aside) = SqliteStore::restore(&fixture.path(), &backup).unwrap();
+    let (books, aside) = SqliteStore::restore(&fixture.path(), &backup, &identity()).unwrap();
     assert_eq!((&books.books_id, books.cut), (&before.books_id, CutNumber(1)));
     assert!(!log.exists());
     let (_, books) = fixture.open();
@@ -315,9 +383,42 @@ fn a_damaged_backup_is_not_restored() {
     let fixture = Fixture::with_books();
     let backup = fixture.directory.path().join("backup.db");
     fs::write(&backup, [b'x'; 8192]).unwrap();
-    let error = SqliteStore::restore(&fixture.path(), &backup).unwrap_err();
+    let error = SqliteStore::restore(&fixture.path(), &backup, &identity()).unwrap_err();
     assert!(matches!(error, OpenError::Damaged { .. }), "{error}");
     assert_eq!(fixture.open().1.cut, CutNumber(1));
+}
+
+#[test]
+fn a_backup_of_another_node_is_not_restored() {
+    let fixture = Fixture::with_books();
+    let backup = fixture.directory.path().join("backup.db");
+    SqliteStore::backup(&fixture.path(), &backup).unwrap();
+    let other = StoreIdentity { node: Some("a".parse().unwrap()) };
+    let error = SqliteStore::restore(&fixture.path(), &backup, &other).unwrap_err().to_string();
+    assert!(error.contains("backup.db belongs to the node b, not to a"), "{error}");
+    SqliteStore::restore(&fixture.path(), &backup, &StoreIdentity { node: None }).unwrap();
+}
+
+#[test]
+fn a_backup_that_fails_leaves_no_file() {
+    let fixture = Fixture::with_books();
+    fixture.execute("PRAGMA wal_checkpoint(TRUNCATE)");
+    let page = "SELECT rootpage FROM sqlite_schema WHERE name = 'adjustment'";
+    let store = Connection::open(fixture.path()).unwrap();
+    let page: u16 = store.query_row(page, [], |row| row.get(0)).unwrap();
+    let end = usize::from(page) * 4096;
+    drop(store);
+    let mut bytes = fs::read(fixture.path()).unwrap();
+    bytes[end - 4096..end].fill(0xff);
+    fs::write(fixture.path(), bytes).unwrap();
+    let backup = fixture.directory.path().join("backup.db");
+    let error = SqliteStore::backup(&fixture.path(), &backup).unwrap_err().to_string();
+    assert!(error.contains("b.db is damaged") && !error.contains("backup.db"), "{error}");
+    assert!(!backup.exists());
+    fs::write(&backup, "of another program").unwrap();
+    let error = SqliteStore::backup(&fixture.path(), &backup).unwrap_err().to_string();
+    assert!(error.ends_with("backup.db exists already; name a new file"), "{error}");
+    assert_eq!(fs::read(&backup).unwrap(), b"of another program");
 }
 
 #[test]
@@ -326,7 +427,7 @@ fn a_missing_store_is_restored() {
     let backup = fixture.directory.path().join("backup.db");
     SqliteStore::backup(&fixture.path(), &backup).unwrap();
     fs::remove_file(fixture.path()).unwrap();
-    let (_, aside) = SqliteStore::restore(&fixture.path(), &backup).unwrap();
+    let (_, aside) = SqliteStore::restore(&fixture.path(), &backup, &identity()).unwrap();
     assert_eq!(aside, None);
     assert_eq!(fixture.open().1.accounts.len(), 1);
 }
