@@ -1,7 +1,6 @@
 //! The dialling end: keeps a session with one peer, and reconnects for ever. It spawns nothing: `node` runs
 //! [`BtpDialler::run`].
 
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +18,7 @@ use super::upgrade::{self, UpgradeError};
 use crate::account::AccountId;
 use crate::connector::Account;
 use crate::link::{Framing, Outbox, SessionKind, TokenFingerprint};
-use crate::net::{BtpUrl, ConnectTcpError, TlsError, connect_tcp, explain_tls_failure};
+use crate::net::{BtpUrl, ConnectionError, connect_tcp};
 use crate::peers::{
     AttemptFailure, CloseReason, DialBackoff, DialHandle, DialSignals, GOING_AWAY, NodeContext,
     PeerStatus, SessionGuard, Token, WaitEnd,
@@ -87,11 +86,7 @@ pub struct BtpDialler {
 #[derive(Debug, thiserror::Error)]
 pub enum DialError {
     #[error(transparent)]
-    Reach(#[from] ConnectTcpError),
-    #[error(transparent)]
-    Tls(#[from] TlsError),
-    #[error("the TLS handshake failed: {}", explain_tls_failure(.0))]
-    TlsHandshake(io::Error),
+    Connection(#[from] ConnectionError),
     #[error(transparent)]
     Upgrade(#[from] UpgradeError),
     #[error("no answer to the authentication within {0:?}")]
@@ -149,7 +144,9 @@ impl BtpDialler {
                 }
                 Err(error) => {
                     let failure = match error {
-                        DialError::Reach(_) => AttemptFailure::Unreachable,
+                        DialError::Connection(ConnectionError::Tcp(_)) => {
+                            AttemptFailure::Unreachable
+                        }
                         DialError::Refused(_) => AttemptFailure::Refused,
                         _ => AttemptFailure::Unusable,
                     };
@@ -189,17 +186,18 @@ async fn connect(
     let account = context.connector.account(dial.peer.as_str()).ok_or(DialError::NoAccount)?;
     let settings = &context.settings;
     let url = &dial.url;
-    let (stream, remote) = connect_tcp(url.host(), url.port(), settings.connect_timeout).await?;
+    let connected = connect_tcp(url.host(), url.port(), settings.connect_timeout).await;
+    let (stream, remote) = connected.map_err(ConnectionError::Tcp)?;
     let deadline = Instant::now() + settings.auth_timeout;
     let too_late = |_| DialError::AuthTimeout(settings.auth_timeout);
     let mut stream = if url.is_tls() {
         let connector = timeout_at(deadline, context.client_tls.connector()).await;
-        let connector = connector.map_err(too_late)??;
-        let name = context.client_tls.name_of(url.host())?;
+        let connector = connector.map_err(too_late)?.map_err(ConnectionError::Tls)?;
+        let name = context.client_tls.name_of(url.host()).map_err(ConnectionError::Tls)?;
         let handshake = connector.connect(name, stream);
         let handshake = context.tls_handshakes.run(remote.into(), true, handshake);
         let secured = timeout_at(deadline, handshake).await;
-        let stream = secured.map_err(too_late)?.map_err(DialError::TlsHandshake)?;
+        let stream = secured.map_err(too_late)?.map_err(ConnectionError::TlsHandshake)?;
         ByteStream::Tls(Box::new(TlsStream::Client(stream)))
     } else {
         ByteStream::Plain(stream)

@@ -1,6 +1,5 @@
 //! Connects to the server of a URL: TCP, TLS for `https`, and HTTP/2 if ALPN selects it, otherwise HTTP/1.1.
 
-use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,7 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 
 use super::answer_meter::{AnswerMeter, RequestedAnswers};
-use crate::net::{ClientTls, ConnectTcpError, HttpUrl, TlsError, connect_tcp, explain_tls_failure};
+use crate::net::{ClientTls, ConnectionError, HttpUrl, connect_tcp};
 use crate::web::{FrameCounter, Metered, Tasks};
 
 const AGENT: &str = concat!("ilp-connector/", env!("CARGO_PKG_VERSION"));
@@ -40,11 +39,7 @@ const PING_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     #[error(transparent)]
-    Reach(#[from] ConnectTcpError),
-    #[error(transparent)]
-    Tls(#[from] TlsError),
-    #[error("the TLS handshake failed: {}", explain_tls_failure(.0))]
-    TlsHandshake(io::Error),
+    Connection(#[from] ConnectionError),
     #[error("no HTTP connection within {0:?}")]
     Timeout(Duration),
     #[error("the HTTP connection failed: {0}")]
@@ -133,14 +128,16 @@ pub(super) async fn connect(
     time_max: Duration,
     tasks: &Tasks,
 ) -> Result<(HttpSender, SocketAddr), ConnectError> {
-    let (stream, remote) = connect_tcp(url.host(), url.port(), time_max).await?;
+    let connected = connect_tcp(url.host(), url.port(), time_max).await;
+    let (stream, remote) = connected.map_err(ConnectionError::Tcp)?;
     let handshake = async {
         if !url.is_tls() {
             return begin_http1(stream, tasks).await;
         }
-        let connector = tls.http_connector().await?;
-        let name = tls.name_of(url.host())?;
-        let stream = connector.connect(name, stream).await.map_err(ConnectError::TlsHandshake)?;
+        let connector = tls.http_connector().await.map_err(ConnectionError::Tls)?;
+        let name = tls.name_of(url.host()).map_err(ConnectionError::Tls)?;
+        let stream = connector.connect(name, stream).await;
+        let stream = stream.map_err(ConnectionError::TlsHandshake)?;
         match stream.get_ref().1.alpn_protocol() {
             Some(b"h2") => begin_http2(stream, tasks).await,
             _ => begin_http1(stream, tasks).await,

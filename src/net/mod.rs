@@ -6,6 +6,7 @@ mod budget;
 mod client_address;
 mod clock;
 mod clock_watch;
+mod connection_error;
 mod descriptors;
 mod listener;
 mod pem;
@@ -24,16 +25,17 @@ pub use budget::{SharedRate, WorkBudget, WorkRate};
 pub use client_address::ClientAddress;
 pub use clock::Clock;
 pub use clock_watch::{ClockFinding, ClockJump, ClockReport, ClockWatch};
+pub use connection_error::ConnectionError;
 pub use descriptors::{Descriptor, Descriptors};
 pub use listener::{BindError, Listener};
 pub use random_words::mask_random_words;
 pub use sanitize::{describe_io_error, error_chain, sanitize, sanitize_bytes, sanitize_json};
 pub use settings::{HttpAuth, HttpLimits, HttpMode, KeepAliveSettings, TransportSettings};
-pub use tcp::{ConnectTcpError, connect_tcp};
+pub use tcp::connect_tcp;
 pub use throttle::LogThrottle;
 pub use tls::{
     ClientTls, HTTP_PROTOCOLS, ServerTls, TlsError, TlsFile, TlsName, TlsTrust, check_ca_file,
-    check_server_files, explain_tls_failure, host_of_certificate,
+    check_server_files, host_of_certificate,
 };
 pub use tls_handshakes::{TlsHandshakeWorker, TlsHandshakes};
 pub use unauthenticated::{UnauthenticatedConnections, UnauthenticatedPermit};

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
 pub use client::{ClientTls, TlsName, TlsTrust};
-pub use explain::explain_tls_failure;
+pub(super) use explain::explain_tls_failure;
 use parking_lot::Mutex;
 use rustls_pki_types::{CertificateDer, UnixTime};
 use tokio_rustls::TlsAcceptor;

@@ -15,7 +15,7 @@ use crate::btp::model::OpenSession;
 use crate::btp::server::BtpServer;
 use crate::btp::testing::{self, *};
 use crate::link::{CloseRequest, Outcome};
-use crate::net::{ServerTls, TlsTrust, TransportSettings};
+use crate::net::{ServerTls, TlsError, TlsTrust, TransportSettings};
 use crate::peers::PeerChange::{AuthenticationFailed, Connected, Connecting, Disconnected};
 use crate::peers::{PeerChange, PeerEvent, PeerState};
 use crate::testing::{TEST_TIMEOUT, logins};
@@ -288,7 +288,10 @@ async fn tls_both_ways() {
     let error = connect_once(&dial("bob", &url), &context()).await.err().unwrap();
     let is_untrusted = matches!(
         error,
-        DialError::TlsHandshake(_) | DialError::Tls(TlsError::NoTrustedCertificates)
+        DialError::Connection(
+            ConnectionError::TlsHandshake(_)
+                | ConnectionError::Tls(TlsError::NoTrustedCertificates)
+        )
     );
     assert!(is_untrusted, "{error}");
 }
