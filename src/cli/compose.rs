@@ -275,11 +275,25 @@ mod tests {
         assert_eq!(text(&environment["CONFIG_FILE"]), "/etc/ilp-connector/net work.yaml");
         assert_eq!(text(&environment["S"]), "${S:-a: 'b' #c}");
         assert!(text(&environment["NEEDED"]).starts_with("${NEEDED:?"));
+        assert_eq!(text(&environment["API_TOKEN"]), "${API_TOKEN:-}");
         assert_eq!(environment.get("T"), None, "a dollar without braces is a dollar");
         assert_eq!(environment.get("BTP_SERVER_PORT"), None);
         let mounted = format!("{}:/etc/ilp-connector:ro", folder.path().display());
         assert_eq!(text(&parsed["x-node"]["volumes"][0]), mounted);
         assert!(warnings.contains("dial node c at 127.0.0.1"), "{warnings}");
+    }
+
+    #[test]
+    fn an_api_token_of_the_file_is_printed_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("net.yaml");
+        let defaults = "defaults: { apiToken: \"${API_TOKEN:-a-default-token}\" }\n";
+        let nodes = "nodes: [{ id: a }, { id: b }]\nlinks: [{ from: a, to: b, secret: s }]\n";
+        std::fs::write(&file, format!("{defaults}{nodes}")).unwrap();
+        let (printed, _) = compose(&file);
+        let parsed: Value = serde_yaml::from_str(&printed).unwrap();
+        let token = &parsed["x-environment"]["API_TOKEN"];
+        assert_eq!(token, &Value::from("${API_TOKEN:-a-default-token}"));
     }
 
     #[test]

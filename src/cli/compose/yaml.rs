@@ -11,6 +11,8 @@ use crate::config::variable_of_peer;
 const MOUNTED_AT: &str = "/etc/ilp-connector";
 /// The mount point of the volume for a node's balances. The image has it, and it belongs to the user of the image.
 const BOOKS_AT: &str = "/var/lib/ilp-connector";
+/// Printed for every node, unless the topology file reads it itself. Empty is like not set.
+const API_TOKEN: &str = "API_TOKEN";
 
 impl Compose {
     pub(super) fn print(&self, out: &mut dyn Write) -> io::Result<()> {
@@ -100,6 +102,13 @@ impl Compose {
             writeln!(out, "  STORE: {BOOKS_AT}/")?;
         }
         writeln!(out, "  LOG_LEVEL: ${{LOG_LEVEL:-}}")?;
+        if !self.variables.iter().any(|variable| variable.name == API_TOKEN) {
+            writeln!(
+                out,
+                "  # Protects the pages of the nodes, and lets `ledger adjust` and `ledger resolve` change balances.\n  \
+                 {API_TOKEN}: ${{{API_TOKEN}:-}}"
+            )?;
+        }
         for Variable { name, default } in &self.variables {
             let value = match default {
                 Some(default) => format!("${{{name}:-{default}}}"),

@@ -319,6 +319,21 @@ fn a_backup_of_a_container_is_restored() {
     assert_eq!(books(&network, "b"), before[1]);
 }
 
+/// A running node needs a token to change a balance; the Compose file passes it on.
+#[test]
+fn a_balance_is_changed_inside_a_container() {
+    let Some(engine) = engine() else { return };
+    let network = Network::new(engine);
+    std::fs::write(network.folder.path().join(".env"), "API_TOKEN=an-operators-token\n").unwrap();
+    network.up(&[]);
+    network.healthy(&NODES);
+    pay(&network, "1000");
+    books_after(&network, "1000");
+    let adjust = ["exec", "-T", "b", "ilp-connector", "ledger", "adjust", "c", "-5", "--reason"];
+    let printed = network.compose(&[&adjust[..], &["a fee"]].concat());
+    assert!(printed.contains("the balance was -1000 and is -1005"), "{printed}");
+}
+
 /// Its socket stays open and silent, so only the keep-alive can detect it.
 #[test]
 fn a_frozen_node_is_detected() {
