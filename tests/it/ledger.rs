@@ -207,6 +207,8 @@ fn what_is_saved_in_batches_is_there_after_kill_9() {
     let (ok, text) =
         ledger(&["adjust", "alice", "-5", "--reason", "a fee", "--store", path_text(&store)]);
     assert!(ok && text.contains(&format!("the balance was {sum} and is {}", sum - 5)), "{text}");
+    let (ok, text) = ledger(&["balances", "--store", path_text(&store)]);
+    assert!(ok && text.contains(" 0.00000132 (1320)"), "{text}");
     let backup = folder.path().join("backup.db");
     let (ok, text) = ledger(&["backup", path_text(&backup), "--store", path_text(&store)]);
     assert!(ok, "{text}");

@@ -11,6 +11,8 @@ use crate::config::Environment;
 use crate::console::{Cell, Failure, Table, decimal};
 use crate::store::SqliteStore;
 
+const COLUMNS: [&str; 6] =
+    ["ACCOUNT", "KIND", "ASSET", "BALANCE (UNITS)", "IN FLIGHT (UNITS)", "UNCERTAIN (UNITS)"];
 /// No column is left out: the output may go to a file.
 const COLUMNS_MAX: usize = usize::MAX;
 
@@ -31,10 +33,11 @@ pub(super) fn run(
         writeln!(out, "no account has moved money yet")?;
         return Ok(());
     }
-    let mut table = Table::new(&["ACCOUNT", "KIND", "ASSET", "BALANCE", "IN FLIGHT", "UNCERTAIN"]);
+    let mut table = Table::new(&COLUMNS);
     for account in &books.accounts {
         let row = &account.row;
-        let amount = |units| Cell::right(decimal(units, row.asset.scale));
+        // `ledger adjust` and `ledger resolve` take units.
+        let amount = |units| Cell::right(format!("{} ({units})", decimal(units, row.asset.scale)));
         table.add_row([
             Cell::left(&*row.name),
             Cell::left(row.kind.as_str()),
