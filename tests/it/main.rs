@@ -12,6 +12,7 @@ mod ccp;
 mod child;
 mod cli;
 mod client;
+mod crash;
 mod differential;
 mod docker;
 mod docs;

@@ -57,15 +57,19 @@ pub(crate) fn eventually<T>(
     within: Duration,
     mut look: impl FnMut() -> Result<T, String>,
 ) -> (T, Duration) {
-    const PAUSE: Duration = Duration::from_millis(100);
+    const PAUSE_MAX: Duration = Duration::from_millis(100);
     let start = Instant::now();
+    let mut pause = Duration::from_millis(2);
     loop {
         match look() {
             Ok(found) => return (found, start.elapsed()),
             Err(seen) if start.elapsed() > within => {
                 panic!("not within {within:?}: {what}; last seen: {seen}")
             }
-            Err(_) => thread::park_timeout(PAUSE),
+            Err(_) => {
+                thread::park_timeout(pause);
+                pause = (pause * 2).min(PAUSE_MAX);
+            }
         }
     }
 }

@@ -1,0 +1,194 @@
+//! The chain: alice, the nodes a, b and c, and bob. Each node is a process with books of its own.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use ilp_connector::internals::books::{AccountRow, SavedBooks};
+use ilp_connector::internals::store::SqliteStore;
+use tempfile::TempDir;
+
+use super::end::End;
+use super::record::{PARTIES, Record, Records};
+use crate::process::{Process, free_port, path_text, temp_folder, write_file};
+use crate::support::{PROGRAM, run_successfully};
+
+/// A node of the chain.
+pub(super) struct ChainNode {
+    pub(super) id: &'static str,
+    pub(super) port: u16,
+    file: PathBuf,
+    store: PathBuf,
+    process: Option<Process>,
+}
+
+/// The nodes and both ends.
+pub(super) struct Chain {
+    pub(super) nodes: Vec<ChainNode>,
+    pub(super) alice: End,
+    pub(super) bob: End,
+    _folder: TempDir,
+}
+
+impl ChainNode {
+    /// Starts the process. It may be killed before it has opened its books.
+    pub(super) fn spawn(&mut self) {
+        let arguments = ["run", "--config", path_text(&self.file)];
+        self.process = Some(Process::start(&arguments, []));
+    }
+
+    pub(super) fn wait_listening(&self) {
+        self.process.as_ref().unwrap().wait_for_log("BTP server listening", "port");
+    }
+
+    /// `kill -9`.
+    pub(super) fn kill(&mut self) {
+        self.process = None;
+    }
+
+    pub(super) fn books(&self) -> SavedBooks {
+        SqliteStore::read(&self.store).unwrap_or_else(|error| panic!("{}: {error}", self.id))
+    }
+
+    /// What a set of books says about an account; all zero before its first packet.
+    pub(super) fn record(books: &SavedBooks, account: &str) -> Record {
+        let rows = books.accounts.iter().map(|account| &account.row);
+        rows.into_iter().find(|row| &*row.name == account).map(Record::of_row).unwrap_or_default()
+    }
+
+    fn stop(&mut self) {
+        let process = self.process.take().unwrap();
+        process.signal("TERM");
+        let (status, log) = process.wait_exit();
+        assert!(status.success(), "{}", log.join("\n"));
+    }
+
+    /// Concedes an amount of what is uncertain at a peer, and releases the rest.
+    fn resolve(&self, peer: &str, amount: i128) {
+        let mut ledger = Command::new(PROGRAM);
+        let (amount, reason) = (amount.to_string(), "both compared their books");
+        ledger.args(["ledger", "resolve", peer, "--concede", &amount, "--reason", reason]);
+        run_successfully(ledger.args(["--store", path_text(&self.store)]));
+    }
+}
+
+impl Chain {
+    /// Starts the nodes and connects both ends.
+    pub(super) fn start(durability: &str) -> Self {
+        let folder = temp_folder();
+        let ports = [free_port(), free_port(), free_port()];
+        let nodes = ports.iter().enumerate().map(|(index, &port)| {
+            let [left, id, right] = [PARTIES[index], PARTIES[index + 1], PARTIES[index + 2]];
+            let store = folder.path().join(format!("{id}.db"));
+            // Each dials the other, so that the one that was killed connects as soon as it runs again.
+            let peer = |name: &str, port: Option<&u16>| match port {
+                Some(port) => {
+                    let both = if name < id { format!("{name}{id}") } else { format!("{id}{name}") };
+                    format!("{{ id: {name}, authToken: {both}-token, url: 'ws://127.0.0.1:{port}' }}")
+                }
+                None => format!("{{ id: {name}, authToken: {name}-token }}"),
+            };
+            let left_peer = peer(left, index.checked_sub(1).and_then(|left| ports.get(left)));
+            let right_peer = peer(right, ports.get(index + 1));
+            let store_path = store.display();
+            let yaml = format!(
+                "nodeId: {id}\nilpAddress: test.{id}\nbtpServerHost: 127.0.0.1\nbtpServerPort: {port}\n\
+                 healthCheckHost: 127.0.0.1\nhealthCheckPort: 0\nstore: {store_path}\ndurability: {durability}\n\
+                 maxHoldTimeMs: 600000\nshutdownGraceMs: 0\npeers: [{left_peer}, {right_peer}]\n\
+                 routes: [{{ prefix: test.alice, nextHop: {left} }}, {{ prefix: test.bob, nextHop: {right} }}]\n"
+            );
+            let file = write_file(&folder, &format!("{id}.yaml"), &yaml);
+            ChainNode { id, port, file, store, process: None }
+        });
+        let nodes = nodes.collect();
+        let (alice, bob) = (End::new("alice", "test.bob.x"), End::new("bob", "test.alice.x"));
+        let mut chain = Self { nodes, alice, bob, _folder: folder };
+        chain.restart(&[0, 1, 2]);
+        chain
+    }
+
+    /// Kills some nodes, one after the other, and waits until both ends have read what arrived.
+    pub(super) fn kill(&mut self, victims: &[usize]) {
+        for &victim in victims {
+            self.nodes[victim].kill();
+        }
+        for &victim in victims {
+            match victim {
+                0 => self.alice.wait_closed(),
+                2 => self.bob.wait_closed(),
+                _ => {}
+            }
+        }
+    }
+
+    /// Starts them again, and the ends go on.
+    pub(super) fn restart(&mut self, victims: &[usize]) {
+        victims.iter().for_each(|&victim| self.nodes[victim].spawn());
+        victims.iter().for_each(|&victim| self.nodes[victim].wait_listening());
+        self.alice.renew_window();
+        self.bob.renew_window();
+        if victims.contains(&0) {
+            self.alice.connect(self.nodes[0].port);
+        }
+        if victims.contains(&2) {
+            self.bob.connect(self.nodes[2].port);
+        }
+    }
+
+    /// Waits until each end has a new proof, which has passed all nodes.
+    pub(super) fn wait_for_payments(&self) {
+        let paid = [&self.alice, &self.bob].map(|end| end.record().paid);
+        self.alice.wait_paid_more_than(paid[0]);
+        self.bob.wait_paid_more_than(paid[1]);
+    }
+
+    /// What all parties have on record now. In each set of books, the balances add up to zero.
+    pub(super) fn records(&self) -> Records {
+        let books: Vec<_> = self.nodes.iter().map(ChainNode::books).collect();
+        for (node, books) in self.nodes.iter().zip(&books) {
+            let sum: i128 = books.accounts.iter().map(|one| one.row.totals.balance()).sum();
+            assert_eq!(sum, 0, "the books of {} have half a packet: {books:?}", node.id);
+        }
+        let node = |index: usize, account| ChainNode::record(&books[index], account);
+        [
+            [self.alice.record(), node(0, "alice")],
+            [node(0, "b"), node(1, "a")],
+            [node(1, "c"), node(2, "b")],
+            [node(2, "bob"), self.bob.record()],
+        ]
+    }
+
+    /// Stops everything in order, concedes exactly what differs, and compares the books to the unit.
+    pub(super) fn settle_differences(mut self) {
+        self.alice.stop_paying();
+        self.bob.stop_paying();
+        self.nodes.iter_mut().for_each(ChainNode::stop);
+        self.alice.wait_closed();
+        self.bob.wait_closed();
+        let records = self.records();
+        for (link, names) in PARTIES.windows(2).enumerate() {
+            for (payer, payee) in [(0, 1), (1, 0)] {
+                let (paid, received) = (records[link][payer].paid, records[link][payee].received);
+                let node = self.nodes.iter().find(|node| node.id == names[payer]);
+                // Alice and bob keep no books that could be changed.
+                if let Some(node) = node {
+                    node.resolve(names[payee], received - paid);
+                }
+            }
+        }
+        let row = |node: usize, name: &str| -> AccountRow {
+            let found = self.nodes[node].books().accounts.into_iter().map(|account| account.row);
+            found.into_iter().find(|row| &*row.name == name).unwrap()
+        };
+        for (payer, payee) in [((0, "b"), (1, "a")), ((1, "c"), (2, "b"))] {
+            let (ours, theirs) = (row(payer.0, payer.1), row(payee.0, payee.1));
+            assert_eq!(ours.totals.balance(), -theirs.totals.balance(), "{ours:?} {theirs:?}");
+            assert_eq!((ours.uncertain, theirs.uncertain), (0, 0));
+        }
+        for (node, end, record) in
+            [(0, "alice", self.alice.record()), (2, "bob", self.bob.record())]
+        {
+            let totals = row(node, end).totals;
+            assert_eq!(totals.fulfilled_out - totals.adjusted, record.received, "{end} {totals:?}");
+        }
+    }
+}
