@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::account::Totals;
-use crate::books::{AccountRow, Cut, RecoveredAccount, StoredRow, recover_account};
+use crate::books::{AccountRow, Cut, RecoveredAccount, SavedBooks, StoredRow, recover_account};
 use crate::link::CutNumber;
 
 /// The name and asset of an account.
@@ -43,6 +43,12 @@ impl VirtualStore {
     pub(super) fn state(&self, (name, asset): &Key) -> (Totals, i128) {
         let row = self.rows.get(&format!("{name} {asset}"));
         row.map_or_else(Default::default, |row| (row.totals, row.held_out + row.uncertain))
+    }
+
+    /// The books that a node starts with after a crash, or after a clean stop.
+    pub(super) fn books(&self, was_clean: bool) -> SavedBooks {
+        let (books_id, cut) = ("books".to_owned(), self.newest);
+        SavedBooks { books_id, cut, was_clean, accounts: self.recover() }
     }
 
     pub(super) fn recover(&self) -> Vec<RecoveredAccount> {
