@@ -7,12 +7,15 @@
 
 #![deny(clippy::arithmetic_side_effects)]
 
+use std::fmt;
+
 use crate::wire::Amount;
 
 /// Everything that ever changed the balance of one account, by cause, in its own units.
 ///
 /// Sums of packets cannot overflow an `i128`: that would take 2^63 packets of the largest amount. So they use the
-/// arithmetic that costs least. Sums with an operator's amounts saturate.
+/// arithmetic that costs least. An operator's amounts are bounded in `books/adjustment.rs`; it would take millions of
+/// the largest for a sum to saturate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
     /// The amounts of the peer's packets that were fulfilled.
@@ -52,6 +55,31 @@ pub struct OverLimit {
     pub reached: i128,
     /// The limit.
     pub limit: i128,
+}
+
+/// What must be settled before an account can be given up: a balance, an uncertain amount, or both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unsettled {
+    balance: i128,
+    uncertain: i128,
+}
+
+impl Unsettled {
+    /// `None`: both are zero.
+    pub fn new(balance: i128, uncertain: i128) -> Option<Self> {
+        ((balance, uncertain) != (0, 0)).then_some(Self { balance, uncertain })
+    }
+}
+
+impl fmt::Display for Unsettled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { balance, uncertain } = self;
+        match (balance, uncertain) {
+            (_, 0) => write!(f, "a balance of {balance}"),
+            (0, _) => write!(f, "an uncertain amount of {uncertain}"),
+            _ => write!(f, "a balance of {balance} and an uncertain amount of {uncertain}"),
+        }
+    }
 }
 
 /// More of the uncertain amount would be conceded than there is.
@@ -95,9 +123,9 @@ impl Ledger {
         self.uncertain
     }
 
-    /// Whether there is no balance, and nothing uncertain.
-    pub fn is_settled(&self) -> bool {
-        self.balance() == 0 && self.uncertain == 0
+    /// The balance and the uncertain amount, unless both are zero.
+    pub fn unsettled(&self) -> Option<Unsettled> {
+        Unsettled::new(self.balance(), self.uncertain)
     }
 
     /// A packet that is held for the peer gets no answer any more, and the peer may have fulfilled it.
@@ -278,6 +306,19 @@ mod tests {
         ledger.resolve_uncertain(4).unwrap();
         assert_eq!((ledger.balance(), ledger.held_out(), ledger.uncertain()), (21, 7, 0));
         assert_eq!(ledger.totals(), Totals { adjusted: -9, ..totals });
+    }
+
+    #[test]
+    fn what_is_unsettled_is_named() {
+        let check = |balance, uncertain, text: Option<&str>| {
+            let unsettled =
+                Unsettled::new(balance, uncertain).map(|unsettled| unsettled.to_string());
+            assert_eq!(unsettled.as_deref(), text);
+        };
+        check(0, 0, None);
+        check(-5, 0, Some("a balance of -5"));
+        check(0, 30, Some("an uncertain amount of 30"));
+        check(5, 30, Some("a balance of 5 and an uncertain amount of 30"));
     }
 
     #[test]

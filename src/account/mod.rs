@@ -15,7 +15,7 @@ mod settings;
 pub use asset::{Asset, AssetError, check_asset_code};
 pub use conversion::{Conversion, ConversionError, Converted, Rate};
 pub use id::{AccountId, AccountIdError};
-pub use ledger::{AboveUncertain, Ledger, OverLimit, Totals};
+pub use ledger::{AboveUncertain, Ledger, OverLimit, Totals, Unsettled};
 pub use limits::Limits;
 pub use rate_limit::RateLimiter;
 pub use route_policy::RoutePolicy;

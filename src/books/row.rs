@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use crate::account::{Asset, Totals};
+use crate::account::{Asset, Totals, Unsettled};
 
 /// What an account stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -66,6 +66,11 @@ impl AccountRow {
     /// Whether the row says nothing: an account that never moved money, with nothing in flight.
     pub fn is_empty(&self) -> bool {
         self.totals == Totals::default() && (self.held_out, self.uncertain) == (0, 0)
+    }
+
+    /// The balance and the uncertain amount, unless both are zero.
+    pub fn unsettled(&self) -> Option<Unsettled> {
+        Unsettled::new(self.totals.balance(), self.uncertain)
     }
 }
 

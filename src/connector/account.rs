@@ -13,11 +13,12 @@ use super::stats::Stats;
 use super::tracked_ledger::TrackedLedger;
 use crate::account::{AccountId, Limits, OverLimit, RateLimiter};
 use crate::link::{
-    Outbox, Pending, PendingTable, RequestedBy, SessionId, SessionKind, Slot, TokenFingerprint,
+    CutNumber, Outbox, Pending, PendingTable, RequestedBy, SessionId, SessionKind, Slot,
+    TokenFingerprint,
 };
 use crate::time::MonoTime;
-use crate::wire::Timestamp;
 use crate::wire::btp::RequestId;
+use crate::wire::{Amount, Timestamp};
 
 /// One account. It lives as long as the process, even if a reload removes the peer: its balance must not be lost.
 #[derive(Debug)]
@@ -48,6 +49,9 @@ pub(super) struct AccountState {
     /// Prepares to this peer that timed out. As many answers may still arrive late through no fault of the peer.
     pub(super) late_answers_due: u64,
     pub(super) stats: Stats,
+    /// The amount of Fulfills that no session was left for, since this was last reported; only of those that wait for a
+    /// cut. Our balance has it, and the peer has no proof of it.
+    pub(super) unproven: u128,
     /// When a balance limit last refused a packet, and by how much it was over. Only the operator sees it.
     pub(super) last_refusal: Option<(Timestamp, OverLimit)>,
 }
@@ -83,6 +87,7 @@ impl Account {
             next_session: 0,
             late_answers_due: 0,
             stats: Stats::default(),
+            unproven: 0,
             last_refusal: None,
         };
         Self { id, slot, connected: AtomicBool::new(false), state: Mutex::new(state) }
@@ -160,6 +165,19 @@ impl AccountState {
         self.shares.schedule_review();
     }
 
+    /// Lets no money pass, until there are new limits. `false`: a balance or packets in flight are in the way, and
+    /// nothing has changed.
+    pub(super) fn close_if_settled(&mut self) -> bool {
+        let is_idle = self.in_flight == 0 && self.pending.count_payments() == 0;
+        let is_settled = is_idle && self.ledger.unsettled().is_none();
+        if is_settled {
+            self.limits.max_packets_in_flight = 0;
+            self.limits.min_balance = Some(i128::MAX);
+            self.shares.schedule_review();
+        }
+        is_settled
+    }
+
     /// The peer fulfilled a Prepare of ours: the held amount becomes our debt.
     pub(super) fn commit_out(&mut self, pending: &Pending) {
         self.ledger.commit_out(pending.outgoing_amount);
@@ -176,6 +194,14 @@ impl AccountState {
     pub(super) fn make_uncertain(&mut self, pending: &Pending) {
         self.ledger.make_uncertain(pending.outgoing_amount);
         self.release_share(pending, true);
+    }
+
+    /// No session is left for an answer: a Fulfill of this amount, or a Reject, which has none.
+    pub(super) fn count_dropped_answer(&mut self, after: CutNumber, amount: Amount) {
+        self.stats.dropped_answers += 1;
+        if after != CutNumber::NONE {
+            self.unproven += u128::from(amount.0);
+        }
     }
 
     /// Removes the oldest session of a kind, if there are `max` of them or more.

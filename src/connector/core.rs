@@ -113,8 +113,7 @@ impl Connector {
     /// # Errors
     /// [`RegistryError`]; nothing has changed then.
     pub fn apply_settings(&self, settings: ConnectorSettings) -> Result<(), RegistryError> {
-        // The ledger of an account that changes its asset is settled from its check until the new settings are in
-        // force, and a cut has it either before or after.
+        // A cut has an account that changes its asset either before or after.
         let no_turn = self.cuts.as_ref().map(Cuts::stop_turns);
         let mut configuration = self.configuration.lock();
         let registry = &mut configuration.registry;
@@ -124,7 +123,8 @@ impl Connector {
             snapshot.table = registry.build_table(learned, self.seed);
         }
         configuration.settings = settings;
-        self.snapshot.store(Arc::new(snapshot));
+        let before = self.snapshot.swap(Arc::new(snapshot));
+        configuration.registry.open_accounts(|| wait_for_batches(&before));
         drop(configuration);
         drop(no_turn);
         self.close_sessions_beyond_limits();
@@ -270,5 +270,12 @@ impl Connector {
             }
         }
         unanswered
+    }
+}
+
+/// Waits until no batch uses this snapshot, which is not in force any more. That takes as long as one batch.
+fn wait_for_batches(snapshot: &Arc<Snapshot>) {
+    while Arc::strong_count(snapshot) > 1 {
+        std::hint::spin_loop();
     }
 }

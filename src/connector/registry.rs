@@ -12,7 +12,8 @@ use super::snapshot::{AccountEntry, AssetIndex, Snapshot};
 use super::tracked_ledger::TrackedLedger;
 use super::unused_ledgers::{SavedLedger, UnusedLedgers};
 use crate::account::{
-    AccountId, AccountSettings, Asset, Conversion, ConversionError, Ledger, Rate, Relation,
+    AccountId, AccountSettings, Asset, Conversion, ConversionError, Ledger, Limits, Rate, Relation,
+    Unsettled,
 };
 use crate::books::{AccountKind, AccountRow, ChangeError, ChangeRequest, SavedBooks};
 use crate::link::Slot;
@@ -52,30 +53,30 @@ pub enum RegistryError {
     },
     /// A reload changes the asset in which a balance is counted.
     #[error(
-        "the asset of peer {0} cannot change while its balance is not zero or packets are in flight; settle it, or use a new peer id"
+        "the asset of peer {0} cannot change while its balance is not zero, an amount is uncertain, or packets are in flight; settle it, or use a new peer id"
     )]
     AssetInUse(AccountId),
     /// The store has a balance in another asset.
     #[error(
-        "the store has a balance of {balance} in {asset} for {id}, whose asset in the configuration is another; configure {asset}, or use a new id"
+        "the store has {unsettled} in {asset} for {id}, whose asset in the configuration is another; configure {asset}, or use a new id"
     )]
     SavedAsset {
         /// The peer or receiver.
         id: AccountId,
         /// Asset and scale of the balance.
         asset: String,
-        /// The balance.
-        balance: i128,
+        /// What is in the way.
+        unsettled: Unsettled,
     },
     /// The store has the balance of a peer for a receiver, or the other way around.
     #[error(
-        "the store has a balance of {balance} for {id} from when it was a peer, not a receiver, or the other way around; use a new id"
+        "the store has {unsettled} for {id} from when it was a peer, not a receiver, or the other way around; use a new id"
     )]
     SavedKind {
         /// The peer or receiver.
         id: AccountId,
-        /// The balance.
-        balance: i128,
+        /// What is in the way.
+        unsettled: Unsettled,
     },
     /// A reload makes a receiver of a peer, or a peer of a receiver, and its balance has the other meaning.
     #[error(
@@ -94,6 +95,8 @@ pub(super) struct Registry {
     last_assets: HashMap<AccountId, Asset>,
     own_accounts: OwnAccounts,
     unused_ledgers: UnusedLedgers,
+    /// Accounts that get no packets while their asset changes, and their limits from then on.
+    closed: Vec<(Arc<Account>, Limits)>,
     /// Present if the node has a store.
     changed: Option<Arc<ChangedAccounts>>,
     /// Number of snapshots that were built.
@@ -176,7 +179,7 @@ impl Registry {
     }
 
     /// Builds the snapshot of `settings`. Known accounts keep their slot and everything in them. An error changes
-    /// nothing.
+    /// nothing. Call [`Self::open_accounts`] when the snapshot is in force.
     pub(super) fn build_snapshot(
         &mut self,
         settings: &ConnectorSettings,
@@ -185,6 +188,7 @@ impl Registry {
         let mut assets = AssetTable::new(settings)?;
         self.check_accounts(settings)?;
         self.check_next_hops(settings)?;
+        self.close_accounts_with_new_assets(settings)?;
         // Nothing fails from here on.
         let configured: HashSet<_> = settings.accounts.iter().map(|account| &account.id).collect();
         self.last_assets = self
@@ -199,7 +203,9 @@ impl Registry {
         let mut entries: Vec<AccountEntry> = Vec::new();
         for (settings, removed) in all {
             let account = self.find_or_add_account(&settings, seed);
-            account.lock().set_limits(settings.limits.clone());
+            if !self.is_closed(&account) {
+                account.lock().set_limits(settings.limits.clone());
+            }
             let asset = assets.index_of(&settings.asset);
             let own_account = self.own_accounts.find_or_add(&settings.asset);
             entries.push(AccountEntry { account, settings, asset, own_account, removed });
@@ -240,27 +246,58 @@ impl Registry {
             if new.is_receiver() != old.is_receiver() {
                 return Err(RegistryError::KindChanged(old.id.clone()));
             }
-            if new.asset != old.asset
-                && let Some(account) = self.account(old.id.as_str())
-                && !(account.is_idle() && account.lock().ledger.is_settled())
-            {
-                return Err(RegistryError::AssetInUse(old.id.clone()));
-            }
         }
         for (id, asset, saved) in self.unused_ledgers.iter() {
-            let Some(new) = configured.get(id).filter(|_| !saved.ledger.is_settled()) else {
+            let Some((new, unsettled)) = configured.get(id).zip(saved.ledger.unsettled()) else {
                 continue;
             };
-            let (id, balance) = (id.clone(), saved.ledger.balance());
+            let id = id.clone();
             if new.asset != *asset {
                 let asset = asset.to_string();
-                return Err(RegistryError::SavedAsset { id, asset, balance });
+                return Err(RegistryError::SavedAsset { id, asset, unsettled });
             }
             if new.is_receiver() != saved.is_receiver {
-                return Err(RegistryError::SavedKind { id, balance });
+                return Err(RegistryError::SavedKind { id, unsettled });
             }
         }
         Ok(())
+    }
+
+    /// From now on no money of these accounts moves, whichever snapshot a batch uses: one that began before would book
+    /// in the old asset.
+    fn close_accounts_with_new_assets(
+        &mut self,
+        settings: &ConnectorSettings,
+    ) -> Result<(), RegistryError> {
+        let old: HashMap<_, _> =
+            self.last_settings.iter().map(|account| (&account.id, account)).collect();
+        for new in &settings.accounts {
+            let Some(old) = old.get(&new.id).filter(|old| old.asset != new.asset) else { continue };
+            let Some(account) = self.by_id.get(&new.id) else { continue };
+            if !account.lock().close_if_settled() {
+                for (closed, _) in self.closed.drain(..) {
+                    let limits = self.last_settings.iter().find(|old| old.id == *closed.id());
+                    limits.map(|old| closed.lock().set_limits(old.limits.clone()));
+                }
+                return Err(RegistryError::AssetInUse(old.id.clone()));
+            }
+            self.closed.push((Arc::clone(account), new.limits.clone()));
+        }
+        Ok(())
+    }
+
+    fn is_closed(&self, account: &Arc<Account>) -> bool {
+        self.closed.iter().any(|(closed, _)| Arc::ptr_eq(closed, account))
+    }
+
+    /// Serves the accounts whose asset has changed again, once no batch uses the old snapshot.
+    pub(super) fn open_accounts(&mut self, wait_for_batches: impl FnOnce()) {
+        if !self.closed.is_empty() {
+            wait_for_batches();
+        }
+        for (account, limits) in self.closed.drain(..) {
+            account.lock().set_limits(limits);
+        }
     }
 
     fn check_next_hops(&self, settings: &ConnectorSettings) -> Result<(), RegistryError> {

@@ -28,9 +28,9 @@ impl ParentState {
     pub(super) fn of_books(books: &SavedBooks, config: &NodeConfig) -> Self {
         let parent = config.parent().map(|parent| parent.account.id.as_str());
         let saved = books.accounts.iter().map(|account| &account.row);
-        // The same name may have rows of earlier assets, without a balance.
+        // The same name may have rows of earlier assets, which are settled.
         let saved = saved.filter(|row| Some(&*row.name) == parent);
-        let saved = saved.max_by_key(|row| row.totals.balance() != 0 || row.uncertain != 0);
+        let saved = saved.max_by_key(|row| row.unsettled().is_some());
         Self { saved_asset: saved.map(|row| row.asset.clone()), ..Self::default() }
     }
 }

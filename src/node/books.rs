@@ -68,22 +68,25 @@ fn log_opened(path: &Path, books: &SavedBooks) {
     }
 }
 
-/// Names the accounts with a balance that the configuration does not have.
+/// Names the accounts in the store that the configuration does not have, unless they are settled.
 pub(super) fn log_unknown_accounts(books: &SavedBooks, config: &NodeConfig) {
     let peers = config.peers.iter().map(|peer| &peer.account.id);
     let receivers = config.receivers.iter().map(|receiver| &receiver.id);
     let known: HashSet<&str> = peers.chain(receivers).map(AccountId::as_str).collect();
-    let unknown = books.accounts.iter().filter(|account| {
-        let row = &account.row;
-        row.kind != AccountKind::Own
-            && (row.totals.balance() != 0 || row.uncertain != 0)
-            && !known.contains(&*row.name)
-    });
-    for account in unknown.take(ACCOUNTS_LOGGED_MAX) {
-        let row = &account.row;
+    let unknown = || {
+        let rows = books.accounts.iter().map(|account| &account.row);
+        rows.filter(|row| {
+            row.kind != AccountKind::Own && row.unsettled().is_some() && !known.contains(&*row.name)
+        })
+    };
+    for row in unknown().take(ACCOUNTS_LOGGED_MAX) {
         tracing::warn!(
-            peer = %row.name, balance = %row.totals.balance(), asset = %row.asset,
-            "the store has a balance of an account that is not configured"
+            peer = %row.name, balance = %row.totals.balance(), uncertain = %row.uncertain, asset = %row.asset,
+            "the store has a balance or an uncertain amount of an account that is not configured"
         );
+    }
+    let more = unknown().count().saturating_sub(ACCOUNTS_LOGGED_MAX);
+    if more > 0 {
+        tracing::warn!(accounts = more, "more accounts that are not configured in the store");
     }
 }

@@ -1,5 +1,6 @@
 //! The packet path driven in memory, with a virtual clock and peers that are nothing but outboxes.
 
+mod asset_change;
 mod books;
 mod ccp;
 mod forwarding;
@@ -9,6 +10,7 @@ mod ledger_threads;
 mod limits;
 mod local;
 mod model;
+mod model_peers;
 mod own_account;
 mod own_requests;
 mod receivers;

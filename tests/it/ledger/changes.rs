@@ -104,7 +104,7 @@ fn the_running_node_resolves_what_is_uncertain() {
     // An account without a peer keeps its books, and can be changed.
     let without_bob = format!("{TOKEN}store: {}\n", store.display());
     let node = TestNode::start(&config_of(&["alice"], &without_bob));
-    let log = "the store has a balance of an account that is not configured";
+    let log = "the store has a balance or an uncertain amount of an account that is not configured";
     assert_eq!(node.process.wait_for_log(log, "balance"), "-70");
     let (ok, text) = change(&node, &["adjust", "bob", "50"]);
     assert!(ok && text.contains("the balance was -70 and is -20"), "{text}");
