@@ -13,6 +13,7 @@ use std::time::{Duration, SystemTime};
 pub(crate) use log::{Log, enable_every_line};
 
 use crate::account::{AccountSettings, Relation};
+use crate::books::{BalanceChange, ChangeRequest};
 use crate::connector::{Connector, ConnectorSettings, Timing};
 use crate::local::PingSettings;
 use crate::net::{Clock, TransportSettings};
@@ -60,6 +61,18 @@ pub(crate) fn node_context(
 pub(crate) fn route(prefix: &str, next_hop: &str, priority: i32) -> Route {
     let (prefix, next_hop) = (prefix.parse().unwrap(), next_hop.parse().unwrap());
     Route { prefix, next_hop, priority, origin: RouteOrigin::Configured }
+}
+
+/// An operator's change of an account.
+pub(crate) fn change_request(account: &str, change: BalanceChange) -> ChangeRequest {
+    ChangeRequest {
+        id: "one".parse().unwrap(),
+        account: account.to_owned(),
+        asset: None,
+        change,
+        reason: "a fee".to_owned(),
+        by: "ann".to_owned(),
+    }
 }
 
 /// Each of these peers may log in with its [`token`].

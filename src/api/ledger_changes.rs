@@ -46,6 +46,11 @@ pub enum ChangeRefusal {
     /// The store fails, and nothing has changed.
     #[error("nothing has changed, because the store fails: {0}")]
     StoreFails(String),
+    /// The store fails, and it is not known whether an earlier request with this id has changed something.
+    #[error(
+        "this request has changed nothing, because the store fails: {0}; whether an earlier request with this id has, is not known until the store works"
+    )]
+    Unknown(String),
     /// The store fails, and the change waits for it.
     #[error(
         "the balance has changed, but is not saved yet, because the store fails: {0}; the node goes on trying. The same request with the same id waits for it"
@@ -95,8 +100,10 @@ pub(super) async fn post(State(pages): State<Arc<Pages>>, request: Request) -> R
 fn refused(refusal: &ChangeRefusal) -> Response {
     let code = match refusal {
         ChangeRefusal::Change(ChangeError::UnknownAccount(_)) => StatusCode::NOT_FOUND,
+        ChangeRefusal::Change(ChangeError::AmountTooLarge(_)) => StatusCode::BAD_REQUEST,
         ChangeRefusal::Change(ChangeError::NoStore)
         | ChangeRefusal::StoreFails(_)
+        | ChangeRefusal::Unknown(_)
         | ChangeRefusal::NotSaved(_) => StatusCode::SERVICE_UNAVAILABLE,
         ChangeRefusal::Change(_) => StatusCode::CONFLICT,
     };

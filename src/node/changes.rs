@@ -47,19 +47,15 @@ impl BalanceChanges {
     }
 
     async fn make(&mut self, request: &ChangeRequest) -> Result<Adjustment, ChangeRefusal> {
-        if let Some((id, cut)) = &self.unsaved {
-            self.wait_durable(*cut).await.map_err(|failure| match *id == request.id {
-                true => ChangeRefusal::NotSaved(failure),
-                false => ChangeRefusal::StoreFails(failure),
-            })?;
-            self.unsaved = None;
+        let ready = self.wait_for_store(&request.id).await;
+        if let Err(not_saved @ ChangeRefusal::NotSaved(_)) = ready {
+            return Err(not_saved);
         }
-        if let Some(failure) = self.status.watch_store_failure().borrow().clone() {
-            return Err(ChangeRefusal::StoreFails(failure));
-        }
-        if let Some(made) = self.find(&request.id).await? {
+        // Even while the store cannot be written: the change may be durable for a long time.
+        if let Some(made) = self.find(&request.id).await.map_err(ChangeRefusal::Unknown)? {
             return Ok(request.check_repeated(made)?);
         }
+        ready?;
         let at = self.context.clock.now().wall;
         let (cut, made) = self.context.connector.change_balance(request, at)?;
         let Adjustment { id, account, asset, change, balance, reason, by, .. } = &made;
@@ -73,12 +69,26 @@ impl BalanceChanges {
         Ok(made)
     }
 
-    async fn find(&self, id: &ChangeId) -> Result<Option<Adjustment>, ChangeRefusal> {
-        let found = timeout(LOOKUP_TIMEOUT, self.store.find_adjustment(id.clone())).await;
-        let found = found.map_err(|_| {
-            ChangeRefusal::StoreFails(format!("it has not answered for {LOOKUP_TIMEOUT:?}"))
-        })?;
-        found.map_err(|error| ChangeRefusal::StoreFails(error_chain(&error).to_string()))
+    /// Whether a change can be made now: the one before it is durable, and the store does not fail.
+    async fn wait_for_store(&mut self, next: &ChangeId) -> Result<(), ChangeRefusal> {
+        if let Some((id, cut)) = &self.unsaved {
+            self.wait_durable(*cut).await.map_err(|failure| match id == next {
+                true => ChangeRefusal::NotSaved(failure),
+                false => ChangeRefusal::StoreFails(failure),
+            })?;
+            self.unsaved = None;
+        }
+        match self.status.watch_store_failure().borrow().clone() {
+            Some(failure) => Err(ChangeRefusal::StoreFails(failure)),
+            None => Ok(()),
+        }
+    }
+
+    async fn find(&self, id: &ChangeId) -> Result<Option<Adjustment>, String> {
+        match timeout(LOOKUP_TIMEOUT, self.store.find_adjustment(id.clone())).await {
+            Ok(found) => found.map_err(|error| error_chain(&error)),
+            Err(_) => Err(format!("it has not answered for {LOOKUP_TIMEOUT:?}")),
+        }
     }
 
     /// Waits until a cut is durable, or the store fails, and returns why. A cut that takes long counts as a failure.
@@ -95,3 +105,6 @@ impl BalanceChanges {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

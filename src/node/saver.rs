@@ -161,33 +161,29 @@ impl Saving {
 
     async fn save(&mut self) {
         if let Err(error) = self.write_next().await {
-            self.report_failure(&error_chain(&error));
+            self.note_failure(error_chain(&error));
             self.retry().await;
         }
     }
 
-    /// Takes a cut and saves it. One that takes long is reported, and ends nevertheless.
+    /// Takes a cut and saves it. One that takes long counts as a failure, and ends nevertheless.
     async fn write_next(&mut self) -> Result<(), WriteError> {
         let Some(cut) = self.take_cut() else { return Ok(()) };
         let (number, began) = (cut.number, Instant::now());
         let slow = self.pace.borrow().slow();
-        let mut was_slow = false;
         {
             let mut write = pin!(self.store.write(cut));
             match timeout(slow, &mut write).await {
                 Ok(result) => result?,
                 Err(_) => {
-                    was_slow = true;
-                    self.report_failure(&format!("the store has not answered for {slow:?}"));
+                    self.note_failure(format!("the store has not answered for {slow:?}"));
                     write.await?;
                 }
             }
         }
         self.context.connector.publish_durable(number);
         (self.last_ended, self.last_took) = (Instant::now(), began.elapsed());
-        if was_slow {
-            self.report_recovery();
-        }
+        self.note_success();
         Ok(())
     }
 
@@ -205,21 +201,36 @@ impl Saving {
                 Err(error) => Err(error),
             };
             match result {
-                Ok(()) => return self.report_recovery(),
-                Err(error) => self.status.set_store_failure(Some(error_chain(&error))),
+                Ok(()) => return,
+                Err(error) => self.note_failure(error_chain(&error)),
             }
         }
     }
 
-    fn report_failure(&self, error: &str) {
-        self.context.connector.set_store_failing(true);
-        self.status.set_store_failure(Some(error.to_owned()));
-        tracing::error!(error, "cannot save the balances; new packets are rejected until it works");
+    fn is_failing(&self) -> bool {
+        self.status.watch_store_failure().borrow().is_some()
     }
 
-    fn report_recovery(&self) {
-        self.context.connector.set_store_failing(false);
-        self.status.set_store_failure(None);
-        tracing::info!("the balances are saved again");
+    /// The status names the latest error. The log has only the first one, until the store works again.
+    fn note_failure(&self, error: String) {
+        if !self.is_failing() {
+            tracing::error!(
+                error,
+                "cannot save the balances; new packets are rejected until it works"
+            );
+        }
+        self.context.connector.set_store_failing(true);
+        self.status.set_store_failure(Some(error));
+    }
+
+    fn note_success(&self) {
+        if self.is_failing() {
+            self.context.connector.set_store_failing(false);
+            self.status.set_store_failure(None);
+            tracing::info!("the balances are saved again");
+        }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,7 @@
 //! Whole nodes in one process, over real sockets.
 
 mod rotation;
+mod stored_node;
 
 use std::net::SocketAddr;
 use std::sync::OnceLock;
@@ -12,6 +13,7 @@ use tokio::sync::oneshot;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 
+pub(in crate::node) use self::stored_node::StoredNode;
 use super::command::NodeCommand;
 use super::start::Node;
 use super::*;

@@ -1,0 +1,38 @@
+//! What a repeated change answers while the store fails.
+
+use rusqlite::Connection;
+
+use super::*;
+use crate::books::BalanceChange;
+use crate::node::tests::StoredNode;
+use crate::testing::change_request;
+
+#[tokio::test]
+async fn a_durable_change_is_confirmed_while_the_store_fails() {
+    let StoredNode { directory: _directory, file, worker, store, context, status } =
+        StoredNode::new();
+    std::thread::spawn(|| worker.run());
+    let mut changes = BalanceChanges::new(store.clone(), Arc::clone(&context), Arc::clone(&status));
+    let request = change_request("c", BalanceChange::Adjust(7));
+    let connector = &context.connector;
+    let save = async {
+        poll_fn(|cx| connector.poll_changed(cx)).await;
+        let cut = connector.take_cut(context.clock.now().wall).unwrap();
+        let number = cut.number;
+        store.write(cut).await.unwrap();
+        connector.publish_durable(number);
+    };
+    let (made, ()) = tokio::join!(changes.make(&request), save);
+    let made = made.unwrap();
+
+    status.set_store_failure(Some("broken".to_owned()));
+    assert_eq!(changes.make(&request).await.unwrap(), made);
+    let other = ChangeRequest { id: "two".parse().unwrap(), ..request };
+    let refusal = changes.make(&other).await.unwrap_err();
+    assert!(matches!(refusal, ChangeRefusal::StoreFails(_)), "{refusal}");
+    Connection::open(&file).unwrap().execute_batch("DROP TABLE adjustment").unwrap();
+    let refusal = changes.make(&other).await.unwrap_err();
+    assert!(matches!(refusal, ChangeRefusal::Unknown(_)), "{refusal}");
+    let (_, now) = (connector.next_cut(), connector.take_cut(context.clock.now().wall).unwrap());
+    assert!(now.accounts.is_empty(), "nothing has changed");
+}

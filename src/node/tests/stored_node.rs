@@ -1,0 +1,42 @@
+//! The parts of a node with a store, for tests of single tasks.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tempfile::TempDir;
+
+use crate::account::AccountId;
+use crate::api::NodeStatus;
+use crate::connector::Connector;
+use crate::net::{Clock, TransportSettings};
+use crate::peers::NodeContext;
+use crate::routing::HashSeed;
+use crate::store::{SqliteStore, StoreHandle, StoreIdentity, StoreWorker};
+use crate::testing::connector_settings;
+
+/// Node b, whose peer is c. The thread of its store does not run yet.
+pub(in crate::node) struct StoredNode {
+    /// Removed when this is dropped.
+    pub(in crate::node) directory: TempDir,
+    pub(in crate::node) file: PathBuf,
+    pub(in crate::node) worker: StoreWorker,
+    pub(in crate::node) store: StoreHandle,
+    pub(in crate::node) context: Arc<NodeContext>,
+    pub(in crate::node) status: Arc<NodeStatus>,
+}
+
+impl StoredNode {
+    pub(in crate::node) fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("b.db");
+        let node: AccountId = "b".parse().unwrap();
+        let (store, books) = SqliteStore::open(&file, &StoreIdentity { node: Some(node) }).unwrap();
+        let (worker, store) = StoreWorker::new(store);
+        let settings = connector_settings("b", &["c"]);
+        let connector = Connector::with_books(settings, HashSeed::Fixed(1), books).unwrap();
+        let context = NodeContext::new(connector, Clock::start(), TransportSettings::default());
+        let context = context.unwrap();
+        let status = NodeStatus::new(Arc::clone(&context)).unwrap();
+        Self { directory, file, worker, store, context, status }
+    }
+}
