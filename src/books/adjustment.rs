@@ -10,6 +10,9 @@ use crate::wire::Timestamp;
 /// The longest id of a change, in bytes.
 const CHANGE_ID_MAX: usize = 64;
 
+/// The largest amount of a change, in units: far above every balance, and far below what a sum can hold.
+const AMOUNT_MAX: i128 = 1 << 100;
+
 /// What is changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BalanceChange {
@@ -51,10 +54,14 @@ impl BalanceChange {
     /// Applies it to the ledger of an account.
     ///
     /// # Errors
-    /// [`AboveUncertain`]; nothing has changed then.
-    pub fn apply(self, ledger: &mut Ledger) -> Result<(), AboveUncertain> {
+    /// [`ChangeError::AmountTooLarge`], [`ChangeError::AboveUncertain`]; nothing has changed then.
+    pub fn apply(self, ledger: &mut Ledger) -> Result<(), ChangeError> {
         match self {
+            Self::Adjust(amount) if !(-AMOUNT_MAX..=AMOUNT_MAX).contains(&amount) => {
+                return Err(ChangeError::AmountTooLarge(amount));
+            }
             Self::Adjust(amount) => ledger.adjust(amount),
+            // What is uncertain was in flight, so it is no larger than packets can make it.
             Self::Resolve { conceded } => ledger.resolve_uncertain(conceded)?,
         }
         Ok(())
@@ -179,6 +186,9 @@ pub enum ChangeError {
         /// Another one.
         other: Asset,
     },
+    /// The amount is beyond what a balance may change by at once.
+    #[error("an amount of {0} units is too large; a change has at most {AMOUNT_MAX}, either way")]
+    AmountTooLarge(i128),
     /// More would be conceded than is uncertain.
     #[error(transparent)]
     AboveUncertain(#[from] AboveUncertain),
@@ -226,17 +236,7 @@ impl fmt::Display for Adjustment {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn request(account: &str, change: BalanceChange) -> ChangeRequest {
-        ChangeRequest {
-            id: "one".parse().unwrap(),
-            account: account.to_owned(),
-            asset: None,
-            change,
-            reason: "a fee".to_owned(),
-            by: "ann".to_owned(),
-        }
-    }
+    use crate::testing::change_request;
 
     #[test]
     fn ids_are_short_and_plain() {
@@ -259,8 +259,25 @@ mod tests {
     }
 
     #[test]
+    fn an_amount_that_sums_cannot_hold_is_refused() {
+        let mut ledger = Ledger::default();
+        for amount in [AMOUNT_MAX, -AMOUNT_MAX] {
+            BalanceChange::Adjust(amount).apply(&mut ledger).unwrap();
+        }
+        for amount in [AMOUNT_MAX + 1, -AMOUNT_MAX - 1, i128::MAX, i128::MIN] {
+            let error = BalanceChange::Adjust(amount).apply(&mut ledger).unwrap_err();
+            assert_eq!(error, ChangeError::AmountTooLarge(amount));
+        }
+        assert_eq!(ledger, Ledger::default());
+        assert_eq!(
+            ChangeError::AmountTooLarge(-5).to_string(),
+            "an amount of -5 units is too large; a change has at most 1267650600228229401496703205376, either way"
+        );
+    }
+
+    #[test]
     fn a_repeated_request_is_the_same_change_or_a_mistake() {
-        let first = request("c", BalanceChange::Adjust(-5));
+        let first = change_request("c", BalanceChange::Adjust(-5));
         let made = first.made(Timestamp::EPOCH, "c".into(), Asset::default(), 95);
         assert_eq!(
             made.to_string(),
@@ -269,8 +286,8 @@ mod tests {
         let again = ChangeRequest { reason: "the same fee".to_owned(), ..first };
         assert_eq!(again.check_repeated(made.clone()), Ok(made.clone()));
         for other in [
-            request("d", BalanceChange::Adjust(-5)),
-            request("c", BalanceChange::Adjust(-6)),
+            change_request("d", BalanceChange::Adjust(-5)),
+            change_request("c", BalanceChange::Adjust(-6)),
             ChangeRequest { asset: Some("EUR/2".to_owned()), ..again },
         ] {
             let error = other.check_repeated(made.clone()).unwrap_err().to_string();

@@ -5,8 +5,8 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use super::cuts::ChangedAccounts;
-use crate::account::{AboveUncertain, Ledger, OverLimit};
-use crate::books::BalanceChange;
+use crate::account::{Ledger, OverLimit};
+use crate::books::{BalanceChange, ChangeError};
 use crate::link::Slot;
 use crate::wire::Amount;
 
@@ -77,7 +77,7 @@ impl TrackedLedger {
     }
 
     /// Makes a change by an operator.
-    pub(super) fn change(&mut self, change: BalanceChange) -> Result<(), AboveUncertain> {
+    pub(super) fn change(&mut self, change: BalanceChange) -> Result<(), ChangeError> {
         change.apply(&mut self.ledger)?;
         self.note();
         Ok(())

@@ -52,7 +52,7 @@ impl UnusedLedgers {
         let key = (request.account.parse().ok()?, asset.clone());
         let saved = self.ledgers.get_mut(&key)?;
         if let Err(error) = request.change.apply(&mut saved.ledger) {
-            return Some(Err(error.into()));
+            return Some(Err(error));
         }
         saved.is_changed = true;
         self.has_changed = true;

@@ -161,6 +161,10 @@ fn what_is_saved_in_batches_is_there_after_kill_9() {
     assert!(ok && text.contains(&format!("the balance was {sum} and is {}", sum - 5)), "{text}");
     let (ok, text) = ledger(&["balances", "--store", path_text(&store)]);
     assert!(ok && text.contains(" 0.00000132 (1320)"), "{text}");
+    let most = i128::MAX.to_string();
+    let (ok, text) =
+        ledger(&["adjust", "alice", &most, "--reason", "a fee", "--store", path_text(&store)]);
+    assert!(!ok && text.contains("units is too large"), "{text}");
     let backup = folder.path().join("backup.db");
     let (ok, text) = ledger(&["backup", path_text(&backup), "--store", path_text(&store)]);
     assert!(ok, "{text}");

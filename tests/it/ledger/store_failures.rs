@@ -101,21 +101,23 @@ fn a_full_disk_stops_new_packets_and_loses_nothing() {
     let health = get_json(node.health_port, "/health");
     let reasons = health["reasons"].to_string();
     assert!(reasons.contains("the store cannot be written: cannot write the store"), "{health}");
-    let adjust = || {
+    let adjust = |amount: &str| {
         let mut command = Command::new(PROGRAM);
-        command.args(["ledger", "adjust", "bob", "-7", "--reason", "a fee", "--id", "fee"]);
+        command.args(["ledger", "adjust", "bob", amount, "--reason", "a fee", "--id", "fee"]);
         command.args(["--config", path_text(&file)]);
         let output = run(command.env("HEALTH_CHECK_PORT", node.health_port.to_string()));
         (output.status.success(), combined_output(&output))
     };
-    let (ok, text) = adjust();
+    let (ok, text) = adjust("-7");
     assert!(!ok && text.contains("nothing has changed, because the store fails"), "{text}");
     assert!(text.contains("to repeat this change safely, add --id fee"), "{text}");
     node.lift_limit();
     payments.pay_until("packets pass again", "Fulfill");
     assert!(payments.fulfilled > fulfilled);
     assert_eq!(get_json(node.health_port, "/health")["status"], "healthy");
-    let (ok, text) = adjust();
+    let (ok, text) = adjust(&i128::MIN.to_string());
+    assert!(!ok && text.contains("units is too large"), "{text}");
+    let (ok, text) = adjust("-7");
     assert!(ok && text.contains("the balance changes by -7"), "{text}");
     wait_until_saved(&store, payments.fulfilled);
     node.process.signal("KILL");
