@@ -52,8 +52,8 @@ keys! {
         /// Prepares without an answer, from the peer and, separately, towards it; above it T03.
         live maxPacketsInFlight => max_packets_in_flight: Integer<usize, 1, 1_048_576> = "16384",
         /// Bytes waiting to be written to the peer. Above it, Prepares to the peer get T03; if
-        /// answers alone exceed it, we stop reading from the peer. Answers still due may bring it
-        /// to sixteen times as many; beyond that the session is closed.
+        /// answers alone exceed it, we stop reading from the peer. Answers still due, or that wait
+        /// for the store, may bring it to sixteen times as many; beyond that the session is closed.
         live outboxBytesMax => outbox_bytes_max: Integer<usize, 65_536, 1_073_741_824> = "4194304",
         /// Sessions that the peer may have open with us at the same time; a later login replaces
         /// the oldest. Default: 8 for a child, else 1.

@@ -4,6 +4,7 @@ use super::account::{Account, AccountState, find_substitute_session};
 use super::batch::{Batch, IncomingRequest};
 use super::refusal::{NextHopFailure, Refusal};
 use crate::link::{CutNumber, Outcome, Pending, Rejection, RequestedBy};
+use crate::wire::Amount;
 use crate::wire::btp::RequestId;
 use crate::wire::ilp::{Prepare, Reject, Reply, clip_message};
 
@@ -169,15 +170,15 @@ impl Batch<'_> {
         let Some(entry) = self.snapshot.entry(incoming.account) else { return };
         let mut state = entry.account.lock();
         state.in_flight = state.in_flight.saturating_sub(incoming.weight.into());
-        let after = match reply {
+        let (after, amount) = match reply {
             Reply::Fulfill(_) => {
                 state.ledger.commit_in(incoming.held);
                 // A proof leaves when the books have it.
-                self.cut_before(incoming.held)
+                (self.cut_before(incoming.held), incoming.held)
             }
             Reply::Reject(_) => {
                 state.ledger.release_in(incoming.held);
-                CutNumber::NONE
+                (CutNumber::NONE, Amount::ZERO)
             }
         };
         state.stats.sent.count_reply(reply);
@@ -189,8 +190,8 @@ impl Batch<'_> {
             }
             None => find_substitute_session(&state.sessions, id).map(|session| &session.outbox),
         };
-        if !outbox.is_some_and(|outbox| outbox.put_reply(id, reply, after)) {
-            state.stats.dropped_answers += 1;
+        if !outbox.is_some_and(|outbox| outbox.put_reply(id, reply, after, amount)) {
+            state.count_dropped_answer(after, amount);
         }
     }
 }

@@ -7,7 +7,7 @@ use super::own_account::OwnAccountReport;
 use super::refusal::Refusal;
 use super::snapshot::{AccountEntry, Snapshot};
 use super::stats::Stats;
-use crate::account::{AccountId, AccountSettings, OverLimit};
+use crate::account::{AccountId, AccountSettings, Asset, OverLimit};
 use crate::link::{SessionId, SessionKind, Slot};
 use crate::routing::ccp::LearnedReport;
 use crate::routing::{RouteCandidate, RouteOrigin};
@@ -125,6 +125,18 @@ impl Connector {
             (entry.account.id(), count)
         });
         counts.filter(|(_, count)| *count > 0).map(|(id, count)| (id.clone(), count)).collect()
+    }
+
+    /// The accounts with Fulfills that waited for a cut and then had no session to leave on, and their amount since the
+    /// last call: our balance has it, and the peer has no proof of it.
+    pub fn take_unproven(&self) -> Vec<(AccountId, Asset, u128)> {
+        let snapshot = self.snapshot.load();
+        let unproven = snapshot.entries.iter().map(|entry| {
+            let amount = std::mem::take(&mut entry.account.lock().unproven);
+            (entry.account.id(), &entry.settings.asset, amount)
+        });
+        let unproven = unproven.filter(|(.., amount)| *amount > 0);
+        unproven.map(|(id, asset, amount)| (id.clone(), asset.clone(), amount)).collect()
     }
 
     /// Copies the state of all accounts. Locks one account at a time.

@@ -142,14 +142,15 @@ impl Batch<'_> {
                 lost.push(pending);
             }
         }
-        for UnsentReply { id, packet, after } in unsent.replies {
-            let other = find_substitute_session(&state.sessions, id);
-            // Not the next cut: if nothing changes any more, there is none.
-            let sent = other.is_some_and(|session| {
-                Reply::parse(&packet).is_ok_and(|reply| session.outbox.put_reply(id, &reply, after))
-            });
-            if !sent {
-                state.stats.dropped_answers += 1;
+        for UnsentReply { id, packet, after, amount } in unsent.replies {
+            let other = find_substitute_session(&state.sessions, id).map(|other| &other.outbox);
+            let reply = Reply::parse(&packet);
+            // Not after the next cut: if nothing changes any more, there is none.
+            let is_sent = other
+                .zip(reply.ok())
+                .is_some_and(|(outbox, reply)| outbox.put_reply(id, &reply, after, amount));
+            if !is_sent {
+                state.count_dropped_answer(after, amount);
             }
         }
         lost

@@ -71,4 +71,10 @@ impl DurableCuts {
         waiting.push(waker.clone());
         true
     }
+
+    /// The task has ended: otherwise its memory would stay until the next cut is durable, which a store that fails
+    /// delays, while the peer may begin and end further sessions.
+    pub(super) fn forget(&self, waker: &Waker) {
+        self.waiting.lock().retain(|waiting| !waiting.will_wake(waker));
+    }
 }

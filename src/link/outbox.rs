@@ -12,8 +12,9 @@
 //! the session closes when sixteen times the bound waits.
 //!
 //! A packet may name a cut of the ledger that must be durable first (`gates.rs`). It waits here with all that follows
-//! it, and counts as unwritten.
+//! it, and counts as unwritten, but not as unread by the peer.
 
+mod answers;
 mod gates;
 mod outbox_shares;
 mod permit;
@@ -29,17 +30,15 @@ use parking_lot::Mutex;
 use self::gates::Gates;
 use self::outbox_shares::OutboxShares;
 pub use self::permit::{NoPermit, OutboxPermit, PermitRequest};
-use self::queues::PacketQueues;
+use self::queues::{PacketQueues, QueuedPacket};
 use super::framing::{Framer, Framing, packet_in};
 use super::{CutNumber, DurableCuts, PacketKind, Slot};
+use crate::wire::Amount;
 use crate::wire::btp::RequestId;
 use crate::wire::ilp::{Encode, Reply};
 
 /// An outbox frees no memory up to this size.
 const RETAINED_BYTES_MAX: usize = 64 * 1024;
-/// Answers may fill the outbox up to this many times `outboxBytesMax`, which CONFIG and SECURITY promise too. Beyond it
-/// the session is closed.
-const ANSWERS_FACTOR: usize = 16;
 /// RFC 6455 7.4.1: the peer violated a policy: a refused login, a replaced session, too many unreadable frames.
 pub const POLICY_VIOLATION: u16 = 1008;
 
@@ -90,6 +89,8 @@ pub struct UnsentReply {
     pub packet: Vec<u8>,
     /// The cut that it waits for, or a later one that a packet before it waited for.
     pub after: CutNumber,
+    /// What the requester owes us for this Fulfill; zero for a Reject.
+    pub amount: Amount,
 }
 
 /// The outbox of one session.
@@ -129,6 +130,8 @@ struct QueuedFrame {
     kind: PacketKind,
     /// [`Slot::NONE`] for a reply and for a Prepare of the node itself.
     requester: Slot,
+    /// See [`UnsentReply::amount`].
+    amount: Amount,
 }
 
 impl QueuedFrame {
@@ -187,7 +190,8 @@ impl Outbox {
             self.admit_prepare(&mut inner, waiting, request)?;
         }
         let requester = request.requester.unwrap_or(Slot::NONE);
-        Ok(OutboxPermit { inner, outbox: self, requester, after: CutNumber::NONE })
+        let (after, amount) = (CutNumber::NONE, Amount::ZERO);
+        Ok(OutboxPermit { inner, outbox: self, requester, after, amount })
     }
 
     /// Decides whether an outbox that is at least half full takes the Prepare.
@@ -216,12 +220,18 @@ impl Outbox {
         }
     }
 
-    /// Adds the reply to the peer's request `id`. It leaves when the cut `after` is durable. Returns `false` if the
-    /// session has ended.
+    /// Adds the reply to the peer's request `id`. It leaves when the cut `after` is durable. `amount`: see
+    /// [`UnsentReply::amount`]. Returns `false` if the session has ended.
     ///
     /// RFC 18 "Fulfillment Failure": a flood of Prepares must not delay a Fulfill, so a reply needs no permit. [row 56]
-    pub fn put_reply(&self, id: RequestId, reply: &Reply<'_>, after: CutNumber) -> bool {
-        self.put_packet(PacketKind::Reply, id, reply, after)
+    pub fn put_reply(
+        &self,
+        id: RequestId,
+        reply: &Reply<'_>,
+        after: CutNumber,
+        amount: Amount,
+    ) -> bool {
+        self.put_packet(PacketKind::Reply, id, reply, after, amount)
     }
 
     fn put_packet(
@@ -230,12 +240,13 @@ impl Outbox {
         id: RequestId,
         packet: &impl Encode,
         after: CutNumber,
+        amount: Amount,
     ) -> bool {
         let inner = self.inner.lock();
         if inner.has_ended {
             return false;
         }
-        let permit = OutboxPermit { inner, outbox: self, requester: Slot::NONE, after };
+        let permit = OutboxPermit { inner, outbox: self, requester: Slot::NONE, after, amount };
         permit.put_packet(kind, id, packet);
         true
     }
@@ -261,15 +272,6 @@ impl Outbox {
         inner.buffer.extend_from_slice(bytes);
         self.close_if_overfull(&mut inner);
         inner.wake_task();
-    }
-
-    /// Whether reading from this session must pause (D19), because each request adds an answer that the peer does not
-    /// read. Prepares do not count (ADR 8): two nodes with full outboxes would wait for each other.
-    pub fn is_full_of_answers(&self) -> bool {
-        let inner = self.inner.lock();
-        let prepares =
-            inner.queues.as_ref().map_or(inner.prepare_bytes, PacketQueues::prepare_bytes);
-        inner.waiting_bytes() - prepares >= self.bytes_max
     }
 
     /// Bytes that wait to be written.
@@ -345,38 +347,30 @@ impl Outbox {
         let mut cut_at = inner.gates.take_all();
         let first = frames.front().map_or(inner.buffer.len(), |frame| frame.at);
         let unsent = inner.buffer.split_off(first);
-        inner.waker = None;
+        let waker = inner.waker.take();
+        inner.gates.forget_task(waker.as_ref());
         let mut packets = UnsentPackets::default();
-        for QueuedFrame { at, len, id, kind, .. } in frames {
+        for QueuedFrame { at, len, id, kind, amount, .. } in frames {
             match kind {
                 PacketKind::Prepare => packets.prepares.push(id),
                 PacketKind::Reply => {
                     let frame = unsent.get(at - first..at - first + len);
                     let packet = frame.and_then(packet_in).expect("a frame that was written here");
-                    packets.replies.push(UnsentReply { id, packet, after: cut_at(at) });
+                    packets.replies.push(UnsentReply { id, packet, after: cut_at(at), amount });
                 }
             }
         }
-        for (taken, after) in inner.queues.iter_mut().flat_map(PacketQueues::take_all) {
-            let TakenPacket { kind, id, packet, .. } = taken;
+        for queued in inner.queues.iter_mut().flat_map(PacketQueues::take_all) {
+            let QueuedPacket { packet: TakenPacket { kind, id, packet, .. }, after, amount } =
+                queued;
             match kind {
                 PacketKind::Prepare => packets.prepares.push(id),
-                PacketKind::Reply => packets.replies.push(UnsentReply { id, packet, after }),
+                PacketKind::Reply => {
+                    packets.replies.push(UnsentReply { id, packet, after, amount })
+                }
             }
         }
         packets
-    }
-
-    /// Only answers can fill an outbox this far: the peer sends requests and does not read the answers.
-    fn close_if_overfull(&self, inner: &mut Inner) {
-        if inner.close_request.is_none()
-            && inner.waiting_bytes() > self.bytes_max.saturating_mul(ANSWERS_FACTOR)
-        {
-            inner.close_request =
-                Some(CloseRequest { code: POLICY_VIOLATION, reason: "does not read its answers" });
-            // The task waits for the socket, so it would not notice the request.
-            inner.is_woken = false;
-        }
     }
 }
 

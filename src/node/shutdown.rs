@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
 use super::node_task::NodeTask;
-use super::task;
+use super::{sweep, task};
 use crate::config::Durability;
 use crate::link::CloseRequest;
 use crate::peers::{GOING_AWAY, NodeContext};
@@ -63,6 +63,7 @@ impl NodeTask {
         );
         drop(self.tls_thread);
         drop(self.sweep);
+        sweep::log_unproven(&context);
         // A change after the last cut would be lost.
         drop(self.changes);
         if let Some(saver) = self.saver {

@@ -11,7 +11,8 @@ use crate::peers::NodeContext;
 
 /// The maximum delay of a Reject for a missed deadline, well within the message window.
 const TICK: Duration = Duration::from_millis(50);
-const SUPPRESSED_LINES_INTERVAL: Duration = Duration::from_secs(10);
+/// Lines about what happens often are summed up for so long.
+const REPORT_INTERVAL: Duration = Duration::from_secs(10);
 
 pub(super) async fn run(context: Arc<NodeContext>, status: Arc<NodeStatus>) {
     let mut ticks = tokio::time::interval(TICK);
@@ -23,11 +24,22 @@ pub(super) async fn run(context: Arc<NodeContext>, status: Arc<NodeStatus>) {
         status.record_heartbeat();
         let now = context.clock.now();
         context.connector.sweep_deadlines(now);
-        if now.mono.since(reported_at) >= SUPPRESSED_LINES_INTERVAL {
+        if now.mono.since(reported_at) >= REPORT_INTERVAL {
             reported_at = now.mono;
             context.peers.log_suppressed();
             log_excess_releases(&context, &mut reported);
+            log_unproven(&context);
         }
+    }
+}
+
+/// Reports what peers have no proof of, a line for each account with new ones.
+pub(super) fn log_unproven(context: &NodeContext) {
+    for (peer, asset, amount) in context.connector.take_unproven() {
+        tracing::warn!(
+            %peer, %amount, %asset,
+            "answers that waited for the store have no session of the peer any more; our balance has their amount, and the peer's has not"
+        );
     }
 }
 

@@ -1,12 +1,11 @@
 //! Cuts hold both halves of a packet; with strict durability no money leaves before its cut; a restart goes on with
 //! what is saved.
 
+use super::virtual_store::VirtualStore;
 use super::*;
-use crate::books::{
-    AccountRow, BalanceChange, ChangeError, ChangeRequest, Cut, SavedBooks, StoredRow,
-    recover_account,
-};
+use crate::books::{AccountRow, BalanceChange, ChangeError, ChangeRequest, Cut, SavedBooks};
 use crate::link::CutNumber;
+use crate::testing::change_request;
 
 /// A node with a store whose cuts the test takes. Alice and bob are connected.
 fn saved_node(books: SavedBooks) -> (TestNode, Peer, Peer) {
@@ -37,22 +36,11 @@ fn names(cut: &Cut) -> Vec<&str> {
     names
 }
 
-/// The books after a crash, or after a clean stop, whose newest rows are those of `cuts`.
-fn reloaded(cuts: &[Cut], was_clean: bool) -> SavedBooks {
-    let mut rows: HashMap<(Arc<str>, Asset), AccountRow> = HashMap::new();
-    for row in cuts.iter().flat_map(|cut| &cut.accounts) {
-        rows.insert((Arc::clone(&row.name), row.asset.clone()), row.clone());
-    }
-    let recover = |row: AccountRow| {
-        let balance = row.totals.balance();
-        recover_account(StoredRow { row, balance }).unwrap()
-    };
-    SavedBooks {
-        books_id: "books".to_owned(),
-        cut: cuts.last().map_or(CutNumber::NONE, |cut| cut.number),
-        was_clean,
-        accounts: rows.into_values().map(recover).collect(),
-    }
+/// The books after a crash, or after a clean stop, whose newest rows are those of `cut`.
+fn reloaded(cut: &Cut, was_clean: bool) -> SavedBooks {
+    let mut store = VirtualStore::default();
+    store.write(cut);
+    store.books(was_clean)
 }
 
 #[test]
@@ -124,7 +112,7 @@ fn after_a_crash_what_was_in_flight_is_uncertain() {
     node.fulfill_one(&bob);
     node.send(&alice, 2, &payment("test.bob.x", 30));
     let cut = node.cut();
-    let (node, ..) = saved_node(reloaded(&[cut], false));
+    let (node, ..) = saved_node(reloaded(&cut, false));
     let report = node.account("bob");
     assert_eq!((report.balance, report.held_out, report.uncertain), (-100, 0, 30));
     assert_eq!(node.account("alice").balance, 100);
@@ -138,7 +126,7 @@ fn a_clean_stop_keeps_what_peers_may_still_claim() {
     node.connector.reject_all_pending(node.now);
     let cut = node.cut();
     assert_eq!((row(&cut, "bob").held_out, row(&cut, "bob").uncertain), (0, 30));
-    let (node, ..) = saved_node(reloaded(&[cut], true));
+    let (node, ..) = saved_node(reloaded(&cut, true));
     assert_eq!(node.account("bob").uncertain, 30);
     assert_eq!(names(&node.cut()), [""; 0]);
 }
@@ -151,11 +139,26 @@ fn a_balance_in_another_asset_is_refused() {
     let cut = node.cut();
     let mut settings = connector_settings("node", &["alice", "bob"]);
     settings.accounts[1].asset = Asset::new("EUR", 2);
-    let books = reloaded(&[cut], true);
+    let books = reloaded(&cut, true);
     let error = Connector::with_books(settings, HashSeed::Fixed(1), books).unwrap_err();
     assert_eq!(
         error.to_string(),
         "the store has a balance of -100 in USD/9 for bob, whose asset in the configuration is another; configure USD/9, or use a new id"
+    );
+}
+
+#[test]
+fn a_refused_change_of_asset_names_what_is_in_the_way() {
+    let (node, alice, _bob) = saved_node(SavedBooks::default());
+    node.send(&alice, 1, &payment("test.bob.x", 30));
+    let cut = node.cut();
+    let mut settings = connector_settings("node", &["alice", "bob"]);
+    settings.accounts[1].asset = Asset::new("EUR", 2);
+    let books = reloaded(&cut, false);
+    let error = Connector::with_books(settings, HashSeed::Fixed(1), books).unwrap_err();
+    assert!(
+        error.to_string().starts_with("the store has an uncertain amount of 30 in USD/9 for bob,"),
+        "{error}"
     );
 }
 
@@ -206,14 +209,14 @@ fn an_account_with_an_old_asset_is_saved_again_after_a_lost_cut() {
 fn a_clean_stop_keeps_what_a_peer_that_is_not_configured_may_claim() {
     let (node, alice, _bob) = saved_node(SavedBooks::default());
     node.send(&alice, 1, &payment("test.bob.x", 30));
-    let books = reloaded(&[node.cut()], false);
+    let books = reloaded(&node.cut(), false);
     let settings = connector_settings("node", &["alice"]);
     let connector = Connector::with_books(settings, HashSeed::Fixed(1), books).unwrap();
     let node = TestNode { connector, ..alice_and_bob() };
     let cut = node.cut();
     assert_eq!((row(&cut, "bob").held_out, row(&cut, "bob").uncertain), (0, 30));
     assert_eq!(names(&node.cut()), [""; 0]);
-    let (node, ..) = saved_node(reloaded(&[cut], true));
+    let (node, ..) = saved_node(reloaded(&cut, true));
     assert_eq!(node.account("bob").uncertain, 30);
 }
 
@@ -238,6 +241,27 @@ fn an_answer_on_another_session_waits_for_its_own_cut_only() {
 }
 
 #[test]
+fn a_proof_without_a_session_is_reported_with_its_amount() {
+    let (node, alice, bob) = strict_node();
+    for (id, amount) in [(1, 100), (2, 30), (3, 0), (4, 7)] {
+        node.send(&alice, id, &payment("test.bob.x", amount));
+    }
+    node.connector.publish_durable(node.cut().number);
+    let ids = node.prepare_ids(&bob);
+    for id in &ids[..3] {
+        node.answer(&bob, *id, &fulfill(PREIMAGE, b""));
+    }
+    node.disconnect(&alice);
+    // This one finds no session at all.
+    node.answer(&bob, ids[3], &fulfill(PREIMAGE, b""));
+    let alice = ("alice".parse().unwrap(), Asset::default(), 137);
+    assert_eq!(node.connector.take_unproven(), [alice]);
+    assert_eq!(node.connector.take_unproven(), []);
+    let report = node.account("alice");
+    assert_eq!((report.balance, report.stats.dropped_answers), (137, 4));
+}
+
+#[test]
 fn while_the_store_fails_prepares_are_refused_and_answers_pass() {
     let (node, alice, bob) = saved_node(SavedBooks::default());
     node.send(&alice, 1, &payment("test.bob.x", 100));
@@ -255,17 +279,6 @@ fn while_the_store_fails_prepares_are_refused_and_answers_pass() {
     node.prepare_id(&bob);
 }
 
-fn change(account: &str, change: BalanceChange) -> ChangeRequest {
-    ChangeRequest {
-        id: "one".parse().unwrap(),
-        account: account.to_owned(),
-        asset: None,
-        change,
-        reason: "a fee".to_owned(),
-        by: "ann".to_owned(),
-    }
-}
-
 impl TestNode {
     /// Makes a change; returns the cut that has it, and the balance after it.
     fn change(&self, request: &ChangeRequest) -> Result<(CutNumber, i128), ChangeError> {
@@ -277,7 +290,7 @@ impl TestNode {
 #[test]
 fn a_change_and_its_record_are_in_the_same_cut_until_one_is_durable() {
     let (node, ..) = saved_node(SavedBooks::default());
-    let (number, balance) = node.change(&change("bob", BalanceChange::Adjust(-5))).unwrap();
+    let (number, balance) = node.change(&change_request("bob", BalanceChange::Adjust(-5))).unwrap();
     assert_eq!(balance, -5);
     let is_durable = || {
         let cx = std::task::Context::from_waker(std::task::Waker::noop());
@@ -303,13 +316,13 @@ fn accounts_that_are_not_configured_can_be_changed() {
     node.send(&alice, 1, &payment("test.bob.x", 100));
     node.fulfill_one(&bob);
     node.send(&alice, 2, &payment("test.bob.x", 30));
-    let books = reloaded(&[node.cut()], false);
+    let books = reloaded(&node.cut(), false);
     let settings = connector_settings("node", &["alice"]);
     let connector = Connector::with_books(settings, HashSeed::Fixed(1), books).unwrap();
     let node = TestNode { connector, ..node };
     let cut = node.cut();
     assert_eq!(row(&cut, "bob").uncertain, 30, "a clean stop must not forget it");
-    let conceded = |conceded| change("bob", BalanceChange::Resolve { conceded });
+    let conceded = |conceded| change_request("bob", BalanceChange::Resolve { conceded });
     assert!(matches!(node.change(&conceded(31)), Err(ChangeError::AboveUncertain(_))));
     assert!(node.cut().accounts.is_empty());
     assert_eq!(node.change(&conceded(10)).unwrap().1, -110);
@@ -318,14 +331,14 @@ fn accounts_that_are_not_configured_can_be_changed() {
     let cut = node.cut();
     assert_eq!((row(&cut, "bob").uncertain, row(&cut, "bob").totals.balance()), (0, -110));
     assert!(node.connector.poll_changed(&cx).is_pending());
-    assert_eq!(node.change(&change("own:USD/9", BalanceChange::Adjust(0))).map(|_| ()), {
+    assert_eq!(node.change(&change_request("own:USD/9", BalanceChange::Adjust(0))).map(|_| ()), {
         Err(ChangeError::UnknownAccount("own:USD/9".to_owned()))
     });
-    let unknown = change("carol", BalanceChange::Adjust(1));
+    let unknown = change_request("carol", BalanceChange::Adjust(1));
     assert_eq!(node.change(&unknown), Err(ChangeError::UnknownAccount("carol".to_owned())));
     let other_asset = ChangeRequest {
         asset: Some("EUR/2".to_owned()),
-        ..change("bob", BalanceChange::Adjust(1))
+        ..change_request("bob", BalanceChange::Adjust(1))
     };
     assert_eq!(node.change(&other_asset), Err(ChangeError::UnknownAccount("bob".to_owned())));
 }
@@ -333,6 +346,6 @@ fn accounts_that_are_not_configured_can_be_changed() {
 #[test]
 fn without_a_store_nothing_can_be_changed() {
     let (node, ..) = connected_alice_and_bob();
-    let request = change("bob", BalanceChange::Adjust(1));
+    let request = change_request("bob", BalanceChange::Adjust(1));
     assert_eq!(node.change(&request), Err(ChangeError::NoStore));
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use super::super::{CutNumber, DurableCuts};
+use super::QueuedFrame;
 
 /// The gates of one outbox, in the order of their offsets and of their cuts.
 #[derive(Debug, Default)]
@@ -21,6 +22,8 @@ struct Gate {
     /// The offset of the first byte behind it.
     at: usize,
     cut: CutNumber,
+    /// The bytes of the Prepares between this gate and the next one.
+    prepare_bytes: usize,
 }
 
 impl Gates {
@@ -38,8 +41,20 @@ impl Gates {
     pub(super) fn add(&mut self, at: usize, cut: CutNumber) {
         let waits_already = self.closed.back().is_some_and(|last| cut <= last.cut);
         if !waits_already && !self.is_open(cut) {
-            self.closed.push_back(Gate { at, cut });
+            self.closed.push_back(Gate { at, cut, prepare_bytes: 0 });
         }
+    }
+
+    /// A frame was added at the end.
+    pub(super) fn count_frame(&mut self, frame: &QueuedFrame) {
+        if let Some(last) = self.closed.back_mut() {
+            last.prepare_bytes += frame.prepare_bytes();
+        }
+    }
+
+    /// The bytes of the Prepares behind closed gates. There are few gates: one for each cut on its way.
+    pub(super) fn prepare_bytes(&self) -> usize {
+        self.closed.iter().map(|gate| gate.prepare_bytes).sum()
     }
 
     /// Removes the gates whose cut is durable. Returns the offset of the first gate that is still closed.
@@ -67,6 +82,15 @@ impl Gates {
     pub(super) fn shift(&mut self, count: usize) {
         for gate in &mut self.closed {
             gate.at -= count;
+        }
+    }
+
+    /// The task is not woken any more.
+    pub(super) fn forget_task(&mut self, waker: Option<&Waker>) {
+        if let (Some(_), Some(durable), Some(waker)) =
+            (self.registered_at.take(), &self.durable, waker)
+        {
+            durable.forget(waker);
         }
     }
 

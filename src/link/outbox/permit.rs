@@ -3,7 +3,9 @@
 use parking_lot::MutexGuard;
 
 use super::super::{CutNumber, PacketKind, Slot};
+use super::queues::QueuedPacket;
 use super::{Inner, Outbox, QueuedFrame, Requester, TakenPacket};
+use crate::wire::Amount;
 use crate::wire::btp::RequestId;
 use crate::wire::ilp::{Encode, Prepare};
 
@@ -32,6 +34,8 @@ pub struct OutboxPermit<'a> {
     pub(super) outbox: &'a Outbox,
     pub(super) requester: Slot,
     pub(super) after: CutNumber,
+    /// See [`UnsentReply::amount`](super::UnsentReply::amount).
+    pub(super) amount: Amount,
 }
 
 impl OutboxPermit<'_> {
@@ -49,7 +53,8 @@ impl OutboxPermit<'_> {
             packet.encode(&mut bytes);
             let len = bytes.len();
             let requester = (self.requester != Slot::NONE).then_some(self.requester);
-            queues.put_packet(TakenPacket { kind, id, requester, packet: bytes }, self.after);
+            let packet = TakenPacket { kind, id, requester, packet: bytes };
+            queues.put_packet(QueuedPacket { packet, after: self.after, amount: self.amount });
             len
         } else {
             if self.after != CutNumber::NONE {
@@ -57,8 +62,10 @@ impl OutboxPermit<'_> {
             }
             inner.framer.put_packet(&mut inner.buffer, kind, id, packet);
             let len = inner.buffer.len() - at;
-            let frame = QueuedFrame { at, len, id, kind, requester: self.requester };
+            let (requester, amount) = (self.requester, self.amount);
+            let frame = QueuedFrame { at, len, id, kind, requester, amount };
             inner.prepare_bytes += frame.prepare_bytes();
+            inner.gates.count_frame(&frame);
             inner.frames.push_back(frame);
             len
         };

@@ -5,6 +5,7 @@ use std::collections::{HashMap, VecDeque};
 
 use super::super::{CutNumber, PacketKind, Slot};
 use super::{Outbox, Requester, TakenPacket};
+use crate::wire::Amount;
 
 impl Outbox {
     /// Takes the next packet out of an unframed outbox. `None`: there is none; the next one wakes the task again.
@@ -64,9 +65,17 @@ pub(super) struct PacketQueues {
 
 #[derive(Debug, Default)]
 struct RequesterQueue {
-    /// With the cut that must be durable before the packet is taken.
-    packets: VecDeque<(TakenPacket, CutNumber)>,
+    packets: VecDeque<QueuedPacket>,
     bytes: usize,
+}
+
+#[derive(Debug)]
+pub(super) struct QueuedPacket {
+    pub(super) packet: TakenPacket,
+    /// The cut that must be durable before the packet is taken.
+    pub(super) after: CutNumber,
+    /// See [`UnsentReply::amount`](super::UnsentReply::amount).
+    pub(super) amount: Amount,
 }
 
 impl PacketQueues {
@@ -86,17 +95,17 @@ impl PacketQueues {
     }
 
     /// Adds a packet to its requester's queue.
-    pub(super) fn put_packet(&mut self, taken: TakenPacket, after: CutNumber) {
-        let requester = taken.requester;
-        let len = taken.packet.len();
+    pub(super) fn put_packet(&mut self, queued: QueuedPacket) {
+        let requester = queued.packet.requester;
+        let len = queued.packet.packet.len();
         let queue = self.by_requester.entry(requester).or_default();
         if queue.packets.is_empty() {
             self.order.push_back(requester);
         }
         self.bytes += len;
-        self.prepare_bytes += prepare_bytes(&taken);
+        self.prepare_bytes += prepare_bytes(&queued.packet);
         queue.bytes += len;
-        queue.packets.push_back((taken, after));
+        queue.packets.push_back(queued);
     }
 
     /// Takes the first packet of the next requester for which `admits` is true. The others keep their turn.
@@ -104,13 +113,12 @@ impl PacketQueues {
         &mut self,
         mut admits: impl FnMut(Requester, CutNumber) -> bool,
     ) -> Option<TakenPacket> {
-        let first_cut = |requester| Some(self.by_requester.get(requester)?.packets.front()?.1);
         let at = self.order.iter().position(|requester| {
-            first_cut(requester).is_some_and(|after| admits(*requester, after))
+            self.first_cut(*requester).is_some_and(|after| admits(*requester, after))
         })?;
         let requester = self.order.remove(at)?;
         let queue = self.by_requester.get_mut(&requester)?;
-        let (taken, _) = queue.packets.pop_front()?;
+        let taken = queue.packets.pop_front()?.packet;
         queue.bytes -= taken.packet.len();
         self.bytes -= taken.packet.len();
         self.prepare_bytes -= prepare_bytes(&taken);
@@ -122,8 +130,14 @@ impl PacketQueues {
         Some(taken)
     }
 
-    /// Takes all packets, in no particular order of requesters, each with the cut that it waits for.
-    pub(super) fn take_all(&mut self) -> impl Iterator<Item = (TakenPacket, CutNumber)> + use<> {
+    /// The cut that the first packet of a requester waits for, if it has packets. The replies are in the queue of
+    /// `None`.
+    pub(super) fn first_cut(&self, requester: Requester) -> Option<CutNumber> {
+        Some(self.by_requester.get(&requester)?.packets.front()?.after)
+    }
+
+    /// Takes all packets, in no particular order of requesters.
+    pub(super) fn take_all(&mut self) -> impl Iterator<Item = QueuedPacket> + use<> {
         let all = std::mem::take(self);
         all.by_requester.into_values().flat_map(|queue| queue.packets)
     }
@@ -138,13 +152,14 @@ mod tests {
     use super::*;
     use crate::wire::btp::RequestId;
 
-    fn packet(requester: u32, id: u32) -> TakenPacket {
-        TakenPacket {
+    fn packet(requester: u32, id: u32) -> QueuedPacket {
+        let packet = TakenPacket {
             kind: PacketKind::Prepare,
             id: RequestId(id),
             requester: Some(Slot(requester)),
             packet: vec![0; 10],
-        }
+        };
+        QueuedPacket { packet, after: CutNumber::NONE, amount: Amount::ZERO }
     }
 
     fn ids(
@@ -163,13 +178,13 @@ mod tests {
     fn requesters_are_served_in_turn_and_each_in_its_own_order() {
         let mut queues = PacketQueues::default();
         for id in 0..5 {
-            queues.put_packet(packet(1, id), CutNumber::NONE);
+            queues.put_packet(packet(1, id));
         }
-        queues.put_packet(packet(2, 20), CutNumber::NONE);
-        queues.put_packet(packet(3, 30), CutNumber::NONE);
-        queues.put_packet(packet(2, 21), CutNumber::NONE);
+        queues.put_packet(packet(2, 20));
+        queues.put_packet(packet(3, 30));
+        queues.put_packet(packet(2, 21));
         assert_eq!(ids(&mut queues, 6, |_| true), [0, 20, 30, 1, 21, 2]);
-        queues.put_packet(packet(2, 22), CutNumber::NONE);
+        queues.put_packet(packet(2, 22));
         assert_eq!(ids(&mut queues, 9, |_| true), [3, 22, 4]);
         assert_eq!((queues.bytes(), queues.prepare_bytes()), (0, 0));
         assert!(queues.by_requester.is_empty() && queues.order.is_empty());
@@ -179,7 +194,7 @@ mod tests {
     fn a_requester_that_is_not_admitted_keeps_its_turn() {
         let mut queues = PacketQueues::default();
         for (requester, id) in [(1, 10), (2, 20), (1, 11), (2, 21)] {
-            queues.put_packet(packet(requester, id), CutNumber::NONE);
+            queues.put_packet(packet(requester, id));
         }
         assert_eq!(ids(&mut queues, 9, |requester| requester != Some(Slot(1))), [20, 21]);
         assert_eq!(queues.bytes(), 20);
@@ -190,7 +205,7 @@ mod tests {
     fn all_packets_can_be_taken_at_once() {
         let mut queues = PacketQueues::default();
         for id in 0..10 {
-            queues.put_packet(packet(id % 3, id), CutNumber::NONE);
+            queues.put_packet(packet(id % 3, id));
         }
         assert_eq!(queues.take_all().count(), 10);
         assert_eq!((queues.bytes(), queues.prepare_bytes()), (0, 0));

@@ -1,5 +1,7 @@
 //! Order, bounds, wake-ups, and the unsent packets of a lost session.
 
+mod gates;
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Wake;
 
@@ -30,7 +32,7 @@ fn counted(framing: Framing, bytes_max: usize) -> (Arc<Outbox>, impl Fn() -> usi
 }
 
 fn put(outbox: &Outbox, kind: PacketKind, id: u32) -> bool {
-    outbox.put_packet(kind, RequestId(id), &FULFILL, CutNumber::NONE)
+    outbox.put_packet(kind, RequestId(id), &FULFILL, CutNumber::NONE, Amount::ZERO)
 }
 
 /// The Prepare of a permit request. A Fulfill stands for it in the outbox.
@@ -69,6 +71,11 @@ fn write(outbox: &Outbox, mut space: usize) -> (Vec<u8>, Poll<io::Result<()>>) {
     );
     assert_eq!(written, bytes.len());
     (bytes, done)
+}
+
+fn unsent_reply(id: u32, after: u64, amount: u64) -> UnsentReply {
+    let (id, packet) = (RequestId(id), encode(&FULFILL));
+    UnsentReply { id, packet, after: CutNumber(after), amount: Amount(amount) }
 }
 
 #[test]
@@ -122,7 +129,7 @@ fn a_lost_session_returns_the_packets_that_were_not_written() {
     let _ = write(&outbox, one_frame.len() + 1);
     let unsent = outbox.end_session();
     assert_eq!(unsent.prepares, [RequestId(2)]);
-    assert_eq!(unsent.replies, [unsent_reply(7, 0)]);
+    assert_eq!(unsent.replies, [unsent_reply(7, 0, 0)]);
     assert!(!put(&outbox, PacketKind::Prepare, 9), "nothing is added to a lost session");
     // The frame that was begun is finished, so that a close frame can follow it.
     outbox.put_ws_frames(&[0x88, 0x00]);
@@ -207,7 +214,7 @@ fn packets_are_taken_out_of_an_unframed_outbox_one_by_one() {
     let unsent = outbox.end_session();
     let ids = |from: u32| (from..200).step_by(2).map(RequestId).collect::<Vec<_>>();
     assert_eq!(unsent.prepares, ids(150));
-    let replies: Vec<_> = ids(151).into_iter().map(|id| unsent_reply(id.0, 0)).collect();
+    let replies: Vec<_> = ids(151).into_iter().map(|id| unsent_reply(id.0, 0, 0)).collect();
     assert_eq!(unsent.replies, replies);
     assert_eq!(outbox.take_packet(), None);
     assert_eq!(outbox.waiting_bytes(), 0);
@@ -315,125 +322,4 @@ fn space_is_reserved_in_an_unframed_outbox_too() {
     assert_eq!(put_if_permitted(&outbox, 1, 2), Ok(()));
     while outbox.take_packet_if(|requester| requester == Some(Slot(0))).is_some() {}
     assert_eq!(put_if_permitted(&outbox, 0, 2), Ok(()), "packets that were taken make space");
-}
-
-fn unsent_reply(id: u32, after: u64) -> UnsentReply {
-    UnsentReply { id: RequestId(id), packet: encode(&FULFILL), after: CutNumber(after) }
-}
-
-/// An outbox whose packets can wait for cuts.
-fn gated(framing: Framing) -> (Arc<Outbox>, Arc<DurableCuts>, impl Fn() -> usize) {
-    let (outbox, wakes) = counted(framing, 1 << 20);
-    let durable = Arc::new(DurableCuts::default());
-    outbox.set_durable_cuts(Arc::clone(&durable));
-    (outbox, durable, wakes)
-}
-
-fn put_after(outbox: &Outbox, id: u32, cut: u64) {
-    assert!(outbox.put_packet(PacketKind::Reply, RequestId(id), &FULFILL, CutNumber(cut)));
-}
-
-/// The ids of the frames in `bytes`.
-fn ids(mut bytes: &[u8]) -> Vec<u32> {
-    let frame_len = {
-        let outbox = Outbox::new(Framing::Server, 1 << 20);
-        put(&outbox, PacketKind::Reply, 1);
-        outbox.waiting_bytes()
-    };
-    let mut ids = Vec::new();
-    while let Some((frame, rest)) = bytes.split_at_checked(frame_len) {
-        ids.push(BtpFrame::parse(&payload_in(frame).unwrap()).unwrap().request_id.0);
-        bytes = rest;
-    }
-    assert!(bytes.is_empty(), "only whole frames");
-    ids
-}
-
-#[test]
-fn a_packet_and_all_behind_it_wait_for_their_cut() {
-    let (outbox, durable, wakes) = gated(Framing::Server);
-    put_after(&outbox, 1, 0);
-    put_after(&outbox, 2, 1);
-    put_after(&outbox, 3, 0);
-    put_after(&outbox, 4, 2);
-    put_after(&outbox, 5, 2);
-    assert_eq!(wakes(), 1);
-    let (bytes, done) = write(&outbox, usize::MAX);
-    assert!(done.is_ready(), "the socket is not the reason");
-    assert_eq!(ids(&bytes), [1]);
-    assert!(outbox.waiting_bytes() > 0);
-    put_after(&outbox, 6, 2);
-    assert_eq!(wakes(), 1, "a packet behind a closed gate wakes nothing");
-    durable.publish(CutNumber(1));
-    assert_eq!(wakes(), 2);
-    assert_eq!(ids(&write(&outbox, usize::MAX).0), [2, 3]);
-    durable.publish(CutNumber(3));
-    assert_eq!(wakes(), 3);
-    assert_eq!(ids(&write(&outbox, usize::MAX).0), [4, 5, 6]);
-    assert_eq!(outbox.waiting_bytes(), 0);
-    put_after(&outbox, 7, 3);
-    assert_eq!(ids(&write(&outbox, usize::MAX).0), [7], "the cut is durable already");
-}
-
-#[test]
-fn a_task_that_writes_often_is_registered_once_for_each_cut() {
-    let (outbox, durable, wakes) = gated(Framing::Server);
-    put_after(&outbox, 1, 2);
-    for _ in 0..100 {
-        assert!(write(&outbox, usize::MAX).0.is_empty());
-    }
-    let before = wakes();
-    durable.publish(CutNumber(1));
-    assert_eq!(wakes(), before + 1);
-    assert!(write(&outbox, usize::MAX).0.is_empty());
-    durable.publish(CutNumber(2));
-    assert_eq!(wakes(), before + 2);
-    assert_eq!(ids(&write(&outbox, usize::MAX).0), [1]);
-}
-
-#[test]
-fn bytes_written_in_parts_move_the_gates() {
-    let (outbox, durable, _) = gated(Framing::Server);
-    for id in 1..=4 {
-        put_after(&outbox, id, u64::from(id) / 4);
-    }
-    let mut bytes = Vec::new();
-    while bytes.len() < outbox.waiting_bytes() * 3 {
-        let (some, _) = write(&outbox, 7);
-        if some.is_empty() {
-            break;
-        }
-        bytes.extend(some);
-    }
-    assert_eq!(ids(&bytes), [1, 2, 3]);
-    put_after(&outbox, 5, 2);
-    durable.publish(CutNumber(1));
-    assert_eq!(ids(&write(&outbox, usize::MAX).0), [4]);
-    durable.publish(CutNumber(2));
-    assert_eq!(ids(&write(&outbox, usize::MAX).0), [5]);
-}
-
-#[test]
-fn a_lost_session_returns_what_waits_for_a_cut() {
-    let (outbox, _, _) = gated(Framing::Server);
-    put_after(&outbox, 1, 1);
-    put_after(&outbox, 2, 0);
-    put_after(&outbox, 3, 2);
-    assert!(write(&outbox, usize::MAX).0.is_empty());
-    let unsent = outbox.end_session();
-    assert_eq!(unsent.replies, [unsent_reply(1, 1), unsent_reply(2, 1), unsent_reply(3, 2)]);
-    assert_eq!(outbox.waiting_bytes(), 0);
-}
-
-#[test]
-fn packets_that_are_taken_one_by_one_wait_too() {
-    let (outbox, durable, wakes) = gated(Framing::None);
-    put_after(&outbox, 1, 1);
-    put_after(&outbox, 2, 0);
-    assert_eq!(outbox.take_packet(), None);
-    let before = wakes();
-    durable.publish(CutNumber(1));
-    assert_eq!(wakes(), before + 1);
-    assert_eq!(outbox.take_packet().map(|taken| taken.id), Some(RequestId(1)));
-    assert_eq!(outbox.take_packet().map(|taken| taken.id), Some(RequestId(2)));
 }
