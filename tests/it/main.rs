@@ -35,6 +35,7 @@ mod operations;
 mod packets;
 mod peer;
 mod process;
+mod proxy;
 mod refused_logins;
 mod reload;
 mod secrets;

@@ -1,21 +1,19 @@
 //! Sessions that begin, end, stall and are replaced: every Prepare still gets one answer. Checklist rows 57, 72 to
 //! 74, 88, 89 and 91; D4 and D5.
 
-mod proxy;
-
 use std::collections::{HashMap, HashSet};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use ilp_connector::wire::btp::{BtpErrorCode, BtpFrame, FrameBody, FrameKind, ILP, ProtocolEntry};
 use ilp_connector::wire::timestamp::GeneralizedTime;
-use proxy::Proxy;
 
 use crate::peer::{
     PREIMAGE, Peer, SocketEvent, TIMEOUT, TestNode, bind_listener, describe_packet, frame, fulfill,
     message, prepare_to,
 };
 use crate::process::free_port;
+use crate::proxy::Proxy;
 
 /// A node that dials us as its peer `bob`.
 fn dialling(port: u16, more: &str) -> TestNode {

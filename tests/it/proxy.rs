@@ -8,14 +8,14 @@ use std::thread;
 use crate::peer::bind_listener;
 
 /// Forwards connections to its port.
-pub(super) struct Proxy {
-    pub(super) port: u16,
+pub(crate) struct Proxy {
+    pub(crate) port: u16,
     open: Arc<Mutex<Vec<TcpStream>>>,
 }
 
 impl Proxy {
     /// Forwards to this port of this machine; without a listener there, connections are closed.
-    pub(super) fn start(to: u16) -> Self {
+    pub(crate) fn start(to: u16) -> Self {
         let (listener, port) = bind_listener();
         let open = Arc::new(Mutex::new(Vec::new()));
         let kept = Arc::clone(&open);
@@ -35,7 +35,7 @@ impl Proxy {
     }
 
     /// Closes every open connection.
-    pub(super) fn cut(&self) {
+    pub(crate) fn cut(&self) {
         for stream in self.open.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
             // An end may have closed already.
             let _ = stream.shutdown(Shutdown::Both);
