@@ -34,6 +34,7 @@ mod network;
 mod operations;
 mod packets;
 mod peer;
+mod postgres;
 mod process;
 mod proxy;
 mod refused_logins;

@@ -1,8 +1,8 @@
-//! A TCP proxy between the ends of a session, so that a test can cut the session.
+//! A TCP proxy between two ends, so that a test can cut their connections, or keep them open and let nothing pass.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpStream};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 
 use crate::peer::bind_listener;
@@ -11,6 +11,7 @@ use crate::peer::bind_listener;
 pub(crate) struct Proxy {
     pub(crate) port: u16,
     open: Arc<Mutex<Vec<TcpStream>>>,
+    valve: Arc<Valve>,
 }
 
 impl Proxy {
@@ -18,7 +19,8 @@ impl Proxy {
     pub(crate) fn start(to: u16) -> Self {
         let (listener, port) = bind_listener();
         let open = Arc::new(Mutex::new(Vec::new()));
-        let kept = Arc::clone(&open);
+        let valve = Arc::new(Valve::default());
+        let (kept, passed) = (Arc::clone(&open), Arc::clone(&valve));
         // The thread ends with the test program.
         thread::spawn(move || {
             for from in listener.incoming().map_while(Result::ok) {
@@ -27,11 +29,13 @@ impl Proxy {
                 let mut open = kept.lock().unwrap_or_else(PoisonError::into_inner);
                 open.extend([from.try_clone(), there.try_clone()].into_iter().flatten());
                 drop(open);
-                thread::spawn(move || copy_bytes(from, forth));
-                thread::spawn(move || copy_bytes(there, back));
+                for (from, to) in [(from, forth), (there, back)] {
+                    let valve = Arc::clone(&passed);
+                    thread::spawn(move || copy_bytes(from, to, &valve));
+                }
             }
         });
-        Self { port, open }
+        Self { port, open, valve }
     }
 
     /// Closes every open connection.
@@ -41,16 +45,48 @@ impl Proxy {
             let _ = stream.shutdown(Shutdown::Both);
         }
     }
+
+    /// From now on nothing passes, in either direction. Connections stay open, and new ones are accepted.
+    pub(crate) fn freeze(&self) {
+        self.valve.set_closed(true);
+    }
+
+    /// What was kept back passes, and all that follows.
+    pub(crate) fn thaw(&self) {
+        self.valve.set_closed(false);
+    }
 }
 
-fn copy_bytes(mut from: TcpStream, mut to: TcpStream) {
+/// Lets bytes pass, or keeps them back.
+#[derive(Default)]
+struct Valve {
+    is_closed: Mutex<bool>,
+    has_changed: Condvar,
+}
+
+impl Valve {
+    fn set_closed(&self, is_closed: bool) {
+        *self.is_closed.lock().unwrap_or_else(PoisonError::into_inner) = is_closed;
+        self.has_changed.notify_all();
+    }
+
+    fn wait_open(&self) {
+        let is_closed = self.is_closed.lock().unwrap_or_else(PoisonError::into_inner);
+        let wait = self.has_changed.wait_while(is_closed, |is_closed| *is_closed);
+        drop(wait.unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+fn copy_bytes(mut from: TcpStream, mut to: TcpStream, valve: &Valve) {
     let mut buffer = [0; 16 * 1024];
     while let Ok(count @ 1..) = from.read(&mut buffer) {
         let Some(read) = buffer.get(..count) else { break };
+        valve.wait_open();
         if to.write_all(read).is_err() {
             break;
         }
     }
+    valve.wait_open();
     let _ = to.shutdown(Shutdown::Both);
     let _ = from.shutdown(Shutdown::Both);
 }
