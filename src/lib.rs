@@ -67,5 +67,5 @@ pub mod internals {
     macro_rules! open {
         ($($room:ident)*) => { $(pub mod $room { pub use crate::$room::*; })* };
     }
-    open!(account books btp config connector link local routing store stream telemetry time topology);
+    open!(account books btp config connector link local net routing store stream telemetry time topology);
 }

@@ -15,3 +15,12 @@ pub struct SavedBooks {
     /// The accounts, sorted by name, asset and scale.
     pub accounts: Vec<RecoveredAccount>,
 }
+
+impl SavedBooks {
+    /// Makes the rows those of the last cut, with what is in flight: for a reader, it is not uncertain yet.
+    pub fn show_as_saved(&mut self) {
+        for account in &mut self.accounts {
+            account.row = account.clone().saved_row();
+        }
+    }
+}

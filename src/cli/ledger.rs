@@ -6,12 +6,12 @@ mod export;
 mod through_node;
 
 use std::io::Write;
-use std::path::PathBuf;
 
 use super::args::{LedgerArguments, LedgerCommand, StoreArguments};
 use crate::config::{Environment, NodeSettings};
 use crate::console::{Failure, count, error_chain, load_local_node};
-use crate::store::{OpenError, SqliteStore, StoreIdentity};
+use crate::net::StorePlace;
+use crate::store::{OpenError, Store, StoreIdentity};
 
 pub(super) fn run(
     arguments: &LedgerArguments,
@@ -27,16 +27,16 @@ pub(super) fn run(
         LedgerCommand::Export(arguments) => export::run(arguments, environment, out),
         LedgerCommand::Backup(arguments) => {
             let store = NamedStore::find(&arguments.store, environment)?;
-            SqliteStore::backup(&store.file, &arguments.file).map_err(failed)?;
-            writeln!(out, "copied {} to {}", store.file.display(), arguments.file.display())?;
+            Store::backup(&store.place, &arguments.file).map_err(failed)?;
+            writeln!(out, "copied {} to {}", store.place, arguments.file.display())?;
             Ok(())
         }
         LedgerCommand::Restore(arguments) => {
             let store = NamedStore::find(&arguments.store, environment)?;
-            let restored = SqliteStore::restore(&store.file, &arguments.file, &store.identity());
+            let restored = Store::restore(&store.place, &arguments.file, &store.identity());
             let (books, aside) = restored.map_err(failed)?;
-            let (file, backup) = (store.file.display(), arguments.file.display());
-            writeln!(out, "restored cut {} from {backup} to {file}", books.cut.0)?;
+            let (place, backup) = (&store.place, arguments.file.display());
+            writeln!(out, "restored cut {} from {backup} to {place}", books.cut.0)?;
             if let Some(aside) = aside {
                 writeln!(out, "what was there is now {}", aside.display())?;
             }
@@ -47,27 +47,29 @@ pub(super) fn run(
 
 /// The store that the arguments name.
 struct NamedStore {
-    file: PathBuf,
-    /// The configuration that names the file. `None`: `--store` does.
+    place: StorePlace,
+    /// The configuration that names it. `None`: `--store` does.
     settings: Option<NodeSettings>,
 }
 
 impl NamedStore {
     fn find(arguments: &StoreArguments, environment: &Environment) -> Result<Self, Failure> {
-        if let Some(file) = &arguments.store {
-            return Ok(Self { file: file.clone(), settings: None });
+        if let Some(place) = &arguments.store {
+            let place = place.expose().parse();
+            let place = place.map_err(|error| Failure::Usage(format!("--store: {error}")))?;
+            return Ok(Self { place, settings: None });
         }
         let settings = load_local_node(&arguments.source, environment)?.config.settings;
-        let file = settings.store_file().ok_or_else(|| {
+        let place = settings.store_place().ok_or_else(|| {
             Failure::Usage(
                 "this node has no store: its configuration sets no `store`; name a file with --store"
                     .to_owned(),
             )
         })?;
-        Ok(Self { file, settings: Some(settings) })
+        Ok(Self { place, settings: Some(settings) })
     }
 
-    /// Whose books the file must hold.
+    /// Whose books they must be.
     fn identity(&self) -> StoreIdentity {
         StoreIdentity { node: self.settings.as_ref().map(|settings| settings.node_id.clone()) }
     }
@@ -83,7 +85,7 @@ fn verify(
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
     let store = NamedStore::find(arguments, environment)?;
-    let books = SqliteStore::verify(&store.file, &store.identity()).map_err(failed)?;
+    let books = Store::verify(&store.place, &store.identity()).map_err(failed)?;
     let accounts = count(books.accounts.len(), "account");
     writeln!(out, "ok: {accounts}, cut {}, books {}", books.cut.0, books.books_id)?;
     Ok(())

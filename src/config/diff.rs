@@ -221,7 +221,7 @@ mod tests {
             ValueKind::HostNames => "[node.example]".into(),
             ValueKind::HttpUrl => "https://zoe.example".into(),
             ValueKind::Port => "4444".into(),
-            ValueKind::Secret | ValueKind::File => "zzz".into(),
+            ValueKind::Secret | ValueKind::File | ValueKind::Store => "zzz".into(),
             ValueKind::LogLevel => "debug".into(),
             ValueKind::AssetCode => "XRP".into(),
             ValueKind::Integer(min, _) => (min + 3).to_string(),

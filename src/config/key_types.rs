@@ -19,7 +19,7 @@ use super::topology_keys::LinkTransport;
 use super::value::{Map, Value, ValueData};
 use super::value_kind::ValueKind;
 use crate::account::{AccountId, Rate, Relation};
-use crate::net::{HttpAuth, HttpMode, HttpUrl, PeerUrl};
+use crate::net::{HttpAuth, HttpMode, HttpUrl, PeerUrl, StorePlace};
 use crate::wire::{Address, Amount, Prefix};
 
 /// Tokens that are valid at the same time.
@@ -194,6 +194,7 @@ scalars! {
     Rate => Rate, Rate, parse::value;
     Secret => Secret, Secret, |text| parse::secret(text).map(Secret::new);
     Segment => Arc<str>, Segment, |text| parse::segment(text).map(Arc::from);
+    StorePlace => StorePlace, Store, parse::store_place;
     Text => String, Text, |text| parse::text(text).map(str::to_owned);
 }
 

@@ -16,7 +16,7 @@ use super::settings::{NodeConfig, Routing, Unset};
 use super::value::Value;
 use super::{peers, receivers, routes, weak_secrets};
 use crate::account::{Asset, Relation};
-use crate::net::is_loopback;
+use crate::net::{StorePlace, is_loopback};
 use crate::wire::{Address, Scheme};
 
 /// Reads and validates a node. `None`: the report has problems.
@@ -110,7 +110,11 @@ pub fn read(
 
 fn make_paths_absolute(draft: &mut NodeDraft, directory: Option<&Path>) {
     let tls = draft.tls.iter_mut().flat_map(|tls| [&mut tls.certificate, &mut tls.key]);
-    for path in tls.chain(&mut draft.ca_file).chain(&mut draft.store) {
+    let store = draft.store.as_mut().and_then(|store| match store {
+        StorePlace::File(path) => Some(path),
+        StorePlace::Postgres(_) => None,
+    });
+    for path in tls.chain(&mut draft.ca_file).chain(store) {
         *path = absolute(std::mem::take(path), directory);
     }
 }

@@ -11,7 +11,7 @@ use super::secret::Secret;
 use super::settings::{Durability, Routing};
 use super::value_kind::ValueKind;
 use crate::account::AccountId;
-use crate::net::HttpUrl;
+use crate::net::{HttpUrl, StorePlace};
 use crate::wire::Address;
 
 /// Milliseconds of a day, the longest of all times.
@@ -80,9 +80,9 @@ keys! {
         /// Decimal places of the units of those accounts. If neither is set, it is adopted from the parent.
         live assetScale => asset_scale: Integer<u8, 0, 38> = "9",
         /// File that keeps the balances (SQLite). With a `/` at the end it is a directory, and the file in it is
-        /// `<nodeId>.db`. A relative path starts at the directory of the configuration file. Default: none; balances
-        /// end with the process.
-        restart store => store: Option<PathBuf>,
+        /// `<nodeId>.db`. A relative path starts at the directory of the configuration file. Or a database of
+        /// PostgreSQL: `postgres://user:password@host/database`. Default: none; balances end with the process.
+        restart store => store: Option<StorePlace>,
         /// When a packet that moves money may leave: `strict`, once the store has saved it; `batched`, at once, and the
         /// store saves it within `storeIntervalMs`.
         live durability => durability: Durability = "batched",

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::str::FromStr;
 
 use crate::account::{AccountId, AccountIdError, AssetError, check_asset_code};
-use crate::net::HttpUrl;
+use crate::net::{HttpUrl, StorePlace};
 use crate::wire::address::is_segment;
 
 /// Bytes of a token, which every authentication frame contains.
@@ -146,6 +146,11 @@ pub fn http_url(text: &str) -> Parsed<HttpUrl> {
         true => Err("must not hold a user, a token or a query".to_owned()),
         false => Ok(url),
     }
+}
+
+/// The path of a file, or the URL of a database.
+pub fn store_place(place: &str) -> Parsed<StorePlace> {
+    value(text(place)?)
 }
 
 /// A host name, in a list of them.

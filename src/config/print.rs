@@ -181,6 +181,10 @@ fn yaml_text(key: &KeyInfo, text: &str) -> String {
             Ok(url) => url.to_string(),
             Err(_) => MASK.to_owned(),
         },
+        ValueKind::Store => match text.parse::<crate::net::StorePlace>() {
+            Ok(place) => place.to_string(),
+            Err(_) => MASK.to_owned(),
+        },
         _ => text.to_owned(),
     };
     let plain =

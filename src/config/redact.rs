@@ -17,8 +17,8 @@ const SHOWN_MAX: usize = 60;
 /// Digits of a plausible port.
 const SHOWN_PORT: usize = 6;
 
-/// Schemes of URLs of peers and servers, without `btp+`.
-const SCHEMES: [&str; 4] = ["ws", "wss", "http", "https"];
+/// Schemes of URLs of peers, servers and databases, without `btp+`.
+const SCHEMES: [&str; 6] = ["ws", "wss", "http", "https", "postgres", "postgresql"];
 
 /// Characters of a number with an exponent.
 const SHOWN_NUMBER: usize = 24;
@@ -43,6 +43,7 @@ pub fn of_key(kind: ValueKind, text: &str) -> String {
     let plausible = match kind {
         ValueKind::Secret | ValueKind::Secrets | ValueKind::Text => false,
         ValueKind::Url | ValueKind::HttpUrl => return url(text),
+        ValueKind::Store if text.contains("//") => return url(text),
         ValueKind::Integer(..)
         | ValueKind::Millis(..)
         | ValueKind::Port

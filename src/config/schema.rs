@@ -105,6 +105,7 @@ fn kind(kind: ValueKind) -> Value {
         | ValueKind::Secret
         | ValueKind::SecretFile
         | ValueKind::File
+        | ValueKind::Store
         | ValueKind::Host
         | ValueKind::LogLevel => anything(),
         ValueKind::Secrets | ValueKind::SecretFiles => {

@@ -53,6 +53,8 @@ pub enum ValueKind {
     Rate,
     /// The path of a file.
     File,
+    /// A file or a database that keeps the balances.
+    Store,
     /// A log level, or levels for single targets.
     LogLevel,
     /// One of a few words.
@@ -108,6 +110,9 @@ impl ValueKind {
             Self::Priority => "a whole number from -2147483648 to 2147483647".into(),
             Self::Rate => "a decimal number above zero such as 0.9215".into(),
             Self::File => "the path of a file".into(),
+            Self::Store => {
+                "the path of a file, or for example postgres://user:password@host/database".into()
+            }
             Self::LogLevel => {
                 "a level (error, warn, info, debug, trace, off), or pairs such as info,btp=debug"
                     .into()

@@ -9,10 +9,13 @@ mod clock_watch;
 mod connection_error;
 mod descriptors;
 mod listener;
+mod machine_name;
 mod pem;
+mod postgres_url;
 mod random_words;
 mod sanitize;
 mod settings;
+mod store_place;
 mod tcp;
 mod throttle;
 mod tls;
@@ -28,14 +31,17 @@ pub use clock_watch::{ClockFinding, ClockJump, ClockReport, ClockWatch};
 pub use connection_error::ConnectionError;
 pub use descriptors::{Descriptor, Descriptors};
 pub use listener::{BindError, Listener};
+pub use machine_name::machine_name;
+pub use postgres_url::{PostgresTls, PostgresUrl};
 pub use random_words::mask_random_words;
 pub use sanitize::{describe_io_error, error_chain, sanitize, sanitize_bytes, sanitize_json};
 pub use settings::{HttpAuth, HttpLimits, HttpMode, KeepAliveSettings, TransportSettings};
+pub use store_place::StorePlace;
 pub use tcp::connect_tcp;
 pub use throttle::LogThrottle;
 pub use tls::{
     ClientTls, HTTP_PROTOCOLS, ServerTls, TlsError, TlsFile, TlsName, TlsTrust, check_ca_file,
-    check_server_files, host_of_certificate,
+    check_server_files, database_tls, host_of_certificate,
 };
 pub use tls_handshakes::{TlsHandshakeWorker, TlsHandshakes};
 pub use unauthenticated::{UnauthenticatedConnections, UnauthenticatedPermit};

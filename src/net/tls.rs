@@ -6,6 +6,7 @@
 
 mod certificate;
 mod client;
+mod database;
 mod explain;
 mod verify;
 
@@ -15,6 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
 pub use client::{ClientTls, TlsName, TlsTrust};
+pub use database::database_tls;
 pub(super) use explain::explain_tls_failure;
 use parking_lot::Mutex;
 use rustls_pki_types::{CertificateDer, UnixTime};

@@ -1,13 +1,14 @@
 //! Opens the store of a node, and starts its thread.
 
 use std::collections::HashSet;
-use std::path::Path;
+use std::io;
 
 use super::start::StartError;
 use crate::account::AccountId;
 use crate::books::{AccountKind, SavedBooks};
 use crate::config::{NodeConfig, NodeSettings};
-use crate::store::{SqliteStore, StoreHandle, StoreIdentity, StoreWorker};
+use crate::net::{Clock, StorePlace};
+use crate::store::{OpenError, Store, StoreHandle, StoreIdentity, StoreWorker};
 
 /// Accounts that one start names in the log; the others are counted.
 const ACCOUNTS_LOGGED_MAX: usize = 20;
@@ -20,28 +21,38 @@ pub(super) struct OpenBooks {
 
 /// Opens the store, if there is one. The directory of the stores of a network is created; that of a single file is not,
 /// because a volume that is not mounted must not be taken for an empty one.
-pub(super) async fn open(settings: &NodeSettings) -> Result<Option<OpenBooks>, StartError> {
-    let Some(path) = settings.store_file() else { return Ok(None) };
-    let is_in_directory = settings.store.as_ref() != Some(&path);
+pub(super) async fn open(
+    settings: &NodeSettings,
+    clock: &Clock,
+) -> Result<Option<OpenBooks>, StartError> {
+    let Some(place) = settings.store_place() else { return Ok(None) };
+    let is_in_directory = settings.store.as_ref() != Some(&place);
     let identity = StoreIdentity { node: Some(settings.node_id.clone()) };
-    let file = path.clone();
+    let (opened_place, clock, span) = (place.clone(), clock.clone(), tracing::Span::current());
     let opened = tokio::task::spawn_blocking(move || {
-        if let (true, Some(directory)) = (is_in_directory, file.parent()) {
+        let _span = span.enter();
+        if let (true, StorePlace::File(file)) = (is_in_directory, &opened_place)
+            && let Some(directory) = file.parent()
+        {
             // If this fails, the next line says why the store cannot be opened.
             let _ = std::fs::create_dir_all(directory);
         }
-        SqliteStore::open(&file, &identity)
+        let (store, books) = Store::open(&opened_place, &identity, clock).map_err(store_error)?;
+        // Here, because a database's client must not end on a thread that moves packets.
+        let store = start_thread(store, span.clone()).map_err(StartError::Thread)?;
+        Ok::<_, StartError>(OpenBooks { store, books })
     });
-    let opened = opened.await.map_err(|error| StartError::Thread(std::io::Error::other(error)))?;
-    let (store, books) = opened.map_err(|error| StartError::Store(Box::new(error)))?;
-    let store = start_thread(store).map_err(StartError::Thread)?;
-    log_opened(&path, &books);
-    Ok(Some(OpenBooks { store, books }))
+    let opened = opened.await.map_err(|error| StartError::Thread(io::Error::other(error)))??;
+    log_opened(&place, &opened.books);
+    Ok(Some(opened))
 }
 
-fn start_thread(store: SqliteStore) -> std::io::Result<StoreHandle> {
+fn store_error(error: OpenError) -> StartError {
+    StartError::Store(Box::new(error))
+}
+
+fn start_thread(store: Store, span: tracing::Span) -> io::Result<StoreHandle> {
     let (worker, handle) = StoreWorker::new(store);
-    let span = tracing::Span::current();
     std::thread::Builder::new().name("store".to_owned()).spawn(move || {
         let _span = span.entered();
         worker.run();
@@ -49,10 +60,10 @@ fn start_thread(store: SqliteStore) -> std::io::Result<StoreHandle> {
     Ok(handle)
 }
 
-fn log_opened(path: &Path, books: &SavedBooks) {
+fn log_opened(place: &StorePlace, books: &SavedBooks) {
     let SavedBooks { books_id, cut, was_clean, accounts } = books;
     tracing::info!(
-        store = %path.display(), books = %books_id, cut = cut.0, accounts = accounts.len(), clean = was_clean,
+        store = %place, books = %books_id, cut = cut.0, accounts = accounts.len(), clean = was_clean,
         "opened the store"
     );
     let uncertain = || accounts.iter().filter(|account| account.newly_uncertain != 0);

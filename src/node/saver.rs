@@ -113,12 +113,7 @@ impl Saving {
             tokio::select! {
                 biased;
                 _ = &mut stopped => break,
-                () = self.wait_for_work() => {}
-            }
-            tokio::select! {
-                biased;
-                _ = &mut stopped => break,
-                () = self.save() => {}
+                () = self.wait_and_save() => {}
             }
         }
         // An interrupted cut may have left rows that only a full one repeats.
@@ -130,6 +125,20 @@ impl Saving {
         }
         if let Err(error) = saved {
             tracing::error!(error = error_chain(&error), "the last balances are not saved");
+        }
+    }
+
+    /// Waits until a cut is due, and saves it. A store that fails meanwhile is treated like a failed cut.
+    async fn wait_and_save(&mut self) {
+        let store = self.store.clone();
+        let saved = tokio::select! {
+            biased;
+            failure = store.failure() => Err(failure),
+            () = self.wait_for_work() => self.write_next().await.map_err(|error| error_chain(&error)),
+        };
+        if let Err(failure) = saved {
+            self.note_failure(failure);
+            self.retry().await;
         }
     }
 
@@ -157,13 +166,6 @@ impl Saving {
 
     fn take_cut(&self) -> Option<Cut> {
         self.context.connector.take_cut(self.context.clock.now().wall)
-    }
-
-    async fn save(&mut self) {
-        if let Err(error) = self.write_next().await {
-            self.note_failure(error_chain(&error));
-            self.retry().await;
-        }
     }
 
     /// Takes a cut and saves it. One that takes long counts as a failure, and ends nevertheless.

@@ -141,7 +141,8 @@ async fn build(
     let random_secret = generate_secret()?;
     let settings = transport_settings(&config);
     let tls = NodeTls::read(config.settings.tls.clone(), settings.trust.clone()).await?;
-    let opened = books::open(&config.settings).await?;
+    let clock = Clock::start();
+    let opened = books::open(&config.settings, &clock).await?;
     let parent = match &opened {
         Some(OpenBooks { books, .. }) => ParentState::of_books(books, &config),
         None => ParentState::default(),
@@ -155,8 +156,7 @@ async fn build(
         }
         None => (Connector::new(settings_of_packets, HashSeed::Random)?, None),
     };
-    let context =
-        NodeContext::with_tls(connector, Clock::start(), settings, tls.client, descriptors);
+    let context = NodeContext::with_tls(connector, clock, settings, tls.client, descriptors);
     let logins = Arc::new(Logins::from_pointee(login_directory(&config)?));
     let mut watched: Vec<_> = tls.btp.iter().cloned().collect();
     if let Some(tls) = &tls.btp {

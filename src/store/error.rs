@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use super::postgres::PostgresError;
 use crate::books::UnbalancedRow;
 
 /// What helps if a file has lost its books.
@@ -133,6 +134,34 @@ pub enum OpenError {
         #[source]
         error: rusqlite::Error,
     },
+    /// A database cannot be used.
+    #[error("cannot use the store {database}")]
+    Postgres {
+        /// Its URL, without the password.
+        database: String,
+        /// Why.
+        #[source]
+        error: Box<PostgresError>,
+    },
+    /// A database has tools of its own for this.
+    #[error("the store {database} is a database of PostgreSQL; use {tool}, see docs/OPERATIONS.md")]
+    NotAFile {
+        /// Its URL, without the password.
+        database: String,
+        /// The program.
+        tool: &'static str,
+    },
+}
+
+impl OpenError {
+    /// Whether another process uses the books.
+    pub fn is_in_use(&self) -> bool {
+        match self {
+            Self::Locked { .. } => true,
+            Self::Postgres { error, .. } => matches!(**error, PostgresError::Held { .. }),
+            _ => false,
+        }
+    }
 }
 
 /// Why a cut was not saved. It may be durable nevertheless, so the next one repeats its rows.
@@ -150,6 +179,15 @@ pub enum WriteError {
     /// It cannot be opened again.
     #[error(transparent)]
     Open(Box<OpenError>),
+    /// The database could not save it.
+    #[error("cannot write the store")]
+    Postgres(#[source] Box<PostgresError>),
+    /// Another process has taken the books, for good: nothing can be written any more.
+    #[error("{holder} has taken the books; stop this process")]
+    LeaseLost {
+        /// The other process.
+        holder: String,
+    },
     /// The thread of the store has ended.
     #[error("the thread of the store has ended")]
     NoThread,

@@ -1,15 +1,18 @@
-//! Keeps the books of a node in a file: opens and checks them, and saves cuts.
+//! Keeps the books of a node in a file or in a database: opens and checks them, and saves cuts.
 //!
-//! One process has a store open at a time. Everything here blocks; `node` runs it on a thread of its own.
+//! One process has the books of a node open at a time. Everything here blocks; `node` runs it on a thread of its own.
 
+mod engine;
 mod error;
 mod file_lock;
 mod identity;
+mod lease;
 mod paths;
+mod postgres;
 mod sqlite;
 mod worker;
 
+pub use engine::Store;
 pub use error::{OpenError, WriteError};
 pub use identity::StoreIdentity;
-pub use sqlite::SqliteStore;
 pub use worker::{StoreHandle, StoreWorker};

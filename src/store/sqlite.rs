@@ -109,9 +109,7 @@ impl SqliteStore {
             // One transaction: all rows are of the same cut.
             let transaction = reader.connection.unchecked_transaction()?;
             let mut books = load(path, &transaction)?;
-            for account in &mut books.accounts {
-                account.row = account.clone().saved_row();
-            }
+            books.show_as_saved();
             Ok(books)
         };
         read().map_err(|error: StoreFault| error.into_open_error(path))

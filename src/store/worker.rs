@@ -1,9 +1,10 @@
 //! The thread of a store: handles one request after the other.
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
+use super::engine::Store;
 use super::error::WriteError;
-use super::sqlite::SqliteStore;
+use super::lease::Lease;
 use crate::books::{Adjustment, ChangeId, Cut};
 
 /// Requests that may wait. The node's task for cuts has one under way at a time, and so has its task for changes.
@@ -21,26 +22,30 @@ type Reply<T> = oneshot::Sender<Result<T, WriteError>>;
 
 /// Sends requests to the thread of a store.
 #[derive(Clone, Debug)]
-pub struct StoreHandle(mpsc::Sender<StoreRequest>);
+pub struct StoreHandle {
+    requests: mpsc::Sender<StoreRequest>,
+    lease: Option<watch::Receiver<Lease>>,
+}
 
 /// The work of the thread.
 #[derive(Debug)]
 pub struct StoreWorker {
-    store: SqliteStore,
+    store: Store,
     requests: mpsc::Receiver<StoreRequest>,
 }
 
 impl StoreWorker {
     /// A worker for this store, and the handle to it.
-    pub fn new(store: SqliteStore) -> (Self, StoreHandle) {
+    pub fn new(store: Store) -> (Self, StoreHandle) {
         let (sender, requests) = mpsc::channel(REQUESTS_MAX);
-        (Self { store, requests }, StoreHandle(sender))
+        let lease = store.watch_lease();
+        (Self { store, requests }, StoreHandle { requests: sender, lease })
     }
 
     /// Handles requests until the last cut is saved, or all handles are dropped.
     pub fn run(self) {
         let Self { mut store, mut requests } = self;
-        while let Some(request) = requests.blocking_recv() {
+        while let Some(request) = store.next_request(&mut requests) {
             // If a reply cannot be sent, the node has stopped to wait.
             match request {
                 StoreRequest::Write(cut, reply) => drop(reply.send(store.write(&cut))),
@@ -60,10 +65,22 @@ impl StoreWorker {
                 }
             }
         }
+        store.close();
     }
 }
 
 impl StoreHandle {
+    /// Waits until the books cannot be kept, although no cut is under way. Returns why. Never with a file.
+    pub async fn failure(&self) -> String {
+        let Some(mut lease) = self.lease.clone() else { return std::future::pending().await };
+        let failed = lease.wait_for(|lease| lease.failure.is_some()).await;
+        match failed.map(|lease| lease.failure.clone()) {
+            Ok(Some(failure)) => failure,
+            // The thread ends only with the node.
+            _ => std::future::pending().await,
+        }
+    }
+
     /// Saves a cut.
     ///
     /// # Errors
@@ -101,7 +118,7 @@ impl StoreHandle {
         request: impl FnOnce(Reply<T>) -> StoreRequest,
     ) -> Result<T, WriteError> {
         let (reply, result) = oneshot::channel();
-        self.0.send(request(reply)).await.map_err(|_| WriteError::NoThread)?;
+        self.requests.send(request(reply)).await.map_err(|_| WriteError::NoThread)?;
         result.await.map_err(|_| WriteError::NoThread)?
     }
 }

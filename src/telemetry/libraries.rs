@@ -26,7 +26,7 @@ pub(super) struct Library {
 }
 
 /// All of them. Lines of any others share one limit.
-const LIBRARIES: [Library; 12] = [
+const LIBRARIES: [Library; 13] = [
     Library::new("axum", LevelFilter::DEBUG),
     // At debug it shows frames with their content.
     Library::new("h2", LevelFilter::INFO),
@@ -37,6 +37,8 @@ const LIBRARIES: [Library; 12] = [
     Library::new("rustls", LevelFilter::DEBUG),
     Library::new("rustls_native_certs", LevelFilter::DEBUG),
     Library::new("tokio", LevelFilter::DEBUG),
+    // At debug it shows the rows that are written.
+    Library::new("tokio_postgres", LevelFilter::INFO),
     Library::new("tokio_rustls", LevelFilter::DEBUG),
     // At debug both show close frames, at trace every frame: these may hold tokens.
     Library::new("tokio_tungstenite", LevelFilter::INFO),

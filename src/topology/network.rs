@@ -14,7 +14,7 @@ use crate::config::{
     Credentials, DiagnosticSink, LinkTransport, Location, MASK, NodeConfig, PeerConfig, Unset,
     Value, ValuePath, node_file, redact,
 };
-use crate::net::PeerUrl;
+use crate::net::{PeerUrl, StorePlace};
 use crate::wire::{Network, Scheme};
 
 /// How severe a mistake of the network is, as opposed to a mistake of one node.
@@ -272,9 +272,9 @@ impl Topology {
     ) {
         let mut known: HashMap<PathBuf, Vec<usize>> = HashMap::new();
         for (number, config) in nodes.configs.iter().enumerate() {
-            let Some(file) = config.as_ref().and_then(|config| config.settings.store_file()) else {
-                continue;
-            };
+            let place = config.as_ref().and_then(|config| config.settings.store_place());
+            // A database has the books of any number of nodes.
+            let Some(StorePlace::File(file)) = place else { continue };
             let file = std::path::absolute(&file).unwrap_or(file);
             let others = known.entry(file).or_default();
             let clash = others.iter().find(|other| !self.are_apart(**other, number, strictness));

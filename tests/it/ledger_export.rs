@@ -7,7 +7,8 @@ use std::process::Command;
 use ilp_connector::internals::account::{Asset, Totals};
 use ilp_connector::internals::books::{AccountKind, AccountRow, Adjustment, BalanceChange, Cut};
 use ilp_connector::internals::link::CutNumber;
-use ilp_connector::internals::store::{SqliteStore, StoreIdentity};
+use ilp_connector::internals::net::Clock;
+use ilp_connector::internals::store::{Store, StoreIdentity};
 use ilp_connector::wire::Timestamp;
 use tempfile::TempDir;
 
@@ -75,7 +76,8 @@ impl Books {
     fn new() -> Self {
         let books = Self { folder: temp_folder(), accounts: accounts() };
         let (mut store, _) =
-            SqliteStore::open(&books.store(), &StoreIdentity { node: None }).unwrap();
+            Store::open(&books.store().into(), &StoreIdentity { node: None }, Clock::start())
+                .unwrap();
         let accounts = books.accounts.clone();
         let adjusted = accounts.iter().filter(|account| account.totals.adjusted != 0);
         let adjustments = adjusted.map(adjustment_of).collect();

@@ -1,10 +1,12 @@
 //! Arguments of `ledger`.
 
+use std::convert::Infallible;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueHint};
 
 use crate::books::{ChangeId, ExportFormat};
+use crate::config::Secret;
 use crate::console::SourceArguments;
 use crate::wire::Timestamp;
 
@@ -50,9 +52,10 @@ pub(in crate::cli) enum LedgerCommand {
 pub(in crate::cli) struct StoreArguments {
     #[command(flatten)]
     pub(in crate::cli) source: SourceArguments,
-    /// The file of the store [default: that of the configuration]
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with_all = ["config", "node"])]
-    pub(in crate::cli) store: Option<PathBuf>,
+    /// The file or database of the store [default: that of the configuration]
+    // Parsed later: the message of a mistake would repeat it, with its password.
+    #[arg(long, value_name = "FILE|URL", value_parser = secret, value_hint = ValueHint::FilePath, conflicts_with_all = ["config", "node"])]
+    pub(in crate::cli) store: Option<Secret>,
 }
 
 #[derive(Debug, Args)]
@@ -141,6 +144,10 @@ pub(in crate::cli) struct BackupArguments {
     pub(in crate::cli) file: PathBuf,
     #[command(flatten)]
     pub(in crate::cli) store: StoreArguments,
+}
+
+fn secret(text: &str) -> Result<Secret, Infallible> {
+    Ok(Secret::new(text))
 }
 
 #[cfg(test)]

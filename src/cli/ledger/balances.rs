@@ -9,7 +9,7 @@ use super::{NamedStore, failed};
 use crate::books::SavedBooks;
 use crate::config::Environment;
 use crate::console::{Cell, Failure, Table, decimal};
-use crate::store::SqliteStore;
+use crate::store::Store;
 
 const COLUMNS: [&str; 6] =
     ["ACCOUNT", "KIND", "ASSET", "BALANCE (UNITS)", "IN FLIGHT (UNITS)", "UNCERTAIN (UNITS)"];
@@ -22,7 +22,7 @@ pub(super) fn run(
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
     let store = NamedStore::find(&arguments.store, environment)?;
-    let mut books = SqliteStore::read(&store.file).map_err(failed)?;
+    let mut books = Store::read(&store.place, &store.identity()).map_err(failed)?;
     books.accounts.retain(|account| !account.row.is_empty());
     if arguments.json {
         serde_json::to_writer_pretty(&mut *out, &as_json(&books)).map_err(std::io::Error::from)?;

@@ -1,5 +1,5 @@
 //! `ledger resolve` and `ledger adjust`: changes of a balance, each with its reason and who made it. The running node
-//! makes them, or this process in the file of a node that does not run.
+//! makes them, or this process in the store of a node that does not run.
 
 use std::io::{self, Write};
 
@@ -13,7 +13,8 @@ use crate::books::{
 use crate::config::{Environment, variable};
 use crate::console::{Failure, error_chain, sanitize};
 use crate::net::Clock;
-use crate::store::{OpenError, SqliteStore};
+use crate::store::{OpenError, Store};
+use crate::wire::Timestamp;
 
 pub(super) fn resolve(
     arguments: &ResolveArguments,
@@ -54,10 +55,12 @@ fn make_change(
         by: sanitize(variable(environment, "USER").unwrap_or("unknown")),
     };
     // Without this, a mistyped name would begin new books.
-    SqliteStore::read(&named.file).map_err(failed)?;
-    let text = match SqliteStore::open(&named.file, &named.identity()) {
-        Ok((store, books)) => change_file(&request, store, books, err)?.to_string(),
-        Err(locked @ OpenError::Locked { .. }) => change_in_node(&request, &named, &locked)?,
+    Store::read(&named.place, &named.identity()).map_err(failed)?;
+    let clock = Clock::start();
+    let at = clock.now().wall;
+    let text = match Store::open(&named.place, &named.identity(), clock) {
+        Ok((store, books)) => change_store(&request, at, store, books, err)?.to_string(),
+        Err(in_use) if in_use.is_in_use() => change_in_node(&request, &named, &in_use)?,
         Err(error) => return Err(failed(error)),
     };
     writeln!(out, "{text}")?;
@@ -68,17 +71,17 @@ fn make_change(
 fn change_in_node(
     request: &ChangeRequest,
     named: &NamedStore,
-    locked: &OpenError,
+    in_use: &OpenError,
 ) -> Result<String, Failure> {
-    let locked = error_chain(locked);
+    let in_use = error_chain(in_use);
     let Some(settings) = &named.settings else {
         return Err(Failure::Failed(format!(
-            "{locked}\nname the configuration of the node with --config instead of --store, so that the node makes the change; or stop it"
+            "{in_use}\nname the configuration of the node with --config instead of --store, so that the node makes the change; or stop it"
         )));
     };
     let Some(token) = &settings.api_token else {
         return Err(Failure::Failed(format!(
-            "{locked}\nset an apiToken in its configuration, so that the node makes the change; or stop it"
+            "{in_use}\nset an apiToken in its configuration, so that the node makes the change; or stop it"
         )));
     };
     through_node::change(request, settings, token.expose())
@@ -89,14 +92,14 @@ pub(super) fn unclear_failure(request: &ChangeRequest, what: &str) -> Failure {
     Failure::Failed(format!("{what}\nto repeat this change safely, add --id {}", request.id))
 }
 
-/// Makes the change in the file of a node that does not run.
-fn change_file(
+/// Makes the change in the store of a node that does not run.
+fn change_store(
     request: &ChangeRequest,
-    mut store: SqliteStore,
+    at: Timestamp,
+    mut store: Store,
     mut books: SavedBooks,
     err: &mut dyn Write,
 ) -> Result<Adjustment, Failure> {
-    let at = Clock::start().now().wall;
     let found = store.find_adjustment(&request.id);
     let found = found.map_err(|error| Failure::Failed(error_chain(&error)))?;
     let is_new = found.is_none();

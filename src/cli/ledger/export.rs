@@ -7,7 +7,7 @@ use super::{NamedStore, failed};
 use crate::books::{Journal, Period};
 use crate::config::Environment;
 use crate::console::Failure;
-use crate::store::SqliteStore;
+use crate::store::Store;
 
 pub(super) fn run(
     arguments: &ExportArguments,
@@ -15,7 +15,7 @@ pub(super) fn run(
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
     let store = NamedStore::find(&arguments.store, environment)?;
-    let history = SqliteStore::read_history(&store.file).map_err(failed)?;
+    let history = Store::read_history(&store.place, &store.identity()).map_err(failed)?;
     let period = Period { from: arguments.from, to: arguments.to };
     let journal = Journal::new(&history, period);
     out.write_all(arguments.format.write(&journal).as_bytes())?;

@@ -35,6 +35,7 @@ fn kind(kind: ValueKind) -> String {
         ValueKind::Priority => "32-bit integer".into(),
         ValueKind::Rate => "decimal".into(),
         ValueKind::File => "path".into(),
+        ValueKind::Store => "path, URL".into(),
         ValueKind::LogLevel => "levels".into(),
         ValueKind::Choice(words) => words.join(", "),
         ValueKind::Map(_) | ValueKind::Defaults => "mapping".into(),

@@ -30,7 +30,7 @@ async fn a_slow_store_that_then_fails_is_reported_once_and_so_is_its_recovery() 
     context.connector.change_balance(&request, context.clock.now().wall).unwrap();
 
     let tasks = LocalSet::new();
-    let saved = tasks.spawn_local(async move { saving.save().await });
+    let saved = tasks.spawn_local(async move { saving.wait_and_save().await });
     let test = async {
         until("the cut is slow", || failure().is_some_and(|failure| failure.contains(SLOW))).await;
         // The worker begins only now, so that the cut is slow, and then fails.

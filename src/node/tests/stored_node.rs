@@ -11,7 +11,7 @@ use crate::connector::Connector;
 use crate::net::{Clock, TransportSettings};
 use crate::peers::NodeContext;
 use crate::routing::HashSeed;
-use crate::store::{SqliteStore, StoreHandle, StoreIdentity, StoreWorker};
+use crate::store::{Store, StoreHandle, StoreIdentity, StoreWorker};
 use crate::testing::connector_settings;
 
 /// Node b, whose peer is c. The thread of its store does not run yet.
@@ -30,7 +30,9 @@ impl StoredNode {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("b.db");
         let node: AccountId = "b".parse().unwrap();
-        let (store, books) = SqliteStore::open(&file, &StoreIdentity { node: Some(node) }).unwrap();
+        let identity = StoreIdentity { node: Some(node) };
+        let opened = Store::open(&file.clone().into(), &identity, Clock::start());
+        let (store, books) = opened.unwrap();
         let (worker, store) = StoreWorker::new(store);
         let settings = connector_settings("b", &["c"]);
         let connector = Connector::with_books(settings, HashSeed::Fixed(1), books).unwrap();

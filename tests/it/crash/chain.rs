@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use ilp_connector::internals::books::{AccountRow, SavedBooks};
-use ilp_connector::internals::store::SqliteStore;
+use ilp_connector::internals::store::{Store, StoreIdentity};
 use tempfile::TempDir;
 
 use super::end::End;
@@ -46,7 +46,8 @@ impl ChainNode {
     }
 
     pub(super) fn books(&self) -> SavedBooks {
-        SqliteStore::read(&self.store).unwrap_or_else(|error| panic!("{}: {error}", self.id))
+        let books = Store::read(&self.store.clone().into(), &StoreIdentity { node: None });
+        books.unwrap_or_else(|error| panic!("{}: {error}", self.id))
     }
 
     /// What a set of books says about an account; all zero before its first packet.

@@ -1,0 +1,155 @@
+//! Reads the books of a node, and what a store tells of the past.
+
+use tokio_postgres::{GenericClient, Row};
+
+use super::error::PostgresError;
+use crate::account::{Asset, Totals};
+use crate::books::{
+    AccountRow, Adjustment, BalanceChange, BooksHistory, ChangeId, SavedBooks, StoredRow,
+    recover_account,
+};
+use crate::link::CutNumber;
+use crate::wire::Timestamp;
+
+const SELECT_BOOKS: &str = "\
+SELECT books_id, clean, cut, cut_at FROM ilp_connector.books WHERE node = $1";
+
+const SELECT_ACCOUNTS: &str = "\
+SELECT name, asset, scale, kind, balance::text, fulfilled_in::text, fulfilled_out::text, adjusted::text, \
+held_out::text, uncertain::text FROM ilp_connector.account WHERE node = $1 ORDER BY name, asset, scale";
+
+const SELECT_ADJUSTMENTS: &str = "\
+SELECT id, at, account, asset, scale, kind, amount::text, balance::text, reason, made_by \
+FROM ilp_connector.adjustment WHERE node = $1 AND ($2::text IS NULL OR id = $2) ORDER BY at, number";
+
+/// The books at the newest cut. `None`: the node has none.
+pub(super) async fn load(
+    client: &impl GenericClient,
+    node: &str,
+) -> Result<Option<SavedBooks>, PostgresError> {
+    Ok(load_with_time(client, node).await?.map(|(books, _)| books))
+}
+
+async fn load_with_time(
+    client: &impl GenericClient,
+    node: &str,
+) -> Result<Option<(SavedBooks, Timestamp)>, PostgresError> {
+    let row = client.query_opt(SELECT_BOOKS, &[&node]).await.map_err(PostgresError::of_reading)?;
+    let Some(row) = row else { return Ok(None) };
+    let damaged =
+        |what: &str| PostgresError::Damaged(format!("the node {node} has a wrong {what}"));
+    let number = |column: &str| {
+        let number: i64 = row.try_get(column).map_err(|_| damaged(column))?;
+        u64::try_from(number).map_err(|_| damaged(column))
+    };
+    let mut books = SavedBooks {
+        books_id: row.try_get("books_id").map_err(|_| damaged("books_id"))?,
+        cut: CutNumber(number("cut")?),
+        was_clean: row.try_get("clean").map_err(|_| damaged("clean"))?,
+        accounts: Vec::new(),
+    };
+    let cut_at = Timestamp::from_millis(number("cut_at")?);
+    let rows = client.query(SELECT_ACCOUNTS, &[&node]).await.map_err(PostgresError::of_reading)?;
+    for row in rows {
+        let account = recover_account(read_account(&row)?)
+            .map_err(|row| PostgresError::Unbalanced(Box::new(row)))?;
+        books.accounts.push(account);
+    }
+    Ok(Some((books, cut_at)))
+}
+
+/// The books with their past. `None`: the node has none.
+pub(super) async fn load_history(
+    client: &impl GenericClient,
+    node: &str,
+) -> Result<Option<BooksHistory>, PostgresError> {
+    let Some((books, cut_at)) = load_with_time(client, node).await? else { return Ok(None) };
+    let adjustments = select_adjustments(client, node, None).await?;
+    Ok(Some(BooksHistory { books, cut_at, adjustments }))
+}
+
+/// The change with this id.
+pub(super) async fn find_adjustment(
+    client: &impl GenericClient,
+    node: &str,
+    id: &ChangeId,
+) -> Result<Option<Adjustment>, PostgresError> {
+    Ok(select_adjustments(client, node, Some(id.as_str())).await?.pop())
+}
+
+async fn select_adjustments(
+    client: &impl GenericClient,
+    node: &str,
+    id: Option<&str>,
+) -> Result<Vec<Adjustment>, PostgresError> {
+    let rows = client.query(SELECT_ADJUSTMENTS, &[&node, &id]).await;
+    rows.map_err(PostgresError::of_reading)?.iter().map(read_adjustment).collect()
+}
+
+fn read_account(row: &Row) -> Result<StoredRow, PostgresError> {
+    let name: &str = row.try_get("name").map_err(|_| damaged_column("account", "name"))?;
+    let damaged =
+        |what: &str| PostgresError::Damaged(format!("the account {name} has a wrong {what}"));
+    let columns = Columns { row, damaged: &damaged };
+    Ok(StoredRow {
+        balance: columns.amount("balance")?,
+        row: AccountRow {
+            kind: columns.text("kind")?.parse().map_err(|()| damaged("kind"))?,
+            asset: columns.asset()?,
+            totals: Totals {
+                fulfilled_in: columns.amount("fulfilled_in")?,
+                fulfilled_out: columns.amount("fulfilled_out")?,
+                adjusted: columns.amount("adjusted")?,
+            },
+            held_out: columns.amount("held_out")?,
+            uncertain: columns.amount("uncertain")?,
+            name: name.into(),
+        },
+    })
+}
+
+fn read_adjustment(row: &Row) -> Result<Adjustment, PostgresError> {
+    let id: &str = row.try_get("id").map_err(|_| damaged_column("change", "id"))?;
+    let damaged =
+        |what: &str| PostgresError::Damaged(format!("the change {id} has a wrong {what}"));
+    let columns = Columns { row, damaged: &damaged };
+    let at: i64 = row.try_get("at").map_err(|_| damaged("time"))?;
+    Ok(Adjustment {
+        id: id.parse().map_err(|_| damaged("id"))?,
+        at: Timestamp::from_millis(u64::try_from(at).map_err(|_| damaged("time"))?),
+        account: columns.text("account")?.into(),
+        asset: columns.asset()?,
+        change: BalanceChange::from_saved(columns.text("kind")?, columns.amount("amount")?)
+            .ok_or_else(|| damaged("kind"))?,
+        balance: columns.amount("balance")?,
+        reason: columns.text("reason")?.to_owned(),
+        by: columns.text("made_by")?.to_owned(),
+    })
+}
+
+fn damaged_column(table: &str, column: &str) -> PostgresError {
+    PostgresError::Damaged(format!("the table {table} has a wrong column {column}"))
+}
+
+/// The columns of a row.
+struct Columns<'a> {
+    row: &'a Row,
+    /// The error that names a column of it.
+    damaged: &'a dyn Fn(&str) -> PostgresError,
+}
+
+impl<'a> Columns<'a> {
+    fn text(&self, column: &str) -> Result<&'a str, PostgresError> {
+        self.row.try_get(column).map_err(|_| (self.damaged)(column))
+    }
+
+    fn amount(&self, column: &str) -> Result<i128, PostgresError> {
+        self.text(column)?.parse().map_err(|_| (self.damaged)(column))
+    }
+
+    fn asset(&self) -> Result<Asset, PostgresError> {
+        let scale: i16 = self.row.try_get("scale").map_err(|_| (self.damaged)("scale"))?;
+        let scale = u8::try_from(scale).map_err(|_| (self.damaged)("scale"))?;
+        Asset::checked(self.text("asset")?, scale).map_err(|_| (self.damaged)("asset"))
+    }
+}

@@ -1,0 +1,168 @@
+//! Writes a cut: one statement, which is one transaction.
+
+use std::collections::BTreeMap;
+
+use tokio_postgres::{Client, Statement};
+
+use super::error::PostgresError;
+use crate::books::{AccountRow, Adjustment, Cut};
+
+/// Rows are written only if the row of the books still has the epoch of this process: the update of it comes first,
+/// and waits for a process that is taking the books.
+pub(super) const SAVE: &str = "\
+WITH lease AS ( \
+    UPDATE ilp_connector.books SET cut = $3, cut_at = $4, clean = $5, \
+        owner = CASE WHEN $5 THEN NULL ELSE owner END, \
+        lease_until = CASE WHEN $5 THEN NULL ELSE clock_timestamp() + make_interval(secs => $6) END \
+    WHERE node = $1 AND epoch = $2 RETURNING node \
+), saved AS ( \
+    INSERT INTO ilp_connector.account (node, name, asset, scale, kind, balance, fulfilled_in, fulfilled_out, \
+        adjusted, held_out, uncertain, cut) \
+    SELECT lease.node, new.name, new.asset, new.scale, new.kind, new.balance::numeric, new.fulfilled_in::numeric, \
+        new.fulfilled_out::numeric, new.adjusted::numeric, new.held_out::numeric, new.uncertain::numeric, $3 \
+    FROM lease, unnest($7::text[], $8::text[], $9::int2[], $10::text[], $11::text[], $12::text[], $13::text[], \
+        $14::text[], $15::text[], $16::text[]) AS new (name, asset, scale, kind, balance, fulfilled_in, \
+        fulfilled_out, adjusted, held_out, uncertain) \
+    ON CONFLICT (node, name, asset, scale) DO UPDATE SET kind = excluded.kind, balance = excluded.balance, \
+        fulfilled_in = excluded.fulfilled_in, fulfilled_out = excluded.fulfilled_out, \
+        adjusted = excluded.adjusted, held_out = excluded.held_out, uncertain = excluded.uncertain, \
+        cut = excluded.cut \
+), made AS ( \
+    INSERT INTO ilp_connector.adjustment (node, id, at, account, asset, scale, kind, amount, balance, reason, \
+        made_by) \
+    SELECT lease.node, new.id, new.at, new.account, new.asset, new.scale, new.kind, new.amount::numeric, \
+        new.balance::numeric, new.reason, new.made_by \
+    FROM lease, unnest($17::text[], $18::int8[], $19::text[], $20::text[], $21::int2[], $22::text[], $23::text[], \
+        $24::text[], $25::text[], $26::text[]) WITH ORDINALITY AS new (id, at, account, asset, scale, kind, amount, \
+        balance, reason, made_by, place) \
+    ORDER BY new.place ON CONFLICT (node, id) DO NOTHING \
+) SELECT 1 FROM lease";
+
+/// Saves a cut and renews the lease for `lease_secs`; the last cut gives it back. Returns whether this process had it:
+/// if not, nothing was written.
+pub(super) async fn save(
+    client: &Client,
+    statement: &Statement,
+    (node, epoch): (&str, i64),
+    cut: &Cut,
+    is_last: bool,
+    lease_secs: f64,
+) -> Result<bool, PostgresError> {
+    let accounts = Accounts::of(&cut.accounts);
+    let made = Made::of(&cut.adjustments);
+    let row = client
+        .query_opt(
+            statement,
+            &[
+                &node,
+                &epoch,
+                &signed(cut.number.0),
+                &signed(cut.at.as_millis()),
+                &is_last,
+                &lease_secs,
+                &accounts.name,
+                &accounts.asset,
+                &accounts.scale,
+                &accounts.kind,
+                &accounts.balance,
+                &accounts.fulfilled_in,
+                &accounts.fulfilled_out,
+                &accounts.adjusted,
+                &accounts.held_out,
+                &accounts.uncertain,
+                &made.id,
+                &made.at,
+                &made.account,
+                &made.asset,
+                &made.scale,
+                &made.kind,
+                &made.amount,
+                &made.balance,
+                &made.reason,
+                &made.by,
+            ],
+        )
+        .await?;
+    Ok(row.is_some())
+}
+
+/// Numbers of cuts and milliseconds as PostgreSQL has them.
+fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// The columns of the accounts, in the order of their keys. Amounts are texts, because the client knows no `numeric`.
+#[derive(Default)]
+struct Accounts<'a> {
+    name: Vec<&'a str>,
+    asset: Vec<&'a str>,
+    scale: Vec<i16>,
+    kind: Vec<&'a str>,
+    balance: Vec<String>,
+    fulfilled_in: Vec<String>,
+    fulfilled_out: Vec<String>,
+    adjusted: Vec<String>,
+    held_out: Vec<String>,
+    uncertain: Vec<String>,
+}
+
+impl<'a> Accounts<'a> {
+    fn of(rows: &'a [AccountRow]) -> Self {
+        // One statement changes each row once: of two states of an account in a cut, the later one counts.
+        let key = |row: &'a AccountRow| (&*row.name, &*row.asset.code, row.asset.scale);
+        let rows: BTreeMap<_, _> = rows.iter().map(|row| (key(row), row)).collect();
+        let mut columns = Self::default();
+        for ((name, asset, scale), row) in rows {
+            columns.name.push(name);
+            columns.asset.push(asset);
+            columns.scale.push(scale.into());
+            columns.kind.push(row.kind.as_str());
+            columns.balance.push(row.totals.balance().to_string());
+            columns.fulfilled_in.push(row.totals.fulfilled_in.to_string());
+            columns.fulfilled_out.push(row.totals.fulfilled_out.to_string());
+            columns.adjusted.push(row.totals.adjusted.to_string());
+            columns.held_out.push(row.held_out.to_string());
+            columns.uncertain.push(row.uncertain.to_string());
+        }
+        columns
+    }
+}
+
+/// The columns of the changes that operators made.
+#[derive(Default)]
+struct Made<'a> {
+    id: Vec<&'a str>,
+    at: Vec<i64>,
+    account: Vec<&'a str>,
+    asset: Vec<&'a str>,
+    scale: Vec<i16>,
+    kind: Vec<&'a str>,
+    amount: Vec<String>,
+    balance: Vec<String>,
+    reason: Vec<String>,
+    by: Vec<String>,
+}
+
+impl<'a> Made<'a> {
+    fn of(adjustments: &'a [Adjustment]) -> Self {
+        let mut columns = Self::default();
+        for made in adjustments {
+            columns.id.push(made.id.as_str());
+            columns.at.push(signed(made.at.as_millis()));
+            columns.account.push(&made.account);
+            columns.asset.push(&made.asset.code);
+            columns.scale.push(made.asset.scale.into());
+            columns.kind.push(made.change.kind());
+            columns.amount.push(made.change.amount().to_string());
+            columns.balance.push(made.balance.to_string());
+            columns.reason.push(without_zero_bytes(&made.reason));
+            columns.by.push(without_zero_bytes(&made.by));
+        }
+        columns
+    }
+}
+
+/// No text of PostgreSQL can contain a zero byte, and a cut that cannot be saved would stop the node.
+fn without_zero_bytes(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
+}

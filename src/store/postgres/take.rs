@@ -1,0 +1,141 @@
+//! The lease: a process takes the books of a node, renews its lease, and gives it back.
+//!
+//! A lease ends by the clock of the database server. Its holder judges by its own clock from before it asked, and stops
+//! early; no clock is compared with another. Each process that takes the books raises their epoch, and what an earlier
+//! epoch still writes has no effect.
+
+use std::time::Duration;
+
+use tokio_postgres::{Client, GenericClient};
+
+use super::error::PostgresError;
+use super::read;
+use crate::books::SavedBooks;
+use crate::net::machine_name;
+
+/// How long a lease lasts by the clock of the server.
+pub(super) const LEASE: Duration = Duration::from_secs(10);
+
+/// `due`: another process may take the books.
+const SELECT: &str = "\
+SELECT books_id, epoch, owner IS NULL OR lease_until <= clock_timestamp() AS due, \
+coalesce(holder, 'another process') AS holder, \
+coalesce(to_char(lease_until AT TIME ZONE 'UTC', 'HH24:MI:SS'), '?') AS until \
+FROM ilp_connector.books WHERE node = $1";
+
+const BEGIN_BOOKS: &str = "\
+INSERT INTO ilp_connector.books (node, books_id, clean, cut, cut_at, epoch) VALUES ($1, $2, true, 0, 0, 0) \
+ON CONFLICT (node) DO NOTHING";
+
+const TAKE: &str = "\
+UPDATE ilp_connector.books SET owner = $2, holder = $3, epoch = epoch + 1, clean = false, \
+lease_until = clock_timestamp() + make_interval(secs => $4) WHERE node = $1 RETURNING epoch";
+
+/// After a lost connection: nobody else has taken the books since. If this process gave them back, nobody has owned
+/// them since.
+const TAKE_AGAIN: &str = "\
+UPDATE ilp_connector.books SET owner = $2, epoch = epoch + 1, clean = false, \
+lease_until = clock_timestamp() + make_interval(secs => $4) \
+WHERE node = $1 AND epoch = $3 AND (owner = $2 OR owner IS NULL) RETURNING epoch";
+
+const RENEW: &str = "\
+UPDATE ilp_connector.books SET lease_until = clock_timestamp() + make_interval(secs => $3) \
+WHERE node = $1 AND epoch = $2";
+
+const GIVE_BACK: &str = "\
+UPDATE ilp_connector.books SET owner = NULL, lease_until = NULL WHERE node = $1 AND epoch = $2";
+
+/// A process, as others know it.
+#[derive(Debug)]
+pub(super) struct Holder {
+    /// Random.
+    pub(super) owner: String,
+    /// `process 7 on host a`.
+    pub(super) description: String,
+}
+
+impl Holder {
+    pub(super) fn this_process() -> Self {
+        Self {
+            owner: format!("{:032x}", rand::random::<u128>()),
+            description: format!("process {} on {}", std::process::id(), machine_name()),
+        }
+    }
+}
+
+/// Takes the books of a node, or begins new ones, and reads them. Nothing has changed after an error. Returns the
+/// epoch.
+pub(super) async fn take(
+    client: &mut Client,
+    node: &str,
+    holder: &Holder,
+) -> Result<(i64, SavedBooks), PostgresError> {
+    // Without a lock, so that one that waits does not delay the holder.
+    check_free(client, node, "").await?;
+    let transaction = client.transaction().await?;
+    let books_id = format!("{:032x}", rand::random::<u128>());
+    transaction.execute(BEGIN_BOOKS, &[&node, &books_id]).await?;
+    check_free(&transaction, node, " FOR UPDATE").await?;
+    let books = read::load(&transaction, node).await?;
+    let books = books.ok_or_else(|| PostgresError::Damaged("the node has no row".to_owned()))?;
+    let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 4] =
+        [&node, &holder.owner, &holder.description, &LEASE.as_secs_f64()];
+    let row = transaction.query_one(TAKE, &parameters).await?;
+    let epoch = row.try_get("epoch")?;
+    transaction.commit().await?;
+    Ok((epoch, books))
+}
+
+async fn check_free(
+    client: &impl GenericClient,
+    node: &str,
+    lock: &str,
+) -> Result<(), PostgresError> {
+    let row = client.query_opt(&format!("{SELECT}{lock}"), &[&node]).await;
+    match row.map_err(PostgresError::of_reading)? {
+        Some(row) if !row.try_get::<_, bool>("due")? => Err(PostgresError::Held {
+            holder: row.try_get("holder")?,
+            until: row.try_get("until")?,
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Takes the books again that this process had. Returns the new epoch.
+pub(super) async fn take_again(
+    client: &Client,
+    node: &str,
+    holder: &Holder,
+    epoch: i64,
+) -> Result<i64, PostgresError> {
+    let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 4] =
+        [&node, &holder.owner, &epoch, &LEASE.as_secs_f64()];
+    match client.query_opt(TAKE_AGAIN, &parameters).await? {
+        Some(row) => Ok(row.try_get("epoch")?),
+        None => Err(lost(client, node).await?),
+    }
+}
+
+pub(super) async fn renew(client: &Client, node: &str, epoch: i64) -> Result<(), PostgresError> {
+    match client.execute(RENEW, &[&node, &epoch, &LEASE.as_secs_f64()]).await? {
+        0 => Err(lost(client, node).await?),
+        _ => Ok(()),
+    }
+}
+
+/// Another process can take the books at once.
+pub(super) async fn give_back(
+    client: &Client,
+    node: &str,
+    epoch: i64,
+) -> Result<(), PostgresError> {
+    client.execute(GIVE_BACK, &[&node, &epoch]).await?;
+    Ok(())
+}
+
+/// The error that names the process that has the books now.
+pub(super) async fn lost(client: &Client, node: &str) -> Result<PostgresError, PostgresError> {
+    let row = client.query_opt(SELECT, &[&node]).await.map_err(PostgresError::of_reading)?;
+    let holder = row.and_then(|row| row.try_get("holder").ok());
+    Ok(PostgresError::LeaseLost(holder.unwrap_or_else(|| "another process".to_owned())))
+}

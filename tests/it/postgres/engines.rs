@@ -1,0 +1,185 @@
+//! The same behaviour of both kinds of stores: one body for a file and for a database.
+
+use ilp_connector::internals::account::{Asset, Totals};
+use ilp_connector::internals::books::{
+    AccountKind, AccountRow, Adjustment, BalanceChange, Cut, SavedBooks,
+};
+use ilp_connector::internals::link::CutNumber;
+use ilp_connector::internals::net::{Clock, StorePlace};
+use ilp_connector::internals::store::{OpenError, Store, StoreIdentity};
+use ilp_connector::wire::Timestamp;
+use tempfile::TempDir;
+
+use super::TestDatabase;
+use crate::process::temp_folder;
+
+/// The largest amount that a balance can be made of.
+const LARGEST: i128 = i128::MAX / 2;
+
+/// Runs a test with an empty store of each kind.
+fn check(test: &str, body: impl Fn(&StorePlace)) {
+    let folder: TempDir = temp_folder();
+    body(&StorePlace::from(folder.path().join("b.db")));
+    let Some(database) = TestDatabase::create(test) else { return };
+    body(&database.url().parse().unwrap());
+}
+
+fn identity() -> StoreIdentity {
+    StoreIdentity { node: Some("b".parse().unwrap()) }
+}
+
+fn try_open(place: &StorePlace) -> Result<(Store, SavedBooks), OpenError> {
+    Store::open(place, &identity(), Clock::start())
+}
+
+fn open(place: &StorePlace) -> (Store, SavedBooks) {
+    try_open(place).unwrap()
+}
+
+fn account(name: &str, fulfilled_in: i128) -> AccountRow {
+    AccountRow {
+        name: name.into(),
+        kind: AccountKind::Peer,
+        asset: Asset::default(),
+        totals: Totals { fulfilled_in, fulfilled_out: 3, adjusted: -1 },
+        held_out: 20,
+        uncertain: 0,
+    }
+}
+
+fn cut(number: u64, accounts: Vec<AccountRow>) -> Cut {
+    let at = Timestamp::from_millis(number * 1_000);
+    Cut { number: CutNumber(number), at, accounts, adjustments: Vec::new() }
+}
+
+fn adjustment(id: &str, at: u64) -> Adjustment {
+    Adjustment {
+        id: id.parse().unwrap(),
+        at: Timestamp::from_millis(at),
+        account: "c".into(),
+        asset: Asset::default(),
+        change: BalanceChange::Resolve { conceded: 7 },
+        balance: -LARGEST,
+        reason: "a fee, für „c“".to_owned(),
+        by: "ann".to_owned(),
+    }
+}
+
+fn balances(books: &SavedBooks) -> Vec<(String, i128)> {
+    let accounts = books.accounts.iter();
+    accounts.map(|one| (one.row.name.to_string(), one.row.totals.balance())).collect()
+}
+
+#[test]
+fn new_books_are_empty_and_clean() {
+    check("new books", |place| {
+        let (_, books) = open(place);
+        assert!(books.accounts.is_empty() && books.was_clean);
+        assert_eq!((books.cut, books.books_id.len()), (CutNumber(0), 32));
+    });
+}
+
+#[test]
+fn later_cuts_replace_earlier_ones_exactly() {
+    check("later cuts", |place| {
+        let (mut store, first) = open(place);
+        store.write(&cut(1, vec![account("c", 5), account("D", 6)])).unwrap();
+        // Of two states of an account in one cut, the later one counts.
+        store.write(&cut(2, vec![account("c", 7), account("c", LARGEST)])).unwrap();
+        store.write(&cut(3, Vec::new())).unwrap();
+        let books = Store::read(place, &identity()).unwrap();
+        assert_eq!(balances(&books), [("D".to_owned(), 2), ("c".to_owned(), LARGEST - 4)]);
+        assert_eq!((books.cut, books.was_clean), (CutNumber(3), false));
+        assert!(books.accounts.iter().all(|one| (one.row.held_out, one.row.uncertain) == (20, 0)));
+        store.write_last(&cut(4, vec![account("c", 8)])).unwrap();
+        drop(store);
+        let (_, books) = open(place);
+        assert_eq!(books.books_id, first.books_id);
+        assert_eq!((books.cut, books.was_clean), (CutNumber(4), true));
+        assert_eq!(balances(&books), [("D".to_owned(), 2), ("c".to_owned(), 4)]);
+        assert!(books.accounts.iter().all(|one| one.newly_uncertain == 20));
+    });
+}
+
+#[test]
+fn rows_of_each_kind_and_asset_are_kept_apart() {
+    check("kinds and assets", |place| {
+        let (mut store, _) = open(place);
+        let mut rows = vec![account("c", 4)];
+        rows.push(AccountRow { asset: Asset::new("EUR", 2), ..account("c", 5) });
+        rows.push(AccountRow { asset: Asset::new("EUR", 38), ..account("c", -LARGEST) });
+        rows.push(AccountRow { kind: AccountKind::Receiver, ..account("wallet", 6) });
+        rows.push(AccountRow { kind: AccountKind::Own, uncertain: 9, ..account("own:USD/9", 7) });
+        store.write(&cut(1, rows.clone())).unwrap();
+        let books = Store::verify(place, &identity()).unwrap();
+        let saved: Vec<_> = books.accounts.into_iter().map(|one| one.row).collect();
+        rows.sort_by_key(|row| (row.name.clone(), row.asset.code.clone(), row.asset.scale));
+        assert_eq!(saved, rows);
+    });
+}
+
+#[test]
+fn a_change_that_two_cuts_have_is_saved_once() {
+    check("a change", |place| {
+        let (mut store, _) = open(place);
+        let (first, second) = (adjustment("fee-1", 5), adjustment("fee-2", 4));
+        let with = |adjustments: &[Adjustment], number| Cut {
+            adjustments: adjustments.to_vec(),
+            ..cut(number, vec![account("c", 10)])
+        };
+        store.write(&with(std::slice::from_ref(&first), 1)).unwrap();
+        store.write(&with(&[first.clone(), second.clone()], 2)).unwrap();
+        assert_eq!(store.find_adjustment(&first.id).unwrap(), Some(first.clone()));
+        assert_eq!(store.find_adjustment(&"fee-3".parse().unwrap()).unwrap(), None);
+        let history = Store::read_history(place, &identity()).unwrap();
+        assert_eq!(history.cut_at, Timestamp::from_millis(2_000));
+        assert_eq!(history.adjustments, [second, first]);
+    });
+}
+
+#[test]
+fn a_zero_byte_in_a_reason_stops_no_cut() {
+    check("a zero byte", |place| {
+        let (mut store, _) = open(place);
+        let reason = "a\0b".to_owned();
+        let adjustments = vec![Adjustment { reason, ..adjustment("fee", 5) }];
+        store.write(&Cut { adjustments, ..cut(1, vec![account("c", 10)]) }).unwrap();
+        assert!(store.find_adjustment(&"fee".parse().unwrap()).unwrap().is_some());
+    });
+}
+
+#[test]
+fn a_reopened_store_goes_on() {
+    check("reopened", |place| {
+        let (mut store, _) = open(place);
+        store.write(&cut(1, vec![account("c", 5)])).unwrap();
+        store.reopen().unwrap();
+        store.write_last(&cut(2, vec![account("c", 6)])).unwrap();
+        drop(store);
+        assert_eq!(balances(&open(place).1), [("c".to_owned(), 2)]);
+    });
+}
+
+#[test]
+fn books_in_use_name_the_process() {
+    check("in use", |place| {
+        let (_open, _) = open(place);
+        let error = try_open(place).map(drop).unwrap_err();
+        assert!(error.is_in_use(), "{error}");
+        let text = super::chain(&error);
+        assert!(text.contains(&format!("process {}", std::process::id())), "{text}");
+        assert!(!text.contains("p@ss") && !text.contains("p%40ss"), "{text}");
+    });
+}
+
+/// As many accounts as a large node has: one cut, and one start.
+#[test]
+fn ten_thousand_accounts_are_one_cut() {
+    check("ten thousand accounts", |place| {
+        let (mut store, _) = open(place);
+        let rows = (0..10_000).map(|number| account(&format!("peer-{number:05}"), number));
+        store.write_last(&cut(1, rows.collect())).unwrap();
+        drop(store);
+        assert_eq!(open(place).1.accounts.len(), 10_000);
+    });
+}
