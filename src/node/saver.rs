@@ -3,6 +3,7 @@
 //! One cut is under way at a time; what changes meanwhile is in the next one. While the store cannot be written, the
 //! node admits no Prepares, and goes on trying.
 
+use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,8 +17,9 @@ use crate::api::NodeStatus;
 use crate::books::Cut;
 use crate::config::{Durability, NodeSettings};
 use crate::net::error_chain;
-use crate::peers::NodeContext;
+use crate::peers::{NodeContext, StoreMeter};
 use crate::store::{StoreHandle, WriteError};
+use crate::time::MonoTime;
 
 /// A batched cut waits at least this many times as long as the last one took, so that a slow disk is not always busy.
 const PAUSE_FACTOR: u32 = 5;
@@ -72,14 +74,18 @@ impl Saver {
         let (pace, changes) = watch::channel(Pace::new(settings));
         let (stop, stopped) = oneshot::channel();
         context.connector.set_strict(settings.durability == Durability::Strict);
+        let last_cut_at = context.clock.mono();
         let saving = Saving {
             store,
             context,
             status,
             pace: changes,
+            last_cut_at,
             last_took: Duration::ZERO,
             last_ended: Instant::now(),
         };
+        // There from the first scrape on.
+        saving.meter();
         Self { task: task::spawn(saving.run(stopped)), stop, pace }
     }
 
@@ -102,6 +108,7 @@ struct Saving {
     context: Arc<NodeContext>,
     status: Arc<NodeStatus>,
     pace: watch::Receiver<Pace>,
+    last_cut_at: MonoTime,
     last_took: Duration,
     last_ended: Instant,
 }
@@ -144,7 +151,7 @@ impl Saving {
 
     /// Waits until an account has changed, and then until a cut is due.
     async fn wait_for_work(&mut self) {
-        std::future::poll_fn(|cx| self.context.connector.poll_changed(cx)).await;
+        self.wait_for_change().await;
         let changed_at = Instant::now();
         loop {
             let pace = *self.pace.borrow_and_update();
@@ -164,14 +171,34 @@ impl Saving {
         }
     }
 
+    /// Waits until an account has changed. What changed during the last cut is at most as old as that cut.
+    async fn wait_for_change(&self) {
+        let mut since = self.last_cut_at;
+        poll_fn(|cx| {
+            let changed = self.context.connector.poll_changed(cx);
+            if changed.is_pending() {
+                since = MonoTime::MAX;
+            }
+            changed
+        })
+        .await;
+        self.meter().note_change(since.min(self.context.clock.mono()));
+    }
+
+    fn meter(&self) -> &StoreMeter {
+        self.context.store_meter.get_or_init(StoreMeter::default)
+    }
+
     fn take_cut(&self) -> Option<Cut> {
         self.context.connector.take_cut(self.context.clock.now().wall)
     }
 
     /// Takes a cut and saves it. One that takes long counts as a failure, and ends nevertheless.
     async fn write_next(&mut self) -> Result<(), WriteError> {
+        self.last_cut_at = self.context.clock.mono();
         let Some(cut) = self.take_cut() else { return Ok(()) };
         let (number, began) = (cut.number, Instant::now());
+        let rows = cut.accounts.len() + cut.adjustments.len();
         let slow = self.pace.borrow().slow();
         {
             let mut write = pin!(self.store.write(cut));
@@ -185,6 +212,7 @@ impl Saving {
         }
         self.context.connector.publish_durable(number);
         (self.last_ended, self.last_took) = (Instant::now(), began.elapsed());
+        self.meter().note_saved(self.last_took, rows);
         self.note_success();
         Ok(())
     }
@@ -221,12 +249,14 @@ impl Saving {
                 "cannot save the balances; new packets are rejected until it works"
             );
         }
+        self.meter().note_failure();
         self.context.connector.set_store_failing(true);
         self.status.set_store_failure(Some(error));
     }
 
     fn note_success(&self) {
         if self.is_failing() {
+            self.meter().note_recovery();
             self.context.connector.set_store_failing(false);
             self.status.set_store_failure(None);
             tracing::info!("the balances are saved again");

@@ -11,6 +11,7 @@ mod known_addresses;
 mod node_context;
 mod peer_status;
 mod session_guard;
+mod store_meter;
 mod token;
 
 pub use close_reason::{
@@ -28,4 +29,5 @@ pub use peer_status::{
     PeerStatus,
 };
 pub use session_guard::SessionGuard;
+pub use store_meter::{BucketCounts, StoreMeter, StoreReport};
 pub use token::Token;

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::known_addresses::KnownAddresses;
 use super::peer_status::Peers;
+use super::store_meter::StoreMeter;
 use crate::connector::Connector;
 use crate::net::{
     ClientTls, Clock, ClockWatch, Descriptors, TlsError, TlsHandshakes, TransportSettings,
@@ -34,6 +35,8 @@ pub struct NodeContext {
     pub descriptors: Descriptors,
     /// The last second (Unix time) of the listeners' certificate, 0 if unknown. Unset without TLS.
     pub certificate_expiry: OnceLock<Arc<AtomicU64>>,
+    /// What the store does. Unset without one.
+    pub store_meter: OnceLock<StoreMeter>,
     /// Counters of the BTP listener.
     pub btp_counts: BtpCounters,
     /// Counters of the HTTP listener.
@@ -128,6 +131,7 @@ impl NodeContext {
             settings,
             client_tls,
             certificate_expiry: OnceLock::new(),
+            store_meter: OnceLock::new(),
             btp_counts: BtpCounters::default(),
             http_counts: HttpCounters::default(),
         })

@@ -22,6 +22,7 @@ async fn a_slow_store_that_then_fails_is_reported_once_and_so_is_its_recovery() 
         context: Arc::clone(&context),
         status: Arc::clone(&status),
         pace: changes,
+        last_cut_at: MonoTime::default(),
         last_took: Duration::ZERO,
         last_ended: Instant::now(),
     };

@@ -6,7 +6,7 @@ use prometheus_client::encoding::NoLabelSet;
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Unit;
 
-use super::family_encoder::{FamilyEncoder, FamilySource, by_direction, peer_label};
+use super::family_encoder::{FamilyEncoder, FamilySource, by_direction, peer_label, seconds};
 use crate::account::Limits;
 use crate::connector::{
     AccountReport, ConnectorReport, LATENCY_BUCKETS, Stats, Traffic, code_labels,
@@ -87,11 +87,6 @@ fn encode_latency(accounts: &[AccountReport], families: &mut FamilyEncoder<'_, '
         }
     }
     Ok(())
-}
-
-#[allow(clippy::cast_precision_loss, reason = "metrics are floating point by definition")]
-fn seconds(us: u64) -> f64 {
-    us as f64 / 1e6
 }
 
 fn encode_losses(accounts: &[AccountReport], families: &mut FamilyEncoder<'_, '_>) -> fmt::Result {

@@ -7,10 +7,10 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Unit;
 
 use super::family_encoder::{FamilyEncoder, FamilySource, by_direction, peer_label};
-use super::{StatusMetrics, account_families, process};
+use super::{StatusMetrics, account_families, process, store_families};
 use crate::connector::ConnectorReport;
 use crate::net::ClockReport;
-use crate::peers::{BtpCounts, HttpCounts, PeerCounts, PeerSnapshot, PeerState};
+use crate::peers::{BtpCounts, HttpCounts, PeerCounts, PeerSnapshot, PeerState, StoreReport};
 use crate::routing::ccp::PeerRoutesReport;
 
 /// Everything that metrics are computed from, read at one time.
@@ -23,6 +23,8 @@ pub(super) struct MetricsSnapshot {
     pub(super) http: HttpCounts,
     pub(super) uptime: Duration,
     pub(super) clock: ClockReport,
+    /// `None` without a store.
+    pub(super) store: Option<StoreReport>,
     /// When the listeners' certificate expires, in seconds since 1970; `None` without one.
     pub(super) certificate_expiry: Option<u64>,
     pub(super) packet_lines: u64,
@@ -45,6 +47,7 @@ pub(super) fn encode(
     encode_ccp(&snapshot.ccp, families)?;
     encode_listeners(snapshot, families)?;
     encode_clock(&snapshot.clock, families)?;
+    store_families::encode(snapshot.store.as_ref(), families)?;
     process::encode(families)
 }
 

@@ -9,6 +9,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Unit;
 
 use crate::account::AccountId;
+use crate::peers::BucketCounts;
 
 /// A family's name, its help text, and the value for a `T`.
 pub(super) type FamilySource<T, V> = (&'static str, &'static str, fn(&T) -> V);
@@ -26,6 +27,11 @@ pub(super) fn by_direction<T>(
 ) -> [([(&'static str, &str); 2], T); 2] {
     [("received", received), ("sent", sent)]
         .map(|(direction, value)| ([("peer", peer.as_str()), ("direction", direction)], value))
+}
+
+#[allow(clippy::cast_precision_loss, reason = "metrics are floating point by definition")]
+pub(super) fn seconds(us: u64) -> f64 {
+    us as f64 / 1e6
 }
 
 /// Appends families to an exposition.
@@ -73,6 +79,23 @@ impl FamilyEncoder<'_, '_> {
             let samples = peers.clone().map(|(peer, source)| (peer_label(peer), count(source)));
             self.counters(name, help, samples)
         })
+    }
+
+    /// A histogram without labels.
+    pub(super) fn histogram(
+        &mut self,
+        name: &str,
+        help: &str,
+        unit: Option<&Unit>,
+        numbers: &BucketCounts,
+        scale: impl Fn(u64) -> f64,
+    ) -> fmt::Result {
+        let bounds = numbers.bounds.iter().map(|bound| scale(*bound)).chain([f64::INFINITY]);
+        let buckets: Vec<_> = bounds.zip(numbers.counts.iter().copied()).collect();
+        let (sum, count) = (scale(numbers.sum), numbers.counts.iter().sum());
+        self.0
+            .encode_descriptor(name, help, unit, MetricType::Histogram)?
+            .encode_histogram::<NoLabelSet>(sum, count, &buckets, None)
     }
 
     /// A gauge without labels.

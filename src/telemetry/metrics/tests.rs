@@ -7,7 +7,9 @@ use super::*;
 use crate::account::{AccountSettings, Asset, Relation};
 use crate::connector::{AccountReport, ConnectorReport, Stats};
 use crate::net::{Clock, ClockReport};
-use crate::peers::{BtpCounts, HttpCounts, PeerCounts, PeerSnapshot, PeerState};
+use crate::peers::{
+    BtpCounts, HttpCounts, PeerCounts, PeerSnapshot, PeerState, StoreMeter, StoreReport,
+};
 use crate::routing::ccp::PeerRoutesReport;
 
 /// A collector of a made-up snapshot.
@@ -63,6 +65,14 @@ fn peer(id: &str, state: PeerState) -> PeerSnapshot {
     }
 }
 
+fn store_report() -> StoreReport {
+    let meter = StoreMeter::default();
+    meter.note_saved(Duration::from_micros(400), 3);
+    meter.note_change(MonoTime(1_000_000));
+    meter.note_failure();
+    meter.report(MonoTime(2_501_000_000))
+}
+
 fn snapshot() -> MetricsSnapshot {
     let mut busy = Stats { timeouts: 6, latency_sum_us: 1_500_000, ..Stats::default() };
     busy.received.prepares = 100;
@@ -99,6 +109,7 @@ fn snapshot() -> MetricsSnapshot {
             suspended: Duration::from_millis(12_500),
             ..ClockReport::default()
         },
+        store: Some(store_report()),
         packet_lines: 11,
         packet_lines_dropped: 12,
         log_lines_lost: 13,
@@ -231,6 +242,13 @@ fn check_values(series: &BTreeMap<String, f64>) {
         ("ilp_account_held_units{peer=alice,direction=received}", 7.0),
         ("ilp_account_held_units{peer=alice,direction=sent}", 4.0 * 2.0_f64.powi(64)),
         ("ilp_account_uncertain_units{peer=alice}", 11.0),
+        ("ilp_store_cut_seconds_bucket{le=0.00025}", 0.0),
+        ("ilp_store_cut_seconds_bucket{le=0.0005}", 1.0),
+        ("ilp_store_cut_seconds_sum{}", 0.0004),
+        ("ilp_store_cut_rows_sum{}", 3.0),
+        ("ilp_store_unsaved_seconds{}", 2.5),
+        ("ilp_store_failing{}", 1.0),
+        ("ilp_store_failures_total{}", 1.0),
         ("ilp_outbox_bytes{peer=alice}", 500.0),
         ("ilp_peer_connected{peer=alice}", 1.0),
         ("ilp_peer_connected{peer=bob}", 0.0),
