@@ -14,7 +14,7 @@ use super::node_keys::{NODE, NodeDraft, NodeSettings};
 use super::own_address::{mistakes_below, not_below_peer};
 use super::settings::{NodeConfig, Routing, Unset};
 use super::value::Value;
-use super::{peers, receivers, routes, weak_secrets};
+use super::{peers, receivers, routes, store, weak_secrets};
 use crate::account::{Asset, Relation};
 use crate::net::{StorePlace, is_loopback};
 use crate::wire::{Address, Scheme};
@@ -89,7 +89,7 @@ pub fn read(
         let help = "remove it, or use wss:// or https:// in a url";
         mapping.warn(&NODE.ca_file, what, help, report);
     }
-    check_store(&draft, mapping, report);
+    store::warn(scheme, &draft, mapping, report);
     check_times(&draft, mapping, report);
     if report.has_problems() {
         return None;
@@ -128,19 +128,6 @@ fn check_own_address(given: Option<&Address>, mapping: Mapping<'_>, report: &mut
     if given.is_some_and(|address| not_below_peer(address).is_err()) {
         let help = "addresses below peer. mean the direct neighbour; use test.<name> or g.<name>";
         mapping.problem(&NODE.ilp_address, "is below peer.", help, report);
-    }
-}
-
-/// Keys that do nothing without a store.
-fn check_store(draft: &NodeDraft, mapping: Mapping<'_>, report: &mut DiagnosticSink) {
-    if draft.store.is_some() || mapping.has(&NODE.store) {
-        return;
-    }
-    for key in [&NODE.durability, &NODE.store_interval] {
-        if mapping.has(key) {
-            let what = "there is no store: balances end with the process";
-            mapping.warn(key, what, "set store too, or remove it", report);
-        }
     }
 }
 

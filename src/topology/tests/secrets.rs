@@ -153,7 +153,7 @@ fn files_that_other_users_can_open_are_warned_of() {
     let folder = folder.path();
     let check = |network: &str, modes: (u32, u32), expected: &[&str]| {
         let text = format!(
-            "nodeId: a\nilpAddress: {network}.a\nhealthCheckHost: 127.0.0.1\nbtpServerHost: 127.0.0.1\napiTokenFile: f\n\
+            "nodeId: a\nilpAddress: {network}.a\nhealthCheckHost: 127.0.0.1\nbtpServerHost: 127.0.0.1\napiTokenFile: f\nstore: s.db\n\
              peers: [{{id: b, authToken: 0123456789abcdef, maxBalance: 9, maxPacketAmount: 1}}]\n"
         );
         write(folder, "c.yaml", &text, modes.0);
@@ -203,7 +203,7 @@ fn weak_secrets_and_plain_logins_of_the_live_network_are_warned_of() {
     let check = |keys: &str, peers: &str, expected: &[&str]| {
         for network in ["g", "test"] {
             let text = format!(
-                "nodeId: a\nilpAddress: {network}.a\nhealthCheckHost: 127.0.0.1\n{keys}\npeers: [{peers}]\n"
+                "nodeId: a\nilpAddress: {network}.a\nhealthCheckHost: 127.0.0.1\nstore: s.db\n{keys}\npeers: [{peers}]\n"
             );
             write(folder, "c.yaml", &text, 0o600);
             let said = messages_of(folder, &[]);
