@@ -1,6 +1,8 @@
 //! Balances survive stops, crashes, full disks and restores: the books of a node beside the tallies of its peers.
 
 mod changes;
+mod disks;
+mod operating;
 mod store_failures;
 
 use std::path::{Path, PathBuf};
@@ -14,7 +16,7 @@ use serde_json::Value;
 
 use crate::peer::{
     PREIMAGE, Peer, SocketEvent, TIMEOUT, TestNode, TestPrepare, config_of, fulfill, get_json,
-    message, prepare_to, response,
+    http_get, message, prepare_to, response,
 };
 use crate::process::{Process, path_text, temp_folder};
 use crate::support::{PROGRAM, combined_output, eventually, run, run_successfully};
@@ -33,7 +35,12 @@ struct Saved {
 fn saved(store: &Path, account: &str) -> Saved {
     let mut command = Command::new(PROGRAM);
     command.args(["ledger", "balances", "--json", "--store", path_text(store)]);
-    let books: Value = serde_json::from_str(&run_successfully(&mut command)).unwrap();
+    saved_in(&run_successfully(&mut command), account)
+}
+
+/// The same from what `ledger balances --json` has printed.
+fn saved_in(printed: &str, account: &str) -> Saved {
+    let books: Value = serde_json::from_str(printed).unwrap();
     let accounts = books["accounts"].as_array().unwrap();
     let number = |value: &Value| value.as_str().unwrap().parse::<i128>().unwrap();
     match accounts.iter().find(|one| one["account"] == account) {

@@ -5,19 +5,19 @@ use rusqlite::Connection;
 use super::*;
 
 /// Pays bob, packet after packet.
-struct Payments {
-    alice: Peer,
+pub(super) struct Payments {
+    pub(super) alice: Peer,
     last_id: u32,
     /// What alice has proofs for.
-    fulfilled: i128,
+    pub(super) fulfilled: i128,
 }
 
 impl Payments {
-    fn new(alice: Peer) -> Self {
+    pub(super) fn new(alice: Peer) -> Self {
         Self { alice, last_id: 0, fulfilled: 0 }
     }
 
-    fn pay(&mut self) -> String {
+    pub(super) fn pay(&mut self) -> String {
         self.last_id += 1;
         let answer = self.alice.request(self.last_id, &packet(self.last_id));
         if answer.ends_with("Fulfill") {
@@ -26,7 +26,7 @@ impl Payments {
         answer
     }
 
-    fn pay_until(&mut self, what: &str, end: &str) {
+    pub(super) fn pay_until(&mut self, what: &str, end: &str) {
         eventually(what, TIMEOUT * 4, || match self.pay() {
             answer if answer.ends_with(end) => Ok(()),
             answer => Err(answer),
@@ -35,14 +35,14 @@ impl Payments {
 }
 
 /// Waits until `/health` names this reason.
-fn wait_for_reason(health_port: u64, reason: &str) {
+pub(super) fn wait_for_reason(health_port: u64, reason: &str) {
     eventually(reason, TIMEOUT, || match get_json(health_port, "/health") {
         health if health["reasons"].to_string().contains(reason) => Ok(()),
         health => Err(health.to_string()),
     });
 }
 
-fn wait_until_saved(store: &Path, fulfilled: i128) {
+pub(super) fn wait_until_saved(store: &Path, fulfilled: i128) {
     let expected = Saved { balance: fulfilled, uncertain: 0 };
     eventually("everything is saved", TIMEOUT, || match saved(store, "alice") {
         seen if seen == expected => Ok(()),
@@ -50,36 +50,46 @@ fn wait_until_saved(store: &Path, fulfilled: i128) {
     });
 }
 
-/// A node whose files may not grow beyond a limit, which is lifted later: the same errors as of a full disk.
-struct LimitedNode {
-    process: Process,
-    port: u64,
-    health_port: u64,
+/// A node that another program has started.
+pub(super) struct SpawnedNode {
+    pub(super) process: Process,
+    pub(super) port: u64,
+    pub(super) health_port: u64,
 }
 
-impl LimitedNode {
-    fn start(file: &Path, blocks: u32) -> Self {
-        let script = format!(
-            "trap '' XFSZ; ulimit -S -f {blocks}; exec {PROGRAM} run --config {}",
-            file.display()
-        );
-        let process = Process::spawn(Command::new("sh").args(["-c", &script]));
+impl SpawnedNode {
+    pub(super) fn start(command: &mut Command) -> Self {
+        let process = Process::spawn(command);
         let port = |message| process.wait_for_log(message, "port").as_u64().unwrap();
         let (port, health_port) = (port("BTP server listening"), port("health server listening"));
         Self { process, port, health_port }
     }
 
-    fn lift_limit(&self) {
-        let pid = self.process.pid().to_string();
-        run_successfully(Command::new("prlimit").args(["--fsize=unlimited", "--pid", &pid]));
+    pub(super) fn connect(&self, id: &str) -> Peer {
+        Peer::log_in(self.port, id, &format!("{id}-token"))
     }
 
-    fn connect(&self, id: &str) -> Peer {
-        Peer::log_in(self.port, id, &format!("{id}-token"))
+    pub(super) fn kill(self) {
+        self.process.signal("KILL");
+        self.process.wait_exit();
     }
 }
 
-fn node_file(folder: &Path, store: &Path, durability: &str) -> PathBuf {
+/// A node whose files may not grow beyond a limit: the same errors as of a full disk.
+fn start_limited(file: &Path, blocks: u32) -> SpawnedNode {
+    let script = format!(
+        "trap '' XFSZ; ulimit -S -f {blocks}; exec {PROGRAM} run --config {}",
+        file.display()
+    );
+    SpawnedNode::start(Command::new("sh").args(["-c", &script]))
+}
+
+fn lift_limit(node: &SpawnedNode) {
+    let pid = node.process.pid().to_string();
+    run_successfully(Command::new("prlimit").args(["--fsize=unlimited", "--pid", &pid]));
+}
+
+pub(super) fn node_file(folder: &Path, store: &Path, durability: &str) -> PathBuf {
     let ports = "btpServerHost: 127.0.0.1\nbtpServerPort: 0\nhealthCheckHost: 127.0.0.1\nhealthCheckPort: 0\n";
     let ports = format!("apiToken: an-operators-token\n{ports}");
     let file = folder.join("node.yaml");
@@ -92,7 +102,7 @@ fn a_full_disk_stops_new_packets_and_loses_nothing() {
     let folder = temp_folder();
     let store = folder.path().join("n.db");
     let file = node_file(folder.path(), &store, "batched");
-    let node = LimitedNode::start(&file, 400);
+    let node = start_limited(&file, 400);
     let (alice, bob) = (node.connect("alice"), node.connect("bob"));
     let claims = bob.fulfill_all();
     let mut payments = Payments::new(alice);
@@ -111,7 +121,7 @@ fn a_full_disk_stops_new_packets_and_loses_nothing() {
     let (ok, text) = adjust("-7");
     assert!(!ok && text.contains("nothing has changed, because the store fails"), "{text}");
     assert!(text.contains("to repeat this change safely, add --id fee"), "{text}");
-    node.lift_limit();
+    lift_limit(&node);
     payments.pay_until("packets pass again", "Fulfill");
     assert!(payments.fulfilled > fulfilled);
     assert_eq!(get_json(node.health_port, "/health")["status"], "healthy");
@@ -120,8 +130,7 @@ fn a_full_disk_stops_new_packets_and_loses_nothing() {
     let (ok, text) = adjust("-7");
     assert!(ok && text.contains("the balance changes by -7"), "{text}");
     wait_until_saved(&store, payments.fulfilled);
-    node.process.signal("KILL");
-    node.process.wait_exit();
+    node.kill();
     assert_eq!(saved(&store, "alice").balance, payments.fulfilled);
     drop(payments);
     assert!(claims.join().unwrap() > 0);
