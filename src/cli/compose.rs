@@ -14,10 +14,14 @@ use super::args::ComposeArguments;
 use super::describe_replaced_port;
 use crate::config::{Environment, Source, variable_of_peer, variable_part};
 use crate::console::Failure;
+use crate::net::StorePlace;
 use crate::topology::{
     Deployment, LOOPBACK_BTP_PORT, LOOPBACK_HEALTH_PORT, LOOPBACK_HTTP_PORT, PortAssignments,
     PortReplacement, Topology,
 };
+
+/// The service of the database, and its profile.
+const DATABASE: &str = "postgres";
 
 /// The contents of a docker-compose.yml.
 #[derive(Debug)]
@@ -41,8 +45,8 @@ struct Service {
     health_port: u16,
     http_port: Option<u16>,
     published: PublishedPorts,
-    /// Whether it keeps its balances.
-    has_store: bool,
+    /// Whether it keeps its balances in files, so that it needs a volume.
+    has_volume: bool,
     /// The ids of the nodes that it is linked with.
     linked: Vec<String>,
 }
@@ -107,8 +111,13 @@ impl Compose {
         ports.all(|ports| ports == first).then_some(first)
     }
 
-    fn all_have_stores(&self) -> bool {
-        self.services.iter().all(|service| service.has_store)
+    fn all_have_volumes(&self) -> bool {
+        self.services.iter().all(|service| service.has_volume)
+    }
+
+    /// Whether a database may take the place of the volumes.
+    fn offers_database(&self) -> bool {
+        self.all_have_volumes() && self.services.iter().all(|service| service.id != DATABASE)
     }
 }
 
@@ -170,7 +179,7 @@ fn load_services(topology: &Topology, err: &mut dyn Write) -> Result<Vec<Service
             health_port: node.settings.health_check_port,
             http_port: node.settings.http_server_port,
             published,
-            has_store: node.settings.store.is_some(),
+            has_volume: matches!(node.settings.store, Some(StorePlace::File(_))),
             linked: linked.map(|peer| peer.account.id.to_string()).collect(),
         });
     }
@@ -313,10 +322,40 @@ mod tests {
             assert_eq!(service["volumes"], Value::from(volumes), "{printed}");
             assert_eq!(service["environment"]["STORE"], Value::from("/var/lib/ilp-connector/"));
         }
+        assert_eq!(parsed["services"].get("postgres"), None, "not every node would use it");
         let c = &parsed["services"]["c"];
         assert_eq!((c.get("volumes"), c["environment"].get("STORE")), (None, None));
         let names: Vec<_> = parsed["volumes"].as_mapping().unwrap().keys().collect();
         assert_eq!(names, ["books-a", "books-b"]);
+    }
+
+    #[test]
+    fn a_network_with_stores_may_use_a_database_instead() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("net.yaml");
+        let print = |store: &str, first: &str| {
+            let nodes = format!("nodes: [{{ id: {first} }}, {{ id: b }}]");
+            let links = format!("links: [{{ from: {first}, to: b, secret: s }}]");
+            let text = format!("{nodes}\n{links}\ndefaults: {{ store: \"{store}\" }}\n");
+            std::fs::write(&file, text).unwrap();
+            serde_yaml::from_str::<Value>(&compose(&file).0).unwrap()
+        };
+        let parsed = print("books/", "a");
+        let store = &parsed["x-environment"]["STORE"];
+        assert_eq!(*store, Value::from("${STORE_URL:-/var/lib/ilp-connector/}"));
+        let database = &parsed["services"]["postgres"];
+        assert_eq!(database["profiles"], Value::from(vec!["postgres"]));
+        assert_eq!(database["<<"]["read_only"], Value::from(true));
+        assert_eq!(database["user"], Value::from("999:999"));
+        let names: Vec<_> = parsed["volumes"].as_mapping().unwrap().keys().collect();
+        assert_eq!(names, ["books-a", "books-b", "books-of-all"]);
+        // The file names a database itself.
+        let parsed = print("postgres://u:${P:-x}@db/d", "a");
+        assert_eq!(parsed["x-environment"].get("STORE"), None);
+        assert_eq!(parsed["x-environment"]["P"], Value::from("${P:-x}"));
+        assert_eq!((parsed["services"].get("postgres"), parsed.get("volumes")), (None, None));
+        let parsed = print("books/", "postgres");
+        assert_eq!(parsed["services"]["postgres"].get("profiles"), None, "it is a node");
     }
 
     #[test]

@@ -33,21 +33,27 @@ impl Compose {
             let build = self.build.as_deref().filter(|_| number == 0);
             self.print_service(service, build, out)?;
         }
+        if self.offers_database() {
+            out.write_all(DATABASE_SERVICE.as_bytes())?;
+        }
         writeln!(out, "\nnetworks:\n  ilp: {{}}")?;
         self.print_volumes(out)
     }
 
     fn print_volumes(&self, out: &mut dyn Write) -> io::Result<()> {
-        let mut with_store = self.services.iter().filter(|service| service.has_store).peekable();
-        if with_store.peek().is_none() {
+        let mut with_volume = self.services.iter().filter(|service| service.has_volume).peekable();
+        if with_volume.peek().is_none() {
             return Ok(());
         }
         writeln!(
             out,
             "\n# The balances of each node. `down` keeps them, and `down --volumes` deletes them.\nvolumes:"
         )?;
-        for service in with_store {
+        for service in with_volume {
             writeln!(out, "  {}: {{}}", scalar(&books_of(&service.id)))?;
+        }
+        if self.offers_database() {
+            writeln!(out, "  {DATABASE_VOLUME}: {{}}")?;
         }
         Ok(())
     }
@@ -94,7 +100,13 @@ impl Compose {
         if let Some((btp, health)) = self.common_ports() {
             writeln!(out, "  BTP_SERVER_PORT: \"{btp}\"\n  HEALTH_CHECK_PORT: \"{health}\"")?;
         }
-        if self.all_have_stores() {
+        if self.offers_database() {
+            writeln!(
+                out,
+                "  # The directory of the node's volume, or the database below, whatever `store` of the file says.\n  \
+                 STORE: ${{STORE_URL:-{BOOKS_AT}/}}"
+            )?;
+        } else if self.all_have_volumes() {
             writeln!(
                 out,
                 "  # The directory of the node's volume, whatever `store` of the file says."
@@ -139,12 +151,12 @@ impl Compose {
         if let Some(alias) = &service.alias {
             writeln!(out, "    networks: {{ ilp: {{ aliases: [{}] }} }}", quoted(alias))?;
         }
-        if service.has_store {
+        if service.has_volume {
             let books = quoted(&format!("{}:{BOOKS_AT}", books_of(id)));
             writeln!(out, "    volumes: [{}, {books}]", self.configuration_volume())?;
         }
         writeln!(out, "    environment:\n      <<: *environment\n      NODE_ID: {}", scalar(id))?;
-        if service.has_store && !self.all_have_stores() {
+        if service.has_volume && !self.all_have_volumes() {
             writeln!(out, "      STORE: {BOOKS_AT}/")?;
         }
         if self.common_ports().is_none() {
@@ -167,6 +179,34 @@ impl Compose {
         )
     }
 }
+
+/// The database, for those who want one. It has its own volume; everything else is as for the nodes.
+const DATABASE_SERVICE: &str = "
+  # Keeps the balances of all nodes, instead of their volumes, if you start it:
+  #   STORE_URL=postgres://ilp:demo-postgres@postgres/ilp docker-compose --profile postgres up
+  # Set a POSTGRES_PASSWORD of your own before its first start, in .env; and STORE_URL, for each later command.
+  postgres:
+    <<: *node
+    image: postgres:15-bookworm
+    profiles: [postgres]
+    container_name: ilp-connector-postgres
+    # The user `postgres` of the image.
+    user: \"999:999\"
+    volumes: [\"books-of-all:/var/lib/postgresql/data\"]
+    tmpfs: [\"/tmp\", \"/run/postgresql:uid=999,gid=999\"]
+    environment:
+      POSTGRES_USER: ilp
+      POSTGRES_DB: ilp
+      POSTGRES_PASSWORD: ${POSTGRES_PASSWORD:-demo-postgres}
+    healthcheck:
+      test: [\"CMD\", \"pg_isready\", \"--host=127.0.0.1\", \"--username=ilp\", \"--dbname=ilp\"]
+      interval: 5s
+      timeout: 3s
+      retries: 3
+      start_period: 30s
+";
+/// Its volume.
+const DATABASE_VOLUME: &str = "books-of-all";
 
 /// The volume of a node. It begins with a letter, so that it is not taken for a path.
 fn books_of(id: &str) -> String {
