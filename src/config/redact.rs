@@ -297,6 +297,12 @@ mod tests {
         check(ValueKind::Host, "u:hunter2@h", "***");
         check(ValueKind::Address, "test.a\nhunter2", "\"test.a…\"");
         check(ValueKind::File, "/run/x.pem", "\"/run/x.pem\"");
+        check(ValueKind::Store, "/x/b.db", "\"/x/b.db\"");
+        check(ValueKind::Store, "postgres://u:hunter2@h:0/d", "\"postgres://***@h:0/…\"");
+        check(ValueKind::Store, "postgres://u:hunter2/x@h/d", "\"postgres://***@h/…\"");
+        check(ValueKind::Store, "postgres://u:hunter2#x@h/d?sslmode=x", "\"postgres://***@h/…\"");
+        check(ValueKind::Store, "postgres://u:hunter2", "\"postgres://***\"");
+        check(ValueKind::Store, "postgres:u:hunter2@h", "***");
         check(ValueKind::Id, "=hunter2", "***");
         check(ValueKind::LogLevel, "info,ilp_connector=loud", "\"info…\"");
         check(ValueKind::LogLevel, "verbose", "\"verbose\"");

@@ -15,6 +15,7 @@ use super::file::absolute;
 use super::key_types::wrong_type;
 use super::keys::{self, KeyInfo};
 use super::location::{PlaceDetails, ValueOrigin, ValuePath, ValuePlace};
+use super::node_keys::NODE;
 use super::peer_keys::PEER;
 use super::permissions;
 use super::value::{Map, Name, Value, ValueData};
@@ -201,11 +202,15 @@ pub fn holds_secret(root: &Value) -> bool {
         let more = value.at.more.as_ref();
         let is_own = value.at.origin() == ValueOrigin::File
             && more.is_none_or(|more| more.variables.is_empty() && more.file.is_none());
-        let is_secret =
-            |text: &str| keys::is_secret(key) || (key == PEER.url.name && text.contains('@'));
+        let is_secret = |text: &str| keys::is_secret(key) || (holds_url(key) && text.contains('@'));
         found |= is_own && value.as_text().is_some_and(is_secret);
     });
     found
+}
+
+/// Whether a key may hold a URL with a token or a password.
+fn holds_url(key: &str) -> bool {
+    [PEER.url.name, NODE.store.name].contains(&key)
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use super::node_keys::{NODE, NodeDraft};
 use super::peer_keys::PEER;
 use super::value::Value;
 use super::{keys, permissions, secret_file};
-use crate::net::{PeerUrl, is_loopback};
+use crate::net::{PeerUrl, PostgresTls, StorePlace, is_loopback};
 use crate::wire::{Network, Scheme};
 
 /// Characters of a token that cannot be guessed.
@@ -41,12 +41,27 @@ pub fn warn(
                 let what = "without TLS: the token that we log in with is in the clear";
                 report.warn(path.place(), what, "use wss:// or https://");
             }
+        } else if key == NODE.store.name {
+            warn_of_database(text, path, report);
         // `receivers` checks `receiverSecret`, on every network.
         } else if keys::is_secret(key) && key != NODE.receiver_secret.name {
             check_secret(text, path, report);
         }
     });
     check_listeners(draft, mapping, report);
+}
+
+/// Warns of a login at a database that others can guess, or take over on the way.
+fn warn_of_database(text: &str, path: &ValuePath<'_>, report: &mut DiagnosticSink) {
+    let Ok(StorePlace::Postgres(url)) = text.parse() else { return };
+    if let Some(password) = url.password() {
+        check_secret(password, path, report);
+    }
+    let is_verified = matches!(url.tls(), PostgresTls::VerifyCa | PostgresTls::VerifyFull);
+    if !is_verified && !url.is_socket() && !is_loopback(url.host()) {
+        let what = "the server is not verified: another one in its place could read and change the balances";
+        report.warn(path.place(), what, "add ?sslmode=verify-full");
+    }
 }
 
 fn check_secret(text: &str, path: &ValuePath<'_>, report: &mut DiagnosticSink) {

@@ -16,7 +16,7 @@ use crate::net::{Clock, PostgresUrl, StorePlace};
 #[derive(Debug)]
 pub enum Store {
     /// In a file.
-    Sqlite(SqliteStore),
+    Sqlite(Box<SqliteStore>),
     /// In a database.
     Postgres(Box<PostgresStore>),
 }
@@ -34,7 +34,7 @@ impl Store {
         match place {
             StorePlace::File(path) => {
                 let (store, books) = SqliteStore::open(path, identity)?;
-                Ok((Self::Sqlite(store), books))
+                Ok((Self::Sqlite(Box::new(store)), books))
             }
             StorePlace::Postgres(url) => {
                 let failed = of_database(url);

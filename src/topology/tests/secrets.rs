@@ -221,6 +221,14 @@ fn weak_secrets_and_plain_logins_of_the_live_network_are_warned_of() {
     check(&format!("{local}\napiToken: x"), &strong, &["apiToken: is short"]);
     check("", &strong, &["btpServerHost: peers log in by plain ws on 0.0.0.0"]);
     let with_http = format!("{local}\nhttpServerPort: 1");
+    let check_store = |url: &str, expected: &[&str]| {
+        check(&format!("{local}\nstore: '{url}'"), &strong, expected);
+    };
+    check_store("postgres://u:short@db/d?sslmode=verify-full", &["store: is short"]);
+    let unverified = "store: the server is not verified";
+    check_store(&format!("postgres://u:{good}@db/d?sslmode=require"), &[unverified]);
+    check_store("postgres://u@127.0.0.1/d", &[]);
+    check_store("postgres://u@db/d?host=/run/pg", &[]);
     check(&with_http, &strong, &["httpServerHost: peers log in by plain http on 0.0.0.0"]);
     let check_peer = |keys: &str, expected: &[&str]| check(local, &peer(keys), expected);
     check_peer("authToken: a", &["peers[0].authToken: is short"]);

@@ -238,6 +238,36 @@ fn a_frozen_process_that_wakes_cannot_write_any_more() {
     stop(node, "TERM");
 }
 
+/// The recipe of docs/OPERATIONS.md.
+#[test]
+fn a_backup_by_pg_dump_is_restored_after_a_crash() {
+    let Some(database) = TestDatabase::create("pg_dump") else { return };
+    let (folder, url) = (temp_folder(), database.url());
+    let dump = folder.path().join("books.dump");
+    let config = config_with(&url, "strict");
+    let node = TestNode::start(&config);
+    let claims = node.connect_peer("bob").fulfill_all();
+    let mut payments = Payments::new(node.connect_peer("alice"));
+    assert!(payments.pay().ends_with("Fulfill"));
+    let saved = payments.fulfilled;
+    let mut backup = database.program("pg_dump");
+    backup.args(["--schema", "ilp_connector", "--format", "custom", "--file", path_text(&dump)]);
+    run_successfully(backup.arg(&url));
+    assert!(payments.pay().ends_with("Fulfill"));
+    stop(node, "KILL");
+    claims.join().unwrap();
+    let mut restore = database.program("pg_restore");
+    restore.args(["--clean", "--if-exists", "--no-owner", "--dbname", &url, path_text(&dump)]);
+    run_successfully(&mut restore);
+    let (ok, text) = ledger(&["verify", "--store", &url]);
+    assert!(ok, "{text}");
+    // The lease in the backup has ended, or does so soon.
+    end_lease(&database);
+    let node = TestNode::start(&config);
+    assert_eq!(node.balance("alice")[0], saved.to_string());
+    stop(node, "TERM");
+}
+
 /// All nodes of a topology file on one URL.
 #[test]
 fn a_network_keeps_its_books_in_one_database() {

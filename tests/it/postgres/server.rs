@@ -90,6 +90,11 @@ impl TestDatabase {
         self.server.port
     }
 
+    /// A program of the server's package, such as `pg_dump`.
+    pub(crate) fn program(&self, name: &str) -> Command {
+        Command::new(self.server.programs.join(name))
+    }
+
     /// Runs statements as the superuser. Returns the rows, one a line, with `|` between the columns.
     pub(crate) fn query(&self, sql: &str) -> String {
         self.server.query(&self.name, sql)
