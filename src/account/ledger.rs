@@ -9,7 +9,7 @@
 
 use std::fmt;
 
-use crate::wire::Amount;
+use crate::wire::{Amount, Timestamp};
 
 /// Everything that ever changed the balance of one account, by cause, in its own units.
 ///
@@ -41,6 +41,7 @@ pub struct Ledger {
     held_out: i128,
     /// What was in flight to the peer at an unclean end of the process.
     uncertain: i128,
+    uncertain_since: Option<Timestamp>,
     excess_releases: u32,
 }
 
@@ -97,6 +98,18 @@ impl Ledger {
         Self { totals, uncertain, ..Self::default() }
     }
 
+    /// The same, with the restart that made the amount uncertain.
+    #[must_use]
+    pub fn with_uncertain_since(self, since: Option<Timestamp>) -> Self {
+        Self { uncertain_since: since, ..self }
+    }
+
+    /// The restart that made the newest part of the uncertain amount uncertain. `None`: nothing is uncertain, or the
+    /// part became so when the node stopped, and the restart is still to come.
+    pub fn uncertain_since(&self) -> Option<Timestamp> {
+        self.uncertain_since
+    }
+
     /// What the balance is made of.
     pub fn totals(&self) -> Totals {
         self.totals
@@ -132,6 +145,7 @@ impl Ledger {
     pub fn make_uncertain(&mut self, amount: Amount) {
         self.release_out(amount);
         self.uncertain = self.uncertain.saturating_add(amount.0.into());
+        self.uncertain_since = None;
     }
 
     /// The uncertain amount is settled: the peer fulfilled `conceded` of it, and the rest not.
@@ -143,6 +157,7 @@ impl Ledger {
             return Err(AboveUncertain { uncertain: self.uncertain });
         }
         self.uncertain = 0;
+        self.uncertain_since = None;
         self.adjust(conceded.saturating_neg());
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! The limits of one account.
 
 use std::num::NonZeroU32;
+use std::time::Duration;
 
 use super::Relation;
 use crate::wire::Amount;
@@ -14,6 +15,8 @@ pub struct Limits {
     pub max_balance: Option<i128>,
     /// How far the balance may fall, which may be below zero; a Prepare that could take it lower gets T04.
     pub min_balance: Option<i128>,
+    /// How long an amount stays uncertain at most; then it is released.
+    pub uncertain_hold: Option<Duration>,
     /// Packets per second from the peer, with bursts of as many packets; above it T05.
     pub packets_per_second: Option<NonZeroU32>,
     /// Prepares in flight from the peer, and as many to it; above it T03.
@@ -50,6 +53,7 @@ impl Default for Limits {
             max_packet_amount: None,
             max_balance: None,
             min_balance: None,
+            uncertain_hold: None,
             packets_per_second: None,
             max_packets_in_flight: 16_384,
             outbox_bytes_max: 4 * 1024 * 1024,

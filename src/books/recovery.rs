@@ -2,6 +2,7 @@
 
 use super::row::{AccountRow, StoredRow};
 use crate::account::Ledger;
+use crate::wire::Timestamp;
 
 /// A saved row that breaks the rule of the books.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -27,29 +28,39 @@ pub struct RecoveredAccount {
     pub row: AccountRow,
     /// What became uncertain by this restart.
     pub newly_uncertain: i128,
+    /// The store does not have the row in this state.
+    pub is_changed: bool,
 }
 
 impl RecoveredAccount {
     /// The row as it was saved, with what is in flight.
     pub fn saved_row(self) -> AccountRow {
-        let Self { mut row, newly_uncertain } = self;
+        let Self { mut row, newly_uncertain, is_changed } = self;
         row.uncertain = row.uncertain.saturating_sub(newly_uncertain);
         row.held_out = newly_uncertain;
+        if is_changed {
+            row.uncertain_since = None;
+        }
         row
     }
 
     /// The ledger to go on with.
     pub fn ledger(&self) -> Ledger {
-        Ledger::restore(self.row.totals, self.row.uncertain)
+        let ledger = Ledger::restore(self.row.totals, self.row.uncertain);
+        ledger.with_uncertain_since(self.row.uncertain_since)
     }
 }
 
-/// Recovers an account. The peer may have fulfilled what was in flight to it, so that amount becomes uncertain; after a
-/// clean stop it is zero. What was in flight from the peer is not in the books: it gets no answer and expires.
+/// Recovers an account at a restart, which is now. The peer may have fulfilled what was in flight to it, so that amount
+/// becomes uncertain; after a clean stop it is zero. What was in flight from the peer is not in the books: it gets no
+/// answer and expires.
 ///
 /// # Errors
 /// [`UnbalancedRow`]: the row was changed by other means than this program.
-pub fn recover_account(stored: StoredRow) -> Result<RecoveredAccount, UnbalancedRow> {
+pub fn recover_account(
+    stored: StoredRow,
+    now: Timestamp,
+) -> Result<RecoveredAccount, UnbalancedRow> {
     let StoredRow { mut row, balance } = stored;
     if row.totals.balance() != balance {
         return Err(UnbalancedRow {
@@ -62,7 +73,11 @@ pub fn recover_account(stored: StoredRow) -> Result<RecoveredAccount, Unbalanced
     let newly_uncertain = row.held_out;
     row.uncertain = row.uncertain.saturating_add(newly_uncertain);
     row.held_out = 0;
-    Ok(RecoveredAccount { row, newly_uncertain })
+    let begins_now = newly_uncertain != 0 || (row.uncertain != 0 && row.uncertain_since.is_none());
+    if begins_now {
+        row.uncertain_since = Some(now);
+    }
+    Ok(RecoveredAccount { row, newly_uncertain, is_changed: begins_now })
 }
 
 #[cfg(test)]
@@ -70,6 +85,8 @@ mod tests {
     use super::*;
     use crate::account::{Asset, Totals};
     use crate::books::AccountKind;
+
+    const NOW: Timestamp = Timestamp::from_millis(1000);
 
     fn stored(balance: i128) -> StoredRow {
         let row = AccountRow {
@@ -79,14 +96,16 @@ mod tests {
             totals: Totals { fulfilled_in: 100, fulfilled_out: 30, adjusted: -1 },
             held_out: 20,
             uncertain: 5,
+            uncertain_since: Some(Timestamp::from_millis(1)),
         };
         StoredRow { row, balance }
     }
 
     #[test]
     fn what_was_in_flight_to_a_peer_is_uncertain_after_an_unclean_end() {
-        let account = recover_account(stored(69)).unwrap();
+        let account = recover_account(stored(69), NOW).unwrap();
         assert_eq!((account.row.uncertain, account.newly_uncertain), (25, 20));
+        assert_eq!((account.row.uncertain_since, account.is_changed), (Some(NOW), true));
         assert_eq!(account.row.held_out, 0);
         let ledger = account.ledger();
         assert_eq!((ledger.balance(), ledger.held_out(), ledger.uncertain()), (69, 0, 25));
@@ -96,13 +115,18 @@ mod tests {
     fn with_nothing_in_flight_only_older_amounts_are_uncertain() {
         let mut stored = stored(69);
         stored.row.held_out = 0;
-        let account = recover_account(stored).unwrap();
+        let account = recover_account(stored.clone(), NOW).unwrap();
         assert_eq!((account.row.uncertain, account.newly_uncertain), (5, 0));
+        let since = Some(Timestamp::from_millis(1));
+        assert_eq!((account.row.uncertain_since, account.is_changed), (since, false));
+        stored.row.uncertain_since = None;
+        let account = recover_account(stored, NOW).unwrap();
+        assert_eq!((account.row.uncertain_since, account.is_changed), (Some(NOW), true));
     }
 
     #[test]
     fn a_row_that_does_not_add_up_is_named() {
-        let message = recover_account(stored(70)).unwrap_err().to_string();
+        let message = recover_account(stored(70), NOW).unwrap_err().to_string();
         assert_eq!(
             message,
             "the account c (USD/9) does not add up: fulfilled_in 100 - fulfilled_out 30 + adjusted -1 is 69, but its balance is 70"

@@ -5,6 +5,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use crate::account::{Asset, Totals, Unsettled};
+use crate::wire::Timestamp;
 
 /// What an account stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -60,6 +61,8 @@ pub struct AccountRow {
     pub held_out: i128,
     /// What was in flight to the peer when the process ended without a clean stop.
     pub uncertain: i128,
+    /// The restart that made it uncertain. `None`: nothing is, or that restart is still to come.
+    pub uncertain_since: Option<Timestamp>,
 }
 
 impl AccountRow {

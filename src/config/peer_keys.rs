@@ -1,10 +1,13 @@
 //! The keys of peers and of receivers.
 
-use super::key_types::{AssetCode, Balance, Integer, Segment, Text};
+use super::key_types::{AssetCode, Balance, Integer, Millis, Segment, Text};
 use super::secret::Secret;
 use crate::account::{AccountId, Relation};
 use crate::net::{HttpAuth, HttpMode, PeerUrl};
 use crate::wire::{Amount, Prefix};
+
+/// 365 days.
+const YEAR_MS: u64 = 31_536_000_000;
 
 keys! {
     /// The keys of a peer.
@@ -46,6 +49,9 @@ keys! {
         live maxBalance => max_balance: Option<Balance>,
         /// How far the balance may fall by packets that the peer fulfills; below it T04. Default: no limit.
         live minBalance => min_balance: Option<Balance>,
+        /// After this time, what has been uncertain since a crash is released: nothing of it is owed. Default: it stays
+        /// uncertain until `ledger resolve`.
+        live uncertainHoldMs => uncertain_hold: Option<Millis<1_000, YEAR_MS>>,
         /// Packets per second from the peer, whatever their outcome; above it T05. Everything else that it sends counts
         /// too, except answers to us; above the rate it is read more slowly. Default: no limit.
         live packetsPerSecond => packets_per_second: Option<Integer<u32, 1, 4_294_967_295>>,

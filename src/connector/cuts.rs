@@ -11,7 +11,7 @@ use parking_lot::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::core::Connector;
 use super::snapshot::AccountEntry;
-use crate::account::{Asset, Ledger};
+use crate::account::{AccountId, Asset, Ledger};
 use crate::books::{AccountKind, AccountRow, Adjustment, ChangeError, ChangeRequest, Cut};
 use crate::link::{CutNumber, DurableCuts, Slot};
 use crate::wire::Timestamp;
@@ -27,8 +27,22 @@ pub(super) struct Cuts {
     pub(super) changed: Arc<ChangedAccounts>,
     pub(super) durable: Arc<DurableCuts>,
     /// Changes by operators that are not durable yet, each with the first cut that has it. A later cut repeats them, in
-    /// case that an earlier one was not saved. `node` makes one change at a time, so there are few.
+    /// case that an earlier one was not saved. `node` makes one change at a time, and ends what is uncertain once for
+    /// each account, so there are few.
     unsaved: Mutex<Vec<(CutNumber, Adjustment)>>,
+}
+
+/// An uncertain amount, and when it will be released.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UncertainRelease {
+    /// The account.
+    pub account: AccountId,
+    /// Its asset and scale.
+    pub asset: Asset,
+    /// The amount.
+    pub amount: i128,
+    /// The time of day.
+    pub due: Timestamp,
 }
 
 /// Held by a batch: no cut is taken as long as it exists.
@@ -213,6 +227,23 @@ impl Connector {
         self.cuts.as_ref().map(|cuts| CutNumber(cuts.next.load(Ordering::Relaxed)))
     }
 
+    /// The uncertain amounts that `uncertainHoldMs` releases. Locks one account at a time.
+    pub fn uncertain_releases(&self) -> Vec<UncertainRelease> {
+        let snapshot = self.snapshot.load();
+        let releases = snapshot.entries.iter().filter_map(|entry| {
+            let hold = entry.settings.limits.uncertain_hold?;
+            let ledger = *entry.account.lock().ledger;
+            let hold_ms = u64::try_from(hold.as_millis()).unwrap_or(u64::MAX);
+            Some(UncertainRelease {
+                account: entry.account.id().clone(),
+                asset: entry.settings.asset.clone(),
+                amount: ledger.uncertain(),
+                due: ledger.uncertain_since()?.saturating_add_millis(hold_ms),
+            })
+        });
+        releases.collect()
+    }
+
     /// Waits until a cut is durable. Never, without a store.
     pub fn poll_durable(&self, cut: CutNumber, cx: &Context<'_>) -> Poll<()> {
         self.cuts.as_ref().map_or(Poll::Pending, |cuts| cuts.durable.poll_durable(cut, cx))
@@ -249,5 +280,6 @@ pub(super) fn account_row(
         totals: ledger.totals(),
         held_out: ledger.held_out(),
         uncertain: ledger.uncertain(),
+        uncertain_since: ledger.uncertain_since(),
     }
 }

@@ -38,6 +38,7 @@ pub use self::account::Account;
 pub use self::answer::PeerAnswer;
 pub use self::batch::Batch;
 pub use self::core::Connector;
+pub use self::cuts::UncertainRelease;
 pub use self::own_account::OwnAccountReport;
 pub use self::packet_log::{NodeNumber, PacketEvent, PacketLog, PacketRecord, PacketRing};
 pub use self::refusal::{NextHopFailure, Refusal};

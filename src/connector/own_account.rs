@@ -139,6 +139,7 @@ impl OwnAccount {
             totals: state.totals,
             held_out: 0,
             uncertain: 0,
+            uncertain_since: None,
         })
     }
 }

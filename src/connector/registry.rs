@@ -113,7 +113,7 @@ impl Registry {
     pub(super) fn with_books(books: SavedBooks, changed: Arc<ChangedAccounts>) -> Self {
         let mut registry = Self { changed: Some(changed), ..Self::default() };
         for account in books.accounts {
-            let (ledger, is_changed) = (account.ledger(), account.newly_uncertain != 0);
+            let (ledger, is_changed) = (account.ledger(), account.is_changed);
             let row = account.row;
             let is_receiver = match row.kind {
                 AccountKind::Own => {

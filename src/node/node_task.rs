@@ -8,6 +8,7 @@ use tokio::task::JoinHandle;
 
 use super::acceptor::Acceptor;
 use super::adopt::ParentState;
+use super::changes::ChangesTask;
 use super::command::NodeCommand;
 use super::derive::{RandomSecret, http_dials, peer_dials, status_settings};
 use super::diallers::Diallers;
@@ -48,7 +49,7 @@ pub(super) struct NodeTask {
     /// Saves the books, if there is a store.
     pub(super) saver: Option<Saver>,
     /// Makes the changes of operators, if there is a store.
-    pub(super) changes: Option<AbortOnDrop>,
+    pub(super) changes: Option<ChangesTask>,
     pub(super) events: broadcast::Receiver<PeerEvent>,
     /// The request to the parent that is under way.
     pub(super) ildcp_request: Option<JoinHandle<Option<ParentInfo>>>,
@@ -88,6 +89,9 @@ impl NodeTask {
         self.packet_log.follow_config(&self.config, &self.context);
         if let Some(saver) = &self.saver {
             saver.follow_config(&self.config.settings, &self.context);
+        }
+        if let Some(changes) = &self.changes {
+            changes.follow_config();
         }
         self.http_context.http_peers.replace_all(http_dials(&self.config));
         self.diallers.dial_only(peer_dials(&self.config), &self.logins.load());

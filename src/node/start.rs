@@ -9,7 +9,7 @@ use tracing::Instrument;
 use super::acceptor::Acceptor;
 use super::adopt::ParentState;
 use super::books::OpenBooks;
-use super::changes::BalanceChanges;
+use super::changes::ChangesTask;
 use super::command::{COMMANDS_MAX, NodeCommand, NodeHandle};
 use super::derive::{
     ParentInfoError, connector_settings, generate_secret, login_directory, status_settings,
@@ -222,10 +222,9 @@ async fn build(
         "health server listening"
     );
     let events = context.peers.subscribe();
-    let changes = store.clone().map(|store| {
-        let changes = BalanceChanges::new(store, Arc::clone(&context), Arc::clone(&status));
-        AbortOnDrop::spawn(changes.run(status.accept_changes()))
-    });
+    let changes = store
+        .clone()
+        .map(|store| ChangesTask::start(store, Arc::clone(&context), Arc::clone(&status)));
     let saver = store.map(|store| {
         Saver::start(store, Arc::clone(&context), Arc::clone(&status), &config.settings)
     });

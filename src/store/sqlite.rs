@@ -22,6 +22,8 @@ use super::paths::{FileInUse, log_of};
 use crate::account::{AccountId, Asset, Totals};
 use crate::books::{AccountRow, Adjustment, ChangeId, Cut, SavedBooks, StoredRow, recover_account};
 use crate::link::CutNumber;
+use crate::net::Clock;
+use crate::wire::Timestamp;
 
 /// Marks a file as ours ("ILPB").
 const APPLICATION_ID: u32 = 0x494c_5042;
@@ -32,13 +34,13 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 const UPSERT_ACCOUNT: &str = "\
 INSERT INTO account (name, asset, scale, kind, balance, fulfilled_in, fulfilled_out, adjusted, held_out, \
-uncertain, cut) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) \
+uncertain, cut, uncertain_since) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) \
 ON CONFLICT (name, asset, scale) DO UPDATE SET kind = ?4, balance = ?5, fulfilled_in = ?6, fulfilled_out = ?7, \
-adjusted = ?8, held_out = ?9, uncertain = ?10, cut = ?11";
+adjusted = ?8, held_out = ?9, uncertain = ?10, cut = ?11, uncertain_since = ?12";
 
 const SELECT_ACCOUNTS: &str = "\
-SELECT name, asset, scale, kind, balance, fulfilled_in, fulfilled_out, adjusted, held_out, uncertain \
-FROM account ORDER BY name, asset, scale";
+SELECT name, asset, scale, kind, balance, fulfilled_in, fulfilled_out, adjusted, held_out, uncertain, \
+uncertain_since FROM account ORDER BY name, asset, scale";
 
 /// An open store.
 #[derive(Debug)]
@@ -167,6 +169,7 @@ impl SqliteStore {
                     account.held_out.to_string(),
                     account.uncertain.to_string(),
                     number,
+                    account.uncertain_since.map(as_saved),
                 ])?;
             }
         }
@@ -369,12 +372,13 @@ fn load(path: &Path, connection: &Connection) -> Result<SavedBooks, StoreFault> 
     let was_clean = meta(connection, "clean")? == "1";
     let cut = meta(connection, "cut")?;
     let cut = cut.parse().map_err(|_| StoreFault::Damaged(format!("the cut '{cut}'")))?;
+    let now = Clock::start().now().wall;
     let mut select = connection.prepare(SELECT_ACCOUNTS)?;
     let mut rows = select.query([])?;
     let mut accounts = Vec::new();
     while let Some(row) = rows.next()? {
         let stored = read_row(row)?;
-        accounts.push(recover_account(stored).map_err(|row| {
+        accounts.push(recover_account(stored, now).map_err(|row| {
             let path = path.to_owned();
             StoreFault::open(OpenError::Unbalanced { path, row: Box::new(row) })
         })?);
@@ -406,9 +410,23 @@ fn read_row(row: &Row<'_>) -> Result<StoredRow, StoreFault> {
             },
             held_out: amount("held_out")?,
             uncertain: amount("uncertain")?,
+            uncertain_since: match row.get::<_, Option<i64>>("uncertain_since")? {
+                Some(millis) => Some(from_saved(millis).ok_or_else(|| damaged("time"))?),
+                None => None,
+            },
             name: name.as_str().into(),
         },
     })
+}
+
+/// A time, as the store has it.
+fn as_saved(time: Timestamp) -> i64 {
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// `None`: it is no time.
+fn from_saved(millis: i64) -> Option<Timestamp> {
+    u64::try_from(millis).ok().map(Timestamp::from_millis)
 }
 
 fn meta(connection: &Connection, key: &str) -> Result<String, StoreFault> {

@@ -33,6 +33,7 @@ fn accounts() -> Vec<AccountRow> {
         totals: Totals { fulfilled_in: packets.max(0), fulfilled_out: -packets.min(0), adjusted },
         held_out: 3,
         uncertain: 0,
+        uncertain_since: None,
     };
     vec![
         account("alice", Peer, "USD", 9, LARGE, -1),

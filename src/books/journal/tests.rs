@@ -10,8 +10,16 @@ fn at(day: u64) -> Timestamp {
 
 fn account(name: &str, kind: AccountKind, totals: Totals) -> RecoveredAccount {
     let (asset, held_out, uncertain) = (Asset::default(), 7, 7);
-    let row = AccountRow { name: name.into(), kind, asset, totals, held_out, uncertain };
-    RecoveredAccount { row, newly_uncertain: 0 }
+    let row = AccountRow {
+        name: name.into(),
+        kind,
+        asset,
+        totals,
+        held_out,
+        uncertain,
+        uncertain_since: None,
+    };
+    RecoveredAccount { row, newly_uncertain: 0, is_changed: false }
 }
 
 fn adjustment(day: u64, change: BalanceChange) -> Adjustment {

@@ -125,7 +125,7 @@ fn change_store(
 
 /// Names the accounts that opening has made uncertain: the next start of the node finds a clean stop, and names none.
 fn warn_of_uncertain(books: &SavedBooks, err: &mut dyn Write) -> io::Result<()> {
-    for RecoveredAccount { row, newly_uncertain } in &books.accounts {
+    for RecoveredAccount { row, newly_uncertain, .. } in &books.accounts {
         if *newly_uncertain != 0 && row.uncertain != 0 {
             writeln!(
                 err,

@@ -128,7 +128,30 @@ fn a_clean_stop_keeps_what_peers_may_still_claim() {
     assert_eq!((row(&cut, "bob").held_out, row(&cut, "bob").uncertain), (0, 30));
     let (node, ..) = saved_node(reloaded(&cut, true));
     assert_eq!(node.account("bob").uncertain, 30);
+    assert_eq!(
+        names(&node.cut()),
+        ["bob"],
+        "the store does not know yet since when it is uncertain"
+    );
     assert_eq!(names(&node.cut()), [""; 0]);
+}
+
+#[test]
+fn what_is_uncertain_has_a_time_to_be_released() {
+    let (node, alice, _bob) = saved_node(SavedBooks::default());
+    node.send(&alice, 1, &payment("test.bob.x", 30));
+    let books = reloaded(&node.cut(), false);
+    let mut settings = connector_settings("node", &["alice", "bob"]);
+    settings.accounts[1].limits.uncertain_hold = Some(Duration::from_secs(1));
+    let connector = Connector::with_books(settings.clone(), HashSeed::Fixed(1), books).unwrap();
+    let node = TestNode { connector, ..node };
+    let (account, asset) = ("bob".parse().unwrap(), Asset::default());
+    let due = Timestamp::EPOCH.saturating_add_millis(1000);
+    let release = UncertainRelease { account, asset, amount: 30, due };
+    assert_eq!(node.connector.uncertain_releases(), [release]);
+    settings.accounts[1].limits.uncertain_hold = None;
+    node.apply(settings);
+    assert_eq!(node.connector.uncertain_releases(), []);
 }
 
 #[test]

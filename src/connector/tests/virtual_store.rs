@@ -56,6 +56,6 @@ impl VirtualStore {
             let (row, balance) = (row.clone(), row.totals.balance());
             StoredRow { row, balance }
         });
-        stored.map(|stored| recover_account(stored).unwrap()).collect()
+        stored.map(|stored| recover_account(stored, Timestamp::EPOCH).unwrap()).collect()
     }
 }

@@ -12,7 +12,12 @@ async fn a_durable_change_is_confirmed_while_the_store_fails() {
     let StoredNode { directory: _directory, file, worker, store, context, status } =
         StoredNode::new();
     std::thread::spawn(|| worker.run());
-    let mut changes = BalanceChanges::new(store.clone(), Arc::clone(&context), Arc::clone(&status));
+    let mut changes = BalanceChanges {
+        store: store.clone(),
+        context: Arc::clone(&context),
+        status: Arc::clone(&status),
+        unsaved: None,
+    };
     let request = change_request("c", BalanceChange::Adjust(7));
     let connector = &context.connector;
     let save = async {
@@ -33,6 +38,6 @@ async fn a_durable_change_is_confirmed_while_the_store_fails() {
     Connection::open(&file).unwrap().execute_batch("DROP TABLE adjustment").unwrap();
     let refusal = changes.make(&other).await.unwrap_err();
     assert!(matches!(refusal, ChangeRefusal::Unknown(_)), "{refusal}");
-    let (_, now) = (connector.next_cut(), connector.take_cut(context.clock.now().wall).unwrap());
-    assert!(now.accounts.is_empty(), "nothing has changed");
+    let cut = connector.take_cut(context.clock.now().wall).unwrap();
+    assert!(cut.accounts.is_empty(), "nothing has changed");
 }

@@ -47,6 +47,7 @@ CREATE TABLE ilp_connector.account (
     adjusted numeric(39, 0) NOT NULL,
     held_out numeric(39, 0) NOT NULL,
     uncertain numeric(39, 0) NOT NULL,
+    uncertain_since bigint, -- milliseconds since 1970, UTC: the restart that made it uncertain
     cut bigint NOT NULL,
     PRIMARY KEY (node, name, asset, scale)
 );

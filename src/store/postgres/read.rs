@@ -9,6 +9,7 @@ use crate::books::{
     recover_account,
 };
 use crate::link::CutNumber;
+use crate::net::Clock;
 use crate::wire::Timestamp;
 
 const SELECT_BOOKS: &str = "\
@@ -16,7 +17,8 @@ SELECT books_id, clean, cut, cut_at FROM ilp_connector.books WHERE node = $1";
 
 const SELECT_ACCOUNTS: &str = "\
 SELECT name, asset, scale, kind, balance::text, fulfilled_in::text, fulfilled_out::text, adjusted::text, \
-held_out::text, uncertain::text FROM ilp_connector.account WHERE node = $1 ORDER BY name, asset, scale";
+held_out::text, uncertain::text, uncertain_since FROM ilp_connector.account WHERE node = $1 \
+ORDER BY name, asset, scale";
 
 const SELECT_ADJUSTMENTS: &str = "\
 SELECT id, at, account, asset, scale, kind, amount::text, balance::text, reason, made_by \
@@ -50,8 +52,9 @@ async fn load_with_time(
     };
     let cut_at = Timestamp::from_millis(number("cut_at")?);
     let rows = client.query(SELECT_ACCOUNTS, &[&node]).await.map_err(PostgresError::of_reading)?;
+    let now = Clock::start().now().wall;
     for row in rows {
-        let account = recover_account(read_account(&row)?)
+        let account = recover_account(read_account(&row)?, now)
             .map_err(|row| PostgresError::Unbalanced(Box::new(row)))?;
         books.accounts.push(account);
     }
@@ -103,6 +106,10 @@ fn read_account(row: &Row) -> Result<StoredRow, PostgresError> {
             },
             held_out: columns.amount("held_out")?,
             uncertain: columns.amount("uncertain")?,
+            uncertain_since: match row.try_get("uncertain_since").map_err(|_| damaged("time"))? {
+                Some(millis) => Some(from_signed(millis).ok_or_else(|| damaged("time"))?),
+                None => None,
+            },
             name: name.into(),
         },
     })
@@ -116,7 +123,7 @@ fn read_adjustment(row: &Row) -> Result<Adjustment, PostgresError> {
     let at: i64 = row.try_get("at").map_err(|_| damaged("time"))?;
     Ok(Adjustment {
         id: id.parse().map_err(|_| damaged("id"))?,
-        at: Timestamp::from_millis(u64::try_from(at).map_err(|_| damaged("time"))?),
+        at: from_signed(at).ok_or_else(|| damaged("time"))?,
         account: columns.text("account")?.into(),
         asset: columns.asset()?,
         change: BalanceChange::from_saved(columns.text("kind")?, columns.amount("amount")?)
@@ -125,6 +132,11 @@ fn read_adjustment(row: &Row) -> Result<Adjustment, PostgresError> {
         reason: columns.text("reason")?.to_owned(),
         by: columns.text("made_by")?.to_owned(),
     })
+}
+
+/// `None`: it is no time.
+fn from_signed(millis: i64) -> Option<Timestamp> {
+    u64::try_from(millis).ok().map(Timestamp::from_millis)
 }
 
 fn damaged_column(table: &str, column: &str) -> PostgresError {

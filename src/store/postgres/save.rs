@@ -17,16 +17,17 @@ WITH lease AS ( \
     WHERE node = $1 AND epoch = $2 RETURNING node \
 ), saved AS ( \
     INSERT INTO ilp_connector.account (node, name, asset, scale, kind, balance, fulfilled_in, fulfilled_out, \
-        adjusted, held_out, uncertain, cut) \
+        adjusted, held_out, uncertain, uncertain_since, cut) \
     SELECT lease.node, new.name, new.asset, new.scale, new.kind, new.balance::numeric, new.fulfilled_in::numeric, \
-        new.fulfilled_out::numeric, new.adjusted::numeric, new.held_out::numeric, new.uncertain::numeric, $3 \
+        new.fulfilled_out::numeric, new.adjusted::numeric, new.held_out::numeric, new.uncertain::numeric, \
+        new.uncertain_since, $3 \
     FROM lease, unnest($7::text[], $8::text[], $9::int2[], $10::text[], $11::text[], $12::text[], $13::text[], \
-        $14::text[], $15::text[], $16::text[]) AS new (name, asset, scale, kind, balance, fulfilled_in, \
-        fulfilled_out, adjusted, held_out, uncertain) \
+        $14::text[], $15::text[], $16::text[], $27::int8[]) AS new (name, asset, scale, kind, balance, \
+        fulfilled_in, fulfilled_out, adjusted, held_out, uncertain, uncertain_since) \
     ON CONFLICT (node, name, asset, scale) DO UPDATE SET kind = excluded.kind, balance = excluded.balance, \
         fulfilled_in = excluded.fulfilled_in, fulfilled_out = excluded.fulfilled_out, \
         adjusted = excluded.adjusted, held_out = excluded.held_out, uncertain = excluded.uncertain, \
-        cut = excluded.cut \
+        uncertain_since = excluded.uncertain_since, cut = excluded.cut \
 ), made AS ( \
     INSERT INTO ilp_connector.adjustment (node, id, at, account, asset, scale, kind, amount, balance, reason, \
         made_by) \
@@ -80,6 +81,7 @@ pub(super) async fn save(
                 &made.balance,
                 &made.reason,
                 &made.by,
+                &accounts.uncertain_since,
             ],
         )
         .await?;
@@ -104,6 +106,7 @@ struct Accounts<'a> {
     adjusted: Vec<String>,
     held_out: Vec<String>,
     uncertain: Vec<String>,
+    uncertain_since: Vec<Option<i64>>,
 }
 
 impl<'a> Accounts<'a> {
@@ -123,6 +126,9 @@ impl<'a> Accounts<'a> {
             columns.adjusted.push(row.totals.adjusted.to_string());
             columns.held_out.push(row.held_out.to_string());
             columns.uncertain.push(row.uncertain.to_string());
+            columns
+                .uncertain_since
+                .push(row.uncertain_since.map(|since| signed(since.as_millis())));
         }
         columns
     }

@@ -31,6 +31,7 @@ CREATE TABLE account (
     adjusted TEXT NOT NULL,
     held_out TEXT NOT NULL,
     uncertain TEXT NOT NULL,
+    uncertain_since INTEGER, -- milliseconds since 1970, UTC: the restart that made it uncertain
     cut INTEGER NOT NULL,
     PRIMARY KEY (name, asset, scale)
 ) STRICT, WITHOUT ROWID;

@@ -2,10 +2,9 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::StoreFault;
+use super::{StoreFault, as_saved, from_saved};
 use crate::account::Asset;
 use crate::books::{Adjustment, BalanceChange, ChangeId};
-use crate::wire::Timestamp;
 
 const INSERT: &str = "\
 INSERT INTO adjustment (id, at, account, asset, scale, kind, amount, balance, reason, made_by) \
@@ -23,7 +22,7 @@ pub(super) fn insert(connection: &Connection, made: &Adjustment) -> Result<(), r
     let Adjustment { id, at, account, asset, change, balance, reason, by } = made;
     connection.prepare_cached(INSERT)?.execute(params![
         id.as_str(),
-        i64::try_from(at.as_millis()).unwrap_or(i64::MAX),
+        as_saved(*at),
         &**account,
         &*asset.code,
         asset.scale,
@@ -67,7 +66,7 @@ fn read(row: &Row<'_>) -> Result<Adjustment, StoreFault> {
     let at: i64 = row.get("at")?;
     Ok(Adjustment {
         id: id.parse().map_err(|_| damaged("id"))?,
-        at: Timestamp::from_millis(u64::try_from(at).map_err(|_| damaged("time"))?),
+        at: from_saved(at).ok_or_else(|| damaged("time"))?,
         account: account.into(),
         asset: Asset::checked(&code, scale).map_err(|_| damaged("asset"))?,
         change: BalanceChange::from_saved(&kind, number("amount")?)

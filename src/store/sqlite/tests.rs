@@ -57,6 +57,7 @@ fn account(name: &str, fulfilled_in: i128) -> AccountRow {
         totals: Totals { fulfilled_in, fulfilled_out: 3, adjusted: -1 },
         held_out: 20,
         uncertain: 0,
+        uncertain_since: None,
     }
 }
 

@@ -176,3 +176,31 @@ fn changes_need_the_token_and_a_known_account() {
     assert!(ok && text.contains("the balance was 0 and is 1"), "{text}");
     assert_eq!(adjusted(&store, "alice"), "1");
 }
+
+#[test]
+fn uncertain_amounts_are_released_after_their_time() {
+    let folder = temp_folder();
+    let store = folder.path().join("n.db");
+    let config = config_with_store(&store, "strict");
+    let node = TestNode::start(&config);
+    let (mut alice, bob) = (node.connect_peer("alice"), node.connect_peer("bob"));
+    alice.send_prepare(1, &prepare_to("test.bob.x").amount(100));
+    let (mut reader, deadline) = (bob.reader, Instant::now() + TIMEOUT);
+    assert!(matches!(reader.next_event(deadline), Some(SocketEvent::Binary(_))));
+    node.stop("KILL");
+    let node = TestNode::start(&config);
+    assert_eq!(node.account("bob")["uncertain"], "100");
+    let with_hold = config.replace("id: bob,", "id: bob, uncertainHoldMs: 1000,");
+    assert_ne!(with_hold, config);
+    node.rewrite_config(&with_hold);
+    node.process.signal("HUP");
+    node.wait_for_account("released", "bob", |bob| bob["uncertain"] == "0");
+    node.process.wait_for_log(
+        "released what was uncertain since a crash, because uncertainHoldMs has passed",
+        "peer",
+    );
+    node.stop("TERM");
+    assert_eq!(saved(&store, "bob"), Saved { balance: 0, uncertain: 0 });
+    let (ok, text) = ledger(&["export", "--format", "csv", "--store", path_text(&store)]);
+    assert!(ok && text.contains("released after uncertainHoldMs"), "{text}");
+}

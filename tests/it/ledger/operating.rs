@@ -200,6 +200,7 @@ fn ticks_of_a_start(count: usize) -> u64 {
         totals: Totals { fulfilled_in: 12, fulfilled_out: 5, adjusted: 0 },
         held_out: 3,
         uncertain: 0,
+        uncertain_since: None,
     });
     let cut = Cut {
         number: CutNumber(1),

@@ -44,6 +44,7 @@ fn account(name: &str, fulfilled_in: i128) -> AccountRow {
         totals: Totals { fulfilled_in, fulfilled_out: 3, adjusted: -1 },
         held_out: 20,
         uncertain: 0,
+        uncertain_since: None,
     }
 }
 
@@ -109,6 +110,9 @@ fn rows_of_each_kind_and_asset_are_kept_apart() {
         rows.push(AccountRow { asset: Asset::new("EUR", 2), ..account("c", 5) });
         rows.push(AccountRow { asset: Asset::new("EUR", 38), ..account("c", -LARGEST) });
         rows.push(AccountRow { kind: AccountKind::Receiver, ..account("wallet", 6) });
+        let (held_out, uncertain) = (0, 8);
+        let uncertain_since = Some(Timestamp::from_millis(5_000));
+        rows.push(AccountRow { held_out, uncertain, uncertain_since, ..account("d", 9) });
         rows.push(AccountRow { kind: AccountKind::Own, uncertain: 9, ..account("own:USD/9", 7) });
         store.write(&cut(1, rows.clone())).unwrap();
         let books = Store::verify(place, &identity()).unwrap();

@@ -44,6 +44,7 @@ fn cut(number: u64, fulfilled_in: i128) -> Cut {
         totals: Totals { fulfilled_in, fulfilled_out: 0, adjusted: 0 },
         held_out: 0,
         uncertain: 0,
+        uncertain_since: None,
     };
     let (number, at) = (CutNumber(number), Timestamp::EPOCH);
     Cut { number, at, accounts: vec![account], adjustments: Vec::new() }
