@@ -22,6 +22,8 @@ pub enum HealthStatus {
     Healthy,
     /// None of the others.
     Unhealthy,
+    /// Another process has the books; this one takes over when that ends.
+    Standby,
     Stopping,
 }
 
@@ -39,6 +41,8 @@ pub(super) struct HealthInput {
     pub(super) stopping: bool,
     /// For how long the threads that move packets have not run.
     pub(super) hung_for: Option<Duration>,
+    /// Why the node does not have its books yet, if it waits for them.
+    pub(super) standby: Option<String>,
     /// Why the store cannot be written, if it cannot.
     pub(super) store_failure: Option<String>,
     /// The configuration names this node (D17).
@@ -71,6 +75,8 @@ pub(super) fn health(input: &HealthInput) -> Health {
     let mut reasons = reasons(input);
     let status = if input.stopping {
         HealthStatus::Stopping
+    } else if input.standby.is_some() {
+        HealthStatus::Standby
     } else if reasons.is_empty() {
         HealthStatus::Healthy
     } else if input.hung_for.is_none()
@@ -104,6 +110,11 @@ fn reasons(input: &HealthInput) -> Vec<String> {
     if input.stopping {
         reasons.push("the node is stopping".to_owned());
     }
+    if let Some(reason) = &input.standby {
+        // It has no session, and no address from a parent: nothing else matters.
+        reasons.push(reason.clone());
+        return reasons;
+    }
     if let Some(time) = input.hung_for {
         let seconds = time.as_secs();
         reasons.push(format!("the threads that move packets have not run for {seconds} s"));
@@ -130,7 +141,7 @@ fn reasons(input: &HealthInput) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::HealthStatus::{Healthy, Starting, Stopping, Unhealthy};
+    use super::HealthStatus::{Healthy, Standby, Starting, Stopping, Unhealthy};
     use super::*;
 
     fn input(peers: &[(&str, bool, bool)]) -> HealthInput {
@@ -142,6 +153,7 @@ mod tests {
         HealthInput {
             stopping: false,
             hung_for: None,
+            standby: None,
             store_failure: None,
             listed: true,
             has_address: true,
@@ -221,6 +233,21 @@ mod tests {
         let failing = HealthInput { store_failure: Some("disk full".to_owned()), ..input(&[]) };
         check(&failing, Unhealthy, &["the store cannot be written: disk full"]);
         assert_eq!(reasons_not_ready(&failing).len(), 1);
+    }
+
+    #[test]
+    fn a_standby_says_only_what_it_waits_for() {
+        let reason = "process 7 on host a has the books";
+        let standby = input(&[("bob", true, false)]);
+        let standby =
+            HealthInput { standby: Some(reason.to_owned()), has_address: false, ..standby };
+        check(&standby, Standby, &[reason]);
+        assert_eq!(reasons_not_ready(&standby), [reason]);
+        check(
+            &HealthInput { stopping: true, ..standby },
+            Stopping,
+            &["the node is stopping", reason],
+        );
     }
 
     #[test]

@@ -40,11 +40,13 @@ pub(super) fn router(pages: Pages) -> Router {
     let guarded = Router::new()
         .route("/peers", get(peers))
         .route("/routes", get(routes))
+        .route_layer(middleware::from_fn_with_state(Arc::clone(&pages), refuse_on_standby))
         .route_layer(middleware::from_fn_with_state(Arc::clone(&pages), refuse_web_pages))
         .route("/metrics", get(metrics))
         .route_layer(middleware::from_fn_with_state(Arc::clone(&pages), authorize));
     let changes = Router::new()
         .route("/ledger/changes", post(ledger_changes::post))
+        .route_layer(middleware::from_fn_with_state(Arc::clone(&pages), refuse_on_standby))
         .route_layer(middleware::from_fn_with_state(Arc::clone(&pages), authorize_change));
     Router::new()
         .route("/health", get(health))
@@ -123,6 +125,7 @@ async fn metrics(State(pages): State<Arc<Pages>>, headers: HeaderMap) -> Respons
     let last_reload = pages.status.last_reload();
     pages.metrics.set_status(StatusMetrics {
         ready: pages.status.observe_health() == HealthStatus::Healthy,
+        standby: pages.status.is_standby(),
         reload_successful: last_reload.error.is_none(),
         reload_succeeded_at: last_reload.succeeded_at,
         required: pages.status.required_peers(),
@@ -228,6 +231,19 @@ async fn refuse_web_pages(
         && let Err(refusal) = pages.status.hosts.check_request(&request)
     {
         return error(StatusCode::FORBIDDEN, &refusal.to_string());
+    }
+    next.run(request).await
+}
+
+/// A standby has no balances and no routes of its own to show or to change.
+async fn refuse_on_standby(
+    State(pages): State<Arc<Pages>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    if pages.status.is_standby() {
+        let message = "this process is a standby: ask the one that has the books, see /health";
+        return error(StatusCode::SERVICE_UNAVAILABLE, message);
     }
     next.run(request).await
 }

@@ -59,6 +59,8 @@ pub struct NodeStatus {
     unlisted: AtomicBool,
     was_healthy: AtomicBool,
     pub(super) heartbeat: Heartbeat,
+    /// Why the node does not have its books yet, if it waits for them.
+    standby: Mutex<Option<String>>,
     /// Why the store cannot be written, if it cannot.
     store_failure: watch::Sender<Option<String>>,
     /// Where changes of balances go. Empty without a store.
@@ -81,6 +83,7 @@ impl NodeStatus {
         let now = SystemTime::now();
         Ok(Arc::new(Self {
             heartbeat: Heartbeat::default(),
+            standby: Mutex::default(),
             store_failure: watch::Sender::default(),
             changes: OnceLock::new(),
             last_reload: Mutex::new(LastReload { at: now, succeeded_at: now, error: None }),
@@ -111,6 +114,15 @@ impl NodeStatus {
 
     pub fn set_stopping(&self) {
         self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// The node waits for its books, and has no account until it has them. `reason`: what it waits for.
+    pub fn set_standby(&self, reason: String) {
+        *self.standby.lock() = Some(reason);
+    }
+
+    pub(super) fn is_standby(&self) -> bool {
+        self.standby.lock().is_some()
     }
 
     /// Why the store cannot be written; `None`: it can, or there is none.
@@ -210,6 +222,7 @@ impl NodeStatus {
         HealthInput {
             stopping: self.stopping.load(Ordering::Relaxed),
             hung_for: self.heartbeat.hung_for(),
+            standby: self.standby.lock().clone(),
             store_failure: self.store_failure.borrow().clone(),
             listed: !self.unlisted.load(Ordering::Relaxed),
             has_address: self.context.connector.address().is_some(),

@@ -13,7 +13,7 @@ use super::core::Connector;
 use super::snapshot::AccountEntry;
 use crate::account::{AccountId, Asset, Ledger};
 use crate::books::{AccountKind, AccountRow, Adjustment, ChangeError, ChangeRequest, Cut};
-use crate::link::{CutNumber, DurableCuts, Slot};
+use crate::link::{CutNumber, DurableCuts, LeaseCheck, Slot};
 use crate::wire::Timestamp;
 
 /// What a connector with a store needs to take cuts.
@@ -247,6 +247,20 @@ impl Connector {
     /// Waits until a cut is durable. Never, without a store.
     pub fn poll_durable(&self, cut: CutNumber, cx: &Context<'_>) -> Poll<()> {
         self.cuts.as_ref().map_or(Poll::Pending, |cuts| cuts.durable.poll_durable(cut, cx))
+    }
+
+    /// From now on, packets leave only while this process has the lease of the books.
+    pub fn set_lease(&self, check: LeaseCheck) {
+        if let Some(cuts) = &self.cuts {
+            cuts.durable.set_lease(check);
+        }
+    }
+
+    /// The lease is valid: what waited for it may leave.
+    pub fn wake_for_lease(&self) {
+        if let Some(cuts) = &self.cuts {
+            cuts.durable.wake_for_lease();
+        }
     }
 
     /// All cuts up to this one are durable: what waits for them may leave.

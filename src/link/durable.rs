@@ -1,8 +1,11 @@
-//! Which cut of the ledger is durable, and the sessions that wait for a later one.
+//! Which cut of the ledger is durable, whether the books are still this process's own, and the sessions that wait for
+//! either.
 //!
 //! With `durability: strict`, a packet that moves money names the cut that must be durable before the packet leaves.
 //! The outbox holds it back until then; the packet path does not wait (ADR 25).
 
+use std::fmt;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
 
@@ -24,6 +27,15 @@ impl CutNumber {
     }
 }
 
+/// Whether no other process can have taken the books. It reads the time, as the one who calls it may have been frozen.
+pub struct LeaseCheck(pub Box<dyn Fn() -> bool + Send + Sync>);
+
+impl fmt::Debug for LeaseCheck {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LeaseCheck")
+    }
+}
+
 /// The newest durable cut of a node. Its outboxes share it.
 #[derive(Debug, Default)]
 pub struct DurableCuts {
@@ -31,6 +43,10 @@ pub struct DurableCuts {
     /// Tasks of sessions with a packet that waits for a later cut: at most one entry of each session for each cut. And
     /// tasks that wait for the cut with a change by an operator, once each.
     waiting: Mutex<Vec<Waker>>,
+    /// Only if another process can take the books.
+    lease: OnceLock<LeaseCheck>,
+    /// Tasks of sessions that wait for the lease, once each.
+    waiting_for_lease: Mutex<Vec<Waker>>,
 }
 
 impl DurableCuts {
@@ -47,6 +63,35 @@ impl DurableCuts {
             std::mem::take(&mut *waiting)
         };
         waiting.into_iter().for_each(Waker::wake);
+    }
+
+    /// From now on, packets leave only while the lease is valid.
+    pub fn set_lease(&self, check: LeaseCheck) {
+        // A second call leaves the first one in use: a process takes the books once.
+        let _ = self.lease.set(check);
+    }
+
+    /// The lease is valid: wakes the sessions that wait for it.
+    pub fn wake_for_lease(&self) {
+        let waiting = std::mem::take(&mut *self.waiting_for_lease.lock());
+        waiting.into_iter().for_each(Waker::wake);
+    }
+
+    /// Whether packets may leave. Without a lease, always.
+    pub(super) fn has_lease(&self) -> bool {
+        self.lease.get().is_none_or(|LeaseCheck(is_valid)| is_valid())
+    }
+
+    /// Has `waker` woken by the next [`DurableCuts::wake_for_lease`]. Returns `false` if the lease is valid now.
+    pub(super) fn wake_with_lease(&self, waker: Option<&Waker>) -> bool {
+        if let Some(waker) = waker {
+            let mut waiting = self.waiting_for_lease.lock();
+            if !waiting.iter().any(|known| known.will_wake(waker)) {
+                waiting.push(waker.clone());
+            }
+        }
+        // Only now: a lease that was renewed before the task was registered does not wake it.
+        !self.has_lease()
     }
 
     /// Waits until a cut is durable.

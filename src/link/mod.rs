@@ -10,7 +10,7 @@ mod outbox;
 mod outcome;
 mod pending;
 
-pub use durable::{CutNumber, DurableCuts};
+pub use durable::{CutNumber, DurableCuts, LeaseCheck};
 pub use framing::Framing;
 #[cfg(test)]
 pub(crate) use framing::payload_in;

@@ -12,7 +12,8 @@
 //! the session closes when sixteen times the bound waits.
 //!
 //! A packet may name a cut of the ledger that must be durable first (`gates.rs`). It waits here with all that follows
-//! it, and counts as unwritten, but not as unread by the peer.
+//! it, and counts as unwritten, but not as unread by the peer. While another process could have taken the books,
+//! nothing is written at all.
 
 mod answers;
 mod gates;
@@ -303,6 +304,13 @@ impl Outbox {
                 }
                 return Poll::Ready(Ok(()));
             }
+            if !inner.gates.has_lease() {
+                if inner.wait_for_lease() {
+                    inner.compact_buffer();
+                    return Poll::Ready(Ok(()));
+                }
+                continue;
+            }
             match write(waiting) {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 Poll::Ready(Ok(count)) => {
@@ -395,6 +403,12 @@ impl Inner {
     fn wait_for_gate(&mut self) -> bool {
         self.is_woken = self.waker.is_some();
         self.gates.wake_when_open(self.waker.as_ref())
+    }
+
+    /// The same while another process could have taken the books: nothing leaves. `false`: the lease is valid again.
+    fn wait_for_lease(&mut self) -> bool {
+        self.is_woken = self.waker.is_some();
+        self.gates.wake_with_lease(self.waker.as_ref())
     }
 
     /// Counts a frame whose first byte is written.

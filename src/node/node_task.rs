@@ -26,6 +26,15 @@ use crate::peers::{Logins, NodeContext, ParentInfo, PeerChange, PeerEvent};
 /// How often a starting node checks its health, so that its log has the time when it became ready.
 const READY_POLL_INTERVAL: Duration = Duration::from_millis(100);
 
+/// Why a node has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NodeEnd {
+    /// A command stopped it.
+    Stopped,
+    /// Another process has taken its books.
+    BooksTaken,
+}
+
 pub(super) struct NodeTask {
     /// As configured, without the values from the parent.
     pub(super) config: NodeConfig,
@@ -48,6 +57,8 @@ pub(super) struct NodeTask {
     pub(super) tls_thread: Option<RuntimeThread>,
     /// Saves the books, if there is a store.
     pub(super) saver: Option<Saver>,
+    /// Ends when another process has taken the books.
+    pub(super) lease: Option<JoinHandle<String>>,
     /// Makes the changes of operators, if there is a store.
     pub(super) changes: Option<ChangesTask>,
     pub(super) events: broadcast::Receiver<PeerEvent>,
@@ -58,8 +69,8 @@ pub(super) struct NodeTask {
 }
 
 impl NodeTask {
-    /// Runs until a command stops the node.
-    pub(super) async fn run(mut self, mut commands: mpsc::Receiver<NodeCommand>) {
+    /// Runs until a command stops the node, or until another process has taken its books.
+    pub(super) async fn run(mut self, mut commands: mpsc::Receiver<NodeCommand>) -> NodeEnd {
         self.follow_config();
         let mut ready_polls = tokio::time::interval(READY_POLL_INTERVAL);
         ready_polls.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -77,9 +88,27 @@ impl NodeTask {
                 },
                 event = self.events.recv() => self.handle_peer_event(event),
                 info = parent_info(&mut self.ildcp_request) => self.adopt_parent_info(info),
+                holder = books_taken(&mut self.lease) => return self.abandon(&holder),
             }
         }
         self.stop().await;
+        NodeEnd::Stopped
+    }
+
+    /// Ends without an answer to anything: what this node knows since it lost its books must not reach a peer. Its
+    /// listeners and sessions close with it.
+    fn abandon(mut self, holder: &str) -> NodeEnd {
+        tracing::error!(
+            holder,
+            "another process has taken the books; this one ends, and nothing more is sent to peers"
+        );
+        self.status.set_stopping();
+        self.context.connector.stop_admitting();
+        self.cancel_ildcp();
+        if let Some(saver) = self.saver.take() {
+            saver.abort();
+        }
+        NodeEnd::BooksTaken
     }
 
     /// Makes everything around the packet path follow the configuration.
@@ -134,6 +163,18 @@ pub(super) fn set_peer_status(config: &NodeConfig, context: &NodeContext) {
         let status = context.peers.status(&peer.account.id);
         status.set_suspended(!peer.account.enabled);
         status.set_dialled(peer.url.is_some());
+    }
+}
+
+/// Waits until another process has taken the books. Returns which. Cancel safe.
+async fn books_taken(lease: &mut Option<JoinHandle<String>>) -> String {
+    let Some(watch) = lease else { return std::future::pending().await };
+    let holder = watch.await;
+    *lease = None;
+    match holder {
+        Ok(holder) => holder,
+        // After a panic, which the panic hook has logged.
+        Err(_) => std::future::pending().await,
     }
 }
 

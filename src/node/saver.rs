@@ -94,6 +94,11 @@ impl Saver {
         self.pace.send_replace(Pace::new(settings));
     }
 
+    /// Saves nothing more: another process has the books.
+    pub(super) fn abort(self) {
+        self.task.abort();
+    }
+
     /// Saves the last cut and notes that the stop was clean. No packet may be handled any more.
     pub(super) async fn stop(self) {
         let _ = self.stop.send(());

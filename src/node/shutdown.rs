@@ -66,6 +66,9 @@ impl NodeTask {
         sweep::log_unproven(&context);
         // A change after the last cut would be lost.
         drop(self.changes);
+        if let Some(lease) = self.lease {
+            lease.abort();
+        }
         if let Some(saver) = self.saver {
             saver.stop().await;
         }

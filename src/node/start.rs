@@ -1,6 +1,8 @@
 //! Starts a node from a validated configuration: binds everything before anything runs.
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -17,12 +19,12 @@ use super::derive::{
 };
 use super::diallers::Diallers;
 use super::draining::Draining;
-use super::node_task::{NodeTask, set_peer_status};
+use super::node_task::{NodeEnd, NodeTask, set_peer_status};
 use super::packet_log_switch::PacketLogSwitch;
 use super::runtime_thread::RuntimeThread;
 use super::saver::Saver;
 use super::task::{self, AbortOnDrop};
-use super::{books, ccp, certificate_watch, clock_watch, sweep};
+use super::{books, ccp, certificate_watch, clock_watch, lease, standby, sweep};
 use crate::api::{Api, NodeStatus};
 use crate::btp::BtpServer;
 use crate::config::{NodeConfig, TlsFiles};
@@ -33,7 +35,7 @@ use crate::net::{
 };
 use crate::peers::{Logins, NoRandomness, NodeContext};
 use crate::routing::HashSeed;
-use crate::store::OpenError;
+use crate::store::{OpenError, StoreHandle};
 use crate::telemetry::{self, Logs};
 
 /// Why a node does not start.
@@ -77,7 +79,7 @@ impl StartError {
 #[derive(Debug)]
 pub struct Node {
     handle: NodeHandle,
-    task: JoinHandle<()>,
+    task: JoinHandle<NodeEnd>,
 }
 
 impl Node {
@@ -105,6 +107,12 @@ impl Node {
     pub async fn stopped(self) {
         // An error is a panic of the node's task, which the panic hook has logged.
         let _ = self.task.await;
+    }
+
+    /// `Ready` once it has ended by itself; it must not be asked again. A node ends if another process has taken its
+    /// books, or after a panic of its task, which the panic hook has logged.
+    pub fn poll_ended(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        Pin::new(&mut self.task).poll(cx).map(drop)
     }
 }
 
@@ -142,7 +150,7 @@ async fn build(
     let settings = transport_settings(&config);
     let tls = NodeTls::read(config.settings.tls.clone(), settings.trust.clone()).await?;
     let clock = Clock::start();
-    let opened = books::open(&config.settings, &clock).await?;
+    let opened = standby::open_books(&config, &logs, descriptors.clone(), &clock).await?;
     let parent = match &opened {
         Some(OpenBooks { books, .. }) => ParentState::of_books(books, &config),
         None => ParentState::default(),
@@ -225,6 +233,8 @@ async fn build(
     let changes = store
         .clone()
         .map(|store| ChangesTask::start(store, Arc::clone(&context), Arc::clone(&status)));
+    let lease = store.as_ref().and_then(StoreHandle::lease);
+    let lease = lease.map(|lease| lease::follow(lease, &context));
     let saver = store.map(|store| {
         Saver::start(store, Arc::clone(&context), Arc::clone(&status), &config.settings)
     });
@@ -245,6 +255,7 @@ async fn build(
         api_thread: RuntimeThread::serve_api(api).map_err(StartError::Thread)?,
         tls_thread,
         saver,
+        lease,
         changes,
         status,
         packet_log,

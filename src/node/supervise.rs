@@ -1,6 +1,8 @@
 //! Runs the nodes of one process: starts them, reloads them when the configuration changes, and stops them on a signal.
 
+use std::future::poll_fn;
 use std::pin::Pin;
+use std::task::Poll;
 use std::time::SystemTime;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
@@ -118,9 +120,10 @@ impl Supervisor {
     }
 
     /// Runs until SIGTERM, SIGINT or `stop_requested`, then stops all nodes gracefully. `false`: a second signal ended
-    /// the wait.
+    /// the wait, or a node has ended by itself.
     pub async fn run(mut self, stop_requested: impl Future<Output = ()>) -> bool {
         let mut stop_requested = std::pin::pin!(stop_requested);
+        let mut has_lost_node = false;
         while !self.is_stopping {
             tokio::select! {
                 () = self.signals.stop.recv() => break,
@@ -131,10 +134,14 @@ impl Supervisor {
                     Err(refusal) => self.report_refusal(&refusal.0),
                 },
                 Some((id, node)) = self.starting.next() => self.handle_started(&id, node),
+                () = remove_ended(&mut self.nodes) => {
+                    has_lost_node = true;
+                    break;
+                }
             }
         }
         tokio::select! {
-            () = stop_all(self.nodes) => true,
+            () = stop_all(self.nodes) => !has_lost_node,
             () = self.signals.stop.recv() => false,
         }
     }
@@ -202,6 +209,16 @@ impl Supervisor {
             self.config.start_read();
         }
     }
+}
+
+/// Waits until a node has ended by itself, and removes it.
+async fn remove_ended(nodes: &mut Vec<Node>) {
+    let ended = poll_fn(|cx| {
+        let ended = nodes.iter_mut().position(|node| node.poll_ended(cx).is_ready());
+        ended.map_or(Poll::Pending, Poll::Ready)
+    });
+    let ended = ended.await;
+    nodes.swap_remove(ended);
 }
 
 /// Stops all nodes at the same time.

@@ -6,9 +6,10 @@ use tokio::sync::{mpsc, watch};
 
 use super::error::{OpenError, WriteError};
 use super::identity::StoreIdentity;
-use super::lease::Lease;
+use super::lease::{BooksHolder, Lease};
 use super::postgres::PostgresStore;
 use super::sqlite::SqliteStore;
+use crate::account::AccountId;
 use crate::books::{Adjustment, BooksHistory, ChangeId, Cut, SavedBooks};
 use crate::net::{Clock, PostgresUrl, StorePlace};
 
@@ -46,6 +47,19 @@ impl Store {
                 Ok((Self::Postgres(Box::new(store)), books))
             }
         }
+    }
+
+    /// Waits until no other process has the books of a node in a database, or until `report`, which gets the one that
+    /// has them, returns `false`.
+    ///
+    /// # Errors
+    /// [`OpenError`]: the database cannot be asked.
+    pub fn wait_until_free(
+        url: &PostgresUrl,
+        node: &AccountId,
+        report: impl FnMut(BooksHolder) -> bool,
+    ) -> Result<(), OpenError> {
+        PostgresStore::wait_until_free(url, node, report).map_err(of_database(url))
     }
 
     /// Reads the books, which may be in use. What is in flight counts as in the last cut; nothing is changed.

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use super::lease::BooksHolder;
 use super::postgres::PostgresError;
 use crate::books::UnbalancedRow;
 
@@ -159,6 +160,34 @@ impl OpenError {
         match self {
             Self::Locked { .. } => true,
             Self::Postgres { error, .. } => matches!(**error, PostgresError::Held { .. }),
+            _ => false,
+        }
+    }
+
+    /// The process that has the books, if they are in a database: they may be free later.
+    pub fn holder(&self) -> Option<BooksHolder> {
+        match self {
+            Self::Postgres { error, .. } => match &**error {
+                PostgresError::Held { holder, until } => {
+                    Some(BooksHolder { process: holder.clone(), until: until.clone() })
+                }
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// Whether the database may work again by itself: it cannot be reached, or does not answer.
+    pub fn is_temporary(&self) -> bool {
+        match self {
+            Self::Postgres { error, .. } => matches!(
+                **error,
+                PostgresError::Connect(_)
+                    | PostgresError::Statement(_)
+                    | PostgresError::Closed
+                    | PostgresError::Timeout(_)
+                    | PostgresError::ReadOnlyServer
+            ),
             _ => false,
         }
     }

@@ -15,4 +15,5 @@ mod worker;
 pub use engine::Store;
 pub use error::{OpenError, WriteError};
 pub use identity::StoreIdentity;
+pub use lease::{BooksHolder, Lease};
 pub use worker::{StoreHandle, StoreWorker};

@@ -22,7 +22,7 @@ pub use self::error::PostgresError;
 use self::session::{Session, SessionUse, start_runtime};
 use self::take::{Holder, LEASE};
 use super::error::WriteError;
-use super::lease::Lease;
+use super::lease::{BooksHolder, Lease};
 use crate::account::AccountId;
 use crate::books::{Adjustment, BooksHistory, ChangeId, Cut, SavedBooks};
 use crate::net::{Clock, PostgresUrl, error_chain};
@@ -32,6 +32,8 @@ use crate::time::MonoTime;
 const MARGIN: Duration = Duration::from_secs(2);
 /// A lease without a cut is renewed this long after it was last renewed.
 const RENEW_AFTER: Duration = Duration::from_secs(3);
+/// How often a standby looks whether the lease has ended.
+const STANDBY_INTERVAL: Duration = Duration::from_millis(200);
 /// A renewal without an answer fails after this time, while the lease is valid.
 const RENEW_TIMEOUT: Duration = Duration::from_secs(4);
 
@@ -88,6 +90,37 @@ impl PostgresStore {
         let open = Some(OpenSession { session, save });
         let url = url.clone();
         Ok((Self { url, clock, node, holder, epoch, lease, renewed_at, open, runtime }, books))
+    }
+
+    /// Waits until no other process has the books of a node, or until `report`, which gets the one that has them,
+    /// returns `false`. Then it ends what is left of a process that froze in the middle of a write.
+    ///
+    /// # Errors
+    /// [`PostgresError`]: the database cannot be asked.
+    pub fn wait_until_free(
+        url: &PostgresUrl,
+        node: &AccountId,
+        mut report: impl FnMut(BooksHolder) -> bool,
+    ) -> Result<(), PostgresError> {
+        let runtime = start_runtime()?;
+        let mut session = Session::connect(&runtime, url, SessionUse::Write)?;
+        loop {
+            let holder = session.run(&runtime, async |client| {
+                let holder = take::find_holder(client, node.as_str()).await?;
+                if holder.is_none() {
+                    take::end_frozen_writers(client).await?;
+                }
+                Ok(holder)
+            })?;
+            let goes_on = holder.is_some_and(&mut report);
+            if !goes_on {
+                return Ok(());
+            }
+            let pause = async { timeout(STANDBY_INTERVAL, session.ended()).await };
+            if let Ok(error) = runtime.block_on(pause) {
+                return Err(error);
+            }
+        }
     }
 
     /// Reads the books of a node that may run. Without a node, the database has those of one node only.
@@ -193,7 +226,7 @@ impl PostgresStore {
             let save = client.prepare(save::SAVE).await?;
             Ok((save, take::take_again(client, node, holder, epoch).await?))
         });
-        let (save, epoch) = taken?;
+        let (save, epoch) = taken.inspect_err(|error| self.fail(error))?;
         self.epoch = epoch;
         self.open = Some(OpenSession { session, save });
         self.note_renewal(asked_at);
@@ -266,7 +299,12 @@ impl PostgresStore {
 
     fn fail(&mut self, error: &PostgresError) {
         self.open = None;
-        self.lease.send_modify(|lease| lease.failure = Some(error_chain(error)));
+        self.lease.send_modify(|lease| {
+            lease.failure = Some(error_chain(error));
+            if let PostgresError::LeaseLost(holder) = error {
+                lease.lost_to = Some(holder.clone());
+            }
+        });
     }
 
     fn note_renewal(&mut self, asked_at: MonoTime) {
@@ -277,7 +315,8 @@ impl PostgresStore {
 
 /// The lease that was asked for at this moment.
 fn lease_from(asked_at: MonoTime) -> Lease {
-    Lease { valid_until: asked_at.after(LEASE.saturating_sub(MARGIN)), failure: None }
+    let valid_until = asked_at.after(LEASE.saturating_sub(MARGIN));
+    Lease { valid_until, failure: None, lost_to: None }
 }
 
 fn only_node(mut nodes: Vec<String>) -> Result<String, PostgresError> {

@@ -70,6 +70,11 @@ impl StoreWorker {
 }
 
 impl StoreHandle {
+    /// The lease of the books. `None`: a lock holds them as long as the process runs.
+    pub fn lease(&self) -> Option<watch::Receiver<Lease>> {
+        self.lease.clone()
+    }
+
     /// Waits until the books cannot be kept, although no cut is under way. Returns why. Never with a file.
     pub async fn failure(&self) -> String {
         let Some(mut lease) = self.lease.clone() else { return std::future::pending().await };

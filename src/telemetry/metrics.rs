@@ -75,6 +75,8 @@ pub struct Metrics {
 #[derive(Debug, Clone)]
 pub struct StatusMetrics {
     pub ready: bool,
+    /// The node waits for books that another process has.
+    pub standby: bool,
     /// The configuration that was read last was applied.
     pub reload_successful: bool,
     /// When a configuration was last applied.
@@ -94,6 +96,7 @@ impl Metrics {
         let started = context.clock.mono();
         let status = Arc::new(Mutex::new(StatusMetrics {
             ready: false,
+            standby: false,
             reload_successful: true,
             reload_succeeded_at: SystemTime::now(),
             required: Vec::new(),

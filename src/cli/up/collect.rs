@@ -235,6 +235,7 @@ fn node_view(sample: &NodeSample, linked: &[&AccountId]) -> NodeView {
             HealthStatus::Healthy => ViewState::Good("healthy"),
             HealthStatus::Starting => ViewState::Pending("starting"),
             HealthStatus::Unhealthy => ViewState::Bad("unhealthy"),
+            HealthStatus::Standby => ViewState::Pending("standby"),
             HealthStatus::Stopping => ViewState::Pending("stopping"),
         },
         peers_connected: connected,

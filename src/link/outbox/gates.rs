@@ -36,6 +36,16 @@ impl Gates {
         self.durable.as_ref().is_none_or(|durable| cut <= durable.newest())
     }
 
+    /// Whether this process may still write to peers.
+    pub(super) fn has_lease(&self) -> bool {
+        self.durable.as_ref().is_none_or(|durable| durable.has_lease())
+    }
+
+    /// Has the task woken when the lease is valid again. Returns `false` if it is valid now.
+    pub(super) fn wake_with_lease(&self, waker: Option<&Waker>) -> bool {
+        self.durable.as_ref().is_some_and(|durable| durable.wake_with_lease(waker))
+    }
+
     /// Adds a gate in front of the bytes from `at` on, unless an earlier one waits for this cut or the cut is durable.
     #[inline(never)]
     pub(super) fn add(&mut self, at: usize, cut: CutNumber) {

@@ -22,6 +22,10 @@ impl Outbox {
         let inner = &mut *guard;
         let queues = inner.queues.as_mut().expect("frames are written, not taken");
         let gates = &mut inner.gates;
+        if !gates.has_lease() && gates.wake_with_lease(inner.waker.as_ref()) {
+            inner.is_woken = false;
+            return None;
+        }
         let mut next_cut: Option<CutNumber> = None;
         let taken = loop {
             let taken = queues.take_packet(|requester, after| {

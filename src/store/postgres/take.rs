@@ -12,6 +12,7 @@ use super::error::PostgresError;
 use super::read;
 use crate::books::SavedBooks;
 use crate::net::machine_name;
+use crate::store::lease::BooksHolder;
 
 /// How long a lease lasts by the clock of the server.
 pub(super) const LEASE: Duration = Duration::from_secs(10);
@@ -41,6 +42,11 @@ WHERE node = $1 AND epoch = $3 AND (owner = $2 OR owner IS NULL) RETURNING epoch
 const RENEW: &str = "\
 UPDATE ilp_connector.books SET lease_until = clock_timestamp() + make_interval(secs => $3) \
 WHERE node = $1 AND epoch = $2";
+
+const END_FROZEN_WRITERS: &str = "\
+SELECT pg_terminate_backend(pid) FROM pg_locks JOIN pg_stat_activity USING (pid) \
+WHERE relation = 'ilp_connector.books'::regclass AND granted AND mode IN ('RowExclusiveLock', 'RowShareLock') \
+AND usename = current_user AND pid <> pg_backend_pid() AND xact_start < clock_timestamp() - interval '6 s'";
 
 const GIVE_BACK: &str = "\
 UPDATE ilp_connector.books SET owner = NULL, lease_until = NULL WHERE node = $1 AND epoch = $2";
@@ -91,14 +97,39 @@ async fn check_free(
     node: &str,
     lock: &str,
 ) -> Result<(), PostgresError> {
+    match find_holder_locked(client, node, lock).await? {
+        Some(BooksHolder { process, until }) => Err(PostgresError::Held { holder: process, until }),
+        None => Ok(()),
+    }
+}
+
+/// The process whose lease of a node's books is valid.
+pub(super) async fn find_holder(
+    client: &impl GenericClient,
+    node: &str,
+) -> Result<Option<BooksHolder>, PostgresError> {
+    find_holder_locked(client, node, "").await
+}
+
+async fn find_holder_locked(
+    client: &impl GenericClient,
+    node: &str,
+    lock: &str,
+) -> Result<Option<BooksHolder>, PostgresError> {
     let row = client.query_opt(&format!("{SELECT}{lock}"), &[&node]).await;
     match row.map_err(PostgresError::of_reading)? {
-        Some(row) if !row.try_get::<_, bool>("due")? => Err(PostgresError::Held {
-            holder: row.try_get("holder")?,
-            until: row.try_get("until")?,
-        }),
-        _ => Ok(()),
+        Some(row) if !row.try_get::<_, bool>("due")? => {
+            Ok(Some(BooksHolder { process: row.try_get("holder")?, until: row.try_get("until")? }))
+        }
+        _ => Ok(None),
     }
+}
+
+/// Ends the sessions of processes that froze, or were cut off, in the middle of a write: they would keep their locks.
+/// Every limit of a working session is shorter.
+pub(super) async fn end_frozen_writers(client: &impl GenericClient) -> Result<(), PostgresError> {
+    client.execute(END_FROZEN_WRITERS, &[]).await?;
+    Ok(())
 }
 
 /// Takes the books again that this process had. Returns the new epoch.

@@ -40,6 +40,8 @@ pub(super) fn encode(
     let families = &mut families;
     let help = "1 if the node is healthy, as /health reports it, else 0";
     families.gauge("ilp_ready", help, None, i64::from(snapshot.status.ready))?;
+    let help = "1 if this process waits for books that another one has, else 0";
+    families.gauge("ilp_standby", help, None, i64::from(snapshot.status.standby))?;
     encode_node(snapshot, families)?;
     encode_configuration(&snapshot.status, families)?;
     account_families::encode(&snapshot.report, families)?;

@@ -115,6 +115,7 @@ fn snapshot() -> MetricsSnapshot {
         log_lines_lost: 13,
         status: StatusMetrics {
             ready: true,
+            standby: false,
             reload_successful: false,
             reload_succeeded_at: SystemTime::UNIX_EPOCH + Duration::from_millis(1_790_000_000_500),
             required: vec!["bob".parse().unwrap()],
@@ -352,6 +353,7 @@ fn a_node_has_metrics_before_it_has_peers() {
     for (ready, value) in [(true, 1.0), (false, 0.0)] {
         metrics.set_status(StatusMetrics {
             ready,
+            standby: false,
             reload_successful: true,
             reload_succeeded_at: SystemTime::now(),
             required: Vec::new(),

@@ -11,7 +11,8 @@ use ilp_connector::wire::Timestamp;
 use tempfile::TempDir;
 
 use super::TestDatabase;
-use crate::process::temp_folder;
+use crate::process::{TIMEOUT, temp_folder};
+use crate::support::eventually;
 
 /// The largest amount that a balance can be made of.
 const LARGEST: i128 = i128::MAX / 2;
@@ -33,7 +34,12 @@ fn try_open(place: &StorePlace) -> Result<(Store, SavedBooks), OpenError> {
 }
 
 fn open(place: &StorePlace) -> (Store, SavedBooks) {
-    try_open(place).unwrap()
+    // Another test may be starting a program, which has the lock of a closed file until it runs.
+    eventually("the store is free", TIMEOUT, || match try_open(place) {
+        Err(in_use) if in_use.is_in_use() => Err(in_use.to_string()),
+        opened => Ok(opened.unwrap()),
+    })
+    .0
 }
 
 fn account(name: &str, fulfilled_in: i128) -> AccountRow {

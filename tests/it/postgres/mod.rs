@@ -4,6 +4,7 @@ mod engines;
 mod lease;
 mod nodes;
 mod server;
+mod standby;
 
 use std::error::Error;
 

@@ -81,18 +81,6 @@ fn stop(node: TestNode, signal: &str) {
     check_without_password(&log);
 }
 
-/// A program that refuses to start prints why.
-fn refused_start(yaml: &str) -> String {
-    let folder = temp_folder();
-    let ports = "btpServerHost: 127.0.0.1\nbtpServerPort: 0\nhealthCheckHost: 127.0.0.1\nhealthCheckPort: 0\n";
-    let file = write_file(&folder, "node.yaml", &format!("{ports}{yaml}"));
-    let output = run(Command::new(PROGRAM).args(["run", "--config", path_text(&file)]));
-    assert_eq!(output.status.code(), Some(1));
-    let text = combined_output(&output);
-    check_without_password(&text);
-    text
-}
-
 #[test]
 fn balances_survive_kill_9_in_a_database() {
     let Some(database) = TestDatabase::create("kill -9") else { return };
@@ -106,8 +94,6 @@ fn balances_survive_kill_9_in_a_database() {
     stop(node, "KILL");
     assert_eq!(claims.join().unwrap(), 20);
     assert_eq!(balance(&database, "alice"), payments.fulfilled);
-    let text = refused_start(&config);
-    assert!(text.contains("its books are in use by process "), "{text}");
     end_lease(&database);
     let node = TestNode::start(&config);
     let sum = payments.fulfilled;
@@ -209,33 +195,6 @@ fn a_database_that_hangs_is_noticed_while_the_lease_is_valid() {
     payments.pay_until("packets pass again", "Fulfill");
     stop(node, "KILL");
     claims.join().unwrap();
-}
-
-#[test]
-fn a_frozen_process_that_wakes_cannot_write_any_more() {
-    let Some(database) = TestDatabase::create("a frozen process") else { return };
-    let config = config_with(&database.url(), "batched");
-    let frozen = TestNode::start(&config);
-    let claims = frozen.connect_peer("bob").fulfill_all();
-    let mut payments = Payments::new(frozen.connect_peer("alice"));
-    payments.pay_until("packets pass", "Fulfill");
-    eventually("it is saved", TIMEOUT, || match balance(&database, "alice") {
-        0 => Err("not yet".to_owned()),
-        _ => Ok(()),
-    });
-    frozen.process.signal("STOP");
-    end_lease(&database);
-    let node = TestNode::start(&config);
-    let sum = balance(&database, "alice");
-    assert_eq!(node.balance("alice")[0], sum.to_string());
-    frozen.process.signal("CONT");
-    wait_for_health(&frozen, "has taken the books; stop this process");
-    assert!(payments.pay().ends_with("Reject T03"));
-    assert_eq!(balance(&database, "alice"), sum);
-    stop(frozen, "TERM");
-    claims.join().unwrap();
-    assert_eq!(balance(&database, "alice"), sum);
-    stop(node, "TERM");
 }
 
 /// The recipe of docs/OPERATIONS.md.

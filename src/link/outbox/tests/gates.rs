@@ -1,7 +1,10 @@
 //! What waits for a cut: order, wake-ups, and what it does to the bounds.
 
+use std::sync::atomic::AtomicBool;
+
 use super::super::answers::{ANSWERS_NOT_READ, ANSWERS_NOT_SAVED};
 use super::*;
+use crate::link::LeaseCheck;
 
 /// An outbox whose packets can wait for cuts.
 fn gated(
@@ -177,4 +180,68 @@ fn a_session_with_too_many_answers_closes_with_the_reason() {
         put_after(&outbox, id, u64::from(id) / 10);
     }
     assert_eq!(outbox.close_request(), Some(ANSWERS_NOT_READ));
+}
+
+/// Durable cuts with a lease that ends and is renewed as the test says.
+fn set_lease(durable: &DurableCuts) -> Arc<AtomicBool> {
+    let is_valid = Arc::new(AtomicBool::new(true));
+    let asked = Arc::clone(&is_valid);
+    durable.set_lease(LeaseCheck(Box::new(move || asked.load(Ordering::Relaxed))));
+    is_valid
+}
+
+#[test]
+fn nothing_is_written_without_the_lease() {
+    let (outbox, durable, wakes) = gated(Framing::Server, 1 << 20);
+    let lease = set_lease(&durable);
+    put_after(&outbox, 1, 0);
+    assert_eq!(ids(&write(&outbox, usize::MAX).0), [1]);
+    put_after(&outbox, 2, 0);
+    let before = wakes();
+    lease.store(false, Ordering::Relaxed);
+    for _ in 0..2 {
+        let (bytes, done) = write(&outbox, usize::MAX);
+        assert!(bytes.is_empty() && done.is_ready(), "the socket is not the reason");
+    }
+    durable.publish(CutNumber(1));
+    put_after(&outbox, 3, 0);
+    assert_eq!(wakes(), before, "nothing but the lease helps");
+    lease.store(true, Ordering::Relaxed);
+    durable.wake_for_lease();
+    assert_eq!(wakes(), before + 1);
+    assert_eq!(ids(&write(&outbox, usize::MAX).0), [2, 3]);
+    durable.wake_for_lease();
+    assert_eq!(wakes(), before + 1, "nobody waits any more");
+}
+
+#[test]
+fn a_lease_that_ends_leaves_the_gates_as_they_are() {
+    let (outbox, durable, wakes) = gated(Framing::Server, 1 << 20);
+    let lease = set_lease(&durable);
+    put_after(&outbox, 1, 0);
+    put_after(&outbox, 2, 1);
+    lease.store(false, Ordering::Relaxed);
+    assert!(write(&outbox, usize::MAX).0.is_empty());
+    lease.store(true, Ordering::Relaxed);
+    durable.wake_for_lease();
+    assert_eq!(ids(&write(&outbox, usize::MAX).0), [1]);
+    durable.wake_for_lease();
+    let before = wakes();
+    durable.publish(CutNumber(1));
+    assert_eq!(wakes(), before + 1);
+    assert_eq!(ids(&write(&outbox, usize::MAX).0), [2]);
+}
+
+#[test]
+fn no_packet_is_taken_without_the_lease() {
+    let (outbox, durable, wakes) = gated(Framing::None, 1 << 20);
+    let lease = set_lease(&durable);
+    put_after(&outbox, 1, 0);
+    lease.store(false, Ordering::Relaxed);
+    assert_eq!(outbox.take_packet(), None);
+    let before = wakes();
+    lease.store(true, Ordering::Relaxed);
+    durable.wake_for_lease();
+    assert_eq!(wakes(), before + 1);
+    assert_eq!(outbox.take_packet().map(|taken| taken.id), Some(RequestId(1)));
 }
