@@ -5,6 +5,7 @@ mod lease;
 mod nodes;
 mod server;
 mod standby;
+mod tls;
 
 use std::error::Error;
 
