@@ -277,7 +277,9 @@ impl Registry {
             if !account.lock().close_if_settled() {
                 for (closed, _) in self.closed.drain(..) {
                     let limits = self.last_settings.iter().find(|old| old.id == *closed.id());
-                    limits.map(|old| closed.lock().set_limits(old.limits.clone()));
+                    if let Some(old) = limits {
+                        closed.lock().set_limits(old.limits.clone());
+                    }
                 }
                 return Err(RegistryError::AssetInUse(old.id.clone()));
             }
