@@ -232,11 +232,9 @@ fn a_backup_by_pg_dump_is_restored_after_a_crash() {
 fn a_network_keeps_its_books_in_one_database() {
     let Some(database) = TestDatabase::create("a network") else { return };
     let folder = temp_folder();
-    let yaml = format!(
-        "defaults: {{ store: \"${{STORE_URL}}\" }}\nnodes: [{{ id: a }}, {{ id: b }}, {{ id: c }}]\n\
-         links: [{{ from: a, to: b, secret: ab }}, {{ from: b, to: c, secret: bc }}]\n"
-    );
-    let file = write_file(&folder, "net.yaml", &yaml);
+    let yaml = "defaults: { store: \"${STORE_URL}\" }\nnodes: [{ id: a }, { id: b }, { id: c }]\n\
+        links: [{ from: a, to: b, secret: ab }, { from: b, to: c, secret: bc }]\n";
+    let file = write_file(&folder, "net.yaml", yaml);
     let url = database.url();
     let environment = [("STORE_URL", &*url)];
     let up = Process::start(&["up", path_text(&file)], environment);
