@@ -4,20 +4,23 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use ilp_connector::internals::books::{AccountRow, SavedBooks};
+use ilp_connector::internals::net::StorePlace;
 use ilp_connector::internals::store::{Store, StoreIdentity};
 use tempfile::TempDir;
 
 use super::end::End;
 use super::record::{PARTIES, Record, Records};
+use crate::peer::TIMEOUT;
+use crate::postgres::TestDatabase;
 use crate::process::{Process, free_port, path_text, temp_folder, write_file};
-use crate::support::{PROGRAM, run_successfully};
+use crate::support::{PROGRAM, eventually, run_successfully};
 
 /// A node of the chain.
 pub(super) struct ChainNode {
     pub(super) id: &'static str,
     pub(super) port: u16,
     file: PathBuf,
-    store: PathBuf,
+    store: StorePlace,
     process: Option<Process>,
 }
 
@@ -26,6 +29,8 @@ pub(super) struct Chain {
     pub(super) nodes: Vec<ChainNode>,
     pub(super) alice: End,
     pub(super) bob: End,
+    /// Of all nodes. Without one, each has a file.
+    database: Option<TestDatabase>,
     _folder: TempDir,
 }
 
@@ -46,8 +51,8 @@ impl ChainNode {
     }
 
     pub(super) fn books(&self) -> SavedBooks {
-        let books = Store::read(&self.store.clone().into(), &StoreIdentity { node: None });
-        books.unwrap_or_else(|error| panic!("{}: {error}", self.id))
+        let identity = StoreIdentity { node: Some(self.id.parse().unwrap()) };
+        Store::read(&self.store, &identity).unwrap_or_else(|error| panic!("{}: {error}", self.id))
     }
 
     /// What a set of books says about an account; all zero before its first packet.
@@ -68,18 +73,21 @@ impl ChainNode {
         let mut ledger = Command::new(PROGRAM);
         let (amount, reason) = (amount.to_string(), "both compared their books");
         ledger.args(["ledger", "resolve", peer, "--concede", &amount, "--reason", reason]);
-        run_successfully(ledger.args(["--store", path_text(&self.store)]));
+        run_successfully(ledger.args(["--config", path_text(&self.file)]));
     }
 }
 
 impl Chain {
     /// Starts the nodes and connects both ends.
-    pub(super) fn start(durability: &str) -> Self {
+    pub(super) fn start(durability: &str, database: Option<TestDatabase>) -> Self {
         let folder = temp_folder();
         let ports = [free_port(), free_port(), free_port()];
         let nodes = ports.iter().enumerate().map(|(index, &port)| {
             let [left, id, right] = [PARTIES[index], PARTIES[index + 1], PARTIES[index + 2]];
-            let store = folder.path().join(format!("{id}.db"));
+            let store = match &database {
+                Some(database) => database.url(),
+                None => path_text(&folder.path().join(format!("{id}.db"))).to_owned(),
+            };
             // Each dials the other, so that the one that was killed connects as soon as it runs again.
             let peer = |name: &str, port: Option<&u16>| match port {
                 Some(port) => {
@@ -90,19 +98,18 @@ impl Chain {
             };
             let left_peer = peer(left, index.checked_sub(1).and_then(|left| ports.get(left)));
             let right_peer = peer(right, ports.get(index + 1));
-            let store_path = store.display();
             let yaml = format!(
                 "nodeId: {id}\nilpAddress: test.{id}\nbtpServerHost: 127.0.0.1\nbtpServerPort: {port}\n\
-                 healthCheckHost: 127.0.0.1\nhealthCheckPort: 0\nstore: {store_path}\ndurability: {durability}\n\
+                 healthCheckHost: 127.0.0.1\nhealthCheckPort: 0\nstore: {store}\ndurability: {durability}\n\
                  maxHoldTimeMs: 600000\nshutdownGraceMs: 0\npeers: [{left_peer}, {right_peer}]\n\
                  routes: [{{ prefix: test.alice, nextHop: {left} }}, {{ prefix: test.bob, nextHop: {right} }}]\n"
             );
             let file = write_file(&folder, &format!("{id}.yaml"), &yaml);
-            ChainNode { id, port, file, store, process: None }
+            ChainNode { id, port, file, store: store.parse().unwrap(), process: None }
         });
         let nodes = nodes.collect();
         let (alice, bob) = (End::new("alice", "test.bob.x"), End::new("bob", "test.alice.x"));
-        let mut chain = Self { nodes, alice, bob, _folder: folder };
+        let mut chain = Self { nodes, alice, bob, database, _folder: folder };
         chain.restart(&[0, 1, 2]);
         chain
     }
@@ -112,6 +119,7 @@ impl Chain {
         for &victim in victims {
             self.nodes[victim].kill();
         }
+        self.wait_written();
         for &victim in victims {
             match victim {
                 0 => self.alice.wait_closed(),
@@ -121,8 +129,29 @@ impl Chain {
         }
     }
 
+    /// Waits until a server has done what killed nodes have sent to it.
+    pub(super) fn wait_written(&self) {
+        let Some(database) = &self.database else { return };
+        let running = self.nodes.iter().filter(|node| node.process.is_some()).count();
+        let sessions = "SELECT count(*) FROM pg_stat_activity \
+            WHERE datname = current_database() AND application_name = 'ilp-connector'";
+        eventually("the sessions of killed nodes end", TIMEOUT, || {
+            let open: usize = database.query(sessions).parse().unwrap();
+            if open <= running { Ok(()) } else { Err(format!("{open}, not {running}")) }
+        });
+    }
+
     /// Starts them again, and the ends go on.
     pub(super) fn restart(&mut self, victims: &[usize]) {
+        if let Some(database) = &self.database {
+            // Instead of waiting until the leases of killed nodes end.
+            let ids: Vec<_> = victims.iter().map(|&victim| self.nodes[victim].id).collect();
+            let ids = ids.join("', '");
+            database.query(&format!(
+                "DO $$ BEGIN UPDATE ilp_connector.books SET lease_until = now() - interval '1 ms' \
+                 WHERE node IN ('{ids}'); EXCEPTION WHEN undefined_table OR invalid_schema_name THEN END $$"
+            ));
+        }
         victims.iter().for_each(|&victim| self.nodes[victim].spawn());
         victims.iter().for_each(|&victim| self.nodes[victim].wait_listening());
         self.alice.renew_window();

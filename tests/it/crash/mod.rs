@@ -17,11 +17,14 @@ use rand::{RngExt, SeedableRng};
 use record::{Record, check_links};
 
 use crate::peer::TIMEOUT;
+use crate::postgres::TestDatabase;
 use crate::support::{eventually, print_line};
 
 /// How often a node is killed, with `durability: strict` and `batched`.
 const STRICT_KILLS: usize = 200;
 const BATCHED_KILLS: usize = 40;
+/// The same with books in a database, where a node is killed with its connection.
+const DATABASE_KILLS: usize = 40;
 /// The longest time from a payment to a kill, and from a start to a kill before the node listens.
 const LIFE_MAX: Duration = Duration::from_millis(30);
 const START_MAX: Duration = Duration::from_millis(80);
@@ -39,10 +42,21 @@ fn go_on(random: &mut StdRng, longest: Duration) {
 
 #[test]
 fn strict_books_bound_every_claim_after_200_kills() {
-    let (mut random, seed) = random("strict_books_bound_every_claim_after_200_kills");
-    let mut chain = Chain::start("strict");
+    kill_strict_nodes("strict_books_bound_every_claim_after_200_kills", STRICT_KILLS, None);
+}
+
+#[test]
+fn strict_books_in_a_database_bound_every_claim() {
+    let name = "strict_books_in_a_database_bound_every_claim";
+    let Some(database) = TestDatabase::create(name) else { return };
+    kill_strict_nodes(name, DATABASE_KILLS, Some(database));
+}
+
+fn kill_strict_nodes(test: &str, kills_wanted: usize, database: Option<TestDatabase>) {
+    let (mut random, seed) = random(test);
+    let mut chain = Chain::start("strict", database);
     let mut kills = 0;
-    while kills < STRICT_KILLS {
+    while kills < kills_wanted {
         let count = [1, 1, 1, 1, 2, 2, 3].choose(&mut random).copied().unwrap();
         let victims: Vec<usize> = [0, 1, 2].sample(&mut random, count).copied().collect();
         chain.wait_for_payments();
@@ -59,6 +73,7 @@ fn strict_books_bound_every_claim_after_200_kills() {
             chain.nodes[victims[0]].spawn();
             go_on(&mut random, START_MAX);
             chain.nodes[victims[0]].kill();
+            chain.wait_written();
             kills += 1;
             check(&chain, kills);
         }
@@ -81,7 +96,7 @@ struct Sample {
 #[test]
 fn batched_books_lack_no_more_than_the_last_cuts() {
     let (mut random, seed) = random("batched_books_lack_no_more_than_the_last_cuts");
-    let mut chain = Chain::start("batched");
+    let mut chain = Chain::start("batched", None);
     // Of a and c: what the end and the books knew of each other when the node was last killed.
     let mut before = [(Record::default(), Record::default()); 2];
     for kill in 0..BATCHED_KILLS {
