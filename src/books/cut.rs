@@ -1,12 +1,13 @@
 //! What the store saves in one transaction.
 
 use super::adjustment::Adjustment;
+use super::received::{PaymentKey, ReceivedPayment};
 use super::row::AccountRow;
 use crate::link::CutNumber;
 use crate::wire::Timestamp;
 
 /// All accounts that have changed since the last cut, at one moment between two packets.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cut {
     /// Its number.
     pub number: CutNumber,
@@ -16,4 +17,8 @@ pub struct Cut {
     pub accounts: Vec<AccountRow>,
     /// The changes that operators made, whose effect is in the accounts.
     pub adjustments: Vec<Adjustment>,
+    /// What receivers got since the last cut, in all by each connection.
+    pub payments: Vec<ReceivedPayment>,
+    /// Payments that are in a sum now; they are in no other list here, and have no row any more.
+    pub summed_up: Vec<PaymentKey>,
 }

@@ -1,5 +1,6 @@
 //! The books at the start of a node.
 
+use super::received::ReceivedPayment;
 use super::recovery::RecoveredAccount;
 use crate::link::CutNumber;
 
@@ -14,6 +15,8 @@ pub struct SavedBooks {
     pub was_clean: bool,
     /// The accounts, sorted by name, asset and scale.
     pub accounts: Vec<RecoveredAccount>,
+    /// What receivers got, those of each receiver in the order of their last times.
+    pub payments: Vec<ReceivedPayment>,
 }
 
 impl SavedBooks {

@@ -15,6 +15,7 @@ use super::ccp::CcpState;
 use super::cuts::Cuts;
 use super::packet_log::PacketLog;
 use super::pending_echoes::PendingEchoes;
+use super::received_payments::ReceivedPayments;
 use super::refusal::{NextHopFailure, Refusal};
 use super::registry::{Registry, RegistryError};
 use super::settings::ConnectorSettings;
@@ -78,9 +79,10 @@ impl Connector {
     pub fn with_books(
         settings: ConnectorSettings,
         seed: HashSeed,
-        books: SavedBooks,
+        mut books: SavedBooks,
     ) -> Result<Arc<Self>, RegistryError> {
-        let cuts = Cuts::new(books.cut);
+        let received = ReceivedPayments::new(std::mem::take(&mut books.payments));
+        let cuts = Cuts::new(books.cut, received);
         let registry = Registry::with_books(books, Arc::clone(&cuts.changed));
         Self::build(settings, seed, registry, Some(cuts))
     }

@@ -10,6 +10,7 @@ use std::task::{Context, Poll, Waker};
 use parking_lot::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::core::Connector;
+use super::received_payments::{ChangedPayments, ReceivedPayments};
 use super::snapshot::AccountEntry;
 use crate::account::{AccountId, Asset, Ledger};
 use crate::books::{AccountKind, AccountRow, Adjustment, ChangeError, ChangeRequest, Cut};
@@ -30,6 +31,7 @@ pub(super) struct Cuts {
     /// case that an earlier one was not saved. `node` makes one change at a time, and ends what is uncertain once for
     /// each account, so there are few.
     unsaved: Mutex<Vec<(CutNumber, Adjustment)>>,
+    pub(super) received: ReceivedPayments,
 }
 
 /// An uncertain amount, and when it will be released.
@@ -53,7 +55,7 @@ pub(super) type NoTurn<'a> = RwLockWriteGuard<'a, ()>;
 
 impl Cuts {
     /// The first cut follows `newest`, the newest one in the store.
-    pub(super) fn new(newest: CutNumber) -> Self {
+    pub(super) fn new(newest: CutNumber, received: ReceivedPayments) -> Self {
         let durable = DurableCuts::default();
         durable.publish(newest);
         Self {
@@ -63,6 +65,7 @@ impl Cuts {
             changed: Arc::default(),
             durable: Arc::new(durable),
             unsaved: Mutex::default(),
+            received,
         }
     }
 
@@ -74,6 +77,10 @@ impl Cuts {
             false => CutNumber::NONE,
         };
         (turn, after)
+    }
+
+    pub(super) fn next(&self) -> CutNumber {
+        CutNumber(self.next.load(Ordering::Relaxed))
     }
 
     /// Waits for the batches under way, and lets none begin.
@@ -159,13 +166,15 @@ impl Connector {
         // There are few of them, and each entry has one.
         accounts.extend(self.configuration.lock().registry.take_changed_own_accounts());
         let adjustments = cuts.unsaved.lock().iter().map(|(_, made)| made.clone()).collect();
-        Some(Cut { number, at, accounts, adjustments })
+        let ChangedPayments { payments, summed_up } = cuts.received.take_changed();
+        Some(Cut { number, at, accounts, adjustments, payments, summed_up })
     }
 
     /// The next cut has all accounts, because it is not known what the store holds after an error.
     pub fn note_all_accounts(&self) {
         // During a reload, a ledger could pass from the registry to an account unseen.
         let _turn = self.cuts.as_ref().map(Cuts::begin_turn);
+        self.cuts.iter().for_each(|cuts| cuts.received.note_all());
         for entry in &self.snapshot.load().entries {
             entry.account.lock().ledger.note();
         }
@@ -187,7 +196,7 @@ impl Connector {
         let cuts = self.cuts.as_ref().ok_or(ChangeError::NoStore)?;
         // The balance and the record are in the same cut.
         let _turn = cuts.turns.read();
-        let number = CutNumber(cuts.next.load(Ordering::Relaxed));
+        let number = cuts.next();
         let mut configuration = self.configuration.lock();
         let snapshot = self.snapshot.load();
         let entries = snapshot.entries.iter();
@@ -224,7 +233,7 @@ impl Connector {
     /// The number of the next cut: what is booked by now is in it, or in an earlier one. `None`: this
     /// connector has no store.
     pub fn next_cut(&self) -> Option<CutNumber> {
-        self.cuts.as_ref().map(|cuts| CutNumber(cuts.next.load(Ordering::Relaxed)))
+        self.cuts.as_ref().map(Cuts::next)
     }
 
     /// The uncertain amounts that `uncertainHoldMs` releases. Locks one account at a time.
@@ -267,6 +276,7 @@ impl Connector {
     pub fn publish_durable(&self, cut: CutNumber) {
         if let Some(cuts) = &self.cuts {
             cuts.unsaved.lock().retain(|(first, _)| *first > cut);
+            cuts.received.forget_saved(cut);
             cuts.durable.publish(cut);
         }
     }

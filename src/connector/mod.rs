@@ -21,6 +21,7 @@ mod packet_records;
 mod pending_echoes;
 mod prepare;
 mod receive;
+mod received_payments;
 mod refusal;
 mod registry;
 mod report;

@@ -81,6 +81,12 @@ impl Batch<'_> {
             state.ledger.commit_out(amount);
             state.stats.count_delivered(&reply);
         }
+        // In the same batch as the balance, so in the same cut.
+        if let Some(cuts) = &self.connector.cuts {
+            let (account, id) = (&to.account, self.connection_id(to, prepare));
+            let of = (account.id(), &to.settings.asset);
+            cuts.received.note(of, id, amount, self.now.wall, cuts.next());
+        }
         self.answer_requester(incoming, &reply);
         self.book_conversion(incoming.account, incoming.held, to.account.slot(), amount);
         self.record_local_answer(incoming, Some(to), prepare.condition, || PacketEvent::Received {

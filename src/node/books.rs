@@ -61,7 +61,7 @@ fn start_thread(store: Store, span: tracing::Span) -> io::Result<StoreHandle> {
 }
 
 fn log_opened(place: &StorePlace, books: &SavedBooks) {
-    let SavedBooks { books_id, cut, was_clean, accounts } = books;
+    let SavedBooks { books_id, cut, was_clean, accounts, .. } = books;
     tracing::info!(
         store = %place, books = %books_id, cut = cut.0, accounts = accounts.len(), clean = was_clean,
         "opened the store"

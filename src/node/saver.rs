@@ -203,7 +203,7 @@ impl Saving {
         self.last_cut_at = self.context.clock.mono();
         let Some(cut) = self.take_cut() else { return Ok(()) };
         let (number, began) = (cut.number, Instant::now());
-        let rows = cut.accounts.len() + cut.adjustments.len();
+        let rows = cut.accounts.len() + cut.adjustments.len() + cut.payments.len();
         let slow = self.pace.borrow().slow();
         {
             let mut write = pin!(self.store.write(cut));

@@ -6,6 +6,7 @@
 mod adjustments;
 mod backup;
 mod history;
+mod payments;
 mod read_only;
 mod restore;
 
@@ -28,7 +29,8 @@ use crate::wire::Timestamp;
 /// Marks a file as ours ("ILPB").
 const APPLICATION_ID: u32 = 0x494c_5042;
 /// The statements that lead from each version to the next.
-const MIGRATIONS: [&str; 1] = [include_str!("sqlite/0001_accounts.sql")];
+const MIGRATIONS: [&str; 2] =
+    [include_str!("sqlite/0001_accounts.sql"), include_str!("sqlite/0002_payments.sql")];
 /// How long a commit waits for a reader that blocks it.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -176,6 +178,7 @@ impl SqliteStore {
         for adjustment in &cut.adjustments {
             adjustments::insert(&transaction, adjustment)?;
         }
+        payments::save(&transaction, cut)?;
         set_meta(&transaction, "cut", &cut.number.0.to_string())?;
         set_meta(&transaction, "cut_at", &cut.at.as_millis().to_string())?;
         if is_last {
@@ -385,7 +388,8 @@ fn load(path: &Path, connection: &Connection) -> Result<SavedBooks, StoreFault> 
     }
     drop(rows);
     let books_id = meta(connection, "books_id")?;
-    Ok(SavedBooks { books_id, cut: CutNumber(cut), was_clean, accounts })
+    let payments = payments::read_all(connection)?;
+    Ok(SavedBooks { books_id, cut: CutNumber(cut), was_clean, accounts, payments })
 }
 
 fn read_row(row: &Row<'_>) -> Result<StoredRow, StoreFault> {

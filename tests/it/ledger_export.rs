@@ -83,7 +83,9 @@ impl Books {
         let adjusted = accounts.iter().filter(|account| account.totals.adjusted != 0);
         let adjustments = adjusted.map(adjustment_of).collect();
         let at = Timestamp::from_millis(DAY);
-        store.write_last(&Cut { number: CutNumber(1), at, accounts, adjustments }).unwrap();
+        store
+            .write_last(&Cut { number: CutNumber(1), at, accounts, adjustments, ..Cut::default() })
+            .unwrap();
         books
     }
 

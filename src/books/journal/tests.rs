@@ -44,7 +44,7 @@ fn history() -> BooksHistory {
         account("w", AccountKind::Receiver, totals(0, 30, 0)),
     ];
     let books =
-        SavedBooks { books_id: "b".to_owned(), cut: CutNumber(5), was_clean: true, accounts };
+        SavedBooks { cut: CutNumber(5), was_clean: true, accounts, ..SavedBooks::default() };
     let adjustments = vec![
         adjustment(10, BalanceChange::Adjust(50)),
         adjustment(20, BalanceChange::Resolve { conceded: 20 }),

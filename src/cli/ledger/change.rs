@@ -116,7 +116,7 @@ fn change_store(
     // Also after a mistake: opening has made certain amounts uncertain, if the node had ended without a clean stop.
     let accounts = books.accounts.iter().map(|account| account.row.clone()).collect();
     let adjustments = made.iter().filter(|_| is_new).cloned().collect();
-    let cut = Cut { number: books.cut.next(), at, accounts, adjustments };
+    let cut = Cut { number: books.cut.next(), at, accounts, adjustments, ..Cut::default() };
     let saved = store.write_last(&cut);
     saved.map_err(|error| unclear_failure(request, &error_chain(&error)))?;
     warn_of_uncertain(&books, err)?;

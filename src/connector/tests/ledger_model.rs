@@ -224,7 +224,7 @@ impl World {
             // The command saves all accounts, as after a clean stop.
             let accounts = accounts.iter().map(|account| account.row.clone()).collect();
             let (number, at) = (self.store.newest.next(), self.peers.node.now.wall);
-            self.store.write(&Cut { number, at, accounts, adjustments: Vec::new() });
+            self.store.write(&Cut { number, at, accounts, ..Cut::default() });
             assert!(self.store.rows.values().all(|row| row.held_out == 0));
         }
         let books = || self.store.books(was_clean);

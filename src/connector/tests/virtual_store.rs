@@ -48,7 +48,7 @@ impl VirtualStore {
     /// The books that a node starts with after a crash, or after a clean stop.
     pub(super) fn books(&self, was_clean: bool) -> SavedBooks {
         let (books_id, cut) = ("books".to_owned(), self.newest);
-        SavedBooks { books_id, cut, was_clean, accounts: self.recover() }
+        SavedBooks { books_id, cut, was_clean, accounts: self.recover(), ..SavedBooks::default() }
     }
 
     pub(super) fn recover(&self) -> Vec<RecoveredAccount> {

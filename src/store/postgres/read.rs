@@ -5,8 +5,8 @@ use tokio_postgres::{GenericClient, Row};
 use super::error::PostgresError;
 use crate::account::{Asset, Totals};
 use crate::books::{
-    AccountRow, Adjustment, BalanceChange, BooksHistory, ChangeId, SavedBooks, StoredRow,
-    recover_account,
+    AccountRow, Adjustment, BalanceChange, BooksHistory, ChangeId, PaymentKey, ReceivedPayment,
+    SavedBooks, StoredRow, recover_account,
 };
 use crate::link::CutNumber;
 use crate::net::Clock;
@@ -23,6 +23,10 @@ ORDER BY name, asset, scale";
 const SELECT_ADJUSTMENTS: &str = "\
 SELECT id, at, account, asset, scale, kind, amount::text, balance::text, reason, made_by \
 FROM ilp_connector.adjustment WHERE node = $1 AND ($2::text IS NULL OR id = $2) ORDER BY at, number";
+
+const SELECT_PAYMENTS: &str = "\
+SELECT receiver, asset, scale, connection, packets, amount::text, last_at FROM ilp_connector.payment \
+WHERE node = $1 ORDER BY receiver, asset, scale, last_at, connection";
 
 /// The books at the newest cut. `None`: the node has none.
 pub(super) async fn load(
@@ -49,6 +53,7 @@ async fn load_with_time(
         cut: CutNumber(number("cut")?),
         was_clean: row.try_get("clean").map_err(|_| damaged("clean"))?,
         accounts: Vec::new(),
+        payments: Vec::new(),
     };
     let cut_at = Timestamp::from_millis(number("cut_at")?);
     let rows = client.query(SELECT_ACCOUNTS, &[&node]).await.map_err(PostgresError::of_reading)?;
@@ -58,6 +63,8 @@ async fn load_with_time(
             .map_err(|row| PostgresError::Unbalanced(Box::new(row)))?;
         books.accounts.push(account);
     }
+    let rows = client.query(SELECT_PAYMENTS, &[&node]).await.map_err(PostgresError::of_reading)?;
+    books.payments = rows.iter().map(read_payment).collect::<Result<_, _>>()?;
     Ok(Some((books, cut_at)))
 }
 
@@ -137,6 +144,28 @@ fn read_adjustment(row: &Row) -> Result<Adjustment, PostgresError> {
 /// `None`: it is no time.
 fn from_signed(millis: i64) -> Option<Timestamp> {
     u64::try_from(millis).ok().map(Timestamp::from_millis)
+}
+
+fn read_payment(row: &Row) -> Result<ReceivedPayment, PostgresError> {
+    let receiver: &str =
+        row.try_get("receiver").map_err(|_| damaged_column("payment", "receiver"))?;
+    let damaged =
+        |what: &str| PostgresError::Damaged(format!("a payment to {receiver} has a wrong {what}"));
+    let columns = Columns { row, damaged: &damaged };
+    let number = |column: &str| {
+        let number: i64 = row.try_get(column).map_err(|_| damaged(column))?;
+        u64::try_from(number).map_err(|_| damaged(column))
+    };
+    Ok(ReceivedPayment {
+        key: PaymentKey {
+            receiver: receiver.into(),
+            asset: columns.asset()?,
+            connection: columns.text("connection")?.into(),
+        },
+        packets: number("packets")?,
+        amount: columns.amount("amount")?,
+        last_at: Timestamp::from_millis(number("last_at")?),
+    })
 }
 
 fn damaged_column(table: &str, column: &str) -> PostgresError {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use tokio_postgres::{Client, Statement};
 
 use super::error::PostgresError;
-use crate::books::{AccountRow, Adjustment, Cut};
+use crate::books::{AccountRow, Adjustment, Cut, PaymentKey};
 
 /// Rows are written only if the row of the books still has the epoch of this process: the update of it comes first,
 /// and waits for a process that is taking the books.
@@ -37,6 +37,19 @@ WITH lease AS ( \
         $24::text[], $25::text[], $26::text[]) WITH ORDINALITY AS new (id, at, account, asset, scale, kind, amount, \
         balance, reason, made_by, place) \
     ORDER BY new.place ON CONFLICT (node, id) DO NOTHING \
+), summed_up AS ( \
+    DELETE FROM ilp_connector.payment AS old USING lease, unnest($28::text[], $29::text[], $30::int2[], $31::text[]) \
+        AS gone (receiver, asset, scale, connection) \
+    WHERE old.node = lease.node AND old.receiver = gone.receiver AND old.asset = gone.asset \
+        AND old.scale = gone.scale AND old.connection = gone.connection \
+), received AS ( \
+    INSERT INTO ilp_connector.payment (node, receiver, asset, scale, connection, packets, amount, last_at) \
+    SELECT lease.node, new.receiver, new.asset, new.scale, new.connection, new.packets, new.amount::numeric, \
+        new.last_at \
+    FROM lease, unnest($32::text[], $33::text[], $34::int2[], $35::text[], $36::int8[], $37::text[], $38::int8[]) \
+        AS new (receiver, asset, scale, connection, packets, amount, last_at) \
+    ON CONFLICT (node, receiver, asset, scale, connection) DO UPDATE SET packets = excluded.packets, \
+        amount = excluded.amount, last_at = excluded.last_at \
 ) SELECT 1 FROM lease";
 
 /// Saves a cut and renews the lease for `lease_secs`; the last cut gives it back. Returns whether this process had it:
@@ -51,6 +64,12 @@ pub(super) async fn save(
 ) -> Result<bool, PostgresError> {
     let accounts = Accounts::of(&cut.accounts);
     let made = Made::of(&cut.adjustments);
+    let gone = PaymentKeys::of(&cut.summed_up);
+    let keys = PaymentKeys::of(cut.payments.iter().map(|payment| &payment.key));
+    let payments = cut.payments.iter();
+    let packets: Vec<i64> = payments.clone().map(|payment| signed(payment.packets)).collect();
+    let amounts: Vec<String> = payments.clone().map(|payment| payment.amount.to_string()).collect();
+    let times: Vec<i64> = payments.map(|payment| signed(payment.last_at.as_millis())).collect();
     let row = client
         .query_opt(
             statement,
@@ -82,6 +101,17 @@ pub(super) async fn save(
                 &made.reason,
                 &made.by,
                 &accounts.uncertain_since,
+                &gone.receiver,
+                &gone.asset,
+                &gone.scale,
+                &gone.connection,
+                &keys.receiver,
+                &keys.asset,
+                &keys.scale,
+                &keys.connection,
+                &packets,
+                &amounts,
+                &times,
             ],
         )
         .await?;
@@ -163,6 +193,28 @@ impl<'a> Made<'a> {
             columns.balance.push(made.balance.to_string());
             columns.reason.push(without_zero_bytes(&made.reason));
             columns.by.push(without_zero_bytes(&made.by));
+        }
+        columns
+    }
+}
+
+/// The columns that name payments to receivers.
+#[derive(Default)]
+struct PaymentKeys<'a> {
+    receiver: Vec<&'a str>,
+    asset: Vec<&'a str>,
+    scale: Vec<i16>,
+    connection: Vec<&'a str>,
+}
+
+impl<'a> PaymentKeys<'a> {
+    fn of(keys: impl IntoIterator<Item = &'a PaymentKey>) -> Self {
+        let mut columns = Self::default();
+        for PaymentKey { receiver, asset, connection } in keys {
+            columns.receiver.push(receiver);
+            columns.asset.push(&asset.code);
+            columns.scale.push(asset.scale.into());
+            columns.connection.push(connection);
         }
         columns
     }

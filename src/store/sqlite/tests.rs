@@ -5,7 +5,7 @@ use std::fs;
 use tempfile::TempDir;
 
 use super::*;
-use crate::books::{AccountKind, BalanceChange};
+use crate::books::{AccountKind, BalanceChange, PaymentKey, ReceivedPayment};
 
 fn identity() -> StoreIdentity {
     StoreIdentity { node: Some("b".parse().unwrap()) }
@@ -62,12 +62,21 @@ fn account(name: &str, fulfilled_in: i128) -> AccountRow {
 }
 
 fn cut(number: u64, accounts: Vec<AccountRow>) -> Cut {
-    Cut {
-        number: CutNumber(number),
-        at: crate::wire::Timestamp::EPOCH,
-        accounts,
-        adjustments: Vec::new(),
-    }
+    Cut { number: CutNumber(number), at: crate::wire::Timestamp::EPOCH, accounts, ..Cut::default() }
+}
+
+#[test]
+fn a_file_of_the_first_version_is_read_and_then_brought_to_this_one() {
+    let fixture = Fixture::with_books();
+    fixture.execute("DROP TABLE payment; PRAGMA user_version = 1");
+    assert!(SqliteStore::read(&fixture.path()).unwrap().payments.is_empty());
+    let (mut store, books) = fixture.open();
+    assert_eq!(books.accounts.len(), 1);
+    let key = PaymentKey { receiver: "w".into(), asset: Asset::default(), connection: "x".into() };
+    let last_at = crate::wire::Timestamp::EPOCH;
+    let payments = vec![ReceivedPayment { key, packets: 1, amount: 2, last_at }];
+    store.write(&Cut { payments: payments.clone(), ..cut(2, Vec::new()) }).unwrap();
+    assert_eq!(SqliteStore::read(&fixture.path()).unwrap().payments, payments);
 }
 
 #[test]

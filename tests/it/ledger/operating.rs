@@ -206,7 +206,7 @@ fn ticks_of_a_start(count: usize) -> u64 {
         number: CutNumber(1),
         at: Timestamp::from_millis(0),
         accounts: accounts.collect(),
-        adjustments: Vec::new(),
+        ..Cut::default()
     };
     opened.write(&cut).unwrap();
     drop(opened);

@@ -2,7 +2,8 @@
 
 use ilp_connector::internals::account::{Asset, Totals};
 use ilp_connector::internals::books::{
-    AccountKind, AccountRow, Adjustment, BalanceChange, Cut, SavedBooks,
+    AccountKind, AccountRow, Adjustment, BalanceChange, Cut, PaymentKey, ReceivedPayment,
+    SavedBooks,
 };
 use ilp_connector::internals::link::CutNumber;
 use ilp_connector::internals::net::{Clock, StorePlace};
@@ -56,7 +57,7 @@ fn account(name: &str, fulfilled_in: i128) -> AccountRow {
 
 fn cut(number: u64, accounts: Vec<AccountRow>) -> Cut {
     let at = Timestamp::from_millis(number * 1_000);
-    Cut { number: CutNumber(number), at, accounts, adjustments: Vec::new() }
+    Cut { number: CutNumber(number), at, accounts, ..Cut::default() }
 }
 
 fn adjustment(id: &str, at: u64) -> Adjustment {
@@ -144,6 +145,31 @@ fn a_change_that_two_cuts_have_is_saved_once() {
         let history = Store::read_history(place, &identity()).unwrap();
         assert_eq!(history.cut_at, Timestamp::from_millis(2_000));
         assert_eq!(history.adjustments, [second, first]);
+    });
+}
+
+#[test]
+fn payments_to_receivers_are_replaced_and_summed_up() {
+    fn payment(connection: &str, amount: i128, at: u64) -> ReceivedPayment {
+        let (receiver, asset, connection) = ("w".into(), Asset::default(), connection.into());
+        let key = PaymentKey { receiver, asset, connection };
+        ReceivedPayment { key, packets: 2, amount, last_at: Timestamp::from_millis(at) }
+    }
+    check("payments", |place| {
+        let (mut store, _) = open(place);
+        let all = [payment("b", 5, 1), payment("a", LARGEST, 2), payment("c", 6, 3)];
+        store.write(&Cut { payments: all.to_vec(), ..cut(1, Vec::new()) }).unwrap();
+        let seen = || Store::read(place, &identity()).unwrap().payments;
+        assert_eq!(seen(), all, "in the order of their times");
+        let changed = vec![payment("", 5, 1), payment("c", 7, 4)];
+        let summed_up = vec![all[0].key.clone(), payment("unknown", 0, 0).key];
+        let later = Cut { payments: changed.clone(), summed_up, ..cut(2, Vec::new()) };
+        store.write(&later).unwrap();
+        store.write_last(&Cut { number: CutNumber(3), ..later }).unwrap();
+        let left = [changed[0].clone(), all[1].clone(), changed[1].clone()];
+        assert_eq!(seen(), left);
+        drop(store);
+        assert_eq!(open(place).1.payments, left);
     });
 }
 

@@ -47,7 +47,7 @@ fn cut(number: u64, fulfilled_in: i128) -> Cut {
         uncertain_since: None,
     };
     let (number, at) = (CutNumber(number), Timestamp::EPOCH);
-    Cut { number, at, accounts: vec![account], adjustments: Vec::new() }
+    Cut { number, at, accounts: vec![account], ..Cut::default() }
 }
 
 fn balance(database: &TestDatabase) -> String {

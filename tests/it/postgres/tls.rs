@@ -18,7 +18,7 @@ fn open(url: &str) -> Result<(), String> {
     let opened = Store::open(&place, &identity, Clock::start());
     let (mut store, books) = opened.map_err(|error| chain(&error))?;
     let (number, at) = (books.cut.next(), Timestamp::EPOCH);
-    let last = Cut { number, at, accounts: Vec::new(), adjustments: Vec::new() };
+    let last = Cut { number, at, ..Cut::default() };
     store.write_last(&last).map_err(|error| chain(&error))
 }
 

@@ -1,0 +1,239 @@
+//! What receivers got, by STREAM connection, for the store. The packets of a payment arrive one by one, and an operator
+//! wants to know which payment it was.
+//!
+//! Anyone may make up connections, so their number is bounded: the one that was silent for longest is added to a sum.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use crate::account::{AccountId, Asset};
+use crate::books::{PaymentKey, ReceivedPayment};
+use crate::link::CutNumber;
+use crate::wire::{Amount, Timestamp};
+
+/// Connections of one receiver in one asset that are kept one by one.
+const CONNECTIONS_MAX: usize = 1_000;
+/// Bytes of a connection's id; ours have 24. What arrives on longer ones is only in the sum.
+const CONNECTION_ID_BYTES_MAX: usize = 64;
+/// The sum of what is not kept one by one.
+const SUM: &str = "";
+
+/// Packets of one connection.
+#[derive(Clone, Copy, Debug, Default)]
+struct Total {
+    packets: u64,
+    amount: i128,
+    last_at: Timestamp,
+    /// The store does not have it in this state.
+    is_changed: bool,
+}
+
+type Totals = HashMap<Arc<str>, Total>;
+
+/// The totals of all receivers that ever got something.
+#[derive(Debug, Default)]
+pub(super) struct ReceivedPayments(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    receivers: HashMap<AccountId, HashMap<Asset, Totals>>,
+    /// Those whose total has changed since the last cut, once each.
+    changed: Vec<PaymentKey>,
+    /// What was added to a sum, with the first cut that has it. Later cuts repeat it until one is durable.
+    summed_up: Vec<(CutNumber, PaymentKey)>,
+}
+
+/// What a cut has of them.
+#[derive(Debug, Default)]
+pub(super) struct ChangedPayments {
+    pub(super) payments: Vec<ReceivedPayment>,
+    pub(super) summed_up: Vec<PaymentKey>,
+}
+
+impl ReceivedPayments {
+    /// Goes on with what the store has.
+    pub(super) fn new(saved: Vec<ReceivedPayment>) -> Self {
+        let mut state = State::default();
+        for ReceivedPayment { key, packets, amount, last_at } in saved {
+            let Ok(receiver) = key.receiver.parse::<AccountId>() else { continue };
+            let totals = state.receivers.entry(receiver).or_default().entry(key.asset).or_default();
+            totals.insert(key.connection, Total { packets, amount, last_at, is_changed: false });
+        }
+        Self(Mutex::new(state))
+    }
+
+    /// A receiver has got a packet. `next` is the next cut.
+    pub(super) fn note(
+        &self,
+        (receiver, asset): (&AccountId, &Asset),
+        connection: &str,
+        amount: Amount,
+        at: Timestamp,
+        next: CutNumber,
+    ) {
+        if amount == Amount::ZERO {
+            return;
+        }
+        let id = if connection.len() > CONNECTION_ID_BYTES_MAX { SUM } else { connection };
+        let (packets, amount, last_at) = (1, i128::from(amount.0), at);
+        let packet = Total { packets, amount, last_at, is_changed: false };
+        self.0.lock().add((receiver, asset), id, packet, next);
+    }
+
+    /// Those that have changed since the last cut.
+    pub(super) fn take_changed(&self) -> ChangedPayments {
+        let state = &mut *self.0.lock();
+        let mut payments = Vec::with_capacity(state.changed.len());
+        for key in std::mem::take(&mut state.changed) {
+            // It may have been added to a sum since.
+            let Some(total) = state.find(&key) else { continue };
+            let Total { packets, amount, last_at, .. } = *total;
+            total.is_changed = false;
+            payments.push(ReceivedPayment { key, packets, amount, last_at });
+        }
+        let summed_up: Vec<_> = state.summed_up.iter().map(|(_, key)| key.clone()).collect();
+        // One of them may have come back, and is a row of its own again.
+        let summed_up = summed_up.into_iter().filter(|key| state.find(key).is_none());
+        ChangedPayments { payments, summed_up: summed_up.collect() }
+    }
+
+    /// All cuts up to this one are durable.
+    pub(super) fn forget_saved(&self, cut: CutNumber) {
+        self.0.lock().summed_up.retain(|(first, _)| *first > cut);
+    }
+
+    /// The next cut has all of them.
+    pub(super) fn note_all(&self) {
+        let State { receivers, changed, .. } = &mut *self.0.lock();
+        for (receiver, assets) in receivers {
+            for (asset, totals) in assets {
+                for (connection, total) in totals.iter_mut().filter(|(_, one)| !one.is_changed) {
+                    total.is_changed = true;
+                    changed.push(key_of((receiver, asset), connection));
+                }
+            }
+        }
+    }
+}
+
+impl State {
+    fn add(&mut self, of: (&AccountId, &Asset), connection: &str, more: Total, next: CutNumber) {
+        let (receiver, asset) = of;
+        let known = self.receivers.get_mut(receiver).and_then(|assets| assets.get_mut(asset));
+        if let Some(total) = known.and_then(|totals| totals.get_mut(connection)) {
+            if total.add(more) {
+                self.changed.push(key_of(of, connection));
+            }
+            return;
+        }
+        let assets = self.receivers.entry(receiver.clone()).or_default();
+        let totals = assets.entry(asset.clone()).or_default();
+        let oldest = if connection == SUM { None } else { take_oldest(totals) };
+        totals.insert(connection.into(), Total { is_changed: true, ..more });
+        self.changed.push(key_of(of, connection));
+        if let Some((id, total)) = oldest {
+            self.summed_up.push((next, key_of(of, &id)));
+            self.add(of, SUM, total, next);
+        }
+    }
+
+    fn find(&mut self, key: &PaymentKey) -> Option<&mut Total> {
+        let assets = self.receivers.get_mut(&*key.receiver)?;
+        assets.get_mut(&key.asset)?.get_mut(&key.connection)
+    }
+}
+
+impl Total {
+    /// Returns whether it was unchanged until now.
+    fn add(&mut self, more: Self) -> bool {
+        self.packets = self.packets.saturating_add(more.packets);
+        self.amount = self.amount.saturating_add(more.amount);
+        self.last_at = self.last_at.max(more.last_at);
+        !std::mem::replace(&mut self.is_changed, true)
+    }
+}
+
+fn key_of((receiver, asset): (&AccountId, &Asset), connection: &str) -> PaymentKey {
+    let (receiver, asset) = (receiver.into(), asset.clone());
+    PaymentKey { receiver, asset, connection: connection.into() }
+}
+
+/// If there is no room for another connection, removes the one that was silent for longest.
+fn take_oldest(totals: &mut Totals) -> Option<(Arc<str>, Total)> {
+    let kept = totals.len() - usize::from(totals.contains_key(SUM));
+    if kept < CONNECTIONS_MAX {
+        return None;
+    }
+    let kept = totals.iter().filter(|(id, _)| &***id != SUM);
+    let (oldest, _) = kept.min_by_key(|(id, total)| (total.last_at, *id))?;
+    let oldest = Arc::clone(oldest);
+    totals.remove(&oldest).map(|total| (oldest, total))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn note(payments: &ReceivedPayments, connection: &str, amount: u64, at: u64) {
+        let receiver = "wallet".parse().unwrap();
+        let (at, next) = (Timestamp::from_millis(at), CutNumber(7));
+        payments.note((&receiver, &Asset::default()), connection, Amount(amount), at, next);
+    }
+
+    fn seen(changed: &ChangedPayments) -> Vec<(&str, u64, i128, u64)> {
+        let rows = changed
+            .payments
+            .iter()
+            .map(|row| (&*row.key.connection, row.packets, row.amount, row.last_at.as_millis()));
+        let mut rows: Vec<_> = rows.collect();
+        rows.sort_unstable();
+        rows
+    }
+
+    #[test]
+    fn packets_of_a_connection_add_up_and_a_cut_has_what_changed() {
+        let payments = ReceivedPayments::default();
+        note(&payments, "c1", 5, 10);
+        note(&payments, "c1", 6, 20);
+        note(&payments, "c2", 1, 15);
+        note(&payments, "c3", 0, 15);
+        let first = payments.take_changed();
+        assert_eq!(seen(&first), [("c1", 2, 11, 20), ("c2", 1, 1, 15)]);
+        note(&payments, "c2", 2, 30);
+        assert_eq!(seen(&payments.take_changed()), [("c2", 2, 3, 30)]);
+        assert_eq!(seen(&payments.take_changed()), []);
+        payments.note_all();
+        let saved = payments.take_changed();
+        assert_eq!(seen(&saved), [("c1", 2, 11, 20), ("c2", 2, 3, 30)]);
+        let restarted = ReceivedPayments::new(saved.payments);
+        note(&restarted, "c1", 1, 40);
+        assert_eq!(seen(&restarted.take_changed()), [("c1", 3, 12, 40)]);
+    }
+
+    #[test]
+    fn too_many_connections_are_summed_up_and_no_unit_is_lost() {
+        let payments = ReceivedPayments::default();
+        let count = u64::try_from(CONNECTIONS_MAX).unwrap() + 3;
+        for number in 0..count {
+            note(&payments, &format!("c{number}"), 10, number);
+        }
+        note(&payments, &"x".repeat(CONNECTION_ID_BYTES_MAX + 1), 1, count);
+        let changed = payments.take_changed();
+        let gone: Vec<_> = changed.summed_up.iter().map(|key| &*key.connection).collect();
+        assert_eq!(gone, ["c0", "c1", "c2"]);
+        assert_eq!(seen(&changed)[0], (SUM, 4, 31, count));
+        assert_eq!(changed.payments.len(), CONNECTIONS_MAX + 1);
+        let sum: i128 = changed.payments.iter().map(|row| row.amount).sum();
+        assert_eq!(sum, i128::from(count * 10 + 1));
+        // One of them comes back: it has a row of its own, and another one makes room.
+        note(&payments, "c0", 2, count);
+        let changed = payments.take_changed();
+        let gone: Vec<_> = changed.summed_up.iter().map(|key| &*key.connection).collect();
+        assert_eq!(gone, ["c1", "c2", "c3"], "until a cut with them is durable");
+        assert_eq!(seen(&changed), [(SUM, 5, 41, count), ("c0", 1, 2, count)]);
+        payments.forget_saved(CutNumber(7));
+        assert!(payments.take_changed().summed_up.is_empty());
+    }
+}
