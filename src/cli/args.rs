@@ -13,7 +13,7 @@ use clap::{Args, Parser, Subcommand, ValueHint};
 pub(super) use files::{CompletionsArguments, ComposeArguments, SchemaArguments, SchemaForm};
 pub(super) use ledger::{
     AdjustArguments, BalancesArguments, ChangeArguments, ExportArguments, LedgerArguments,
-    LedgerCommand, ResolveArguments, StoreArguments,
+    LedgerCommand, PaymentsArguments, ResolveArguments, StoreArguments,
 };
 
 use crate::console::{SourceArguments, parse_duration};

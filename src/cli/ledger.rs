@@ -3,6 +3,7 @@
 mod balances;
 mod change;
 mod export;
+mod payments;
 mod through_node;
 
 use std::io::Write;
@@ -21,6 +22,7 @@ pub(super) fn run(
 ) -> Result<(), Failure> {
     match &arguments.command {
         LedgerCommand::Balances(arguments) => balances::run(arguments, environment, out),
+        LedgerCommand::Payments(arguments) => payments::run(arguments, environment, out),
         LedgerCommand::Verify(arguments) => verify(arguments, environment, out),
         LedgerCommand::Resolve(arguments) => change::resolve(arguments, environment, out, err),
         LedgerCommand::Adjust(arguments) => change::adjust(arguments, environment, out, err),

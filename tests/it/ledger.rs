@@ -3,6 +3,7 @@
 mod changes;
 mod disks;
 mod operating;
+mod payments;
 mod store_failures;
 
 use std::path::{Path, PathBuf};

@@ -18,6 +18,7 @@ change. Amounts are whole units of the account (10^-scale of its asset).
 
 Examples:
   ilp-connector ledger balances --config node.yaml
+  ilp-connector ledger payments wallet --config node.yaml
   ilp-connector ledger verify --store /var/lib/ilp/b.db
   ilp-connector ledger resolve c --concede 120 --reason \"agreed by phone\" --config node.yaml
   ilp-connector ledger adjust c -5 --reason \"fee of the bank\" --store b.db
@@ -33,6 +34,8 @@ pub(in crate::cli) struct LedgerArguments {
 pub(in crate::cli) enum LedgerCommand {
     /// Print the balance of each account as of the last cut
     Balances(BalancesArguments),
+    /// Print which payments have reached the receivers, by STREAM connection
+    Payments(PaymentsArguments),
     /// Check the file, and that every balance is the sum of its causes
     Verify(StoreArguments),
     /// Say how much of an uncertain amount the peer is owed
@@ -60,6 +63,18 @@ pub(in crate::cli) struct StoreArguments {
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct BalancesArguments {
+    #[command(flatten)]
+    pub(in crate::cli) store: StoreArguments,
+    /// Print JSON
+    #[arg(long)]
+    pub(in crate::cli) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct PaymentsArguments {
+    /// Only the payments to this receiver
+    #[arg(value_name = "RECEIVER")]
+    pub(in crate::cli) receiver: Option<String>,
     #[command(flatten)]
     pub(in crate::cli) store: StoreArguments,
     /// Print JSON

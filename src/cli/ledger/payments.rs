@@ -1,0 +1,73 @@
+//! `ledger payments`: which payments have reached the receivers.
+
+use std::io::Write;
+
+use serde_json::json;
+
+use super::super::args::PaymentsArguments;
+use super::{NamedStore, failed};
+use crate::books::{ReceivedPayment, SavedBooks};
+use crate::config::Environment;
+use crate::console::{Cell, Failure, Table, decimal};
+use crate::store::Store;
+
+const COLUMNS: [&str; 6] = ["RECEIVER", "ASSET", "CONNECTION", "PACKETS", "AMOUNT (UNITS)", "LAST"];
+/// No column is left out: the output may go to a file.
+const COLUMNS_MAX: usize = usize::MAX;
+
+pub(super) fn run(
+    arguments: &PaymentsArguments,
+    environment: &Environment,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let store = NamedStore::find(&arguments.store, environment)?;
+    let mut books = Store::read(&store.place, &store.identity()).map_err(failed)?;
+    if let Some(receiver) = &arguments.receiver {
+        books.payments.retain(|payment| *payment.key.receiver == **receiver);
+    }
+    if arguments.json {
+        serde_json::to_writer_pretty(&mut *out, &as_json(&books)).map_err(std::io::Error::from)?;
+        writeln!(out)?;
+        return Ok(());
+    }
+    if books.payments.is_empty() {
+        let receiver = arguments.receiver.as_deref().unwrap_or("a receiver");
+        writeln!(out, "no payment has reached {receiver} yet")?;
+        return Ok(());
+    }
+    let mut table = Table::new(&COLUMNS);
+    for ReceivedPayment { key, packets, amount, last_at } in &books.payments {
+        let connection = if key.connection.is_empty() { "(older)" } else { &*key.connection };
+        table.add_row([
+            Cell::left(&*key.receiver),
+            Cell::left(&*key.asset.code),
+            Cell::left(connection),
+            Cell::right(packets.to_string()),
+            Cell::right(format!("{} ({amount})", decimal(*amount, key.asset.scale))),
+            Cell::left(last_at.to_string()),
+        ]);
+    }
+    for line in table.lines(COLUMNS_MAX) {
+        writeln!(out, "{line}")?;
+    }
+    Ok(())
+}
+
+/// Amounts are texts: JSON numbers are not exact beyond 53 bits.
+fn as_json(books: &SavedBooks) -> serde_json::Value {
+    let payments =
+        books.payments.iter().map(|ReceivedPayment { key, packets, amount, last_at }| {
+            let connection = Some(&*key.connection).filter(|id| !id.is_empty());
+            json!({
+                "receiver": &*key.receiver,
+                "assetCode": &*key.asset.code,
+                "assetScale": key.asset.scale,
+                "connection": connection,
+                "packets": packets,
+                "amount": amount.to_string(),
+                "lastAt": last_at.to_string(),
+            })
+        });
+    let payments: Vec<_> = payments.collect();
+    json!({ "books": books.books_id, "cut": books.cut.0, "payments": payments })
+}
