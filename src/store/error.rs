@@ -159,7 +159,7 @@ impl OpenError {
     pub fn is_in_use(&self) -> bool {
         match self {
             Self::Locked { .. } => true,
-            Self::Postgres { error, .. } => matches!(**error, PostgresError::Held { .. }),
+            Self::Postgres { error, .. } => matches!(**error, PostgresError::Held(_)),
             _ => false,
         }
     }
@@ -168,9 +168,7 @@ impl OpenError {
     pub fn holder(&self) -> Option<BooksHolder> {
         match self {
             Self::Postgres { error, .. } => match &**error {
-                PostgresError::Held { holder, until } => {
-                    Some(BooksHolder { process: holder.clone(), until: until.clone() })
-                }
+                PostgresError::Held(holder) => Some(holder.clone()),
                 _ => None,
             },
             _ => None,

@@ -81,6 +81,11 @@ impl PostgresStore {
         let (node, holder) = (node.to_string(), Holder::this_process());
         let renewed_at = clock.now().mono;
         let taken = session.run(&runtime, async |client| {
+            // Without a lock, which would delay the holder. And a newer program that waits must not change the tables
+            // of an older one that runs. An error comes again below; in a new database there is no table.
+            if let Ok(Some(holder)) = take::find_holder(client, &node).await {
+                return Err(PostgresError::Held(holder));
+            }
             schema::migrate(client).await?;
             let save = client.prepare(save::SAVE).await.map_err(PostgresError::of_reading)?;
             Ok((save, take::take(client, &node, &holder).await?))

@@ -6,7 +6,7 @@ use tokio_postgres::error::SqlState;
 
 use crate::books::UnbalancedRow;
 use crate::net::TlsError;
-use crate::store::WriteError;
+use crate::store::{BooksHolder, WriteError};
 
 /// What is wrong with a database, or with the books in it. No message contains the password.
 #[derive(Debug, thiserror::Error)]
@@ -62,14 +62,10 @@ pub enum PostgresError {
     SeveralNodes(String),
     /// Another process holds the lease.
     #[error(
-        "its books are in use by {holder}, whose lease ends at {until} UTC unless it is renewed; a node runs once"
+        "its books are in use by {}, whose lease ends at {} UTC unless it is renewed; a node runs once",
+        .0.process, .0.until
     )]
-    Held {
-        /// The other process.
-        holder: String,
-        /// The time of day.
-        until: String,
-    },
+    Held(BooksHolder),
     /// Another process has taken the books.
     #[error("{0} has taken the books; this process must not write them any more")]
     LeaseLost(String),

@@ -76,12 +76,12 @@ pub(super) async fn take(
     node: &str,
     holder: &Holder,
 ) -> Result<(i64, SavedBooks), PostgresError> {
-    // Without a lock, so that one that waits does not delay the holder.
-    check_free(client, node, "").await?;
     let transaction = client.transaction().await?;
     let books_id = format!("{:032x}", rand::random::<u128>());
     transaction.execute(BEGIN_BOOKS, &[&node, &books_id]).await?;
-    check_free(&transaction, node, " FOR UPDATE").await?;
+    if let Some(holder) = find_holder_locked(&transaction, node, " FOR UPDATE").await? {
+        return Err(PostgresError::Held(holder));
+    }
     let books = read::load(&transaction, node).await?;
     let books = books.ok_or_else(|| PostgresError::Damaged("the node has no row".to_owned()))?;
     let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 4] =
@@ -90,17 +90,6 @@ pub(super) async fn take(
     let epoch = row.try_get("epoch")?;
     transaction.commit().await?;
     Ok((epoch, books))
-}
-
-async fn check_free(
-    client: &impl GenericClient,
-    node: &str,
-    lock: &str,
-) -> Result<(), PostgresError> {
-    match find_holder_locked(client, node, lock).await? {
-        Some(BooksHolder { process, until }) => Err(PostgresError::Held { holder: process, until }),
-        None => Ok(()),
-    }
 }
 
 /// The process whose lease of a node's books is valid.
