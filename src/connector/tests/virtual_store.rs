@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::account::Totals;
-use crate::books::{AccountRow, Cut, RecoveredAccount, SavedBooks, StoredRow, recover_account};
+use crate::books::{
+    AccountKind, AccountRow, Cut, PaymentKey, ReceivedPayment, RecoveredAccount, SavedBooks,
+    StoredRow, recover_account,
+};
 use crate::link::CutNumber;
 
 /// The name and asset of an account.
@@ -15,6 +18,7 @@ pub(super) type Key = (Arc<str>, Asset);
 pub(super) struct VirtualStore {
     pub(super) rows: BTreeMap<String, AccountRow>,
     pub(super) newest: CutNumber,
+    received: BTreeMap<String, ReceivedPayment>,
 }
 
 impl VirtualStore {
@@ -27,8 +31,29 @@ impl VirtualStore {
                 assert!(now.fulfilled_in >= fulfilled_in && now.fulfilled_out >= fulfilled_out);
             }
         }
+        let name = |key: &PaymentKey| format!("{} {} {}", key.receiver, key.asset, key.connection);
+        for key in &cut.summed_up {
+            self.received.remove(&name(key));
+        }
+        for payment in &cut.payments {
+            let before = self.received.insert(name(&payment.key), payment.clone());
+            assert!(before.is_none_or(|before| before.packets <= payment.packets));
+        }
         self.newest = cut.number;
         self.check_sums();
+        self.check_received();
+    }
+
+    /// In each cut, the payments to a receiver are what it has got.
+    fn check_received(&self) {
+        for row in self.rows.values().filter(|row| row.kind == AccountKind::Receiver) {
+            let payments = self.received.values();
+            let payments = payments.filter(|payment| {
+                payment.key.receiver == row.name && payment.key.asset == row.asset
+            });
+            let sum: i128 = payments.map(|payment| payment.amount).sum();
+            assert_eq!(sum, row.totals.fulfilled_out, "{row:?} and {:#?}", self.received);
+        }
     }
 
     /// What operators changed aside, the balances of each asset add up to zero.
@@ -48,7 +73,8 @@ impl VirtualStore {
     /// The books that a node starts with after a crash, or after a clean stop.
     pub(super) fn books(&self, was_clean: bool) -> SavedBooks {
         let (books_id, cut) = ("books".to_owned(), self.newest);
-        SavedBooks { books_id, cut, was_clean, accounts: self.recover(), ..SavedBooks::default() }
+        let (accounts, payments) = (self.recover(), self.received.values().cloned().collect());
+        SavedBooks { books_id, cut, was_clean, accounts, payments }
     }
 
     pub(super) fn recover(&self) -> Vec<RecoveredAccount> {
