@@ -1,4 +1,5 @@
-//! The URL of a PostgreSQL database: `postgres://user[:password]@host[:port][/database][?sslmode=..&sslrootcert=..]`.
+//! The URL of a PostgreSQL database:
+//! `postgres://user[:password]@host[:port][/database][?sslmode=..&sslrootcert=..&passfile=..]`.
 //!
 //! The words of `sslmode` are those of libpq. A host that begins with `/` is the directory of a Unix socket; it is
 //! percent-encoded, or stands in the parameter `host`. Neither `Display` nor `Debug` shows the password, and no error
@@ -27,6 +28,7 @@ pub struct PostgresUrl {
     database: String,
     tls: PostgresTls,
     root_certificates: Option<PathBuf>,
+    password_file: Option<PathBuf>,
 }
 
 /// How a connection is encrypted, and what is verified: the words of libpq's `sslmode`.
@@ -63,12 +65,16 @@ pub enum PostgresUrlError {
     Port,
     #[error("the name of the database contains a /")]
     Database,
-    #[error("its parameters may be sslmode, sslrootcert, and host for the directory of a socket")]
+    #[error(
+        "its parameters may be sslmode, sslrootcert, passfile, and host for the directory of a socket"
+    )]
     Parameter,
     #[error("sslmode must be disable, prefer, require, verify-ca or verify-full")]
     TlsMode,
-    #[error("sslrootcert must be the absolute path of a file")]
-    RootCertificates,
+    #[error("sslrootcert and passfile must be absolute paths of files")]
+    RelativePath,
+    #[error("has both a password and a passfile; remove one")]
+    TwoPasswords,
     #[error("must not have a fragment; a # in the password is written %23")]
     Fragment,
     #[error("is not UTF-8 after percent-decoding, or contains a zero byte")]
@@ -93,10 +99,12 @@ impl FromStr for PostgresUrl {
         if !Self::is_meant(text) {
             return Err(Error::Scheme);
         }
+        let behind_user = text.rsplit_once('@').map_or(text, |(_, rest)| rest);
+        let hosts = behind_user.split(['/', '?']).next().unwrap_or_default();
         let url = Url::parse(text).map_err(|error| match error {
+            _ if hosts.contains(',') => Error::SeveralHosts,
             url::ParseError::EmptyHost => Error::NoHost,
             url::ParseError::InvalidPort => Error::Port,
-            _ if text.contains(',') => Error::SeveralHosts,
             _ => Error::Invalid,
         })?;
         if url.fragment().is_some() {
@@ -110,14 +118,16 @@ impl FromStr for PostgresUrl {
         let host = url.host_str().unwrap_or("");
         let mut host = decoded(host.trim_start_matches('[').trim_end_matches(']'))?;
         let database = decoded(url.path().trim_start_matches('/'))?;
-        let (mut tls, mut root_certificates) = (PostgresTls::Prefer, None);
+        let absolute = |path: &str| match path.starts_with('/') {
+            true => Ok(Some(PathBuf::from(path))),
+            false => Err(Error::RelativePath),
+        };
+        let (mut tls, mut root_certificates, mut password_file) = (PostgresTls::Prefer, None, None);
         for (name, value) in url.query_pairs() {
             match &*name {
                 "sslmode" => tls = value.parse()?,
-                "sslrootcert" if value.starts_with('/') => {
-                    root_certificates = Some(PathBuf::from(&*value));
-                }
-                "sslrootcert" => return Err(Error::RootCertificates),
+                "sslrootcert" => root_certificates = absolute(&value)?,
+                "passfile" => password_file = absolute(&value)?,
                 "host" => host = value.into_owned(),
                 _ => return Err(Error::Parameter),
             }
@@ -126,6 +136,7 @@ impl FromStr for PostgresUrl {
             () if host.is_empty() => return Err(Error::NoHost),
             () if host.contains(',') => return Err(Error::SeveralHosts),
             () if database.contains('/') => return Err(Error::Database),
+            () if password.is_some() && password_file.is_some() => return Err(Error::TwoPasswords),
             () if host.contains('\0') => return Err(Error::Encoding),
             () => {}
         }
@@ -135,7 +146,7 @@ impl FromStr for PostgresUrl {
         };
         // As libpq: the database of the user's name.
         let database = if database.is_empty() { user.clone() } else { database };
-        Ok(Self { user, password, host, port, database, tls, root_certificates })
+        Ok(Self { user, password, host, port, database, tls, root_certificates, password_file })
     }
 }
 
@@ -180,6 +191,11 @@ impl PostgresUrl {
     /// The password. Never print it.
     pub fn password(&self) -> Option<&str> {
         self.password.as_deref()
+    }
+
+    /// The file that has the password instead, in the format of libpq.
+    pub fn password_file(&self) -> Option<&Path> {
+        self.password_file.as_deref()
     }
 
     /// The host: a name, an address, or the directory of a Unix socket.
@@ -282,7 +298,9 @@ mod tests {
             ("postgres://u:hunter2@h/d/e", Error::Database),
             ("postgres://u:hunter2@h/d?password=x", Error::Parameter),
             ("postgres://u:hunter2@h/d?sslmode=always", Error::TlsMode),
-            ("postgres://u:hunter2@h/d?sslrootcert=ca.pem", Error::RootCertificates),
+            ("postgres://u:hunter2@h/d?sslrootcert=ca.pem", Error::RelativePath),
+            ("postgres://u@h/d?passfile=pass", Error::RelativePath),
+            ("postgres://u:hunter2@h/d?passfile=/pass", Error::TwoPasswords),
             ("postgres://u:hunter2@h/d#x", Error::Fragment),
             ("postgres://u:hunter2@h1:1,h2:2/d", Error::SeveralHosts),
             ("postgres://u:%ff@h/d", Error::Encoding),

@@ -4,6 +4,7 @@
 //! that has lost the lease cannot write any more, whatever it still sends.
 
 mod error;
+mod password_file;
 mod read;
 mod save;
 mod schema;

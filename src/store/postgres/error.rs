@@ -1,5 +1,7 @@
 //! Why the books in a database cannot be used.
 
+use std::io;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio_postgres::error::SqlState;
@@ -13,10 +15,19 @@ use crate::store::{BooksHolder, WriteError};
 pub enum PostgresError {
     /// The thread has no runtime.
     #[error("cannot start the client of the database")]
-    Runtime(#[source] std::io::Error),
+    Runtime(#[source] io::Error),
     /// A certificate for `sslmode` cannot be used.
     #[error("cannot use TLS with the database")]
     Tls(#[from] TlsError),
+    /// The file with the password cannot be used.
+    #[error("cannot use the file with the password, {}", path.display())]
+    PasswordFile {
+        /// The file that `passfile` names.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        error: io::Error,
+    },
     /// No connection, or no login.
     #[error(
         "cannot connect to the database; check that its server runs, and `store` with user, password and sslmode"

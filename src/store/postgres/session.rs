@@ -14,10 +14,12 @@ use tokio_postgres::{Client, Config};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::error::PostgresError;
+use super::password_file::read_password;
 use crate::net::{PostgresTls, PostgresUrl, database_tls};
 
-/// How long a connection and its login may take.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long a connection and its login may take, and how long each address of the host.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const ADDRESS_TIMEOUT: Duration = Duration::from_secs(2);
 /// Seconds without an answer of the other end, after which a connection is tested, and its end.
 const KEEP_ALIVE_IDLE: Duration = Duration::from_secs(5);
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(2);
@@ -72,7 +74,7 @@ impl Session {
         session_use: SessionUse,
     ) -> Result<Self, PostgresError> {
         let tls = MakeRustlsConnect::new(database_tls(url)?);
-        let config = config_of(url);
+        let config = config_of(url)?;
         let connected =
             runtime.block_on(async { timeout(CONNECT_TIMEOUT, config.connect(tls)).await });
         let connected = connected.map_err(|_| PostgresError::Timeout(CONNECT_TIMEOUT))?;
@@ -153,14 +155,14 @@ impl Session {
     }
 }
 
-fn config_of(url: &PostgresUrl) -> Config {
+fn config_of(url: &PostgresUrl) -> Result<Config, PostgresError> {
     let mut config = Config::new();
     config
         .user(url.user())
         .dbname(url.database())
         .port(url.port())
         .application_name("ilp-connector")
-        .connect_timeout(CONNECT_TIMEOUT)
+        .connect_timeout(ADDRESS_TIMEOUT)
         .keepalives_idle(KEEP_ALIVE_IDLE)
         .keepalives_interval(KEEP_ALIVE_INTERVAL)
         .keepalives_retries(KEEP_ALIVE_COUNT)
@@ -175,11 +177,13 @@ fn config_of(url: &PostgresUrl) -> Config {
     config.host(url.host());
     if let Some(password) = url.password() {
         config.password(password);
+    } else if let Some(file) = url.password_file() {
+        config.password(read_password(url, file)?);
     }
     if url.is_socket() {
         config.ssl_mode(SslMode::Disable);
     }
-    config
+    Ok(config)
 }
 
 const SERVER: &str = "\

@@ -213,6 +213,18 @@ fn a_database_that_cannot_be_reached_is_named_without_its_password() {
     let wrong = database.url().replace("of-the-tests", "p@ss-wrong".replace('@', "%40").as_str());
     let text = refusal_at(&wrong);
     assert!(text.contains("password authentication failed for user \"ilp\""), "{text}");
+    let folder = crate::process::temp_folder();
+    let file = crate::process::write_file(&folder, "pass", "*:*:*:ilp:wrong\n");
+    let (login, host) =
+        database.url().rsplit_once('@').map(|(_, host)| ("ilp", host.to_owned())).unwrap();
+    let from_file = format!("postgres://{login}@{host}?passfile={}", file.display());
+    let text = refusal_at(&from_file);
+    assert!(text.contains("password authentication failed for user \"ilp\""), "{text}");
+    std::fs::write(&file, "*:*:*:ilp:p@ss/w\\:rd of-the-tests\n").unwrap();
+    try_open(&from_file.parse().unwrap(), "b").unwrap();
+    std::fs::write(&file, "*:*:*:other:x\n").unwrap();
+    let text = refusal_at(&from_file);
+    assert!(text.contains("no line in it fits host, port, database and user"), "{text}");
     let text = refusal_at(&format!("{}?sslmode=require", database.url()));
     assert!(text.contains("server does not support TLS"), "{text}");
 }

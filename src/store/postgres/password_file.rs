@@ -1,0 +1,75 @@
+//! A password in a file of its own, in the format of libpq: a line `host:port:database:user:password` for each login,
+//! where `*` fits anything, and `\` stands before a `:` or `\` of a value. It is read for each connection, so that a
+//! changed password needs no restart.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use super::error::PostgresError;
+use crate::net::PostgresUrl;
+
+/// The longest file, in bytes.
+const FILE_BYTES_MAX: u64 = 64 * 1024;
+
+/// The password of this login.
+pub(super) fn read_password(url: &PostgresUrl, path: &Path) -> Result<String, PostgresError> {
+    let read = || -> io::Result<String> {
+        let mut text = String::new();
+        File::open(path)?.take(FILE_BYTES_MAX).read_to_string(&mut text)?;
+        Ok(text)
+    };
+    let failed = |error| PostgresError::PasswordFile { path: path.to_owned(), error };
+    let text = read().map_err(failed)?;
+    let login = [url.host(), &url.port().to_string(), url.database(), url.user()];
+    let missing = || failed(io::Error::other("no line in it fits host, port, database and user"));
+    find_password(&text, login).ok_or_else(missing)
+}
+
+fn find_password(text: &str, login: [&str; 4]) -> Option<String> {
+    text.lines().filter(|line| !line.starts_with('#')).find_map(|line| {
+        let fields = fields_of(line);
+        let (password, pattern) = fields.split_last()?;
+        let is_meant = pattern.len() == login.len()
+            && pattern.iter().zip(login).all(|(field, value)| field == "*" || field == value);
+        is_meant.then(|| password.clone())
+    })
+}
+
+/// The fields of a line. The last one, the fifth, may contain colons.
+fn fields_of(line: &str) -> Vec<String> {
+    const FIELDS: usize = 5;
+    let mut fields = vec![String::new()];
+    let mut characters = line.chars();
+    while let Some(character) = characters.next() {
+        let is_last = fields.len() == FIELDS;
+        let Some(field) = fields.last_mut() else { break };
+        match character {
+            '\\' => field.extend(characters.next()),
+            ':' if !is_last => fields.push(String::new()),
+            other => field.push(other),
+        }
+    }
+    fields
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_line_that_fits_has_the_password() {
+        let login = ["db.example", "5432", "books", "ilp"];
+        let check = |text: &str, expected: Option<&str>| {
+            assert_eq!(find_password(text, login).as_deref(), expected, "{text}");
+        };
+        check("db.example:5432:books:ilp:hunter2\n", Some("hunter2"));
+        check("# *:*:*:*:no\nother:*:*:*:no\n*:*:*:ilp:hunter2\n*:*:*:*:no", Some("hunter2"));
+        check("*:*:*:*:a:b\\:c\\\\d", Some("a:b:c\\d"));
+        check("*:5433:*:*:no", None);
+        check("*:*:*:no", None);
+        check("", None);
+        let socket = ["/run:pg", "5432", "books", "ilp"];
+        assert_eq!(find_password("/run\\:pg:*:*:*:x", socket).as_deref(), Some("x"));
+    }
+}
