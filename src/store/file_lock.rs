@@ -66,3 +66,27 @@ impl FileLock {
         self.file.sync_all()
     }
 }
+
+impl Drop for FileLock {
+    /// Closing the file is not enough: a process that another thread is just starting has a copy of it for a moment.
+    fn drop(&mut self) {
+        // If this fails, closing gives the lock back a little later.
+        let _ = self.file.unlock();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_ends_although_a_copy_of_its_file_is_open() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = folder.path().join("a.db");
+        let lock = FileLock::acquire(&store).unwrap();
+        let _copy = lock.file.try_clone().unwrap();
+        assert!(matches!(FileLock::acquire(&store), Err(OpenError::Locked { .. })));
+        drop(lock);
+        FileLock::acquire(&store).unwrap();
+    }
+}
