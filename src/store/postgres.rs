@@ -35,6 +35,10 @@ const MARGIN: Duration = Duration::from_secs(2);
 const RENEW_AFTER: Duration = Duration::from_secs(3);
 /// How often a standby looks whether the lease has ended.
 const STANDBY_INTERVAL: Duration = Duration::from_millis(200);
+/// What the books may be without a process that serves them, but for the start of the next one, which takes less than a
+/// second.
+const TAKEOVER_MAX: Duration = Duration::from_secs(11);
+const _: () = assert!(LEASE.as_millis() + STANDBY_INTERVAL.as_millis() < TAKEOVER_MAX.as_millis());
 /// A renewal without an answer fails after this time, while the lease is valid.
 const RENEW_TIMEOUT: Duration = Duration::from_secs(4);
 
