@@ -126,9 +126,13 @@ impl Connector {
         }
         configuration.settings = settings;
         let before = self.snapshot.swap(Arc::new(snapshot));
-        configuration.registry.open_accounts(|| wait_for_batches(&before));
+        let must_open = configuration.registry.has_closed_accounts();
         drop(configuration);
         drop(no_turn);
+        if must_open {
+            wait_for_users(&before);
+            self.configuration.lock().registry.open_accounts();
+        }
         self.close_sessions_beyond_limits();
         Ok(())
     }
@@ -275,9 +279,10 @@ impl Connector {
     }
 }
 
-/// Waits until no batch uses this snapshot, which is not in force any more. That takes as long as one batch.
-fn wait_for_batches(snapshot: &Arc<Snapshot>) {
+/// Waits until no batch or report uses this snapshot, which is not in force any more. That takes as long as one of them.
+/// They may wait for the configuration meanwhile, so the caller holds no lock.
+fn wait_for_users(snapshot: &Arc<Snapshot>) {
     while Arc::strong_count(snapshot) > 1 {
-        std::hint::spin_loop();
+        std::thread::yield_now();
     }
 }

@@ -179,7 +179,7 @@ impl Registry {
     }
 
     /// Builds the snapshot of `settings`. Known accounts keep their slot and everything in them. An error changes
-    /// nothing. Call [`Self::open_accounts`] when the snapshot is in force.
+    /// nothing. Call [`Self::open_accounts`] when nothing uses the snapshot before it any more.
     pub(super) fn build_snapshot(
         &mut self,
         settings: &ConnectorSettings,
@@ -292,11 +292,13 @@ impl Registry {
         self.closed.iter().any(|(closed, _)| Arc::ptr_eq(closed, account))
     }
 
-    /// Serves the accounts whose asset has changed again, once no batch uses the old snapshot.
-    pub(super) fn open_accounts(&mut self, wait_for_batches: impl FnOnce()) {
-        if !self.closed.is_empty() {
-            wait_for_batches();
-        }
+    /// Whether accounts wait for [`Self::open_accounts`], because their asset has changed.
+    pub(super) fn has_closed_accounts(&self) -> bool {
+        !self.closed.is_empty()
+    }
+
+    /// Serves the accounts whose asset has changed again. Call it when nothing uses the old snapshot.
+    pub(super) fn open_accounts(&mut self) {
         for (account, limits) in self.closed.drain(..) {
             account.lock().set_limits(limits);
         }

@@ -51,3 +51,28 @@ fn a_refused_change_of_assets_changes_no_limits() {
     let carl = node.connector.account("carl").unwrap();
     assert_eq!(carl.lock().limits, settings.accounts[0].limits);
 }
+
+#[test]
+fn reports_and_changes_of_assets_do_not_wait_for_each_other() {
+    let connector = node(connector_settings("node", &["alice", "bob"])).connector;
+    let (reported, changed) = (Arc::clone(&connector), Arc::clone(&connector));
+    let reports = thread::spawn(move || {
+        for _ in 0..2_000 {
+            reported.report();
+        }
+    });
+    let changes = thread::spawn(move || {
+        for scale in (0..10).cycle().take(2_000) {
+            let asset = Asset::new("EUR", scale);
+            changed.apply_settings(settings_with_bob_in(asset)).unwrap();
+        }
+    });
+    // Not joined before both have ended: threads that wait for each other never do.
+    let began = Instant::now();
+    while !(reports.is_finished() && changes.is_finished()) {
+        assert!(began.elapsed() < TEST_TIMEOUT * 4, "they wait for each other");
+        thread::yield_now();
+    }
+    reports.join().unwrap();
+    changes.join().unwrap();
+}
