@@ -279,10 +279,10 @@ impl Connector {
     }
 }
 
-/// Waits until no batch or report uses this snapshot, which is not in force any more. That takes as long as one of them.
-/// They may wait for the configuration meanwhile, so the caller holds no lock.
+/// Waits until no batch or report uses this snapshot, which is not in force any more. That takes as long as one of
+/// them. They may wait for the configuration meanwhile, so the caller holds no lock.
 fn wait_for_users(snapshot: &Arc<Snapshot>) {
     while Arc::strong_count(snapshot) > 1 {
-        std::thread::yield_now();
+        std::hint::spin_loop();
     }
 }
