@@ -218,7 +218,7 @@ impl PostgresUrl {
         &self.database
     }
 
-    /// What is encrypted and verified. A connection with `sslrootcert` is always verified, as with libpq.
+    /// What is encrypted and verified. `require` with `sslrootcert` verifies the authority, as with libpq.
     pub fn tls(&self) -> PostgresTls {
         match self.tls {
             PostgresTls::Require if self.root_certificates.is_some() => PostgresTls::VerifyCa,
