@@ -18,9 +18,13 @@ pub enum StorePlace {
 impl FromStr for StorePlace {
     type Err = PostgresUrlError;
 
-    /// A URL of any kind is meant as one of PostgreSQL; all else is the path of a file.
+    /// A URL of any kind is meant as one of PostgreSQL, also with a slash too few: as the path of a file, its password
+    /// would be shown. All else is the path of a file.
     fn from_str(text: &str) -> Result<Self, PostgresUrlError> {
-        match text.contains("://") {
+        let (scheme, _) = text.split_once(':').unwrap_or_default();
+        let is_database =
+            ["postgres", "postgresql"].iter().any(|name| scheme.eq_ignore_ascii_case(name));
+        match is_database || text.contains("://") {
             true => text.parse().map(Self::Postgres),
             false => Ok(Self::from(PathBuf::from(text))),
         }
@@ -53,6 +57,8 @@ mod tests {
         assert_eq!(place("books/"), Ok("books/".to_owned()));
         assert_eq!(place("/x/b.db"), Ok("/x/b.db".to_owned()));
         assert_eq!(place("postgres://u:p@h/d"), Ok("postgres://u@h:5432/d".to_owned()));
+        assert_eq!(place("postgres/x:1.db"), Ok("postgres/x:1.db".to_owned()));
+        assert_eq!(place("Postgres:/u:p@h/d"), Err(PostgresUrlError::Scheme));
         assert_eq!(place("redis://h"), Err(PostgresUrlError::Scheme));
     }
 }
