@@ -2,7 +2,7 @@
 //! where `*` fits anything, and `\` stands before a `:` or `\` of a value. It is read for each connection, so that a
 //! changed password needs no restart.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::Path;
 
@@ -15,9 +15,16 @@ const FILE_BYTES_MAX: u64 = 64 * 1024;
 /// The password of this login.
 pub(super) fn read_password(url: &PostgresUrl, path: &Path) -> Result<String, PostgresError> {
     let read = || -> io::Result<String> {
+        // Before the file is opened: opening a pipe waits for a writer.
+        if !fs::metadata(path)?.is_file() {
+            return Err(io::Error::other("this is not a regular file"));
+        }
         let mut text = String::new();
-        File::open(path)?.take(FILE_BYTES_MAX).read_to_string(&mut text)?;
-        Ok(text)
+        File::open(path)?.take(FILE_BYTES_MAX + 1).read_to_string(&mut text)?;
+        match text.len() as u64 > FILE_BYTES_MAX {
+            true => Err(io::Error::other("it is larger than 64 KiB")),
+            false => Ok(text),
+        }
     };
     let failed = |error| PostgresError::PasswordFile { path: path.to_owned(), error };
     let text = read().map_err(failed)?;
@@ -56,6 +63,24 @@ fn fields_of(line: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_pipe_or_an_endless_file_does_not_delay_the_node() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pass");
+        let url: PostgresUrl = "postgres://ilp@db.example/books".parse().unwrap();
+        let check = |expected: &str| {
+            let error = read_password(&url, &path).unwrap_err();
+            let PostgresError::PasswordFile { error, .. } = error else { panic!("{error}") };
+            assert_eq!(error.to_string(), expected);
+        };
+        let mkfifo = std::process::Command::new("mkfifo").arg(&path).status().unwrap();
+        assert!(mkfifo.success());
+        check("this is not a regular file");
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, "#\n".repeat(32 * 1024) + "*:*:*:*:hunter2").unwrap();
+        check("it is larger than 64 KiB");
+    }
 
     #[test]
     fn the_first_line_that_fits_has_the_password() {
