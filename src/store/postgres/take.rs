@@ -6,7 +6,8 @@
 
 use std::time::Duration;
 
-use tokio_postgres::{Client, GenericClient};
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, GenericClient, Transaction};
 
 use super::error::PostgresError;
 use super::read;
@@ -32,12 +33,10 @@ const TAKE: &str = "\
 UPDATE ilp_connector.books SET owner = $2, holder = $3, epoch = epoch + 1, clean = false, \
 lease_until = clock_timestamp() + make_interval(secs => $4) WHERE node = $1 RETURNING epoch";
 
-/// After a lost connection: nobody else has taken the books since. If this process gave them back, nobody has owned
-/// them since.
-const TAKE_AGAIN: &str = "\
-UPDATE ilp_connector.books SET owner = $2, epoch = epoch + 1, clean = false, \
-lease_until = clock_timestamp() + make_interval(secs => $4) \
-WHERE node = $1 AND epoch = $3 AND (owner = $2 OR owner IS NULL) RETURNING epoch";
+/// The row, if no other process has taken the books since this one had them. Its epoch may be newer than this process
+/// knows: the answer to an earlier attempt was lost. If this process gave the books back, nobody has owned them since.
+const LOCK_OWN: &str = "\
+SELECT FROM ilp_connector.books WHERE node = $1 AND (owner = $2 OR owner IS NULL AND epoch = $3) FOR UPDATE";
 
 const RENEW: &str = "\
 UPDATE ilp_connector.books SET lease_until = clock_timestamp() + make_interval(secs => $3) \
@@ -84,12 +83,21 @@ pub(super) async fn take(
     }
     let books = read::load(&transaction, node).await?;
     let books = books.ok_or_else(|| PostgresError::Damaged("the node has no row".to_owned()))?;
-    let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 4] =
+    Ok((take_locked(transaction, node, holder).await?, books))
+}
+
+/// Takes the books whose row this transaction has locked. Returns the epoch.
+async fn take_locked(
+    transaction: Transaction<'_>,
+    node: &str,
+    holder: &Holder,
+) -> Result<i64, PostgresError> {
+    let parameters: [&(dyn ToSql + Sync); 4] =
         [&node, &holder.owner, &holder.description, &LEASE.as_secs_f64()];
     let row = transaction.query_one(TAKE, &parameters).await?;
     let epoch = row.try_get("epoch")?;
     transaction.commit().await?;
-    Ok((epoch, books))
+    Ok(epoch)
 }
 
 /// The process whose lease of a node's books is valid.
@@ -121,19 +129,19 @@ pub(super) async fn end_frozen_writers(client: &impl GenericClient) -> Result<()
     Ok(())
 }
 
-/// Takes the books again that this process had. Returns the new epoch.
+/// Takes the books again that this process had. Returns the new epoch. A transaction, of which a lost connection leaves
+/// nothing but its locks: an earlier attempt cannot raise the epoch behind a later one.
 pub(super) async fn take_again(
-    client: &Client,
+    client: &mut Client,
     node: &str,
     holder: &Holder,
     epoch: i64,
 ) -> Result<i64, PostgresError> {
-    let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 4] =
-        [&node, &holder.owner, &epoch, &LEASE.as_secs_f64()];
-    match client.query_opt(TAKE_AGAIN, &parameters).await? {
-        Some(row) => Ok(row.try_get("epoch")?),
-        None => Err(lost(client, node).await?),
+    let transaction = client.transaction().await?;
+    if transaction.query_opt(LOCK_OWN, &[&node, &holder.owner, &epoch]).await?.is_none() {
+        return Err(lost(&transaction, node).await?);
     }
+    take_locked(transaction, node, holder).await
 }
 
 pub(super) async fn renew(client: &Client, node: &str, epoch: i64) -> Result<(), PostgresError> {
@@ -154,7 +162,10 @@ pub(super) async fn give_back(
 }
 
 /// The error that names the process that has the books now.
-pub(super) async fn lost(client: &Client, node: &str) -> Result<PostgresError, PostgresError> {
+pub(super) async fn lost(
+    client: &impl GenericClient,
+    node: &str,
+) -> Result<PostgresError, PostgresError> {
     let row = client.query_opt(SELECT, &[&node]).await.map_err(PostgresError::of_reading)?;
     let holder = row.and_then(|row| row.try_get("holder").ok());
     Ok(PostgresError::LeaseLost(holder.unwrap_or_else(|| "another process".to_owned())))

@@ -108,6 +108,18 @@ fn what_an_old_connection_still_sends_has_no_effect() {
 }
 
 #[test]
+fn an_answer_that_was_lost_does_not_lose_the_books() {
+    let Some(database) = TestDatabase::create("a lost answer") else { return };
+    let (mut store, _) = open(&database, "b");
+    store.write(&cut(1, 10)).unwrap();
+    // What an attempt to take the books again leaves if its answer is lost.
+    database.query("UPDATE ilp_connector.books SET epoch = epoch + 1");
+    store.reopen().unwrap();
+    store.write(&cut(2, 20)).unwrap();
+    assert_eq!(balance(&database), "20");
+}
+
+#[test]
 fn nodes_share_a_database() {
     let Some(database) = TestDatabase::create("a shared database") else { return };
     let place: StorePlace = database.url().parse().unwrap();
