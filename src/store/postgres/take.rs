@@ -45,7 +45,8 @@ WHERE node = $1 AND epoch = $2";
 const END_FROZEN_WRITERS: &str = "\
 SELECT pg_terminate_backend(pid) FROM pg_locks JOIN pg_stat_activity USING (pid) \
 WHERE relation = 'ilp_connector.books'::regclass AND granted AND mode IN ('RowExclusiveLock', 'RowShareLock') \
-AND usename = current_user AND pid <> pg_backend_pid() AND xact_start < clock_timestamp() - interval '6 s'";
+AND datname = current_database() AND usename = current_user AND pid <> pg_backend_pid() \
+AND xact_start < clock_timestamp() - interval '6 s'";
 
 const GIVE_BACK: &str = "\
 UPDATE ilp_connector.books SET owner = NULL, lease_until = NULL WHERE node = $1 AND epoch = $2";
