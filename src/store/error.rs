@@ -55,7 +55,10 @@ pub enum OpenError {
         holder: String,
     },
     /// The file was made by another program.
-    #[error("{} is not a store of ilp-connector; choose another file", path.display())]
+    #[error(
+        "{} is not a store of ilp-connector, or was copied without its log (-wal), as `ledger backup` does not; choose \
+         another file", path.display()
+    )]
     Foreign {
         /// The file.
         path: PathBuf,

@@ -87,7 +87,7 @@ pub(in crate::cli) struct ResolveArguments {
     #[command(flatten)]
     pub(in crate::cli) change: ChangeArguments,
     /// The peer fulfilled this much of it, which is owed to the peer now
-    #[arg(long, value_name = "UNITS", required_unless_present = "release")]
+    #[arg(long, value_name = "UNITS", value_parser = parse_units, required_unless_present = "release")]
     pub(in crate::cli) concede: Option<i128>,
     /// The peer fulfilled none of it
     #[arg(long, conflicts_with = "concede")]
@@ -99,7 +99,7 @@ pub(in crate::cli) struct AdjustArguments {
     #[command(flatten)]
     pub(in crate::cli) change: ChangeArguments,
     /// By how much the balance rises: above zero, the peer owes more
-    #[arg(value_name = "UNITS", allow_negative_numbers = true)]
+    #[arg(value_name = "UNITS", value_parser = parse_units, allow_negative_numbers = true)]
     pub(in crate::cli) amount: i128,
 }
 
@@ -161,6 +161,12 @@ pub(in crate::cli) struct BackupArguments {
     pub(in crate::cli) store: StoreArguments,
 }
 
+/// An amount in units of an account.
+fn parse_units(text: &str) -> Result<i128, String> {
+    let wrong = "is not a whole number of units, such as 120 or -5; at scale 9, 0.00000012 is 120";
+    text.parse().map_err(|_| wrong.to_owned())
+}
+
 fn secret(text: &str) -> Result<Secret, Infallible> {
     Ok(Secret::new(text))
 }
@@ -168,6 +174,15 @@ fn secret(text: &str) -> Result<Secret, Infallible> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn units_are_whole_numbers() {
+        assert_eq!(parse_units("-5"), Ok(-5));
+        assert_eq!(parse_units(&i128::MAX.to_string()), Ok(i128::MAX));
+        for wrong in ["", "five", "1.5", "1e3", "1 000"] {
+            assert!(parse_units(wrong).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn dates_are_days_of_the_calendar() {

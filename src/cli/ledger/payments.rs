@@ -1,5 +1,6 @@
 //! `ledger payments`: which payments have reached the receivers.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 
 use serde_json::json;
@@ -22,6 +23,7 @@ pub(super) fn run(
 ) -> Result<(), Failure> {
     let store = NamedStore::find(&arguments.store, environment)?;
     let mut books = Store::read(&store.place, &store.identity()).map_err(failed)?;
+    let paid = paid_receivers(&books);
     if let Some(receiver) = &arguments.receiver {
         books.payments.retain(|payment| *payment.key.receiver == **receiver);
     }
@@ -32,7 +34,8 @@ pub(super) fn run(
     }
     if books.payments.is_empty() {
         let receiver = arguments.receiver.as_deref().unwrap_or("a receiver");
-        writeln!(out, "no payment has reached {receiver} yet")?;
+        let others = if paid.is_empty() { paid } else { format!("; others have payments: {paid}") };
+        writeln!(out, "no payment has reached {receiver} yet{others}")?;
         return Ok(());
     }
     let mut table = Table::new(&COLUMNS);
@@ -51,6 +54,13 @@ pub(super) fn run(
         writeln!(out, "{line}")?;
     }
     Ok(())
+}
+
+/// The receivers that payments have reached, as a list.
+fn paid_receivers(books: &SavedBooks) -> String {
+    let receivers = books.payments.iter().map(|payment| &*payment.key.receiver);
+    let receivers: BTreeSet<&str> = receivers.collect();
+    receivers.into_iter().collect::<Vec<_>>().join(", ")
 }
 
 /// Amounts are texts: JSON numbers are not exact beyond 53 bits.

@@ -173,7 +173,11 @@ fn files_of_other_programs_versions_and_nodes_are_refused() {
     let foreign = Fixture::new();
     foreign.execute("CREATE TABLE t (x)");
     let before = fs::read(foreign.path()).unwrap();
-    assert_eq!(foreign.refusal(), "DIR/b.db is not a store of ilp-connector; choose another file");
+    assert_eq!(
+        foreign.refusal(),
+        "DIR/b.db is not a store of ilp-connector, or was copied without its log (-wal), as `ledger backup` does not; \
+         choose another file"
+    );
     assert!(fs::read(foreign.path()).unwrap() == before, "it has not changed");
     let newer = Fixture::with_books();
     newer.execute("PRAGMA user_version = 99");
