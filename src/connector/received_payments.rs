@@ -39,7 +39,7 @@ pub(super) struct ReceivedPayments(Mutex<State>);
 #[derive(Debug, Default)]
 struct State {
     receivers: HashMap<AccountId, HashMap<Asset, Totals>>,
-    /// Those whose total has changed since the last cut, once each.
+    /// Those whose total has changed since the last cut.
     changed: Vec<PaymentKey>,
     /// What was added to a sum, with the first cut that has it. Later cuts repeat it until one is durable.
     summed_up: Vec<(CutNumber, PaymentKey)>,
@@ -87,8 +87,8 @@ impl ReceivedPayments {
         let state = &mut *self.0.lock();
         let mut payments = Vec::with_capacity(state.changed.len());
         for key in std::mem::take(&mut state.changed) {
-            // It may have been added to a sum since.
-            let Some(total) = state.find(&key) else { continue };
+            // It may have been added to a sum since. If it has come back, it is named twice.
+            let Some(total) = state.find(&key).filter(|total| total.is_changed) else { continue };
             let Total { packets, amount, last_at, .. } = *total;
             total.is_changed = false;
             payments.push(ReceivedPayment { key, packets, amount, last_at });
@@ -235,5 +235,19 @@ mod tests {
         assert_eq!(seen(&changed), [(SUM, 5, 41, count), ("c0", 1, 2, count)]);
         payments.forget_saved(CutNumber(7));
         assert!(payments.take_changed().summed_up.is_empty());
+    }
+
+    #[test]
+    fn a_connection_that_comes_back_before_the_cut_is_in_it_once() {
+        let payments = ReceivedPayments::default();
+        let count = u64::try_from(CONNECTIONS_MAX).unwrap() + 1;
+        for number in 0..count {
+            note(&payments, &format!("c{number}"), 10, number);
+        }
+        note(&payments, "c0", 2, count);
+        let changed = payments.take_changed();
+        let rows = seen(&changed);
+        let rows: Vec<_> = rows.iter().filter(|(connection, ..)| *connection == "c0").collect();
+        assert_eq!(rows, [&("c0", 1, 2, count)]);
     }
 }
