@@ -117,9 +117,11 @@ impl DurableCuts {
         true
     }
 
-    /// The task has ended: otherwise its memory would stay until the next cut is durable, which a store that fails
-    /// delays, while the peer may begin and end further sessions.
+    /// The task has ended: otherwise its memory would stay until the next cut is durable or the lease is valid, which a
+    /// store that fails delays, while the peer may begin and end further sessions.
     pub(super) fn forget(&self, waker: &Waker) {
-        self.waiting.lock().retain(|waiting| !waiting.will_wake(waker));
+        for waiting in [&self.waiting, &self.waiting_for_lease] {
+            waiting.lock().retain(|waiting| !waiting.will_wake(waker));
+        }
     }
 }

@@ -407,8 +407,11 @@ impl Inner {
 
     /// The same while another process could have taken the books: nothing leaves. `false`: the lease is valid again.
     fn wait_for_lease(&mut self) -> bool {
-        self.is_woken = self.waker.is_some();
-        self.gates.wake_with_lease(self.waker.as_ref())
+        // A session that has ended has only its close frame left, and its task must not stay in the list of those that
+        // wait.
+        let waker = self.waker.as_ref().filter(|_| !self.has_ended);
+        self.is_woken = waker.is_some();
+        self.gates.wake_with_lease(waker)
     }
 
     /// Counts a frame whose first byte is written.

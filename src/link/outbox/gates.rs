@@ -97,9 +97,8 @@ impl Gates {
 
     /// The task is not woken any more.
     pub(super) fn forget_task(&mut self, waker: Option<&Waker>) {
-        if let (Some(_), Some(durable), Some(waker)) =
-            (self.registered_at.take(), &self.durable, waker)
-        {
+        self.registered_at = None;
+        if let (Some(durable), Some(waker)) = (&self.durable, waker) {
             durable.forget(waker);
         }
     }

@@ -22,7 +22,8 @@ impl Outbox {
         let inner = &mut *guard;
         let queues = inner.queues.as_mut().expect("frames are written, not taken");
         let gates = &mut inner.gates;
-        if !gates.has_lease() && gates.wake_with_lease(inner.waker.as_ref()) {
+        // After the end there is nothing to take, and the task must not stay in the list of those that wait.
+        if !inner.has_ended && !gates.has_lease() && gates.wake_with_lease(inner.waker.as_ref()) {
             inner.is_woken = false;
             return None;
         }

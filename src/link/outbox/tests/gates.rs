@@ -215,6 +215,33 @@ fn nothing_is_written_without_the_lease() {
 }
 
 #[test]
+fn a_task_that_has_ended_does_not_wait_for_the_lease() {
+    let durable = Arc::new(DurableCuts::default());
+    set_lease(&durable).store(false, Ordering::Relaxed);
+    let count = Arc::new(Count::default());
+    for framing in [Framing::Server, Framing::None] {
+        let outbox = Outbox::new(framing, 1 << 20);
+        let nothing_leaves = || match outbox.is_unframed() {
+            true => outbox.take_packet().is_none(),
+            false => write(&outbox, usize::MAX).0.is_empty(),
+        };
+        outbox.set_durable_cuts(Arc::clone(&durable));
+        outbox.set_waker(&Waker::from(Arc::clone(&count)));
+        put_after(&outbox, 1, 0);
+        assert!(nothing_leaves());
+        assert_eq!(Arc::strong_count(&count), 3, "of the outbox, and of the lease");
+        outbox.end_session();
+        assert_eq!(Arc::strong_count(&count), 1);
+        // The task of a session that was replaced closes the connection only now.
+        outbox.set_waker(&Waker::from(Arc::clone(&count)));
+        outbox.put_ws_frames(&[0x88, 0x00]);
+        assert!(nothing_leaves());
+        drop(outbox);
+        assert_eq!(Arc::strong_count(&count), 1);
+    }
+}
+
+#[test]
 fn a_lease_that_ends_leaves_the_gates_as_they_are() {
     let (outbox, durable, wakes) = gated(Framing::Server, 1 << 20);
     let lease = set_lease(&durable);
