@@ -285,6 +285,37 @@ fn a_proof_without_a_session_is_reported_with_its_amount() {
 }
 
 #[test]
+fn what_was_summed_up_leaves_the_store_although_a_cut_was_lost() {
+    let settings = settings(vec![peer("alice"), receivers::wallet()], &[]);
+    let connector = Connector::with_books(settings, HashSeed::Fixed(1), SavedBooks::default());
+    let node = TestNode { connector: connector.unwrap(), ..alice_and_bob() };
+    let alice = node.connect("alice");
+    let pay = |connections: std::ops::Range<u16>| {
+        for number in connections {
+            let mut random = [0; 18];
+            random[..2].copy_from_slice(&number.to_be_bytes());
+            let packet = receivers::sender_on(&node, random).payment_until(1, 0, true, 10_000);
+            node.send(&alice, number.into(), &packet);
+            assert!(matches!(node.read_one(&alice), Received::Fulfill { .. }));
+        }
+    };
+    // The store proves that the payments which it has are the balance of their receiver.
+    let mut store = VirtualStore::default();
+    pay(0..1_000);
+    store.write(&node.cut());
+    pay(1_000..1_002);
+    let lost = node.cut();
+    assert_eq!(lost.summed_up.len(), 2);
+    node.connector.note_all_accounts();
+    pay(1_002..1_003);
+    let cut = node.cut();
+    store.write(&cut);
+    assert_eq!(store.books(false).payments.len(), 1_001, "and the sum");
+    node.connector.publish_durable(cut.number);
+    assert_eq!(node.cut().summed_up, []);
+}
+
+#[test]
 fn while_the_store_fails_prepares_are_refused_and_answers_pass() {
     let (node, alice, bob) = saved_node(SavedBooks::default());
     node.send(&alice, 1, &payment("test.bob.x", 100));

@@ -16,7 +16,12 @@ pub(super) fn wallet() -> AccountSettings {
 }
 
 pub(super) fn sender(node: &TestNode) -> TestSender {
-    let connection = node.connector.issue_stream_credentials(Some("wallet"), [1; 18]).unwrap();
+    sender_on(node, [1; 18])
+}
+
+/// On a connection of its own.
+pub(super) fn sender_on(node: &TestNode, random: [u8; 18]) -> TestSender {
+    let connection = node.connector.issue_stream_credentials(Some("wallet"), random).unwrap();
     let destination = connection.destination.to_string();
     TestSender { destination, keys: Keys::new(&connection.secret) }
 }
