@@ -5,7 +5,7 @@ use std::fs;
 use tempfile::TempDir;
 
 use super::*;
-use crate::books::{AccountKind, BalanceChange, PaymentKey, ReceivedPayment};
+use crate::books::{AccountKind, PaymentKey, ReceivedPayment};
 
 fn identity() -> StoreIdentity {
     StoreIdentity { node: Some("b".parse().unwrap()) }
@@ -340,33 +340,6 @@ fn a_reopened_store_goes_on_and_another_file_in_its_place_is_noticed() {
     fixture.execute("UPDATE meta SET value = 'others' WHERE key = 'books_id'");
     let error = store.reopen().unwrap_err().to_string();
     assert_eq!(error, "the store is not the file that was opened: it holds the books others");
-}
-
-#[test]
-fn a_change_that_two_cuts_have_is_saved_once() {
-    let fixture = Fixture::new();
-    let (mut store, _) = fixture.open();
-    let made = Adjustment {
-        id: "fee-1".parse().unwrap(),
-        at: crate::wire::Timestamp::from_millis(5),
-        account: "c".into(),
-        asset: Asset::default(),
-        change: BalanceChange::Resolve { conceded: 7 },
-        balance: -6,
-        reason: "a fee".to_owned(),
-        by: "ann".to_owned(),
-    };
-    for number in [1, 2] {
-        let adjustments = vec![made.clone()];
-        store.write(&Cut { adjustments, ..cut(number, vec![account("c", 10)]) }).unwrap();
-    }
-    assert_eq!(store.find_adjustment(&made.id).unwrap(), Some(made));
-    assert_eq!(store.find_adjustment(&"fee-2".parse().unwrap()).unwrap(), None);
-    let count: u32 = store
-        .connection
-        .query_row("SELECT count(*) FROM adjustment", [], |row| row.get(0))
-        .unwrap();
-    assert_eq!(count, 1);
 }
 
 #[test]
