@@ -1,7 +1,6 @@
 //! Two processes with the same configuration: one has the books, the other one waits for them, and takes over after a
 //! kill, a freeze, a lost database or a stop of the first. The first one never gives away what its books lack.
 
-use std::process::Command;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -19,8 +18,6 @@ use crate::support::{eventually, print_line};
 /// The design allows twelve seconds, which the constants of the store prove but for the start of the process. The time
 /// is printed and does not decide, as this machine may be busy.
 const TAKEOVER_MAX: Duration = Duration::from_secs(60);
-/// Less than what is left of a lease: the books were given back.
-const HAND_OVER_MAX: Duration = Duration::from_secs(6);
 /// Packets in flight when a process loses its books, of 7 units each.
 const IN_FLIGHT: u32 = 10;
 const AMOUNT: u64 = 7;
@@ -84,8 +81,8 @@ impl Candidate {
         self
     }
 
-    /// Waits until it has taken over, and checks that it was in time.
-    fn wait_taken_over(&self, within: Duration) {
+    /// Waits until it has taken over.
+    fn wait_taken_over(&self) {
         let look = || {
             let lines = self.process.output_lines();
             let listens = lines.iter().any(|line| line.contains("BTP server listening"));
@@ -93,7 +90,6 @@ impl Candidate {
         };
         let (_, took) = eventually("it takes over", TAKEOVER_MAX, look);
         print_line(&format!("a standby took over after {took:?}"));
-        assert!(took <= within, "it took {took:?}");
         self.wait_for_status(200, "healthy");
     }
 
@@ -134,6 +130,17 @@ fn send_in_flight(database: &TestDatabase, alice: &mut Peer, bob: &mut Peer) -> 
         }
     });
     ids
+}
+
+/// From now on no lease ends by itself: a standby takes over only if the holder gives the books back.
+fn keep_leases_from_ending(database: &TestDatabase) {
+    database.query(
+        "CREATE FUNCTION prolong() RETURNS trigger LANGUAGE plpgsql AS \
+         'BEGIN NEW.lease_until = NEW.lease_until + interval ''1 day''; RETURN NEW; END'; \
+         CREATE TRIGGER prolong BEFORE UPDATE ON ilp_connector.books \
+         FOR EACH ROW EXECUTE FUNCTION prolong(); \
+         UPDATE ilp_connector.books SET lease_until = lease_until",
+    );
 }
 
 /// Nothing but the end of the session comes.
@@ -180,7 +187,7 @@ fn a_standby_takes_over_after_kill_9() {
     assert!(!log.contains("BTP server listening"), "a standby has no listener for peers: {log}");
     holder.process.signal("KILL");
     holder.process.wait_exit();
-    standby.wait_taken_over(TAKEOVER_MAX);
+    standby.wait_taken_over();
     claims.join().unwrap();
     assert_eq!(standby.balance("alice"), [number(SUM), number(0)]);
     let claims = standby.connect("bob").fulfill_all();
@@ -206,7 +213,7 @@ fn check_frozen_holder(durability: &str) {
         bob.answer(id, &fulfill(&PREIMAGE));
     }
     alice.send_prepare(IN_FLIGHT + 1, &prepare_to("test.bob.x").expires_in_ms(60_000));
-    standby.wait_taken_over(TAKEOVER_MAX);
+    standby.wait_taken_over();
     holder.process.signal("CONT");
     check_nothing_arrives(alice);
     check_nothing_arrives(bob);
@@ -233,7 +240,7 @@ fn a_holder_that_is_cut_off_from_the_database_gives_nothing_away() {
     let (mut alice, mut bob) = (holder.connect("alice"), holder.connect("bob"));
     let ids = send_in_flight(&database, &mut alice, &mut bob);
     proxy.freeze();
-    standby.wait_taken_over(TAKEOVER_MAX);
+    standby.wait_taken_over();
     for id in ids {
         bob.answer(id, &fulfill(&PREIMAGE));
     }
@@ -253,9 +260,10 @@ fn a_clean_stop_hands_the_books_over_at_once() {
     let claims = holder.connect("bob").fulfill_all();
     let mut alice = holder.connect("alice");
     assert!(alice.request(1, &prepare_to("test.bob.x").amount(AMOUNT)).ends_with("Fulfill"));
+    keep_leases_from_ending(&database);
     holder.process.signal("TERM");
     assert!(holder.process.wait_exit().0.success());
-    standby.wait_taken_over(HAND_OVER_MAX);
+    standby.wait_taken_over();
     claims.join().unwrap();
     let per_packet = i64::try_from(AMOUNT).unwrap();
     assert_eq!(standby.balance("alice"), [number(per_packet), number(0)]);
@@ -277,9 +285,10 @@ fn of_two_that_start_at_once_one_is_the_standby() {
     });
     let [a, b] = both;
     let (holder, standby) = if first == 0 { (a, b) } else { (b, a) };
+    keep_leases_from_ending(&database);
     holder.process.signal("TERM");
     assert!(holder.process.wait_exit().0.success());
-    standby.wait_taken_over(HAND_OVER_MAX);
+    standby.wait_taken_over();
     // A standby stops at once, too.
     let last = Candidate::start(&database.url(), "strict").wait_standby(&standby);
     last.process.signal("TERM");
@@ -324,10 +333,10 @@ fn a_lock_of_a_frozen_process_does_not_stop_the_standby() {
     let standby = Candidate::start(&database.url(), "strict").wait_standby(&holder);
     holder.process.signal("STOP");
     // As one of its sessions would.
-    let mut session = Process::spawn(Command::new("psql").args(["-X", &database.url()]));
+    let mut session = Process::spawn(database.program("psql").args(["-X", &database.url()]));
     session.write_stdin("BEGIN; UPDATE ilp_connector.books SET cut = cut; SELECT 'is locked';\n");
     session.wait_for_line("the row is locked", |line| line.contains("is locked").then_some(()));
-    standby.wait_taken_over(TAKEOVER_MAX);
+    standby.wait_taken_over();
     holder.process.signal("CONT");
     holder.wait_given_up();
 }
