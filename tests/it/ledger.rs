@@ -241,6 +241,9 @@ fn a_backup_of_a_running_node_is_restored_after_a_crash() {
 #[test]
 fn a_store_in_a_read_only_directory_is_read() {
     let folder = temp_folder();
+    if !disks::can_mount("a read-only directory", folder.path()) {
+        return;
+    }
     let store = folder.path().join("a store.db");
     let (ok, text) = ledger(&["balances", "--store", path_text(&store)]);
     let missing = format!("there is no store {}; check the path", store.display());
@@ -256,8 +259,7 @@ fn a_store_in_a_read_only_directory_is_read() {
             "mount --bind {directory} {directory} && mount -o remount,bind,ro {directory} && \
              exec {PROGRAM} ledger balances --json --store {quoted}"
         );
-        let arguments = ["--user", "--map-root-user", "--mount", "sh", "-c", &script];
-        let output = run(Command::new("unshare").args(arguments));
+        let output = run(&mut disks::alone(&script));
         (output.status.success(), combined_output(&output))
     };
     let balance = format!("\"balance\": \"{}\"", amount_of(1));

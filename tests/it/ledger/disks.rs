@@ -8,6 +8,24 @@ use crate::support::skip;
 const MOUNT: &str =
     "mount -t tmpfs -o size=1m tmpfs . && cd \"$PWD\" && mkdir books && echo mounted && cat";
 
+/// A script that may mount file systems, which nothing else has.
+pub(super) fn alone(script: &str) -> Command {
+    let mut command = Command::new("unshare");
+    command.args(["--user", "--map-root-user", "--mount", "sh", "-c", script]);
+    command
+}
+
+/// Whether a script can mount something on this directory. If not, the reason is printed, and the test is skipped.
+pub(super) fn can_mount(test: &str, path: &Path) -> bool {
+    let reason = match alone("mount -t tmpfs tmpfs .").current_dir(path).output() {
+        Ok(output) if output.status.success() => return true,
+        Ok(output) => combined_output(&output),
+        Err(error) => format!("`unshare` does not run: {error}"),
+    };
+    skip(test, &format!("cannot mount: {reason}"));
+    false
+}
+
 /// A small disk in a namespace of its own.
 struct Disk {
     holder: Process,
@@ -18,13 +36,10 @@ impl Disk {
     /// `None`, after the reason was printed: nothing can be mounted here.
     fn mount(path: &Path) -> Option<Self> {
         std::fs::create_dir(path).unwrap();
-        let alone = ["--user", "--map-root-user", "--mount", "sh", "-c", MOUNT];
-        let can_mount = run(Command::new("unshare").args(alone).current_dir(path));
-        if !can_mount.status.success() {
-            skip("a small disk", &format!("cannot mount: {}", combined_output(&can_mount)));
+        if !can_mount("a small disk", path) {
             return None;
         }
-        let holder = Process::spawn(Command::new("unshare").args(alone).current_dir(path));
+        let holder = Process::spawn(alone(MOUNT).current_dir(path));
         holder.wait_for_line("mounted", |line| (line == "mounted").then_some(()));
         Some(Self { holder, path: path.to_owned() })
     }
