@@ -22,10 +22,16 @@ impl Outbox {
 
     /// Only answers can fill an outbox this far: the peer sends requests and does not read the answers, or the answers
     /// wait for a cut.
+    #[inline]
     pub(super) fn close_if_overfull(&self, inner: &mut Inner) {
-        if inner.close_request.is_none()
-            && inner.waiting_bytes() > self.bytes_max.saturating_mul(ANSWERS_FACTOR)
-        {
+        if inner.waiting_bytes() > self.bytes_max.saturating_mul(ANSWERS_FACTOR) {
+            self.close_overfull(inner);
+        }
+    }
+
+    #[cold]
+    fn close_overfull(&self, inner: &mut Inner) {
+        if inner.close_request.is_none() {
             inner.close_request = Some(match inner.answers_wait_for_cut(self.bytes_max) {
                 true => ANSWERS_NOT_SAVED,
                 false => ANSWERS_NOT_READ,
