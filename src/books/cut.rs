@@ -1,6 +1,7 @@
 //! What the store saves in one transaction.
 
 use super::adjustment::Adjustment;
+use super::flow::FlowRow;
 use super::received::{PaymentKey, ReceivedPayment};
 use super::row::AccountRow;
 use crate::link::CutNumber;
@@ -15,6 +16,8 @@ pub struct Cut {
     pub at: Timestamp,
     /// The accounts.
     pub accounts: Vec<AccountRow>,
+    /// What was paid between accounts in the present hour, and in earlier ones that the last cut lacks.
+    pub flows: Vec<FlowRow>,
     /// The changes that operators made, whose effect is in the accounts.
     pub adjustments: Vec<Adjustment>,
     /// What receivers got since the last cut, in all by each connection.

@@ -13,7 +13,7 @@ use std::str::FromStr;
 
 use super::journal::{Journal, JournalAccount};
 use super::row::AccountKind;
-use crate::wire::Timestamp;
+use super::statement::Statement;
 
 /// The program that reads an export.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +58,13 @@ impl ExportFormat {
     }
 }
 
+/// CSV (RFC 4180) of statements: a row for each line, between the opening and the closing balance of each.
+pub fn statements_as_csv(statements: &[Statement]) -> String {
+    let mut out = String::new();
+    csv::write_statements(statements, &mut out).expect("writing to a String never fails");
+    out
+}
+
 /// Units of an asset as a decimal number with all places of the scale.
 struct Decimal {
     units: i128,
@@ -73,16 +80,6 @@ impl fmt::Display for Decimal {
         let point = if scale == 0 { "" } else { "." };
         write!(f, "{sign}{whole}{point}{fraction}")
     }
-}
-
-/// The day of a time, in UTC: `2026-11-27`.
-fn date(at: Timestamp) -> String {
-    let digits = at.to_17();
-    let digits = String::from_utf8_lossy(&digits);
-    let (year, rest) = digits.split_at(4);
-    let (month, rest) = rest.split_at(2);
-    let (day, _) = rest.split_at(2);
-    format!("{year}-{month}-{day}")
 }
 
 /// The first parts of an account's name, which all formats share, and the rest, if it is an account of the node.

@@ -1,6 +1,7 @@
 //! What a store tells of the past.
 
 use super::adjustment::Adjustment;
+use super::flow::FlowRow;
 use super::saved::SavedBooks;
 use crate::wire::Timestamp;
 
@@ -13,4 +14,6 @@ pub struct BooksHistory {
     pub cut_at: Timestamp,
     /// The changes, the oldest first.
     pub adjustments: Vec<Adjustment>,
+    /// All flows, the oldest first.
+    pub flows: Vec<FlowRow>,
 }

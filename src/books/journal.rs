@@ -7,10 +7,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::adjustment::{Adjustment, BalanceChange};
+use super::flow::{FlowRow, FlowSums};
 use super::history::BooksHistory;
-use super::row::AccountKind;
+use super::row::{AccountKind, own_account_name};
 use crate::account::{Asset, Totals};
 use crate::wire::Timestamp;
+
+const DAY_MS: u64 = 86_400_000;
 
 /// A span of time in UTC: from its first moment up to, but without, its last one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -70,17 +73,19 @@ pub struct Journal {
     pub balances: Vec<Posting>,
 }
 
+/// By name, asset code and scale: a name may have been a peer in one asset and a receiver in another.
+type Kinds = BTreeMap<(Arc<str>, Arc<str>, u8), AccountKind>;
 type Sums = BTreeMap<(JournalAccount, Arc<str>, u8), i128>;
 
 impl Journal {
     /// The journal of a period.
     pub fn new(history: &BooksHistory, period: Period) -> Self {
-        let mut entries: Vec<_> = history
-            .adjustments
-            .iter()
-            .map(|adjustment| adjustment_entry(adjustment, history))
-            .collect();
-        entries.extend(packets_entry(history));
+        let rows = history.books.accounts.iter().map(|account| &account.row);
+        let kinds: Kinds = rows.map(|row| (kind_key(&row.name, &row.asset), row.kind)).collect();
+        let mut entries = flow_entries(history, &kinds);
+        entries.extend(packets_entry(history, sum(&entries)));
+        let adjustments = history.adjustments.iter();
+        entries.extend(adjustments.map(|adjustment| adjustment_entry(adjustment, &kinds)));
         entries.sort_by_key(|entry| entry.at);
         let last_at = entries.last().map_or(history.cut_at, |entry| entry.at.max(history.cut_at));
         if let Some(to) = period.to {
@@ -135,10 +140,61 @@ fn postings_of(sums: Sums) -> Vec<Posting> {
     sums.into_iter().map(posting).collect()
 }
 
-/// All packets since the books began: the store keeps their sums, and the other side of each is in the same cut.
-fn packets_entry(history: &BooksHistory) -> Option<JournalEntry> {
-    let mut postings: Vec<_> =
+fn kind_key(name: &Arc<str>, asset: &Asset) -> (Arc<str>, Arc<str>, u8) {
+    (Arc::clone(name), Arc::clone(&asset.code), asset.scale)
+}
+
+fn node_account(name: &Arc<str>, asset: &Asset, kinds: &Kinds) -> JournalAccount {
+    let kind = kinds.get(&kind_key(name, asset)).copied().unwrap_or(AccountKind::Peer);
+    JournalAccount::Node(kind, Arc::clone(name))
+}
+
+/// The flows between each two accounts in an entry for each day. If their assets differ, the node has bought one and
+/// sold the other: both other sides stand on its own accounts.
+fn flow_entries(history: &BooksHistory, kinds: &Kinds) -> Vec<JournalEntry> {
+    let mut days: BTreeMap<_, (FlowSums, &FlowRow)> = BTreeMap::new();
+    for flow in &history.flows {
+        let FlowRow { hour, from, to, sums } = flow;
+        let day = hour.as_millis() / DAY_MS;
+        let key = (day, &from.name, from.asset.to_string(), &to.name, to.asset.to_string());
+        days.entry(key).or_insert((FlowSums::default(), flow)).0.add(*sums);
+    }
+    let entries = days.into_iter();
+    entries.map(|((day, ..), (sums, flow))| flow_entry(day, sums, flow, kinds)).collect()
+}
+
+/// The packets of one day between the accounts of `flow`.
+fn flow_entry(day: u64, sums: FlowSums, flow: &FlowRow, kinds: &Kinds) -> JournalEntry {
+    let FlowRow { from, to, .. } = flow;
+    let FlowSums { packets, amount_in, amount_out } = sums;
+    let posting =
+        |account, asset: &Asset, amount| Posting { account, asset: asset.clone(), amount };
+    let mut postings = vec![
+        posting(node_account(&from.name, &from.asset, kinds), &from.asset, amount_in),
+        posting(node_account(&to.name, &to.asset, kinds), &to.asset, amount_out.saturating_neg()),
+    ];
+    if from.asset != to.asset {
+        let own = |asset: &Asset| JournalAccount::Node(AccountKind::Own, own_account_name(asset));
+        postings.push(posting(own(&from.asset), &from.asset, amount_in.saturating_neg()));
+        postings.push(posting(own(&to.asset), &to.asset, amount_out));
+    }
+    let plural = if packets == 1 { "" } else { "s" };
+    let text = format!("{packets} packet{plural} from {} to {}", from.name, to.name);
+    JournalEntry { at: Timestamp::from_millis(day.saturating_mul(DAY_MS)), text, postings }
+}
+
+/// The packets that are in no flow, from the sums of all packets that the store keeps for each account.
+fn packets_entry(history: &BooksHistory, mut in_flows: Sums) -> Option<JournalEntry> {
+    let mut postings =
         node_postings(history, |totals| totals.fulfilled_in.saturating_sub(totals.fulfilled_out));
+    for posting in &mut postings {
+        let in_flows = in_flows.remove(&posting.key()).unwrap_or_default();
+        posting.amount = posting.amount.saturating_sub(in_flows);
+    }
+    let without_row = postings_of(in_flows).into_iter();
+    postings.extend(
+        without_row.map(|posting| Posting { amount: posting.amount.saturating_neg(), ..posting }),
+    );
     postings.retain(|posting| posting.amount != 0);
     let mut missing: BTreeMap<(Arc<str>, u8), i128> = BTreeMap::new();
     for Posting { asset, amount, .. } in &postings {
@@ -151,7 +207,7 @@ fn packets_entry(history: &BooksHistory) -> Option<JournalEntry> {
         asset: Asset { code, scale },
         amount,
     }));
-    let text = format!("packets until cut {}", history.books.cut.0);
+    let text = format!("packets in no flow, until cut {}", history.books.cut.0);
     (!postings.is_empty()).then_some(JournalEntry { at: history.cut_at, text, postings })
 }
 
@@ -170,12 +226,10 @@ fn node_postings(history: &BooksHistory, amount: impl Fn(&Totals) -> i128) -> Ve
 }
 
 /// An adjustment and its other side.
-fn adjustment_entry(adjustment: &Adjustment, history: &BooksHistory) -> JournalEntry {
+fn adjustment_entry(adjustment: &Adjustment, kinds: &Kinds) -> JournalEntry {
     let Adjustment { at, account, asset, change, reason, by, .. } = adjustment;
     let amount = change.amount();
-    let rows = history.books.accounts.iter().map(|account| &account.row);
-    let kind = rows.filter(|row| row.name == *account).map(|row| row.kind).next();
-    let account = JournalAccount::Node(kind.unwrap_or(AccountKind::Peer), Arc::clone(account));
+    let account = node_account(account, asset, kinds);
     let (other, verb) = match change {
         BalanceChange::Adjust(_) => (JournalAccount::Adjustments, "adjusted"),
         BalanceChange::Resolve { .. } => (JournalAccount::Concessions, "resolved"),
@@ -189,4 +243,4 @@ fn adjustment_entry(adjustment: &Adjustment, history: &BooksHistory) -> JournalE
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

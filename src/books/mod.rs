@@ -6,20 +6,28 @@
 
 mod adjustment;
 mod cut;
+mod date;
 mod export;
+mod flow;
 mod history;
+mod income;
 mod journal;
 mod received;
 mod recovery;
 mod row;
 mod saved;
+mod statement;
 
 pub use adjustment::{Adjustment, BalanceChange, ChangeError, ChangeId, ChangeRequest};
 pub use cut::Cut;
-pub use export::ExportFormat;
+pub use date::date;
+pub use export::{ExportFormat, statements_as_csv};
+pub use flow::{FlowBook, FlowEnd, FlowRow, FlowSums};
 pub use history::BooksHistory;
+pub use income::{Earned, Income};
 pub use journal::{Journal, Period};
 pub use received::{PaymentKey, ReceivedPayment};
 pub use recovery::{RecoveredAccount, UnbalancedRow, recover_account};
-pub use row::{AccountKind, AccountRow, StoredRow};
+pub use row::{AccountKind, AccountRow, StoredRow, own_account_name};
 pub use saved::SavedBooks;
+pub use statement::Statement;

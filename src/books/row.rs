@@ -77,6 +77,11 @@ impl AccountRow {
     }
 }
 
+/// The name of the node's own account of an asset.
+pub fn own_account_name(asset: &Asset) -> Arc<str> {
+    format!("own:{asset}").into()
+}
+
 /// A row that was read from the store, with the balance that was saved beside its totals.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredRow {

@@ -1,5 +1,6 @@
 //! The books at the start of a node.
 
+use super::flow::FlowRow;
 use super::received::ReceivedPayment;
 use super::recovery::RecoveredAccount;
 use crate::link::CutNumber;
@@ -17,6 +18,8 @@ pub struct SavedBooks {
     pub accounts: Vec<RecoveredAccount>,
     /// What receivers got, those of each receiver in the order of their last times.
     pub payments: Vec<ReceivedPayment>,
+    /// The flows of the newest hour.
+    pub flows: Vec<FlowRow>,
 }
 
 impl SavedBooks {

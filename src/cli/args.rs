@@ -12,8 +12,9 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueHint};
 pub(super) use files::{CompletionsArguments, ComposeArguments, SchemaArguments, SchemaForm};
 pub(super) use ledger::{
-    AdjustArguments, BalancesArguments, ChangeArguments, ExportArguments, LedgerArguments,
-    LedgerCommand, PaymentsArguments, ResolveArguments, StoreArguments,
+    AdjustArguments, BalancesArguments, ChangeArguments, ExportArguments, IncomeArguments,
+    LedgerArguments, LedgerCommand, PaymentsArguments, ResolveArguments, StatementArguments,
+    StoreArguments,
 };
 
 use crate::console::{SourceArguments, parse_duration};

@@ -3,7 +3,9 @@
 mod balances;
 mod change;
 mod export;
+mod income;
 mod payments;
+mod statement;
 mod through_node;
 
 use std::io::Write;
@@ -14,6 +16,9 @@ use crate::console::{Failure, count, error_chain, load_local_node};
 use crate::net::StorePlace;
 use crate::store::{OpenError, Store, StoreIdentity};
 
+/// No column of a table is left out: the output may go to a file.
+const COLUMNS_MAX: usize = usize::MAX;
+
 pub(super) fn run(
     arguments: &LedgerArguments,
     environment: &Environment,
@@ -23,6 +28,8 @@ pub(super) fn run(
     match &arguments.command {
         LedgerCommand::Balances(arguments) => balances::run(arguments, environment, out),
         LedgerCommand::Payments(arguments) => payments::run(arguments, environment, out),
+        LedgerCommand::Statement(arguments) => statement::run(arguments, environment, out),
+        LedgerCommand::Income(arguments) => income::run(arguments, environment, out),
         LedgerCommand::Verify(arguments) => verify(arguments, environment, out),
         LedgerCommand::Resolve(arguments) => change::resolve(arguments, environment, out, err),
         LedgerCommand::Adjust(arguments) => change::adjust(arguments, environment, out, err),

@@ -9,6 +9,7 @@ use ahash::RandomState;
 use parking_lot::{Mutex, MutexGuard};
 
 use super::fair_shares::FairShares;
+use super::requester_sums::RequesterSums;
 use super::stats::Stats;
 use super::tracked_ledger::TrackedLedger;
 use crate::account::{AccountId, Limits, OverLimit, RateLimiter};
@@ -36,6 +37,8 @@ pub struct Account {
 pub(super) struct AccountState {
     pub(super) limits: Limits,
     pub(super) ledger: TrackedLedger,
+    /// What requesters paid to this peer since the last cut; `None` without a store.
+    pub(super) paid_by: Option<RequesterSums>,
     pub(super) rate_limiter: RateLimiter,
     /// Prepares from this peer without an answer, weighted (an echo counts twice).
     pub(super) in_flight: usize,
@@ -78,6 +81,7 @@ impl Account {
     ) -> Self {
         let state = AccountState {
             limits,
+            paid_by: ledger.changed().map(|changed| RequesterSums::new(slot, changed)),
             ledger,
             rate_limiter: RateLimiter::default(),
             in_flight: 0,
@@ -180,7 +184,16 @@ impl AccountState {
 
     /// The peer fulfilled a Prepare of ours: the held amount becomes our debt.
     pub(super) fn commit_out(&mut self, pending: &Pending) {
-        self.ledger.commit_out(pending.outgoing_amount);
+        let outgoing = pending.outgoing_amount;
+        self.ledger.commit_out(outgoing);
+        if let Some(paid_by) = &mut self.paid_by {
+            match pending.requested_by {
+                RequestedBy::Peer { account, .. } => {
+                    paid_by.add(account, pending.incoming_amount, outgoing);
+                }
+                RequestedBy::Own(_) => paid_by.add(Slot::NONE, outgoing, outgoing),
+            }
+        }
         self.release_share(pending, true);
     }
 

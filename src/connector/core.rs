@@ -82,7 +82,7 @@ impl Connector {
         mut books: SavedBooks,
     ) -> Result<Arc<Self>, RegistryError> {
         let received = ReceivedPayments::new(std::mem::take(&mut books.payments));
-        let cuts = Cuts::new(books.cut, received);
+        let cuts = Cuts::new(books.cut, received, std::mem::take(&mut books.flows));
         let registry = Registry::with_books(books, Arc::clone(&cuts.changed));
         Self::build(settings, seed, registry, Some(cuts))
     }
@@ -120,6 +120,12 @@ impl Connector {
         let no_turn = self.cuts.as_ref().map(Cuts::stop_turns);
         let mut configuration = self.configuration.lock();
         let registry = &mut configuration.registry;
+        if let Some(cuts) = &self.cuts {
+            // What was paid so far was paid in the assets of the old settings.
+            let old = self.snapshot.load();
+            cuts.collect_flows(&old, old.entries.iter(), registry);
+            cuts.changed.take_paid();
+        }
         let mut snapshot = registry.build_snapshot(&settings, self.seed)?;
         let learned = self.ccp.lock().configure(registry, &settings);
         if !learned.is_empty() {

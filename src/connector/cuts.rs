@@ -10,10 +10,15 @@ use std::task::{Context, Poll, Waker};
 use parking_lot::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::core::Connector;
+use super::own_account::own_flow_end;
 use super::received_payments::{ChangedPayments, ReceivedPayments};
-use super::snapshot::AccountEntry;
+use super::registry::Registry;
+use super::snapshot::{AccountEntry, Snapshot};
 use crate::account::{AccountId, Asset, Ledger};
-use crate::books::{AccountKind, AccountRow, Adjustment, ChangeError, ChangeRequest, Cut};
+use crate::books::{
+    AccountKind, AccountRow, Adjustment, ChangeError, ChangeRequest, Cut, FlowBook, FlowEnd,
+    FlowRow, FlowSums,
+};
 use crate::link::{CutNumber, DurableCuts, LeaseCheck, Slot};
 use crate::wire::Timestamp;
 
@@ -32,6 +37,7 @@ pub(super) struct Cuts {
     /// each account, so there are few.
     unsaved: Mutex<Vec<(CutNumber, Adjustment)>>,
     pub(super) received: ReceivedPayments,
+    flows: Mutex<FlowBook>,
 }
 
 /// An uncertain amount, and when it will be released.
@@ -54,8 +60,8 @@ pub(super) type Turn<'a> = RwLockReadGuard<'a, ()>;
 pub(super) type NoTurn<'a> = RwLockWriteGuard<'a, ()>;
 
 impl Cuts {
-    /// The first cut follows `newest`, the newest one in the store.
-    pub(super) fn new(newest: CutNumber, received: ReceivedPayments) -> Self {
+    /// The first cut follows `newest`, the newest one in the store, which has these flows of its hour.
+    pub(super) fn new(newest: CutNumber, received: ReceivedPayments, flows: Vec<FlowRow>) -> Self {
         let durable = DurableCuts::default();
         durable.publish(newest);
         Self {
@@ -66,6 +72,7 @@ impl Cuts {
             durable: Arc::new(durable),
             unsaved: Mutex::default(),
             received,
+            flows: Mutex::new(FlowBook::new(flows)),
         }
     }
 
@@ -87,7 +94,54 @@ impl Cuts {
     pub(super) fn stop_turns(&self) -> NoTurn<'_> {
         self.turns.write()
     }
+
+    /// Books what was paid to these accounts, and to the node itself, since the last call.
+    pub(super) fn collect_flows<'e>(
+        &self,
+        snapshot: &Snapshot,
+        paid: impl Iterator<Item = &'e AccountEntry>,
+        registry: &Registry,
+    ) {
+        let mut flows = self.flows.lock();
+        let mut add = |to: &FlowEnd, sums: Vec<(Slot, FlowSums)>| {
+            for (from, sums) in sums {
+                let from = snapshot
+                    .entry(from)
+                    .map_or_else(|| own_flow_end(&to.asset), AccountEntry::flow_end);
+                flows.add(from, to.clone(), sums);
+            }
+        };
+        for entry in paid {
+            let mut state = entry.account.lock();
+            let Some(paid_by) = &mut state.paid_by else { continue };
+            let sums = paid_by.take();
+            drop(state);
+            add(&entry.flow_end(), sums);
+        }
+        for (own, sums) in registry.own_accounts.take_paid_by() {
+            add(&own, sums);
+        }
+    }
+
+    /// The flows of a cut, if they are due.
+    fn take_flows(
+        &self,
+        (at, number): (Timestamp, CutNumber),
+        snapshot: &Snapshot,
+        registry: &Registry,
+    ) -> Vec<FlowRow> {
+        if !self.flows.lock().is_due(at) {
+            return Vec::new();
+        }
+        let paid = self.changed.take_paid();
+        let paid = paid.iter().filter_map(|slot| snapshot.entry(*slot));
+        self.collect_flows(snapshot, paid, registry);
+        self.flows.lock().take_changed(at, number)
+    }
 }
+
+/// The memory of a longer list is not kept.
+const SLOTS_REUSED_MAX: usize = 1_000;
 
 /// The accounts that have changed since the last cut.
 #[derive(Debug, Default)]
@@ -96,6 +150,8 @@ pub(super) struct ChangedAccounts(Mutex<ChangedSlots>);
 #[derive(Debug, Default)]
 struct ChangedSlots {
     slots: Vec<Slot>,
+    /// The accounts that were paid since the last cut with flows, once each; [`Slot::NONE`] is an own account.
+    paid: Vec<Slot>,
     /// Something that has no slot has changed, too.
     has_others: bool,
     waker: Option<Waker>,
@@ -121,10 +177,32 @@ impl ChangedAccounts {
         }
     }
 
+    /// An account was paid, for the first time since the last cut with flows. The caller holds its lock.
+    pub(super) fn note_paid(&self, slot: Slot) {
+        self.0.lock().paid.push(slot);
+    }
+
+    pub(super) fn take_paid(&self) -> Vec<Slot> {
+        std::mem::take(&mut self.0.lock().paid)
+    }
+
+    fn has_paid(&self) -> bool {
+        !self.0.lock().paid.is_empty()
+    }
+
     fn take(&self) -> Vec<Slot> {
         let mut changed = self.0.lock();
         changed.has_others = false;
         std::mem::take(&mut changed.slots)
+    }
+
+    /// Takes a list back for the next accounts, so that a cut allocates none.
+    fn reuse(&self, mut slots: Vec<Slot>) {
+        let mut changed = self.0.lock();
+        if changed.slots.is_empty() && slots.capacity() <= SLOTS_REUSED_MAX {
+            slots.clear();
+            changed.slots = slots;
+        }
     }
 
     fn poll(&self, cx: &Context<'_>) -> Poll<()> {
@@ -157,17 +235,35 @@ impl Connector {
         let number = CutNumber(cuts.next.fetch_add(1, Ordering::Relaxed));
         let snapshot = self.snapshot.load();
         let mut accounts = self.configuration.lock().registry.take_changed_unused();
-        for slot in cuts.changed.take() {
-            let Some(entry) = snapshot.entry(slot) else { continue };
+        let changed = cuts.changed.take();
+        // And one of the node itself.
+        accounts.reserve(changed.len() + 1);
+        for entry in changed.iter().filter_map(|slot| snapshot.entry(*slot)) {
             let mut state = entry.account.lock();
             state.ledger.begin_cut();
             accounts.push(entry.row(&state.ledger));
         }
+        cuts.changed.reuse(changed);
         // There are few of them, and each entry has one.
-        accounts.extend(self.configuration.lock().registry.take_changed_own_accounts());
+        let configuration = self.configuration.lock();
+        let registry = &configuration.registry;
+        accounts.extend(registry.take_changed_own_accounts());
+        let flows = cuts.take_flows((at, number), &snapshot, registry);
         let adjustments = cuts.unsaved.lock().iter().map(|(_, made)| made.clone()).collect();
         let ChangedPayments { payments, summed_up } = cuts.received.take_changed();
-        Some(Cut { number, at, accounts, adjustments, payments, summed_up })
+        Some(Cut { number, at, accounts, flows, adjustments, payments, summed_up })
+    }
+
+    /// Has a cut taken if flows are due that the last one lacks. Call it every second or more often.
+    pub fn note_due_flows(&self, at: Timestamp) {
+        let Some(cuts) = &self.cuts else { return };
+        let (has_collected, is_due) = {
+            let flows = cuts.flows.lock();
+            (flows.has_new(), flows.is_due(at))
+        };
+        if is_due && (has_collected || cuts.changed.has_paid()) {
+            cuts.changed.note_other();
+        }
     }
 
     /// The next cut has all accounts, because it is not known what the store holds after an error.
@@ -181,6 +277,9 @@ impl Connector {
         let mut configuration = self.configuration.lock();
         configuration.registry.note_own_accounts();
         configuration.registry.note_unused();
+        if let Some(cuts) = &self.cuts {
+            cuts.flows.lock().note_all();
+        }
     }
 
     /// Makes a change by an operator, of any account that has a ledger, configured or not. Returns its record, and the
@@ -278,11 +377,16 @@ impl Connector {
             cuts.unsaved.lock().retain(|(first, _)| *first > cut);
             cuts.received.forget_saved(cut);
             cuts.durable.publish(cut);
+            cuts.flows.lock().forget_saved(cut);
         }
     }
 }
 
 impl AccountEntry {
+    fn flow_end(&self) -> FlowEnd {
+        FlowEnd { name: self.account.id().into(), asset: self.settings.asset.clone() }
+    }
+
     /// The account's row with this ledger.
     pub(super) fn row(&self, ledger: &Ledger) -> AccountRow {
         let kind =

@@ -25,6 +25,7 @@ mod received_payments;
 mod refusal;
 mod registry;
 mod report;
+mod requester_sums;
 mod sessions;
 mod settings;
 mod snapshot;

@@ -10,9 +10,13 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::batch::Batch;
+use super::cuts::ChangedAccounts;
+use super::requester_sums::RequesterSums;
 use super::snapshot::AccountEntry;
 use crate::account::{Asset, Ledger, Totals};
-use crate::books::{AccountKind, AccountRow, ChangeError, ChangeRequest};
+use crate::books::{
+    AccountKind, AccountRow, ChangeError, ChangeRequest, FlowEnd, FlowSums, own_account_name,
+};
 use crate::link::Slot;
 use crate::wire::Amount;
 
@@ -26,12 +30,14 @@ pub(super) struct OwnAccount {
     state: Mutex<OwnTotals>,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Debug, Default)]
 struct OwnTotals {
     /// What was received has gone out of the books' other accounts, and what was sent has come into them.
     totals: Totals,
     /// Since the last cut. An own account changes only together with another account, which is noted.
     has_changed: bool,
+    /// What accounts paid to the node itself since the last cut; `None` without a store.
+    paid_by: Option<RequesterSums>,
 }
 
 /// A copy of one own account.
@@ -46,26 +52,38 @@ pub struct OwnAccountReport {
 impl OwnAccountReport {
     /// The name on pages and in metrics. Ids of peers have no colon, so no peer has this name.
     pub fn id(&self) -> String {
-        own_account_name(&self.asset)
+        own_account_name(&self.asset).to_string()
     }
 }
 
-fn own_account_name(asset: &Asset) -> String {
-    format!("own:{asset}")
+/// The node itself, as one end of a flow in this asset.
+pub(super) fn own_flow_end(asset: &Asset) -> FlowEnd {
+    FlowEnd { name: own_account_name(asset), asset: asset.clone() }
 }
 
 impl OwnAccounts {
-    pub(super) fn find_or_add(&mut self, asset: &Asset) -> Arc<OwnAccount> {
+    pub(super) fn find_or_add(
+        &mut self,
+        asset: &Asset,
+        changed: Option<&Arc<ChangedAccounts>>,
+    ) -> Arc<OwnAccount> {
         let new = || {
-            let (asset, state) = (asset.clone(), Mutex::default());
-            Arc::new(OwnAccount { asset, state })
+            let paid_by =
+                changed.map(|changed| RequesterSums::new(Slot::NONE, Arc::clone(changed)));
+            let state = Mutex::new(OwnTotals { paid_by, ..OwnTotals::default() });
+            Arc::new(OwnAccount { asset: asset.clone(), state })
         };
         Arc::clone(self.0.entry(asset.clone()).or_insert_with(new))
     }
 
     /// Goes on with a saved account.
-    pub(super) fn restore(&mut self, asset: &Asset, totals: Totals) {
-        self.find_or_add(asset).state.lock().totals = totals;
+    pub(super) fn restore(
+        &mut self,
+        asset: &Asset,
+        totals: Totals,
+        changed: Option<&Arc<ChangedAccounts>>,
+    ) {
+        self.find_or_add(asset, changed).state.lock().totals = totals;
     }
 
     /// The rows of the accounts that have changed since the last cut.
@@ -89,8 +107,13 @@ impl OwnAccounts {
         let mut state = self.0.get(asset).ok_or_else(unknown)?.state.lock();
         let mut ledger = Ledger::restore(state.totals, 0);
         request.change.apply(&mut ledger)?;
-        *state = OwnTotals { totals: ledger.totals(), has_changed: true };
+        (state.totals, state.has_changed) = (ledger.totals(), true);
         Ok(ledger.balance())
+    }
+
+    /// What accounts paid to the node itself since the last call, for each own account.
+    pub(super) fn take_paid_by(&self) -> Vec<(FlowEnd, Vec<(Slot, FlowSums)>)> {
+        self.0.values().map(|own| (own_flow_end(&own.asset), own.take_paid_by())).collect()
     }
 
     /// The next cut has all accounts.
@@ -116,6 +139,20 @@ impl OwnAccount {
         state.has_changed = true;
     }
 
+    /// Adds what this account paid to the node itself.
+    fn add_paid_by(&self, from: Slot, amount: Amount) {
+        self.add_received(amount);
+        if let Some(paid_by) = &mut self.state.lock().paid_by {
+            paid_by.add(from, amount, amount);
+        }
+    }
+
+    /// Takes what accounts paid to the node itself since the last call.
+    fn take_paid_by(&self) -> Vec<(Slot, FlowSums)> {
+        let mut state = self.state.lock();
+        state.paid_by.as_mut().map(RequesterSums::take).unwrap_or_default()
+    }
+
     fn add_sent(&self, amount: Amount) {
         let mut state = self.state.lock();
         let sent = &mut state.totals.fulfilled_in;
@@ -131,9 +168,8 @@ impl OwnAccount {
 
     fn take_changed(&self) -> Option<AccountRow> {
         let mut state = self.state.lock();
-        let name = || own_account_name(&self.asset).into();
         std::mem::take(&mut state.has_changed).then(|| AccountRow {
-            name: name(),
+            name: own_account_name(&self.asset),
             kind: AccountKind::Own,
             asset: self.asset.clone(),
             totals: state.totals,
@@ -159,7 +195,7 @@ impl Batch<'_> {
 
     /// Books a packet from this account that paid the node itself.
     pub(super) fn book_received(&self, from: Slot, amount: Amount) {
-        self.book(from, amount, OwnAccount::add_received);
+        self.book(from, amount, |own, amount| own.add_paid_by(from, amount));
     }
 
     /// Books a packet to this account that the node itself paid.
@@ -167,7 +203,7 @@ impl Batch<'_> {
         self.book(to, amount, OwnAccount::add_sent);
     }
 
-    fn book(&self, account: Slot, amount: Amount, how: fn(&OwnAccount, Amount)) {
+    fn book(&self, account: Slot, amount: Amount, how: impl Fn(&OwnAccount, Amount)) {
         let book = |entry: &AccountEntry| how(&entry.own_account, amount);
         if amount > Amount::ZERO {
             self.snapshot.entry(account).map(book);

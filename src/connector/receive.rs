@@ -79,6 +79,9 @@ impl Batch<'_> {
                 Refusal::ReceiverFull(to.account.id().clone())
             })?;
             state.ledger.commit_out(amount);
+            if let Some(paid_by) = &mut state.paid_by {
+                paid_by.add(incoming.account, incoming.held, amount);
+            }
             state.stats.count_delivered(&reply);
         }
         // In the same batch as the balance, so in the same cut.

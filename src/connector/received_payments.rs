@@ -85,6 +85,9 @@ impl ReceivedPayments {
     /// Those that have changed since the last cut.
     pub(super) fn take_changed(&self) -> ChangedPayments {
         let state = &mut *self.0.lock();
+        if state.changed.is_empty() && state.summed_up.is_empty() {
+            return ChangedPayments::default();
+        }
         let mut payments = Vec::with_capacity(state.changed.len());
         for key in std::mem::take(&mut state.changed) {
             // It may have been added to a sum since. If it has come back, it is named twice.

@@ -93,7 +93,7 @@ pub(super) struct Registry {
     last_settings: Vec<AccountSettings>,
     /// The assets in `last_settings`.
     last_assets: HashMap<AccountId, Asset>,
-    own_accounts: OwnAccounts,
+    pub(super) own_accounts: OwnAccounts,
     unused_ledgers: UnusedLedgers,
     /// Accounts that get no packets while their asset changes, and their limits from then on.
     closed: Vec<(Arc<Account>, Limits)>,
@@ -117,7 +117,11 @@ impl Registry {
             let row = account.row;
             let is_receiver = match row.kind {
                 AccountKind::Own => {
-                    registry.own_accounts.restore(&row.asset, row.totals);
+                    registry.own_accounts.restore(
+                        &row.asset,
+                        row.totals,
+                        registry.changed.as_ref(),
+                    );
                     continue;
                 }
                 AccountKind::Receiver => true,
@@ -207,7 +211,7 @@ impl Registry {
                 account.lock().set_limits(settings.limits.clone());
             }
             let asset = assets.index_of(&settings.asset);
-            let own_account = self.own_accounts.find_or_add(&settings.asset);
+            let own_account = self.own_accounts.find_or_add(&settings.asset, self.changed.as_ref());
             entries.push(AccountEntry { account, settings, asset, own_account, removed });
         }
         entries.sort_unstable_by_key(|entry| entry.account.slot());
@@ -216,8 +220,8 @@ impl Registry {
         assert!(entries.iter().enumerate().all(has_slot), "a slot is the index of its entry");
         self.last_settings = entries.iter().map(|entry| entry.settings.clone()).collect();
         let first_receiver = settings.accounts.iter().find(|account| account.is_receiver());
-        let first_receiver = first_receiver.and_then(|first| self.by_id.get(&first.id));
-        let first_receiver = first_receiver.map(|account| account.slot());
+        let first_receiver =
+            first_receiver.and_then(|first| Some(self.by_id.get(&first.id)?.slot()));
         Ok(Snapshot {
             node_id: settings.node_id.clone(),
             triggered_by: triggered_by(settings),

@@ -34,6 +34,11 @@ impl TrackedLedger {
         Self { ledger, is_noted: changed.is_none(), slot, changed }
     }
 
+    /// The list of what has changed. `None` without a store.
+    pub(super) fn changed(&self) -> Option<Arc<ChangedAccounts>> {
+        self.changed.clone()
+    }
+
     pub(super) fn hold_in(
         &mut self,
         amount: Amount,

@@ -24,6 +24,7 @@ pub(super) async fn run(context: Arc<NodeContext>, status: Arc<NodeStatus>) {
         status.record_heartbeat();
         let now = context.clock.now();
         context.connector.sweep_deadlines(now);
+        context.connector.note_due_flows(now.wall);
         if now.mono.since(reported_at) >= REPORT_INTERVAL {
             reported_at = now.mono;
             context.peers.log_suppressed();

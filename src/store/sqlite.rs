@@ -5,6 +5,7 @@
 
 mod adjustments;
 mod backup;
+mod flows;
 mod history;
 mod payments;
 mod read_only;
@@ -29,8 +30,11 @@ use crate::wire::Timestamp;
 /// Marks a file as ours ("ILPB").
 const APPLICATION_ID: u32 = 0x494c_5042;
 /// The statements that lead from each version to the next.
-const MIGRATIONS: [&str; 2] =
-    [include_str!("sqlite/0001_accounts.sql"), include_str!("sqlite/0002_payments.sql")];
+const MIGRATIONS: [&str; 3] = [
+    include_str!("sqlite/0001_accounts.sql"),
+    include_str!("sqlite/0002_payments.sql"),
+    include_str!("sqlite/0003_flows.sql"),
+];
 /// How long a commit waits for a reader that blocks it.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -175,6 +179,7 @@ impl SqliteStore {
                 ])?;
             }
         }
+        flows::write(&transaction, &cut.flows)?;
         for adjustment in &cut.adjustments {
             adjustments::insert(&transaction, adjustment)?;
         }
@@ -388,8 +393,9 @@ fn load(path: &Path, connection: &Connection) -> Result<SavedBooks, StoreFault> 
     }
     drop(rows);
     let books_id = meta(connection, "books_id")?;
+    let flows = flows::read_newest_hour(connection)?;
     let payments = payments::read_all(connection)?;
-    Ok(SavedBooks { books_id, cut: CutNumber(cut), was_clean, accounts, payments })
+    Ok(SavedBooks { books_id, cut: CutNumber(cut), was_clean, accounts, flows, payments })
 }
 
 fn read_row(row: &Row<'_>) -> Result<StoredRow, StoreFault> {

@@ -5,11 +5,14 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use ilp_connector::internals::account::{Asset, Totals};
-use ilp_connector::internals::books::{AccountKind, AccountRow, Adjustment, BalanceChange, Cut};
+use ilp_connector::internals::books::{
+    AccountKind, AccountRow, Adjustment, BalanceChange, Cut, FlowEnd, FlowRow, FlowSums,
+};
 use ilp_connector::internals::link::CutNumber;
 use ilp_connector::internals::net::Clock;
 use ilp_connector::internals::store::{Store, StoreIdentity};
 use ilp_connector::wire::Timestamp;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::process::{path_text, temp_folder};
@@ -67,6 +70,18 @@ fn adjustment_of(account: &AccountRow) -> Adjustment {
     }
 }
 
+/// The last packets of the day before: a part of those of the accounts.
+fn flows() -> Vec<FlowRow> {
+    let end = |name: &str, scale| FlowEnd { name: name.into(), asset: Asset::new("USD", scale) };
+    let flow = |from, to, amount_in, amount_out| FlowRow {
+        hour: Timestamp::from_millis(DAY - 3_600_000),
+        from,
+        to,
+        sums: FlowSums { packets: 1, amount_in, amount_out },
+    };
+    vec![flow(end("alice", 9), end("Alice", 9), 5, 5), flow(end("-~_x", 2), end("0b", 0), 705, 7)]
+}
+
 /// A folder with a store of these accounts, and with what is exported from it.
 struct Books {
     folder: TempDir,
@@ -84,7 +99,14 @@ impl Books {
         let adjustments = adjusted.map(adjustment_of).collect();
         let at = Timestamp::from_millis(DAY);
         store
-            .write_last(&Cut { number: CutNumber(1), at, accounts, adjustments, ..Cut::default() })
+            .write_last(&Cut {
+                number: CutNumber(1),
+                at,
+                accounts,
+                flows: flows(),
+                adjustments,
+                ..Cut::default()
+            })
             .unwrap();
         books
     }
@@ -267,6 +289,64 @@ fn csv_has_every_posting_and_balance() {
         })
         .collect();
     assert_eq!(balances_in(&balances.join("\n"), str::to_owned), books.expected(), "{text}");
-    // Two adjustments of two postings each, and one for the packets of each account.
-    assert_eq!(text.lines().filter(|line| line.starts_with("posting,")).count(), 4 + 10);
+    // Two adjustments, one flow within an asset and one between two, and the other packets of eight accounts.
+    let postings = text.lines().filter(|line| line.starts_with("posting,"));
+    assert_eq!(postings.count(), 4 + 2 + 4 + 8);
+}
+
+impl Books {
+    fn ledger(&self, arguments: &[&str]) -> String {
+        let mut command = Command::new(PROGRAM);
+        command.arg("ledger").args(arguments).args(["--store", path_text(&self.store())]);
+        run_successfully(&mut command)
+    }
+}
+
+#[test]
+fn a_statement_has_each_change_between_two_balances() {
+    let books = Books::new();
+    let of_month = |month| books.ledger(&["statement", "alice", "--month", month, "--csv"]);
+    let text = of_month("2026-11");
+    let balances: Vec<_> =
+        text.lines().skip(1).map(|line| line.rsplit(',').next().unwrap()).collect();
+    let closing = "123456789012.345678900";
+    let expected = ["0.000000000", "0.000000005", "0.000000004", closing, closing];
+    assert_eq!(balances, expected, "{text}");
+    assert!(text.contains("2026-11-26,1 packet from alice to Alice,alice,USD,9,0.000000005,"));
+    assert_eq!(of_month("2026-12").lines().count(), 3, "an opening and a closing balance");
+    let text = books.ledger(&["statement", "alice", "--month", "2026-12", "--json"]);
+    let statements: Value = serde_json::from_str(&text).unwrap();
+    let units = (LARGE - 1).to_string();
+    assert_eq!(
+        (&statements[0]["opening"], &statements[0]["closing"]),
+        (&json!(units), &json!(units))
+    );
+    let text = books.ledger(&["statement", "alice", "--month", "2026-11"]);
+    assert!(text.contains("closing balance") && text.contains("123,456,789,012.3456789"), "{text}");
+    let mut unknown = Command::new(PROGRAM);
+    unknown.args(["ledger", "statement", "carol", "--month", "2026-11", "--store"]);
+    assert!(!run(unknown.arg(books.store())).status.success());
+}
+
+#[test]
+fn income_counts_for_both_peers_and_shows_what_it_cannot_attribute() {
+    let books = Books::new();
+    let of_period = |from, to| -> Value {
+        let text = books.ledger(&["income", "--from", from, "--to", to, "--json"]);
+        serde_json::from_str(&text).unwrap()
+    };
+    let income = of_period("2026-11-26", "2026-11-27");
+    let earned = json!({ "assetCode": "USD", "assetScale": 2, "amount": "5" });
+    assert_eq!(income["byAccount"].as_array().unwrap().len(), 2, "{income}");
+    assert_eq!(income["byAccount"][0]["amount"], earned["amount"], "{income}");
+    assert_eq!(income["flows"].as_array().unwrap().len(), 2);
+    assert_eq!(income["total"][0]["amount"], "50000000", "at scale 9");
+    let unattributed = &income["unattributed"];
+    assert_eq!(unattributed[0]["amount"], "116400000001", "{income}");
+    assert_eq!(unattributed[1]["amount"], (LARGER + 1).to_string());
+    let later = of_period("2026-11-27", "2026-11-28");
+    assert_eq!((&later["flows"], &later["total"]), (&json!([]), &json!([])));
+    assert_eq!(&later["unattributed"], unattributed);
+    let text = books.ledger(&["income"]);
+    assert!(text.contains("0.05 USD") && text.contains("unattributed"), "{text}");
 }

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{Result, Write};
 
-use super::{Decimal, account_parts, date};
+use super::{Decimal, account_parts};
+use crate::books::date::date;
 use crate::books::journal::{Journal, Posting};
 
 /// Before the first entry: accounts are open from here on.

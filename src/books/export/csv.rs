@@ -2,7 +2,10 @@
 
 use std::fmt::{Result, Write};
 
-use super::{Decimal, account_parts, date};
+use super::{Decimal, account_parts};
+use crate::account::Asset;
+use crate::books::Statement;
+use crate::books::date::date;
 use crate::books::journal::{Journal, Posting};
 
 pub(super) fn write(journal: &Journal, out: &mut String) -> Result {
@@ -18,6 +21,26 @@ pub(super) fn write(journal: &Journal, out: &mut String) -> Result {
     for balance in &journal.balances {
         write!(out, "balance,,{day},,")?;
         write_amount(balance, out)?;
+    }
+    Ok(())
+}
+
+pub(super) fn write_statements(statements: &[Statement], out: &mut String) -> Result {
+    out.push_str("date,text,account,asset,scale,amount,balance\r\n");
+    for statement in statements {
+        let Statement { account, asset, opening, lines } = statement;
+        let mut row = |day: &str, text: &str, amount: Option<i128>, balance: i128| {
+            let decimal = |units| Decimal { units, scale: asset.scale };
+            let amount = amount.map(|amount| decimal(amount).to_string()).unwrap_or_default();
+            let (account, text, balance) = (quote(account), quote(text), decimal(balance));
+            let Asset { code, scale } = asset;
+            write!(out, "{day},{text},{account},{code},{scale},{amount},{balance}\r\n")
+        };
+        row("", "opening balance", None, *opening)?;
+        for line in lines {
+            row(&date(line.at), &line.text, Some(line.amount), line.balance)?;
+        }
+        row("", "closing balance", None, statement.closing())?;
     }
     Ok(())
 }

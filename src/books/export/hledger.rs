@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::fmt::{Result, Write};
 
-use super::{Decimal, account_parts, date};
+use super::{Decimal, account_parts};
+use crate::books::date::date;
 use crate::books::journal::{Journal, Posting};
 
 pub(super) fn write(journal: &Journal, out: &mut String) -> Result {

@@ -3,6 +3,7 @@
 use super::*;
 use crate::account::Asset;
 use crate::books::journal::{JournalEntry, Posting};
+use crate::wire::Timestamp;
 
 #[test]
 fn decimals_have_all_places_of_the_scale() {

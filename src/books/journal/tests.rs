@@ -1,10 +1,10 @@
 //! Entries add up to zero, periods include their first moment only, and balances are those of the store.
 
 use super::*;
-use crate::books::{AccountRow, RecoveredAccount, SavedBooks};
+use crate::books::{AccountRow, FlowEnd, RecoveredAccount, SavedBooks};
 use crate::link::CutNumber;
 
-fn at(day: u64) -> Timestamp {
+pub(in crate::books) fn at(day: u64) -> Timestamp {
     Timestamp::from_millis(day * 86_400_000)
 }
 
@@ -35,7 +35,7 @@ fn adjustment(day: u64, change: BalanceChange) -> Adjustment {
     }
 }
 
-fn history() -> BooksHistory {
+pub(in crate::books) fn history() -> BooksHistory {
     let totals =
         |fulfilled_in, fulfilled_out, adjusted| Totals { fulfilled_in, fulfilled_out, adjusted };
     let accounts = vec![
@@ -49,10 +49,10 @@ fn history() -> BooksHistory {
         adjustment(10, BalanceChange::Adjust(50)),
         adjustment(20, BalanceChange::Resolve { conceded: 20 }),
     ];
-    BooksHistory { books, cut_at: at(30), adjustments }
+    BooksHistory { books, cut_at: at(30), adjustments, flows: Vec::new() }
 }
 
-fn period(from: Option<u64>, to: Option<u64>) -> Period {
+pub(in crate::books) fn period(from: Option<u64>, to: Option<u64>) -> Period {
     Period { from: from.map(at), to: to.map(at) }
 }
 
@@ -73,7 +73,7 @@ fn outline(history: &BooksHistory, period: Period) -> (Vec<String>, Vec<i128>) {
 #[test]
 fn a_journal_has_the_entries_of_its_period() {
     let (adjusted, resolved) = ("adjusted by op: why", "resolved by op: why");
-    let (packets, opening) = ("packets until cut 5", "opening balances");
+    let (packets, opening) = ("packets in no flow, until cut 5", "opening balances");
     let all: &[i128] = &[100, -40, -30];
     let check = |from, to, texts: &[&str], balances: &[i128]| {
         let expected: (Vec<String>, Vec<i128>) =
@@ -97,4 +97,34 @@ fn what_packets_lack_is_shown() {
     let journal = Journal::new(&history, Period::default());
     let posting = journal.entries.last().and_then(|entry| entry.postings.last()).unwrap();
     assert_eq!((&posting.account, posting.amount), (&JournalAccount::Unbalanced, -30));
+}
+
+pub(in crate::books) fn flow(hour: u64, from: &str, to: &str, amount: i128) -> FlowRow {
+    let end = |name: &str| FlowEnd { name: name.into(), asset: Asset::default() };
+    let sums = FlowSums { packets: 2, amount_in: amount, amount_out: amount };
+    let hour = Timestamp::from_millis(hour * 3_600_000);
+    FlowRow { hour, from: end(from), to: end(to), sums }
+}
+
+#[test]
+fn flows_are_entries_of_their_days_and_the_rest_is_shown() {
+    let mut history = history();
+    history.adjustments.clear();
+    for account in &mut history.books.accounts {
+        account.row.totals.adjusted = 0;
+    }
+    history.flows = vec![
+        flow(24, "a", "c", 10),
+        flow(47, "a", "c", 20),
+        flow(48, "a", "c", 50),
+        flow(48, "c", "w", 20),
+    ];
+    let (ac, cw, rest) =
+        ("packets from a to c", "2 packets from c to w", "packets in no flow, until cut 5");
+    let texts = [format!("4 {ac}"), format!("2 {ac}"), cw.to_owned(), rest.to_owned()];
+    assert_eq!(outline(&history, Period::default()), (texts.to_vec(), vec![100, -70, -30]));
+    let journal = Journal::new(&history, Period::default());
+    let rest = journal.entries.last().unwrap().postings.iter();
+    assert_eq!(rest.map(|posting| posting.amount).collect::<Vec<_>>(), [20, -10, -10]);
+    assert_eq!(outline(&history, period(Some(1), Some(2))), (texts[..1].to_vec(), vec![30, -30]));
 }

@@ -19,6 +19,8 @@ change. Amounts are whole units of the account (10^-scale of its asset).
 Examples:
   ilp-connector ledger balances --config node.yaml
   ilp-connector ledger payments wallet --config node.yaml
+  ilp-connector ledger statement c --month 2026-11 --store b.db
+  ilp-connector ledger income --from 2026-11-01 --to 2026-12-01 --store b.db
   ilp-connector ledger verify --store /var/lib/ilp/b.db
   ilp-connector ledger resolve c --concede 120 --reason \"agreed by phone\" --config node.yaml
   ilp-connector ledger adjust c -5 --reason \"fee of the bank\" --store b.db
@@ -36,6 +38,10 @@ pub(in crate::cli) enum LedgerCommand {
     Balances(BalancesArguments),
     /// Print which payments have reached the receivers, by STREAM connection
     Payments(PaymentsArguments),
+    /// Print what changed the balance of an account within a month
+    Statement(StatementArguments),
+    /// Print what was paid between accounts, and what the node earned with it
+    Income(IncomeArguments),
     /// Check the file, and that every balance is the sum of its causes
     Verify(StoreArguments),
     /// Say how much of an uncertain amount the peer is owed
@@ -80,6 +86,39 @@ pub(in crate::cli) struct PaymentsArguments {
     /// Print JSON
     #[arg(long)]
     pub(in crate::cli) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct StatementArguments {
+    /// The account: the id of a peer or receiver, or an own account such as own:USD/9
+    #[arg(value_name = "ACCOUNT")]
+    pub(in crate::cli) account: String,
+    /// The month, in UTC, such as 2026-11
+    #[arg(long, value_name = "MONTH", value_parser = parse_month)]
+    pub(in crate::cli) month: (Timestamp, Timestamp),
+    /// Print CSV
+    #[arg(long, conflicts_with = "json")]
+    pub(in crate::cli) csv: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub(in crate::cli) json: bool,
+    #[command(flatten)]
+    pub(in crate::cli) store: StoreArguments,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct IncomeArguments {
+    /// The first day, in UTC [default: the first day of the books]
+    #[arg(long, value_name = "DATE", value_parser = parse_date)]
+    pub(in crate::cli) from: Option<Timestamp>,
+    /// The day after the last one, in UTC [default: no end]
+    #[arg(long, value_name = "DATE", value_parser = parse_date)]
+    pub(in crate::cli) to: Option<Timestamp>,
+    /// Print JSON
+    #[arg(long)]
+    pub(in crate::cli) json: bool,
+    #[command(flatten)]
+    pub(in crate::cli) store: StoreArguments,
 }
 
 #[derive(Debug, Args)]
@@ -132,6 +171,18 @@ fn parse_date(text: &str) -> Result<Timestamp, String> {
     }
 }
 
+/// The beginnings of a month in UTC, such as 2026-11, and of the next one.
+fn parse_month(text: &str) -> Result<(Timestamp, Timestamp), String> {
+    let wrong = || "is not a month such as 2026-11".to_owned();
+    let (year, month) = text.split_once('-').ok_or_else(wrong)?;
+    let first = parse_date(&format!("{text}-01")).map_err(|_| wrong())?;
+    let (year, month): (u32, u32) =
+        (year.parse().map_err(|_| wrong())?, month.parse().map_err(|_| wrong())?);
+    let (year, month) = if month == 12 { (year + 1, 1) } else { (year, month + 1) };
+    let next = parse_date(&format!("{year:04}-{month:02}-01")).map_err(|_| wrong())?;
+    Ok((first, next))
+}
+
 /// Which account is changed, and why.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct ChangeArguments {
@@ -181,6 +232,16 @@ mod tests {
         assert_eq!(parse_units(&i128::MAX.to_string()), Ok(i128::MAX));
         for wrong in ["", "five", "1.5", "1e3", "1 000"] {
             assert!(parse_units(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn months_end_where_the_next_ones_begin() {
+        let day = |text| parse_date(text).unwrap();
+        assert_eq!(parse_month("2026-11"), Ok((day("2026-11-01"), day("2026-12-01"))));
+        assert_eq!(parse_month("2027-12"), Ok((day("2027-12-01"), day("2028-01-01"))));
+        for wrong in ["", "2026", "2026-13", "2026-1", "2026-11-01", "+026-11", "9999-12"] {
+            assert!(parse_month(wrong).is_err(), "{wrong}");
         }
     }
 

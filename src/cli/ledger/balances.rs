@@ -5,7 +5,7 @@ use std::io::Write;
 use serde_json::json;
 
 use super::super::args::BalancesArguments;
-use super::{NamedStore, failed};
+use super::{COLUMNS_MAX, NamedStore, failed};
 use crate::books::SavedBooks;
 use crate::config::Environment;
 use crate::console::{Cell, Failure, Table, decimal};
@@ -13,8 +13,6 @@ use crate::store::Store;
 
 const COLUMNS: [&str; 6] =
     ["ACCOUNT", "KIND", "ASSET", "BALANCE (UNITS)", "IN FLIGHT (UNITS)", "UNCERTAIN (UNITS)"];
-/// No column is left out: the output may go to a file.
-const COLUMNS_MAX: usize = usize::MAX;
 
 pub(super) fn run(
     arguments: &BalancesArguments,

@@ -403,3 +403,48 @@ fn without_a_store_nothing_can_be_changed() {
     let request = change_request("bob", BalanceChange::Adjust(1));
     assert_eq!(node.change(&request), Err(ChangeError::NoStore));
 }
+
+/// Names and sums of the flows of a cut, sorted.
+fn flows(cut: &Cut) -> Vec<(String, u64, i128, i128)> {
+    let rows = cut.flows.iter().map(|flow| {
+        let (from, to, sums) = (&flow.from.name, &flow.to.name, flow.sums);
+        (format!("{from} > {to}"), sums.packets, sums.amount_in, sums.amount_out)
+    });
+    let mut rows: Vec<_> = rows.collect();
+    rows.sort();
+    rows
+}
+
+#[test]
+fn a_cut_has_the_flows_of_its_packets_and_a_failed_one_is_repeated() {
+    let (node, alice, bob) = saved_node(SavedBooks::default());
+    for id in 1..=3 {
+        node.send(&alice, id, &payment("test.bob.x", 100));
+        node.fulfill_one(&bob);
+    }
+    node.read(&alice);
+    node.send(&bob, 1, &payment("test.alice.x", 7));
+    node.fulfill_one(&alice);
+    let flow = |ends: &str, packets, amount| (ends.to_owned(), packets, amount, amount);
+    let first = [flow("alice > bob", 3, 300), flow("bob > alice", 1, 7)];
+    let cut = node.cut();
+    assert_eq!(flows(&cut), first);
+    assert_eq!(flows(&node.cut()), []);
+    node.connector.note_all_accounts();
+    assert_eq!(flows(&node.cut()), first);
+    let (mut node, alice, bob) = saved_node(reloaded(&cut, true));
+    node.send(&alice, 1, &payment("test.bob.x", 1));
+    node.fulfill_one(&bob);
+    assert_eq!(flows(&node.cut()), [flow("alice > bob", 4, 301)]);
+    node.read(&alice);
+    node.send(&alice, 2, &payment("test.bob.x", 2));
+    node.fulfill_one(&bob);
+    assert_eq!(flows(&node.cut()), [], "a second has not passed");
+    node.connector.note_due_flows(node.now.wall);
+    let cx = std::task::Context::from_waker(std::task::Waker::noop());
+    assert!(node.connector.poll_changed(&cx).is_pending());
+    node.advance(Duration::from_secs(1));
+    node.connector.note_due_flows(node.now.wall);
+    assert!(node.connector.poll_changed(&cx).is_ready());
+    assert_eq!(flows(&node.cut()), [flow("alice > bob", 5, 303)]);
+}

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::account::Totals;
 use crate::books::{
-    AccountKind, AccountRow, Cut, PaymentKey, ReceivedPayment, RecoveredAccount, SavedBooks,
-    StoredRow, recover_account,
+    AccountKind, AccountRow, Cut, FlowEnd, FlowRow, PaymentKey, ReceivedPayment, RecoveredAccount,
+    SavedBooks, StoredRow, recover_account,
 };
 use crate::link::CutNumber;
 
@@ -19,6 +19,7 @@ pub(super) struct VirtualStore {
     pub(super) rows: BTreeMap<String, AccountRow>,
     pub(super) newest: CutNumber,
     received: BTreeMap<String, ReceivedPayment>,
+    flows: HashMap<(Timestamp, FlowEnd, FlowEnd), FlowRow>,
 }
 
 impl VirtualStore {
@@ -39,9 +40,13 @@ impl VirtualStore {
             let before = self.received.insert(name(&payment.key), payment.clone());
             assert!(before.is_none_or(|before| before.packets <= payment.packets));
         }
+        for row in &cut.flows {
+            self.flows.insert((row.hour, row.from.clone(), row.to.clone()), row.clone());
+        }
         self.newest = cut.number;
         self.check_sums();
         self.check_received();
+        self.check_flows();
     }
 
     /// In each cut, the payments to a receiver are what it has got.
@@ -53,6 +58,21 @@ impl VirtualStore {
             });
             let sum: i128 = payments.map(|payment| payment.amount).sum();
             assert_eq!(sum, row.totals.fulfilled_out, "{row:?} and {:#?}", self.received);
+        }
+    }
+
+    /// The flows of an account are no more than what its packets moved.
+    fn check_flows(&self) {
+        let mut sums = HashMap::<&FlowEnd, (i128, i128)>::new();
+        for FlowRow { from, to, sums: packets, .. } in self.flows.values() {
+            sums.entry(from).or_default().0 += packets.amount_in;
+            sums.entry(to).or_default().1 += packets.amount_out;
+        }
+        for row in self.rows.values().filter(|row| row.kind != AccountKind::Own) {
+            let end = FlowEnd { name: Arc::clone(&row.name), asset: row.asset.clone() };
+            let sums = sums.get(&end).copied().unwrap_or_default();
+            let Totals { fulfilled_in, fulfilled_out, .. } = row.totals;
+            assert!(sums.0 <= fulfilled_in && sums.1 <= fulfilled_out, "{sums:?} of {row:?}");
         }
     }
 
@@ -74,7 +94,9 @@ impl VirtualStore {
     pub(super) fn books(&self, was_clean: bool) -> SavedBooks {
         let (books_id, cut) = ("books".to_owned(), self.newest);
         let (accounts, payments) = (self.recover(), self.received.values().cloned().collect());
-        SavedBooks { books_id, cut, was_clean, accounts, payments }
+        let hour = self.flows.keys().map(|(hour, ..)| *hour).max();
+        let flows = self.flows.values().filter(|row| Some(row.hour) == hour).cloned().collect();
+        SavedBooks { books_id, cut, was_clean, accounts, flows, payments }
     }
 
     pub(super) fn recover(&self) -> Vec<RecoveredAccount> {

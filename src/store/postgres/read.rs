@@ -5,8 +5,8 @@ use tokio_postgres::{GenericClient, Row};
 use super::error::PostgresError;
 use crate::account::{Asset, Totals};
 use crate::books::{
-    AccountRow, Adjustment, BalanceChange, BooksHistory, ChangeId, PaymentKey, ReceivedPayment,
-    SavedBooks, StoredRow, recover_account,
+    AccountRow, Adjustment, BalanceChange, BooksHistory, ChangeId, FlowEnd, FlowRow, FlowSums,
+    PaymentKey, ReceivedPayment, SavedBooks, StoredRow, recover_account,
 };
 use crate::link::CutNumber;
 use crate::net::Clock;
@@ -27,6 +27,13 @@ FROM ilp_connector.adjustment WHERE node = $1 AND ($2::text IS NULL OR id = $2) 
 const SELECT_PAYMENTS: &str = "\
 SELECT receiver, asset, scale, connection, packets, amount::text, last_at FROM ilp_connector.payment \
 WHERE node = $1 ORDER BY receiver, asset, scale, last_at, connection";
+
+const SELECT_FLOWS: &str = "\
+SELECT hour, from_name, from_asset, from_scale, to_name, to_asset, to_scale, packets, amount_in::text, \
+amount_out::text FROM ilp_connector.flow \
+WHERE node = $1 AND hour >= (CASE WHEN $2 THEN 0 ELSE \
+(SELECT max(hour) FROM ilp_connector.flow AS newest WHERE newest.node = $1) END) \
+ORDER BY hour, from_name, from_asset, from_scale, to_name, to_asset, to_scale";
 
 /// The books at the newest cut. `None`: the node has none.
 pub(super) async fn load(
@@ -53,6 +60,7 @@ async fn load_with_time(
         cut: CutNumber(number("cut")?),
         was_clean: row.try_get("clean").map_err(|_| damaged("clean"))?,
         accounts: Vec::new(),
+        flows: select_flows(client, node, false).await?,
         payments: Vec::new(),
     };
     let cut_at = Timestamp::from_millis(number("cut_at")?);
@@ -75,7 +83,8 @@ pub(super) async fn load_history(
 ) -> Result<Option<BooksHistory>, PostgresError> {
     let Some((books, cut_at)) = load_with_time(client, node).await? else { return Ok(None) };
     let adjustments = select_adjustments(client, node, None).await?;
-    Ok(Some(BooksHistory { books, cut_at, adjustments }))
+    let flows = select_flows(client, node, true).await?;
+    Ok(Some(BooksHistory { books, cut_at, adjustments, flows }))
 }
 
 /// The change with this id.
@@ -96,6 +105,39 @@ async fn select_adjustments(
     rows.map_err(PostgresError::of_reading)?.iter().map(read_adjustment).collect()
 }
 
+/// All flows, or those of the newest hour, the oldest first.
+async fn select_flows(
+    client: &impl GenericClient,
+    node: &str,
+    all: bool,
+) -> Result<Vec<FlowRow>, PostgresError> {
+    let rows = client.query(SELECT_FLOWS, &[&node, &all]).await;
+    rows.map_err(PostgresError::of_reading)?.iter().map(read_flow).collect()
+}
+
+fn read_flow(row: &Row) -> Result<FlowRow, PostgresError> {
+    let damaged = |column: &str| damaged_column("flow", column);
+    let columns = Columns { row, damaged: &damaged };
+    let number = |column: &str| {
+        let number: i64 = row.try_get(column).map_err(|_| damaged(column))?;
+        u64::try_from(number).map_err(|_| damaged(column))
+    };
+    let end = |name: &str, asset: &str, scale: &str| {
+        let (name, asset) = (columns.text(name)?.into(), columns.asset(asset, scale)?);
+        Ok::<_, PostgresError>(FlowEnd { name, asset })
+    };
+    Ok(FlowRow {
+        hour: Timestamp::from_millis(number("hour")?),
+        from: end("from_name", "from_asset", "from_scale")?,
+        to: end("to_name", "to_asset", "to_scale")?,
+        sums: FlowSums {
+            packets: number("packets")?,
+            amount_in: columns.amount("amount_in")?,
+            amount_out: columns.amount("amount_out")?,
+        },
+    })
+}
+
 fn read_account(row: &Row) -> Result<StoredRow, PostgresError> {
     let name: &str = row.try_get("name").map_err(|_| damaged_column("account", "name"))?;
     let damaged =
@@ -105,7 +147,7 @@ fn read_account(row: &Row) -> Result<StoredRow, PostgresError> {
         balance: columns.amount("balance")?,
         row: AccountRow {
             kind: columns.text("kind")?.parse().map_err(|()| damaged("kind"))?,
-            asset: columns.asset()?,
+            asset: columns.asset("asset", "scale")?,
             totals: Totals {
                 fulfilled_in: columns.amount("fulfilled_in")?,
                 fulfilled_out: columns.amount("fulfilled_out")?,
@@ -132,7 +174,7 @@ fn read_adjustment(row: &Row) -> Result<Adjustment, PostgresError> {
         id: id.parse().map_err(|_| damaged("id"))?,
         at: from_signed(at).ok_or_else(|| damaged("time"))?,
         account: columns.text("account")?.into(),
-        asset: columns.asset()?,
+        asset: columns.asset("asset", "scale")?,
         change: BalanceChange::from_saved(columns.text("kind")?, columns.amount("amount")?)
             .ok_or_else(|| damaged("kind"))?,
         balance: columns.amount("balance")?,
@@ -159,7 +201,7 @@ fn read_payment(row: &Row) -> Result<ReceivedPayment, PostgresError> {
     Ok(ReceivedPayment {
         key: PaymentKey {
             receiver: receiver.into(),
-            asset: columns.asset()?,
+            asset: columns.asset("asset", "scale")?,
             connection: columns.text("connection")?.into(),
         },
         packets: number("packets")?,
@@ -188,9 +230,9 @@ impl<'a> Columns<'a> {
         self.text(column)?.parse().map_err(|_| (self.damaged)(column))
     }
 
-    fn asset(&self) -> Result<Asset, PostgresError> {
-        let scale: i16 = self.row.try_get("scale").map_err(|_| (self.damaged)("scale"))?;
-        let scale = u8::try_from(scale).map_err(|_| (self.damaged)("scale"))?;
-        Asset::checked(self.text("asset")?, scale).map_err(|_| (self.damaged)("asset"))
+    fn asset(&self, code: &str, scale: &str) -> Result<Asset, PostgresError> {
+        let number: i16 = self.row.try_get(scale).map_err(|_| (self.damaged)(scale))?;
+        let number = u8::try_from(number).map_err(|_| (self.damaged)(scale))?;
+        Asset::checked(self.text(code)?, number).map_err(|_| (self.damaged)(code))
     }
 }

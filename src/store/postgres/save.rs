@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use tokio_postgres::{Client, Statement};
 
 use super::error::PostgresError;
-use crate::books::{AccountRow, Adjustment, Cut, PaymentKey};
+use crate::books::{AccountRow, Adjustment, Cut, FlowRow, PaymentKey};
 
 /// Rows are written only if the row of the books still has the epoch of this process: the update of it comes first,
 /// and waits for a process that is taking the books.
@@ -50,6 +50,16 @@ WITH lease AS ( \
         AS new (receiver, asset, scale, connection, packets, amount, last_at) \
     ON CONFLICT (node, receiver, asset, scale, connection) DO UPDATE SET packets = excluded.packets, \
         amount = excluded.amount, last_at = excluded.last_at \
+), paid AS ( \
+    INSERT INTO ilp_connector.flow (node, hour, from_name, from_asset, from_scale, to_name, to_asset, to_scale, \
+        packets, amount_in, amount_out) \
+    SELECT lease.node, new.hour, new.from_name, new.from_asset, new.from_scale, new.to_name, new.to_asset, \
+        new.to_scale, new.packets, new.amount_in::numeric, new.amount_out::numeric \
+    FROM lease, unnest($39::int8[], $40::text[], $41::text[], $42::int2[], $43::text[], $44::text[], $45::int2[], \
+        $46::int8[], $47::text[], $48::text[]) AS new (hour, from_name, from_asset, from_scale, to_name, to_asset, \
+        to_scale, packets, amount_in, amount_out) \
+    ON CONFLICT (node, hour, from_name, from_asset, from_scale, to_name, to_asset, to_scale) \
+    DO UPDATE SET packets = excluded.packets, amount_in = excluded.amount_in, amount_out = excluded.amount_out \
 ) SELECT 1 FROM lease";
 
 /// Saves a cut and renews the lease for `lease_secs`; the last cut gives it back. Returns whether this process had it:
@@ -70,6 +80,7 @@ pub(super) async fn save(
     let packets: Vec<i64> = payments.clone().map(|payment| signed(payment.packets)).collect();
     let amounts: Vec<String> = payments.clone().map(|payment| payment.amount.to_string()).collect();
     let times: Vec<i64> = payments.map(|payment| signed(payment.last_at.as_millis())).collect();
+    let paid = Paid::of(&cut.flows);
     let row = client
         .query_opt(
             statement,
@@ -112,6 +123,16 @@ pub(super) async fn save(
                 &packets,
                 &amounts,
                 &times,
+                &paid.hour,
+                &paid.from_name,
+                &paid.from_asset,
+                &paid.from_scale,
+                &paid.to_name,
+                &paid.to_asset,
+                &paid.to_scale,
+                &paid.packets,
+                &paid.amount_in,
+                &paid.amount_out,
             ],
         )
         .await?;
@@ -215,6 +236,40 @@ impl<'a> PaymentKeys<'a> {
             columns.asset.push(&asset.code);
             columns.scale.push(asset.scale.into());
             columns.connection.push(connection);
+        }
+        columns
+    }
+}
+
+/// The columns of the flows.
+#[derive(Default)]
+struct Paid<'a> {
+    hour: Vec<i64>,
+    from_name: Vec<&'a str>,
+    from_asset: Vec<&'a str>,
+    from_scale: Vec<i16>,
+    to_name: Vec<&'a str>,
+    to_asset: Vec<&'a str>,
+    to_scale: Vec<i16>,
+    packets: Vec<i64>,
+    amount_in: Vec<String>,
+    amount_out: Vec<String>,
+}
+
+impl<'a> Paid<'a> {
+    fn of(flows: &'a [FlowRow]) -> Self {
+        let mut columns = Self::default();
+        for FlowRow { hour, from, to, sums } in flows {
+            columns.hour.push(signed(hour.as_millis()));
+            columns.from_name.push(&from.name);
+            columns.from_asset.push(&from.asset.code);
+            columns.from_scale.push(from.asset.scale.into());
+            columns.to_name.push(&to.name);
+            columns.to_asset.push(&to.asset.code);
+            columns.to_scale.push(to.asset.scale.into());
+            columns.packets.push(signed(sums.packets));
+            columns.amount_in.push(sums.amount_in.to_string());
+            columns.amount_out.push(sums.amount_out.to_string());
         }
         columns
     }

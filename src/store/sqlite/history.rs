@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension};
 
-use super::{SqliteStore, StoreFault, adjustments, check_version, connect_read_only, load};
+use super::{SqliteStore, StoreFault, adjustments, check_version, connect_read_only, flows, load};
 use crate::books::BooksHistory;
 use crate::store::OpenError;
 use crate::wire::Timestamp;
@@ -22,7 +22,9 @@ impl SqliteStore {
             let transaction = reader.connection.unchecked_transaction()?;
             let books = load(path, &transaction)?;
             let cut_at = read_cut_at(&transaction)?;
-            Ok(BooksHistory { books, cut_at, adjustments: adjustments::read_all(&transaction)? })
+            let adjustments = adjustments::read_all(&transaction)?;
+            let flows = flows::read_all(&transaction)?;
+            Ok(BooksHistory { books, cut_at, adjustments, flows })
         };
         read().map_err(|error: StoreFault| error.into_open_error(path))
     }

@@ -68,7 +68,7 @@ fn cut(number: u64, accounts: Vec<AccountRow>) -> Cut {
 #[test]
 fn a_file_of_the_first_version_is_read_and_then_brought_to_this_one() {
     let fixture = Fixture::with_books();
-    fixture.execute("DROP TABLE payment; PRAGMA user_version = 1");
+    fixture.execute("DROP TABLE payment; DROP TABLE flow; PRAGMA user_version = 1");
     assert!(SqliteStore::read(&fixture.path()).unwrap().payments.is_empty());
     let (mut store, books) = fixture.open();
     assert_eq!(books.accounts.len(), 1);

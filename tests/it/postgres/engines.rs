@@ -2,8 +2,8 @@
 
 use ilp_connector::internals::account::{Asset, Totals};
 use ilp_connector::internals::books::{
-    AccountKind, AccountRow, Adjustment, BalanceChange, Cut, PaymentKey, ReceivedPayment,
-    SavedBooks,
+    AccountKind, AccountRow, Adjustment, BalanceChange, Cut, FlowEnd, FlowRow, FlowSums,
+    PaymentKey, ReceivedPayment, SavedBooks,
 };
 use ilp_connector::internals::link::CutNumber;
 use ilp_connector::internals::net::{Clock, StorePlace};
@@ -170,6 +170,29 @@ fn payments_to_receivers_are_replaced_and_summed_up() {
         assert_eq!(seen(), left);
         drop(store);
         assert_eq!(open(place).1.payments, left);
+    });
+}
+
+#[test]
+fn flows_of_an_hour_are_replaced_and_the_newest_are_loaded() {
+    check("flows", |place| {
+        let (mut store, _) = open(place);
+        let end =
+            |name: &str, scale| FlowEnd { name: name.into(), asset: Asset::new("EUR", scale) };
+        let flow = |hour: u64, packets, amount_in| FlowRow {
+            hour: Timestamp::from_millis(hour * 3_600_000),
+            from: end("c", 2),
+            to: end("own:EUR/9", 9),
+            sums: FlowSums { packets, amount_in, amount_out: i128::MAX },
+        };
+        for (number, flows) in [(1, vec![flow(1, 1, 1), flow(2, 1, 5)]), (2, vec![flow(2, 2, 7)])] {
+            store.write(&Cut { flows, ..cut(number, Vec::new()) }).unwrap();
+        }
+        store.write_last(&cut(3, Vec::new())).unwrap();
+        drop(store);
+        assert_eq!(open(place).1.flows, [flow(2, 2, 7)]);
+        let history = Store::read_history(place, &identity()).unwrap();
+        assert_eq!(history.flows, [flow(1, 1, 1), flow(2, 2, 7)]);
     });
 }
 

@@ -1,0 +1,220 @@
+//! What was paid from one account to another, by the hour.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::account::Asset;
+use crate::link::CutNumber;
+use crate::wire::Timestamp;
+
+const HOUR_MS: u64 = 3_600_000;
+/// Flows are in a cut of every second, because rows cost more than packets.
+const FLOWS_EVERY_MS: u64 = 1_000;
+
+/// One end of a flow: an account, by its name in the store.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct FlowEnd {
+    /// The account's name.
+    pub name: Arc<str>,
+    /// Its asset and scale.
+    pub asset: Asset,
+}
+
+/// Fulfilled packets and their amounts: what they brought in units of the one account, and took in units of the other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FlowSums {
+    /// Number of packets.
+    pub packets: u64,
+    /// The sum of their incoming amounts.
+    pub amount_in: i128,
+    /// The sum of their outgoing amounts.
+    pub amount_out: i128,
+}
+
+impl FlowSums {
+    /// Adds other packets.
+    pub fn add(&mut self, more: Self) {
+        self.packets = self.packets.saturating_add(more.packets);
+        self.amount_in = self.amount_in.saturating_add(more.amount_in);
+        self.amount_out = self.amount_out.saturating_add(more.amount_out);
+    }
+}
+
+/// All fulfilled packets of one hour from one account to another. An own account stands for the node itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FlowRow {
+    /// The beginning of the hour, in UTC.
+    pub hour: Timestamp,
+    /// The account that the packets came from.
+    pub from: FlowEnd,
+    /// The account that they went to.
+    pub to: FlowEnd,
+    /// The packets.
+    pub sums: FlowSums,
+}
+
+/// The rows of the present hour, and those that the store may lack. Rows are absolute, so that a cut can be repeated.
+#[derive(Debug, Default)]
+pub struct FlowBook {
+    /// The present hour. It never goes back, even if the clock does, because the rows of earlier hours are forgotten:
+    /// new ones would replace theirs.
+    hour: Timestamp,
+    /// Packets since the last cut.
+    since_cut: HashMap<(FlowEnd, FlowEnd), FlowSums>,
+    rows: HashMap<FlowKey, BookedFlow>,
+    /// The time of the last cut with flows.
+    taken_at: Timestamp,
+    /// The next cut has all rows.
+    has_lost_cut: bool,
+    /// There are rows of earlier hours.
+    has_earlier: bool,
+}
+
+type FlowKey = (Timestamp, FlowEnd, FlowEnd);
+
+#[derive(Debug)]
+struct BookedFlow {
+    sums: FlowSums,
+    /// The newest cut that has it.
+    cut: CutNumber,
+}
+
+impl FlowBook {
+    /// Goes on with the rows of the newest hour in the store.
+    pub fn new(saved: Vec<FlowRow>) -> Self {
+        let mut book = Self::default();
+        for FlowRow { hour, from, to, sums } in saved {
+            book.hour = book.hour.max(hour);
+            book.rows.insert((hour, from, to), BookedFlow { sums, cut: CutNumber::NONE });
+        }
+        book
+    }
+
+    /// Adds packets that were fulfilled since the last call.
+    pub fn add(&mut self, from: FlowEnd, to: FlowEnd, sums: FlowSums) {
+        self.since_cut.entry((from, to)).or_default().add(sums);
+    }
+
+    /// Whether a cut at this time has flows.
+    pub fn is_due(&self, at: Timestamp) -> bool {
+        let is_early = at >= self.taken_at && at.millis_since(self.taken_at) < FLOWS_EVERY_MS;
+        self.has_lost_cut || !is_early
+    }
+
+    /// Whether there are packets since the last cut with flows.
+    pub fn has_new(&self) -> bool {
+        !self.since_cut.is_empty()
+    }
+
+    /// Books the packets since the last cut in the hour of this one. Returns the rows that have changed.
+    pub fn take_changed(&mut self, at: Timestamp, cut: CutNumber) -> Vec<FlowRow> {
+        let hour = Timestamp::from_millis(at.as_millis() - at.as_millis() % HOUR_MS);
+        self.taken_at = at;
+        if hour > self.hour {
+            self.hour = hour;
+            self.has_earlier = !self.rows.is_empty();
+        }
+        let mut changed = Vec::new();
+        for ((from, to), sums) in self.since_cut.drain() {
+            let key = (self.hour, from, to);
+            let new = || BookedFlow { sums: FlowSums::default(), cut };
+            let flow = self.rows.entry(key.clone()).or_insert_with(new);
+            flow.sums.add(sums);
+            flow.cut = cut;
+            changed.push(row(&key, flow));
+        }
+        if std::mem::take(&mut self.has_lost_cut) {
+            self.rows.values_mut().for_each(|flow| flow.cut = cut);
+            changed = self.rows.iter().map(|(key, flow)| row(key, flow)).collect();
+        }
+        changed
+    }
+
+    /// The next cut has all rows again, because it is not known what the store holds after an error.
+    pub fn note_all(&mut self) {
+        self.has_lost_cut = true;
+    }
+
+    /// Forgets the rows of earlier hours that are in cuts up to this one.
+    pub fn forget_saved(&mut self, durable: CutNumber) {
+        if self.has_earlier && !self.has_lost_cut {
+            let present = self.hour;
+            self.rows.retain(|(hour, ..), flow| *hour == present || flow.cut > durable);
+            self.has_earlier = self.rows.keys().any(|(hour, ..)| *hour != present);
+        }
+    }
+}
+
+fn row((hour, from, to): &FlowKey, flow: &BookedFlow) -> FlowRow {
+    FlowRow { hour: *hour, from: from.clone(), to: to.clone(), sums: flow.sums }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn end(name: &str) -> FlowEnd {
+        FlowEnd { name: name.into(), asset: Asset::default() }
+    }
+
+    fn add(book: &mut FlowBook, amount: i128) {
+        let sums = FlowSums { packets: 1, amount_in: amount, amount_out: amount };
+        book.add(end("a"), end("c"), sums);
+    }
+
+    /// Hour and incoming sum of the rows of a cut, the oldest first.
+    fn cut(book: &mut FlowBook, millis: u64, number: u64) -> Vec<(u64, i128)> {
+        let rows = book.take_changed(Timestamp::from_millis(millis), CutNumber(number));
+        let mut rows: Vec<_> =
+            rows.iter().map(|row| (row.hour.as_millis() / HOUR_MS, row.sums.amount_in)).collect();
+        rows.sort_unstable();
+        rows
+    }
+
+    #[test]
+    fn rows_are_sums_of_an_hour() {
+        let mut book = FlowBook::default();
+        add(&mut book, 1);
+        add(&mut book, 2);
+        assert_eq!(cut(&mut book, HOUR_MS, 1), [(1, 3)]);
+        assert_eq!(cut(&mut book, HOUR_MS, 2), []);
+        add(&mut book, 4);
+        assert_eq!(cut(&mut book, 2 * HOUR_MS - 1, 3), [(1, 7)]);
+        add(&mut book, 8);
+        assert_eq!(cut(&mut book, 2 * HOUR_MS, 4), [(2, 8)]);
+    }
+
+    #[test]
+    fn a_failed_cut_is_repeated_beyond_the_end_of_the_hour() {
+        let mut book = FlowBook::default();
+        add(&mut book, 1);
+        cut(&mut book, HOUR_MS, 1);
+        add(&mut book, 2);
+        book.forget_saved(CutNumber(0));
+        book.note_all();
+        assert_eq!(cut(&mut book, 2 * HOUR_MS, 2), [(1, 1), (2, 2)]);
+        book.forget_saved(CutNumber(2));
+        book.note_all();
+        assert_eq!(cut(&mut book, 2 * HOUR_MS, 3), [(2, 2)]);
+    }
+
+    #[test]
+    fn a_restart_goes_on_in_the_same_hour() {
+        let mut book = FlowBook::default();
+        add(&mut book, 1);
+        let saved = book.take_changed(Timestamp::from_millis(HOUR_MS), CutNumber(1));
+        let mut book = FlowBook::new(saved);
+        assert_eq!(cut(&mut book, HOUR_MS, 2), []);
+        add(&mut book, 2);
+        assert_eq!(cut(&mut book, HOUR_MS + 1, 3), [(1, 3)]);
+    }
+
+    #[test]
+    fn a_clock_that_goes_back_stays_in_the_newest_hour() {
+        let mut book = FlowBook::default();
+        add(&mut book, 1);
+        cut(&mut book, 2 * HOUR_MS, 1);
+        add(&mut book, 2);
+        assert_eq!(cut(&mut book, HOUR_MS, 2), [(2, 3)]);
+    }
+}
