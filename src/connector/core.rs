@@ -110,8 +110,8 @@ impl Connector {
         }))
     }
 
-    /// Replaces all settings. Accounts that stay keep their sessions, packets and balances. Never call it twice at once:
-    /// the second call would serve an account whose asset changes while the first one waits for old batches.
+    /// Replaces all settings. Accounts that stay keep their sessions, packets and balances. Never call it twice at
+    /// once: the second call would serve an account whose asset changes while the first one waits for old batches.
     ///
     /// # Errors
     /// [`RegistryError`]; nothing has changed then.

@@ -9,6 +9,7 @@
 mod account;
 mod admission;
 mod answer;
+mod asset_table;
 mod batch;
 mod ccp;
 mod core;

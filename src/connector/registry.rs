@@ -5,24 +5,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::account::Account;
+use super::asset_table::{ASSETS_MAX, AssetTable};
 use super::cuts::ChangedAccounts;
 use super::own_account::{OwnAccountReport, OwnAccounts};
 use super::settings::ConnectorSettings;
-use super::snapshot::{AccountEntry, AssetIndex, Snapshot};
+use super::snapshot::{AccountEntry, Snapshot};
 use super::tracked_ledger::TrackedLedger;
 use super::unused_ledgers::{SavedLedger, UnusedLedgers};
 use crate::account::{
-    AccountId, AccountSettings, Asset, Conversion, ConversionError, Ledger, Limits, Rate, Relation,
-    Unsettled,
+    AccountId, AccountSettings, Asset, ConversionError, Ledger, Limits, Relation, Unsettled,
 };
 use crate::books::{AccountKind, AccountRow, ChangeError, ChangeRequest, SavedBooks};
 use crate::link::Slot;
 use crate::routing::{HashSeed, Route, RouteCandidate, RouteOrigin, RouteTable};
 use crate::wire::btp::RequestId;
 use crate::wire::{Address, Prefix};
-
-/// Different assets of one node. The conversions between all of them are computed in advance.
-const ASSETS_MAX: usize = 256;
 
 /// Why settings cannot be applied. A validated configuration meets none of these, except those about a reload.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -456,46 +453,4 @@ fn triggered_by(settings: &ConnectorSettings) -> Address {
         let stand_in = format!("private.{}", settings.node_id);
         stand_in.parse().expect("a node id is an address segment")
     })
-}
-
-/// The different assets of a node and the factors between them.
-struct AssetTable {
-    indices: HashMap<Asset, AssetIndex>,
-    conversions: HashMap<(AssetIndex, AssetIndex), Conversion>,
-}
-
-impl AssetTable {
-    fn new(settings: &ConnectorSettings) -> Result<Self, RegistryError> {
-        let mut assets = Self { indices: HashMap::new(), conversions: HashMap::new() };
-        for account in &settings.accounts {
-            assets.index_of(&account.asset);
-        }
-        if assets.indices.len() > ASSETS_MAX {
-            return Err(RegistryError::TooManyAssets);
-        }
-        for (from, from_index) in &assets.indices {
-            for (to, to_index) in assets.indices.iter().filter(|(to, _)| *to != from) {
-                let Some(rate) = find_rate(settings, from, to) else { continue };
-                let conversion = Conversion::new(from, to, rate).map_err(|error| {
-                    RegistryError::Conversion { from: from.to_string(), to: to.to_string(), error }
-                })?;
-                assets.conversions.insert((*from_index, *to_index), conversion);
-            }
-        }
-        Ok(assets)
-    }
-
-    /// The index of an asset, a new one if no account had it so far.
-    fn index_of(&mut self, asset: &Asset) -> AssetIndex {
-        let next = self.indices.len();
-        *self.indices.entry(asset.clone()).or_insert(next)
-    }
-}
-
-fn find_rate(settings: &ConnectorSettings, from: &Asset, to: &Asset) -> Option<Rate> {
-    if from.code == to.code {
-        return Some(Rate::ONE);
-    }
-    let known = settings.rates.iter().find(|(a, b, _)| *a == from.code && *b == to.code);
-    known.map(|(_, _, rate)| *rate)
 }
