@@ -207,6 +207,7 @@ fn packet_log_lines(bencher: Bencher<'_, '_>) {
         destination: None,
         incoming_amount: Amount(u64::MAX),
         outgoing_amount: Some(Amount(1_000)),
+        outgoing_request_id: Some(RequestId(7)),
         sent_at: at.mono,
     });
     let (nowhere, log) =

@@ -59,8 +59,10 @@ impl Batch<'_> {
         let checked = self.check_reply(&mut state, &pending, reply);
         drop(state);
         match checked {
-            Ok(reply) => self.answer_pending(pending, from, &reply),
-            Err(failure) => self.reject_pending(pending, from, &failure.refusal_at(from.id())),
+            Ok(reply) => self.answer_pending(request_id, pending, from, &reply),
+            Err(failure) => {
+                self.reject_pending(request_id, pending, from, &failure.refusal_at(from.id()));
+            }
         }
         true
     }
@@ -101,8 +103,14 @@ impl Batch<'_> {
     ///
     /// RFC 27 "ILP Fulfill", "ILP Reject": data, code, message and `triggeredBy` pass back as they are.
     /// [rows 16, 17, 20, 53]
-    pub(super) fn answer_pending(&self, pending: Pending, by: &Account, reply: &Reply<'_>) {
-        self.record_answer(&pending, by, reply, None);
+    fn answer_pending(
+        &self,
+        request_id: RequestId,
+        pending: Pending,
+        by: &Account,
+        reply: &Reply<'_>,
+    ) {
+        self.record_answer((request_id, &pending), by, reply, None);
         if let Some(incoming) = IncomingRequest::from_pending(&pending) {
             self.answer_requester(&incoming, reply);
             if let Reply::Fulfill(_) = reply {
@@ -124,11 +132,17 @@ impl Batch<'_> {
     }
 
     /// Rejects a Prepare that was in flight, in this node's name.
-    pub(super) fn reject_pending(&self, pending: Pending, by: &Account, refusal: &Refusal) {
+    pub(super) fn reject_pending(
+        &self,
+        request_id: RequestId,
+        pending: Pending,
+        by: &Account,
+        refusal: &Refusal,
+    ) {
         let incoming = IncomingRequest::from_pending(&pending);
         let message = refusal.to_string();
         self.with_reject(refusal, &message, |reply| {
-            self.record_answer(&pending, by, reply, Some(&message));
+            self.record_answer((request_id, &pending), by, reply, Some(refusal));
             if let Some(incoming) = incoming {
                 self.answer_requester(&incoming, reply);
             }
@@ -146,8 +160,10 @@ impl Batch<'_> {
         refusal: &Refusal,
     ) {
         let message = refusal.to_string();
-        self.with_reject(refusal, &message, |reply| self.answer_requester(incoming, reply));
-        self.record_refused(incoming, prepare, refusal, &message);
+        self.with_reject(refusal, &message, |reply| {
+            self.answer_requester(incoming, reply);
+            self.record_refused(incoming, prepare, None, refusal, reply);
+        });
     }
 
     fn with_reject(&self, refusal: &Refusal, message: &str, then: impl FnOnce(&Reply<'_>)) {

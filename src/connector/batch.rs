@@ -7,7 +7,7 @@ use arc_swap::Guard;
 use super::account::Account;
 use super::core::Connector;
 use super::cuts::Turn;
-use super::packet_log::PacketLog;
+use super::packet_observers::PacketObservers;
 use super::snapshot::Snapshot;
 use crate::account::AccountSettings;
 use crate::link::{CutNumber, Pending, RequestedBy, SessionId, Slot};
@@ -19,7 +19,7 @@ use crate::wire::{Amount, Timestamp};
 pub struct Batch<'a> {
     pub(super) connector: &'a Connector,
     pub(super) snapshot: Guard<Arc<Snapshot>>,
-    pub(super) packet_log: Guard<Option<Arc<PacketLog>>>,
+    pub(super) observers: Guard<Option<Arc<PacketObservers>>>,
     pub(super) now: Now,
     /// The cut that must be durable before packets of this batch that move money leave.
     pub(super) after: CutNumber,

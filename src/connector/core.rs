@@ -13,11 +13,12 @@ use super::admission::Admission;
 use super::batch::Batch;
 use super::ccp::CcpState;
 use super::cuts::Cuts;
-use super::packet_log::PacketLog;
+use super::packet_observers::PacketObservers;
 use super::pending_echoes::PendingEchoes;
 use super::received_payments::ReceivedPayments;
 use super::refusal::{NextHopFailure, Refusal};
 use super::registry::{Registry, RegistryError};
+use super::reject_lane::RejectLane;
 use super::settings::ConnectorSettings;
 use super::snapshot::Snapshot;
 use crate::account::AccountId;
@@ -34,7 +35,9 @@ pub struct Connector {
     pub(super) configuration: Mutex<Configuration>,
     /// Routes from peers. Locked after `configuration` if both are, and never together with an account.
     pub(super) ccp: Mutex<CcpState>,
-    pub(super) packet_log: ArcSwapOption<PacketLog>,
+    /// `None` while neither the packet log nor the tap is on.
+    pub(super) observers: ArcSwapOption<PacketObservers>,
+    pub(super) rejects: RejectLane,
     pub(super) admission: Admission,
     /// No pending Prepare of any account expires before this (nanoseconds of [`MonoTime`]).
     pub(super) next_deadline: AtomicU64,
@@ -100,7 +103,8 @@ impl Connector {
             snapshot: ArcSwap::from_pointee(snapshot),
             configuration: Mutex::new(Configuration { registry, settings }),
             ccp: Mutex::new(ccp),
-            packet_log: ArcSwapOption::empty(),
+            observers: ArcSwapOption::empty(),
+            rejects: RejectLane::new(seed.hash_state()),
             admission: Admission::default(),
             next_deadline: AtomicU64::new(MonoTime::MAX.0),
             hash_state: seed.hash_state(),
@@ -175,11 +179,6 @@ impl Connector {
         self.snapshot.load().accounts_by_id.get(id).cloned()
     }
 
-    /// Starts, replaces or (`None`) stops the packet log.
-    pub fn set_packet_log(&self, log: Option<Arc<PacketLog>>) {
-        self.packet_log.store(log);
-    }
-
     /// Starts a batch. Start one for all that a socket has to read, not one for each packet.
     pub fn start_batch(&self, now: Now) -> Batch<'_> {
         let (turn, after) = match &self.cuts {
@@ -192,7 +191,7 @@ impl Connector {
         Batch {
             connector: self,
             snapshot: self.snapshot.load(),
-            packet_log: self.packet_log.load(),
+            observers: self.observers.load(),
             now,
             after,
             _turn: turn,
@@ -215,7 +214,7 @@ impl Connector {
             let due = {
                 let mut state = entry.account.lock();
                 let due = state.pending.take_due(now.mono);
-                for pending in &due {
+                for (_, pending) in &due {
                     state.release_out(pending);
                     state.stats.timeouts += 1;
                     state.late_answers_due += 1;
@@ -223,9 +222,9 @@ impl Connector {
                 self.next_deadline.fetch_min(state.pending.next_deadline().0, Ordering::Relaxed);
                 due
             };
-            for pending in due {
+            for (request_id, pending) in due {
                 let refusal = NextHopFailure::TimedOut.refusal_at(entry.account.id());
-                batch.reject_pending(pending, &entry.account, &refusal);
+                batch.reject_pending(request_id, pending, &entry.account, &refusal);
             }
         }
     }
@@ -264,7 +263,7 @@ impl Connector {
                 let mut state = entry.account.lock();
                 let packets = state.pending.count_payments();
                 let all_pending = state.pending.take_all();
-                for pending in &all_pending {
+                for (_, pending) in &all_pending {
                     match self.cuts {
                         Some(_) => state.make_uncertain(pending),
                         None => state.release_out(pending),
@@ -274,12 +273,12 @@ impl Connector {
             };
             if packets > 0 {
                 let amounts =
-                    all_pending.iter().map(|pending| u128::from(pending.outgoing_amount.0));
+                    all_pending.iter().map(|(_, pending)| u128::from(pending.outgoing_amount.0));
                 let (account, amount) = (entry.account.id().clone(), amounts.sum());
                 unanswered.push(UnansweredTotals { account, packets, amount });
             }
-            for pending in all_pending {
-                batch.reject_pending(pending, &entry.account, &Refusal::Stopped);
+            for (request_id, pending) in all_pending {
+                batch.reject_pending(request_id, pending, &entry.account, &Refusal::Stopped);
             }
         }
         unanswered

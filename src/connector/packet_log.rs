@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crossbeam_queue::ArrayQueue;
 
+use super::refusal::Refusal;
 use crate::account::AccountId;
 use crate::time::{MonoTime, Now};
 use crate::wire::btp::RequestId;
@@ -64,6 +65,8 @@ pub enum PacketEvent {
         incoming_amount: Amount,
         /// In the outgoing account's units, if it was forwarded.
         outgoing_amount: Option<Amount>,
+        /// The request id on the next hop's session, if it was forwarded.
+        outgoing_request_id: Option<RequestId>,
         /// When the Prepare was forwarded, or answered by this node.
         sent_at: MonoTime,
     },
@@ -72,11 +75,15 @@ pub enum PacketEvent {
         /// The Reject's code.
         code: ErrorCode,
         /// This node's reason; `None`: the Reject came from the next hop.
-        reason: Option<Box<str>>,
+        reason: Option<Refusal>,
         /// The destination, if this node rejected the Prepare at once; otherwise see its `Forwarded` record.
         destination: Option<Box<str>>,
         /// In the incoming account's units, if it could be read.
         incoming_amount: Option<Amount>,
+        /// In the outgoing account's units, if it was forwarded.
+        outgoing_amount: Option<Amount>,
+        /// The request id on the next hop's session, if it was forwarded.
+        outgoing_request_id: Option<RequestId>,
         /// When the Prepare was forwarded, or answered by this node.
         sent_at: MonoTime,
     },

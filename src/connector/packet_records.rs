@@ -1,27 +1,20 @@
-//! Writes what happens to packets into the packet log. Nothing is built while the log is off.
+//! Hands what happens to packets to the packet log, the tap, and the lane of Rejects. While log and tap are off, nothing
+//! is built, except for the Rejects that are kept.
 
 use super::account::Account;
 use super::batch::{Batch, IncomingRequest, OutgoingTerms};
 use super::packet_log::{PacketEvent, PacketRecord};
+use super::packet_observers::{OBSERVED_MESSAGE_MAX, ObservedPacket};
 use super::refusal::Refusal;
+use super::reject_lane::{OTHER_CODE, RejectKey};
 use super::snapshot::AccountEntry;
 use crate::account::AccountId;
 use crate::link::{Pending, Slot};
-use crate::wire::Condition;
 use crate::wire::btp::RequestId;
-use crate::wire::ilp::{Prepare, Reply};
+use crate::wire::ilp::{Prepare, Reject, Reply};
+use crate::wire::{AddressRef, Condition};
 
 impl Batch<'_> {
-    fn push_record(&self, record: impl FnOnce() -> PacketRecord) {
-        if let Some(log) = self.packet_log.as_ref() {
-            log.push(record());
-        }
-    }
-
-    fn account_id(&self, account: Slot) -> Option<AccountId> {
-        self.snapshot.entry(account).map(|entry| entry.account.id().clone())
-    }
-
     pub(super) fn record_forwarded(
         &self,
         from: Option<(Slot, RequestId)>,
@@ -30,7 +23,9 @@ impl Batch<'_> {
         outgoing: OutgoingTerms,
         outgoing_request_id: RequestId,
     ) {
-        self.push_record(|| PacketRecord {
+        // The node's own packets go to a peer, and no route leads them.
+        let routed = from.map(|_| prepare.destination);
+        self.observe(&prepare.condition, routed, || PacketRecord {
             at: self.now,
             condition: prepare.condition,
             from: from.and_then(|(account, _)| self.account_id(account)),
@@ -46,17 +41,17 @@ impl Batch<'_> {
         });
     }
 
-    /// A Prepare that this node answered in the same call; `to` is the receiver inside the node, if one got it.
+    /// A Prepare that this node fulfilled in the same call; `to` is the receiver inside the node, if one got it.
     pub(super) fn record_local_answer(
         &self,
         incoming: &IncomingRequest,
         to: Option<&AccountEntry>,
-        condition: Condition,
-        event: impl FnOnce() -> PacketEvent,
+        prepare: &Prepare<'_>,
+        event: impl Fn() -> PacketEvent,
     ) {
-        self.push_record(|| PacketRecord {
+        self.observe(&prepare.condition, to.map(|_| prepare.destination), || PacketRecord {
             at: self.now,
-            condition,
+            condition: prepare.condition,
             from: self.account_id(incoming.account),
             request_id: Some(incoming.request_id),
             to: to.map(|entry| entry.account.id().clone()),
@@ -64,59 +59,146 @@ impl Batch<'_> {
         });
     }
 
+    /// A Prepare that this node rejected in the same call; `to` is the receiver inside the node, if one declined it.
     pub(super) fn record_refused(
         &self,
         incoming: &IncomingRequest,
         prepare: Option<&Prepare<'_>>,
+        to: Option<&AccountEntry>,
         refusal: &Refusal,
-        message: &str,
+        reply: &Reply<'_>,
     ) {
+        let Reply::Reject(reject) = reply else { return };
+        let accounts = (incoming.account, to.map_or(Slot::NONE, |entry| entry.account.slot()));
         let condition = prepare.map_or(Condition([0; 32]), |prepare| prepare.condition);
-        self.record_local_answer(incoming, None, condition, || PacketEvent::Rejected {
-            code: refusal.code(),
-            reason: Some(match refusal.figures() {
-                Some(figures) => format!("{message}: {figures}").into(),
-                None => message.into(),
-            }),
-            destination: prepare.map(|prepare| prepare.destination.as_str().into()),
-            incoming_amount: prepare.map(|prepare| prepare.amount),
-            sent_at: self.now.mono,
+        self.observe_reject(&condition, accounts, Some(refusal), reject, || PacketRecord {
+            at: self.now,
+            condition,
+            from: self.account_id(incoming.account),
+            request_id: Some(incoming.request_id),
+            to: to.map(|entry| entry.account.id().clone()),
+            event: PacketEvent::Rejected {
+                code: reject.code,
+                reason: Some(refusal.clone()),
+                destination: prepare.map(|prepare| prepare.destination.as_str().into()),
+                incoming_amount: prepare.map(|prepare| prepare.amount),
+                outgoing_amount: None,
+                outgoing_request_id: None,
+                sent_at: self.now.mono,
+            },
         });
     }
 
-    /// The answer to a Prepare that was in flight; `reason` is set if this node rejected it.
+    /// The answer to a Prepare that was in flight, with its id at the next hop; `refusal` is set if this node rejected
+    /// it.
     pub(super) fn record_answer(
         &self,
-        pending: &Pending,
+        (outgoing_request_id, pending): (RequestId, &Pending),
         by: &Account,
         reply: &Reply<'_>,
-        reason: Option<&str>,
+        refusal: Option<&Refusal>,
     ) {
-        self.push_record(|| {
-            let event = match reply {
-                Reply::Reject(reject) => PacketEvent::Rejected {
-                    code: reject.code,
-                    reason: reason.map(Into::into),
-                    destination: None,
-                    incoming_amount: Some(pending.incoming_amount),
-                    sent_at: pending.sent_at,
-                },
-                Reply::Fulfill(_) => PacketEvent::Fulfilled {
+        let from = pending.requested_by.peer_request();
+        let outgoing_request_id = Some(outgoing_request_id);
+        let record = |event| PacketRecord {
+            at: self.now,
+            condition: pending.condition,
+            from: from.and_then(|(account, _)| self.account_id(account)),
+            request_id: from.map(|(_, request_id)| request_id),
+            to: Some(by.id().clone()),
+            event,
+        };
+        match reply {
+            Reply::Fulfill(_) => self.observe(&pending.condition, None, || {
+                record(PacketEvent::Fulfilled {
                     destination: None,
                     incoming_amount: pending.incoming_amount,
                     outgoing_amount: Some(pending.outgoing_amount),
+                    outgoing_request_id,
                     sent_at: pending.sent_at,
-                },
-            };
-            let from = pending.requested_by.peer_request();
-            PacketRecord {
-                at: self.now,
-                condition: pending.condition,
-                from: from.and_then(|(account, _)| self.account_id(account)),
-                request_id: from.map(|(_, request_id)| request_id),
-                to: Some(by.id().clone()),
-                event,
+                })
+            }),
+            Reply::Reject(reject) => {
+                let accounts = (from.map_or(Slot::NONE, |(account, _)| account), by.slot());
+                self.observe_reject(&pending.condition, accounts, refusal, reject, || {
+                    record(PacketEvent::Rejected {
+                        code: reject.code,
+                        reason: refusal.cloned(),
+                        destination: None,
+                        incoming_amount: Some(pending.incoming_amount),
+                        outgoing_amount: Some(pending.outgoing_amount),
+                        outgoing_request_id,
+                        sent_at: pending.sent_at,
+                    })
+                });
             }
-        });
+        }
     }
+
+    /// `routed`: the address whose route the packet took.
+    #[inline]
+    fn observe(
+        &self,
+        condition: &Condition,
+        routed: Option<AddressRef<'_>>,
+        record: impl Fn() -> PacketRecord,
+    ) {
+        let Some(observers) = self.observers.as_ref() else { return };
+        if let Some(log) = &observers.log {
+            log.push(record());
+        }
+        if let Some(tap) = observers.tap_for(condition) {
+            tap.push(self.now.mono, || ObservedPacket {
+                record: record(),
+                prefix: routed.and_then(|address| self.matched_prefix(address)),
+                triggered_by: None,
+                message: None,
+            });
+        }
+    }
+
+    /// Counts a Reject, and keeps it within the limit for a second. Above it, only one in the sample makes a record.
+    fn observe_reject(
+        &self,
+        condition: &Condition,
+        (from, to): (Slot, Slot),
+        refusal: Option<&Refusal>,
+        reject: &Reject<'_>,
+        record: impl Fn() -> PacketRecord,
+    ) {
+        let observed = || ObservedPacket {
+            record: record(),
+            prefix: None,
+            triggered_by: reject.triggered_by.map(|address| address.as_str().into()),
+            message: Some(clip_observed(reject.message).into()),
+        };
+        let code = reject.code.known().unwrap_or(OTHER_CODE);
+        let key = RejectKey { kind: refusal.map(Refusal::kind), code, from, to };
+        let rejects = &self.connector.rejects;
+        let is_kept = rejects.count(self.now, key, refusal);
+        if is_kept {
+            rejects.keep(observed());
+        }
+        let Some(observers) = self.observers.as_ref() else { return };
+        if let Some(log) = &observers.log {
+            log.push(record());
+        }
+        if !is_kept && let Some(tap) = observers.tap_for(condition) {
+            tap.push(self.now.mono, observed);
+        }
+    }
+
+    fn account_id(&self, account: Slot) -> Option<AccountId> {
+        self.snapshot.entry(account).map(|entry| entry.account.id().clone())
+    }
+
+    /// Looked up again only for a record, so that the packet path need not keep it.
+    fn matched_prefix(&self, address: AddressRef<'_>) -> Option<Box<str>> {
+        let found = self.snapshot.table.lookup(address)?;
+        address.as_str().get(..found.prefix_len).map(Into::into)
+    }
+}
+
+fn clip_observed(message: &[u8]) -> &[u8] {
+    message.get(..OBSERVED_MESSAGE_MAX).unwrap_or(message)
 }

@@ -6,7 +6,7 @@ use super::account::{Account, AccountState};
 use super::batch::{Batch, IncomingRequest, OutgoingTerms};
 use super::packet_log::PacketEvent;
 use super::receive::Delivery;
-use super::refusal::{NextHopFailure, Refusal};
+use super::refusal::{AmountLimit, NextHopFailure, Refusal};
 use super::snapshot::AccountEntry;
 use crate::account::OverLimit;
 use crate::link::{SessionId, Slot};
@@ -71,7 +71,8 @@ impl Batch<'_> {
         if let Some(maximum) = from.settings.limits.max_packet_amount
             && prepare.amount > maximum
         {
-            return Err(Refusal::AmountTooLarge { received: prepare.amount, maximum });
+            let (received, limit) = (prepare.amount, AmountLimit::OfPacket);
+            return Err(Refusal::AmountTooLarge { received, maximum, limit });
         }
         self.connector.admission.check(prepare.amount)?;
         self.count_in_flight(&mut state, incoming)?;
@@ -332,10 +333,11 @@ impl Batch<'_> {
     ) {
         self.answer_requester(incoming, &Reply::Fulfill(fulfill));
         self.book_received(incoming.account, incoming.held);
-        self.record_local_answer(incoming, None, prepare.condition, || PacketEvent::Fulfilled {
+        self.record_local_answer(incoming, None, prepare, || PacketEvent::Fulfilled {
             destination: Some(prepare.destination.as_str().into()),
             incoming_amount: prepare.amount,
             outgoing_amount: None,
+            outgoing_request_id: None,
             sent_at: self.now.mono,
         });
     }
@@ -370,7 +372,9 @@ impl Batch<'_> {
     ) -> Refusal {
         state.last_refusal = Some((self.now.wall, over));
         match state.limits.max_amount_within_balance() {
-            Some(maximum) if received > maximum => Refusal::AmountTooLarge { received, maximum },
+            Some(maximum) if received > maximum => {
+                Refusal::AmountTooLarge { received, maximum, limit: AmountLimit::OfBalance }
+            }
             _ => Refusal::OverMaxBalance(over),
         }
     }

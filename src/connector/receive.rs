@@ -5,7 +5,7 @@
 
 use super::batch::{Batch, IncomingRequest};
 use super::packet_log::PacketEvent;
-use super::refusal::Refusal;
+use super::refusal::{AmountLimit, Refusal};
 use super::snapshot::AccountEntry;
 use crate::stream::{AcceptedPacket, DeclinedPacket, ReceivedPacket, Receiver};
 use crate::wire::Amount;
@@ -33,7 +33,8 @@ impl Batch<'_> {
         if let Some(maximum) = to.settings.limits.max_packet_amount
             && amount > maximum
         {
-            return Err(Refusal::AmountTooLarge { received: amount, maximum });
+            let limit = AmountLimit::OfReceiver(to.account.id().clone());
+            return Err(Refusal::AmountTooLarge { received: amount, maximum, limit });
         }
         let asset = &to.settings.asset;
         let received = ReceivedPacket {
@@ -92,7 +93,7 @@ impl Batch<'_> {
         }
         self.answer_requester(incoming, &reply);
         self.book_conversion(incoming.account, incoming.held, to.account.slot(), amount);
-        self.record_local_answer(incoming, Some(to), prepare.condition, || PacketEvent::Received {
+        self.record_local_answer(incoming, Some(to), prepare, || PacketEvent::Received {
             destination: prepare.destination.as_str().into(),
             incoming_amount: prepare.amount,
             received_amount: amount,
@@ -107,21 +108,16 @@ impl Batch<'_> {
         prepare: &Prepare<'_>,
         declined: &DeclinedPacket,
     ) {
-        let (code, message) = (declined.reason.code(), declined.reason.to_string());
+        let refusal = Refusal::ReceiverDeclined(declined.reason);
+        let message = refusal.to_string();
         let reply = Reply::Reject(Reject {
-            code,
+            code: refusal.code(),
             triggered_by: Some(self.snapshot.triggered_by.view()),
             message: clip_message(&message),
             data: &declined.data,
         });
         to.account.lock().stats.count_delivered(&reply);
         self.answer_requester(incoming, &reply);
-        self.record_local_answer(incoming, Some(to), prepare.condition, || PacketEvent::Rejected {
-            code,
-            reason: Some(message.into()),
-            destination: Some(prepare.destination.as_str().into()),
-            incoming_amount: Some(prepare.amount),
-            sent_at: self.now.mono,
-        });
+        self.record_refused(incoming, Some(prepare), Some(to), &refusal, &reply);
     }
 }

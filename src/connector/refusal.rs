@@ -4,6 +4,7 @@ use crate::account::{AccountId, OverLimit};
 use crate::link::{Cause, Outcome};
 use crate::local::{LocalError, PeerConfigError};
 use crate::routing::ccp::RouteRequestError;
+use crate::stream::DeclineReason;
 use crate::wire::ilp::{AmountTooLarge, ErrorCode};
 use crate::wire::{Amount, Error as PacketError};
 
@@ -17,13 +18,15 @@ pub enum Refusal {
     /// The configuration suspends the peer or no longer has it.
     #[error("this account is suspended")]
     Suspended,
-    /// The amount is above `maxPacketAmount` of the account.
+    /// The amount is above what a limit ever allows.
     #[error("amount {} is above this account's maximum of {}", received.0, maximum.0)]
     AmountTooLarge {
         /// The Prepare's amount.
         received: Amount,
         /// The largest amount that would pass.
         maximum: Amount,
+        /// The limit.
+        limit: AmountLimit,
     },
     /// The account has `maxPacketsInFlight` packets in flight.
     #[error("too many packets of this account are in flight already")]
@@ -112,6 +115,9 @@ pub enum Refusal {
     /// A receiver inside this node has reached its `minBalance`.
     #[error("receiver {0} may not receive more")]
     ReceiverFull(AccountId),
+    /// A receiver inside this node does not take the packet.
+    #[error(transparent)]
+    ReceiverDeclined(DeclineReason),
     /// The next hop cannot get the packet, or gave no valid answer in time.
     #[error("next hop {next_hop} {failure}")]
     NextHop {
@@ -123,6 +129,17 @@ pub enum Refusal {
     /// The node stopped while the packet was in flight.
     #[error("this connector stopped while the packet was in flight")]
     Stopped,
+}
+
+/// Which limit an amount is above.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AmountLimit {
+    /// `maxPacketAmount` of the peer that the packet came from.
+    OfPacket,
+    /// `maxBalance` of that peer: no settlement makes enough room for the amount.
+    OfBalance,
+    /// `maxPacketAmount` of this receiver inside the node.
+    OfReceiver(AccountId),
 }
 
 /// What went wrong at a next hop. The text continues a sentence that begins with its name.
@@ -259,6 +276,7 @@ impl Refusal {
             Self::RateLimited { .. } => ErrorCode::T05,
             Self::RoundedToZero => ErrorCode::R01,
             Self::Expired { .. } | Self::TooLittleTime { .. } => ErrorCode::R02,
+            Self::ReceiverDeclined(reason) => reason.code(),
             Self::NextHop { failure, .. } => failure.code(),
         }
     }
@@ -268,7 +286,7 @@ impl Refusal {
     /// RFC 27 "F__ - Final Error": the data of F08 holds the amount that arrived and the largest that passes. [row 52]
     pub fn data(&self) -> Option<[u8; 16]> {
         match *self {
-            Self::AmountTooLarge { received, maximum }
+            Self::AmountTooLarge { received, maximum, .. }
             | Self::ConvertedTooLarge { received, maximum } => {
                 Some(AmountTooLarge { received, maximum }.to_bytes())
             }
@@ -333,7 +351,8 @@ impl Refusal {
             | Self::ConvertedTooLarge { .. }
             | Self::RoundedToZero
             | Self::OverMaxBalance(_)
-            | Self::ReceiverFull(_) => false,
+            | Self::ReceiverFull(_)
+            | Self::ReceiverDeclined(_) => false,
         }
     }
 }

@@ -13,6 +13,7 @@ use crate::link::{
     SessionId, SessionKind, TokenFingerprint, UnsentPackets, UnsentReply,
 };
 use crate::time::Now;
+use crate::wire::btp::RequestId;
 use crate::wire::ilp::{Prepare, Reply};
 
 /// Closes a session that a later login of the same account replaces. A dialler that reads
@@ -50,7 +51,7 @@ impl Connector {
         state.sessions.push(AccountSession { id, kind, login, outbox, request_ids });
         account.update_connected(&state);
         let lost = unsent.into_iter().flat_map(|unsent| batch.recover_unsent(&mut state, unsent));
-        let lost: Vec<Pending> = lost.collect();
+        let lost: Vec<_> = lost.collect();
         drop(state);
         self.update_ccp_link(account, now);
         batch.reject_unsent(account, lost);
@@ -134,12 +135,16 @@ impl Connector {
 impl Batch<'_> {
     /// Takes the Prepares that the peer cannot have read out of the pending table, and puts the answers into the outbox
     /// of another session if there is one.
-    fn recover_unsent(&self, state: &mut AccountState, unsent: UnsentPackets) -> Vec<Pending> {
+    fn recover_unsent(
+        &self,
+        state: &mut AccountState,
+        unsent: UnsentPackets,
+    ) -> Vec<(RequestId, Pending)> {
         let mut lost = Vec::new();
         for id in unsent.prepares {
             if let Some(pending) = state.pending.take(id) {
                 state.release_out(&pending);
-                lost.push(pending);
+                lost.push((id, pending));
             }
         }
         for UnsentReply { id, packet, after, amount } in unsent.replies {
@@ -156,10 +161,10 @@ impl Batch<'_> {
         lost
     }
 
-    fn reject_unsent(&self, account: &Account, lost: Vec<Pending>) {
+    fn reject_unsent(&self, account: &Account, lost: Vec<(RequestId, Pending)>) {
         let refusal = NextHopFailure::SessionLost.refusal_at(account.id());
-        for pending in lost {
-            self.reject_pending(pending, account, &refusal);
+        for (request_id, pending) in lost {
+            self.reject_pending(request_id, pending, account, &refusal);
         }
     }
 }

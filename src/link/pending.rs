@@ -146,7 +146,7 @@ impl PendingTable {
     }
 
     /// Removes all Prepares whose deadline has passed, in no particular order.
-    pub fn take_due(&mut self, now: MonoTime) -> Vec<Pending> {
+    pub fn take_due(&mut self, now: MonoTime) -> Vec<(RequestId, Pending)> {
         if now < self.next_deadline {
             return Vec::new();
         }
@@ -155,7 +155,7 @@ impl PendingTable {
         for entry in &mut self.entries {
             match entry {
                 Some((_, pending)) if pending.deadline <= now => {
-                    due.extend(entry.take().map(|(_, pending)| pending));
+                    due.extend(entry.take());
                 }
                 Some((_, pending)) => next = next.min(pending.deadline),
                 None => {}
@@ -170,7 +170,7 @@ impl PendingTable {
     }
 
     /// Removes all Prepares.
-    pub fn take_all(&mut self) -> Vec<Pending> {
+    pub fn take_all(&mut self) -> Vec<(RequestId, Pending)> {
         self.take_due(MonoTime::MAX)
     }
 
@@ -258,7 +258,8 @@ mod tests {
         }
         assert_eq!(table.next_deadline(), MonoTime(10));
         assert!(table.take_due(MonoTime(9)).is_empty());
-        let mut due: Vec<_> = table.take_due(MonoTime(20)).iter().map(|p| p.deadline.0).collect();
+        let taken = table.take_due(MonoTime(20));
+        let mut due: Vec<_> = taken.iter().map(|(_, pending)| pending.deadline.0).collect();
         due.sort_unstable();
         assert_eq!(due, [10, 20]);
         assert_eq!((table.len(), table.next_deadline()), (2, MonoTime(30)));

@@ -12,7 +12,7 @@ pub use envelope::{EnvelopeError, Iv};
 pub use envelope::{MAX_PLAINTEXT, OVERHEAD};
 pub use keys::{Keys, SECRET_LEN, SharedSecret};
 pub use receiver::{
-    AcceptedPacket, CONNECTION_ID_BYTES, DeclinedPacket, ReceivedPacket, Receiver,
+    AcceptedPacket, CONNECTION_ID_BYTES, DeclineReason, DeclinedPacket, ReceivedPacket, Receiver,
     encode_connection_id,
 };
 pub use sender::{

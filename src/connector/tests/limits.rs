@@ -220,7 +220,11 @@ fn rejects_reveal_no_figures_of_balances_and_limits() {
             let (is, message, _) = refused(node, from, packet);
             assert!(is == code && message.contains(text) && !digits(&message), "{is} {message}");
             let PacketEvent::Rejected { reason, .. } = log.pop().unwrap().1.event else { panic!() };
-            assert_eq!(reason.as_deref(), Some(&*format!("{message}: {figures}")));
+            let refusal = reason.unwrap();
+            assert_eq!(
+                (refusal.to_string(), refusal.figures().as_deref()),
+                (message, Some(figures))
+            );
         };
     let too_much = "the balance would reach 1200, above the maximum of 1000";
     node.send(&alice, 1, &payment("test.bob", 600));

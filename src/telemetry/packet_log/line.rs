@@ -99,7 +99,13 @@ impl PacketLine {
                 write_amount("amount", *incoming_amount, &mut fields);
                 write_amount("receivedAmount", *received_amount, &mut fields);
             }
-            PacketEvent::Fulfilled { destination, incoming_amount, outgoing_amount, sent_at } => {
+            PacketEvent::Fulfilled {
+                destination,
+                incoming_amount,
+                outgoing_amount,
+                sent_at,
+                ..
+            } => {
                 self.write_destination(destination.as_deref(), &record, *sent_at, &mut fields);
                 write_amount("amount", *incoming_amount, &mut fields);
                 if let Some(outgoing_amount) = outgoing_amount {
@@ -107,14 +113,21 @@ impl PacketLine {
                 }
                 fields.put_integer("latencyUs", at.micros_since(*sent_at));
             }
-            PacketEvent::Rejected { code, reason, destination, incoming_amount, sent_at } => {
+            PacketEvent::Rejected {
+                code, reason, destination, incoming_amount, sent_at, ..
+            } => {
                 self.write_destination(destination.as_deref(), &record, *sent_at, &mut fields);
                 if let Some(incoming_amount) = incoming_amount {
                     write_amount("amount", *incoming_amount, &mut fields);
                 }
                 write_code(*code, &mut fields);
-                if let Some(reason) = reason {
-                    fields.put_text("reason", reason);
+                if let Some(refusal) = reason {
+                    match refusal.figures() {
+                        Some(figures) => {
+                            fields.put_formatted("reason", format_args!("{refusal}: {figures}"));
+                        }
+                        None => fields.put_formatted("reason", format_args!("{refusal}")),
+                    }
                 }
                 fields.put_integer("latencyUs", at.micros_since(*sent_at));
             }
@@ -203,6 +216,7 @@ pub(super) mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::connector::Refusal;
     use crate::wire::btp::RequestId;
 
     /// The wall clock is 47 us into its millisecond, see [`OFFSET_US`].
@@ -234,6 +248,7 @@ pub(super) mod tests {
                 destination: None,
                 incoming_amount: Amount(u64::MAX),
                 outgoing_amount: Some(Amount(1_000)),
+                outgoing_request_id: Some(RequestId(7)),
                 sent_at: AT.mono,
             },
             ..forwarded.clone()
@@ -242,9 +257,14 @@ pub(super) mod tests {
             condition: Condition([0; 32]),
             event: PacketEvent::Rejected {
                 code: ErrorCode(*b"\"\n\xff"),
-                reason: Some("a \"reason\"\n\u{1b}[2J".into()),
+                reason: Some(Refusal::NoRate {
+                    from: "a \"code\"\n\u{1b}[2J".to_owned(),
+                    to: "XRP/9".to_owned(),
+                }),
                 destination: Some("test.carol".into()),
                 incoming_amount: None,
+                outgoing_amount: None,
+                outgoing_request_id: None,
                 sent_at: AT.mono,
             },
             at: AT,
@@ -306,7 +326,8 @@ pub(super) mod tests {
             serde_json::json!({
                 "message": "packet rejected", "event": "rejected",
                 "from": "alice", "requestId": 4_000_000_000_u64, "destination": "test.carol",
-                "code": "\\\"\\n\\xff", "reason": "a \"reason\"\n\u{1b}[2J", "latencyUs": 0,
+                "code": "\\\"\\n\\xff", "latencyUs": 0,
+                "reason": "no exchange rate from a \"code\"\n\u{1b}[2J to XRP/9",
             }),
         );
     }
@@ -320,6 +341,8 @@ pub(super) mod tests {
                 reason: None,
                 destination: None,
                 incoming_amount: Some(Amount(7)),
+                outgoing_amount: None,
+                outgoing_request_id: None,
                 sent_at: AT.mono,
             },
             ..fulfilled.clone()
@@ -388,6 +411,6 @@ pub(super) mod tests {
              from=alice requestId=4000000000 amount=18446744073709551615 outgoingAmount=1000 \
              latencyUs=900\n"
         );
-        assert!(line(&rejected, human).contains("reason=\"a \\\"reason\\\"\\n\\u001b[2J\""));
+        assert!(line(&rejected, human).contains("from a \\\"code\\\"\\n\\u001b[2J to XRP/9\""));
     }
 }

@@ -1,0 +1,65 @@
+//! What the packet path hands to observers: the packet log, the tap, and the lane of Rejects.
+
+use std::sync::Arc;
+
+use super::core::Connector;
+use super::packet_log::{PacketLog, PacketRecord};
+use super::packet_tap::PacketTap;
+use super::reject_lane::RejectLane;
+use crate::wire::Condition;
+
+/// Bytes of a Reject's message that a record keeps.
+pub const OBSERVED_MESSAGE_MAX: usize = 128;
+
+/// A packet record with what only observers need.
+#[derive(Clone, Debug)]
+pub struct ObservedPacket {
+    /// What happened.
+    pub record: PacketRecord,
+    /// The prefix of the route that a forwarded or received packet took; empty: the default route.
+    pub prefix: Option<Box<str>>,
+    /// `triggeredBy` of a Reject: the address of the node that made it, as the next hop says if it passed one back.
+    pub triggered_by: Option<Box<str>>,
+    /// The first bytes of a Reject's message. A stranger may have written them.
+    pub message: Option<Box<[u8]>>,
+}
+
+/// What is set while somebody watches or logs packets: one pointer, so that the packet path checks one.
+#[derive(Clone, Debug, Default)]
+pub(super) struct PacketObservers {
+    pub(super) log: Option<Arc<PacketLog>>,
+    pub(super) tap: Option<Arc<PacketTap>>,
+}
+
+impl PacketObservers {
+    /// The tap, if the packet with this condition is in its sample.
+    pub(super) fn tap_for(&self, condition: &Condition) -> Option<&PacketTap> {
+        self.tap.as_deref().filter(|tap| tap.sample().contains(condition))
+    }
+}
+
+impl Connector {
+    /// Starts, replaces or (`None`) stops the packet log.
+    pub fn set_packet_log(&self, log: Option<Arc<PacketLog>>) {
+        self.change_observers(|observers| observers.log.clone_from(&log));
+    }
+
+    /// Sets, replaces or (`None`) removes the tap.
+    pub fn set_packet_tap(&self, tap: Option<Arc<PacketTap>>) {
+        self.change_observers(|observers| observers.tap.clone_from(&tap));
+    }
+
+    /// The Rejects that this node made or passed back.
+    pub fn rejects(&self) -> &RejectLane {
+        &self.rejects
+    }
+
+    fn change_observers(&self, change: impl Fn(&mut PacketObservers)) {
+        self.observers.rcu(|old| {
+            let mut observers = old.as_deref().cloned().unwrap_or_default();
+            change(&mut observers);
+            let is_set = observers.log.is_some() || observers.tap.is_some();
+            is_set.then(|| Arc::new(observers))
+        });
+    }
+}
