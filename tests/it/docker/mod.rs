@@ -7,6 +7,7 @@
 //! The names and ports of the containers are those of docker-compose.yml, so a machine can run one network at a time:
 //! the tests wait for each other, also across processes.
 
+mod database;
 mod image;
 mod network;
 

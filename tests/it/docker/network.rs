@@ -15,28 +15,28 @@ use crate::support::{
 /// The required time from nothing to all nodes healthy.
 const COLD_START_MAX: Duration = Duration::from_secs(30);
 /// The time to recover, longer than the quick attempts to reconnect, which take half a minute.
-const RECOVERY_MAX: Duration = Duration::from_secs(60);
+pub(super) const RECOVERY_MAX: Duration = Duration::from_secs(60);
 /// The time to apply a changed file, which is read every second and applied when two reads agree.
 const RELOAD_MAX: Duration = Duration::from_secs(20);
-const STOP_MAX: Duration = Duration::from_secs(10);
+pub(super) const STOP_MAX: Duration = Duration::from_secs(10);
 
-const NODES: [&str; 3] = ["a", "b", "c"];
+pub(super) const NODES: [&str; 3] = ["a", "b", "c"];
 
 /// A running copy of the network, which is removed with its test.
-struct Network {
+pub(super) struct Network {
     engine: MutexGuard<'static, Engine>,
-    folder: tempfile::TempDir,
+    pub(super) folder: tempfile::TempDir,
 }
 
 impl Network {
-    fn new(engine: MutexGuard<'static, Engine>) -> Self {
+    pub(super) fn new(engine: MutexGuard<'static, Engine>) -> Self {
         let network = Self { engine, folder: copy_of_network() };
         network.remove();
         network
     }
 
     /// Runs a Compose command in the copy, which must succeed; returns what it prints.
-    fn compose(&self, arguments: &[&str]) -> String {
+    pub(super) fn compose(&self, arguments: &[&str]) -> String {
         let output = run(self.command().args(arguments));
         assert!(
             output.status.success(),
@@ -46,7 +46,7 @@ impl Network {
         text(&output.stdout)
     }
 
-    fn command(&self) -> Command {
+    pub(super) fn command(&self) -> Command {
         let mut words = self.engine.compose.iter();
         let mut command = Command::new(words.next().expect("a program"));
         command
@@ -56,12 +56,12 @@ impl Network {
         command
     }
 
-    fn up(&self, services: &[&str]) {
+    pub(super) fn up(&self, services: &[&str]) {
         self.compose(&[&["up", "--detach", "--no-build"], services].concat());
     }
 
     /// Waits until Docker reports these nodes as healthy; returns how long that took.
-    fn healthy(&self, nodes: &[&str]) -> Duration {
+    pub(super) fn healthy(&self, nodes: &[&str]) -> Duration {
         let start = Instant::now();
         for node in nodes {
             eventually(&format!("{node} is healthy"), RECOVERY_MAX, || {
@@ -74,7 +74,7 @@ impl Network {
         start.elapsed()
     }
 
-    fn remove(&self) {
+    pub(super) fn remove(&self) {
         let _ = self
             .command()
             .args(["down", "--volumes", "--remove-orphans", "--timeout", "1"])
@@ -110,12 +110,12 @@ fn running_network() -> Option<Network> {
     Some(network)
 }
 
-fn container(node: &str) -> String {
+pub(super) fn container(node: &str) -> String {
     format!("ilp-connector-{node}")
 }
 
 /// The published BTP and health ports of a node.
-fn ports(node: &str) -> (u16, u16) {
+pub(super) fn ports(node: &str) -> (u16, u16) {
     let index = node.bytes().next().map_or(0, |letter| u16::from(letter - b'a'));
     (3000 + index, 8080 + index)
 }
@@ -145,7 +145,7 @@ fn ping(from: &str, to: &str) -> Result<(), String> {
     }
 }
 
-fn wait_all_reachable(nodes: &[&str]) {
+pub(super) fn wait_all_reachable(nodes: &[&str]) {
     for from in nodes {
         for to in nodes.iter().filter(|to| *to != from) {
             eventually(&format!("{from} reaches {to}"), RECOVERY_MAX, || ping(from, to));
@@ -235,7 +235,7 @@ fn the_network_recovers_from_a_restart_and_the_loss_of_a_node() {
 }
 
 /// What the books of a node say, read inside its container: the balance and the uncertain amount of each account.
-fn books(network: &Network, node: &str) -> Vec<[String; 3]> {
+pub(super) fn books(network: &Network, node: &str) -> Vec<[String; 3]> {
     let command = ["exec", "-T", node, "ilp-connector", "ledger", "balances", "--json"];
     accounts(&network.compose(&command))
 }
@@ -249,7 +249,7 @@ fn accounts(balances: &str) -> Vec<[String; 3]> {
 }
 
 /// Waits until b has forwarded `paid` units; returns the books of all nodes.
-fn books_after(network: &Network, paid: &str) -> Vec<Vec<[String; 3]>> {
+pub(super) fn books_after(network: &Network, paid: &str) -> Vec<Vec<[String; 3]>> {
     let expected = [["a", paid, "0"], ["c", &format!("-{paid}"), "0"]];
     eventually("the payment is in the books of b", RECOVERY_MAX, || match books(network, "b") {
         seen if seen == expected => Ok(()),
@@ -258,7 +258,7 @@ fn books_after(network: &Network, paid: &str) -> Vec<Vec<[String; 3]>> {
     NODES.iter().map(|node| books(network, node)).collect()
 }
 
-fn pay(network: &Network, amount: &str) {
+pub(super) fn pay(network: &Network, amount: &str) {
     wait_all_reachable(&NODES);
     network.compose(&["exec", "-T", "a", "ilp-connector", "pay", "test.c.wallet", amount]);
 }
