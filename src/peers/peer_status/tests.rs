@@ -91,6 +91,28 @@ fn lines_about_one_peer_are_ten_a_minute_and_then_a_count() {
     assert_eq!((counts.sessions, counts.failed_attempts), (500, 1000), "all are counted");
 }
 
+/// The first line of the next minute has the number of lines that are missing before it.
+#[test]
+fn a_line_says_how_many_were_suppressed() {
+    let log = crate::testing::Log::of_this_thread();
+    let mut bob = PeerStatus::new("bob".parse().unwrap(), broadcast::Sender::new(EVENTS_MAX));
+    let reconnect = |bob: &PeerStatus| {
+        bob.add_session("dialled", "b");
+        bob.remove_session("dialled", &CloseReason::Broken("reset".to_owned()));
+    };
+    for _ in 0..8 {
+        reconnect(&bob);
+    }
+    bob.created_at -= Duration::from_secs(60);
+    reconnect(&bob);
+    let text = log.text();
+    let lines = text.lines().filter(|line| line.starts_with("INFO"));
+    let suppressed =
+        |line: &str| line.split(" suppressed=").nth(1)?.split(' ').next()?.parse().ok();
+    let counts: Vec<u64> = lines.map(|line| suppressed(line).expect(line)).collect();
+    assert_eq!(counts, [vec![0; 10], vec![6, 0]].concat(), "{text}");
+}
+
 #[test]
 fn a_peer_that_connects_and_disconnects() {
     check(&[
