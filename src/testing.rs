@@ -5,12 +5,16 @@
 
 #[cfg(test)]
 mod log;
+#[cfg(test)]
+mod refusals;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 #[cfg(test)]
 pub(crate) use log::{Log, enable_every_line};
+#[cfg(test)]
+pub(crate) use refusals::every_refusal;
 
 use crate::account::{AccountSettings, Relation};
 use crate::books::{BalanceChange, ChangeRequest};

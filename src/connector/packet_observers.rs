@@ -24,7 +24,7 @@ pub struct ObservedPacket {
     pub message: Option<Box<[u8]>>,
 }
 
-/// What is set while somebody watches or logs packets: one pointer, so that the packet path checks one.
+/// What is set while packets are watched or logged: one pointer, so that the packet path checks one.
 #[derive(Clone, Debug, Default)]
 pub(super) struct PacketObservers {
     pub(super) log: Option<Arc<PacketLog>>,

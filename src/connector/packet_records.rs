@@ -1,5 +1,5 @@
-//! Hands what happens to packets to the packet log, the tap, and the lane of Rejects. While log and tap are off, nothing
-//! is built, except for the Rejects that are kept.
+//! Hands what happens to packets to the packet log, the tap, and the reject lane. While log and tap are off, only the
+//! records of Rejects that are kept are made.
 
 use super::account::Account;
 use super::batch::{Batch, IncomingRequest, OutgoingTerms};

@@ -1,7 +1,7 @@
 //! The tap: records of the packets that a sample has, for those who watch.
 //!
-//! The condition decides, so that each hop decides the same, and again at the answer, and no packet carries a mark. The
-//! seed is secret until somebody watches: no peer can choose conditions that hide its packets or that flood the tap.
+//! The condition decides, so that each hop decides the same, and again at the answer, and no packet carries a mark.
+//! Peers do not know the seed: none can choose conditions that hide its packets or that flood the tap.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

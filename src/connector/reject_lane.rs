@@ -101,7 +101,7 @@ impl RejectLane {
         self.0.lock().not_kept
     }
 
-    /// Counts a Reject. Returns whether it is to be kept.
+    /// Counts a Reject. Returns whether it must be kept.
     pub(super) fn count(&self, now: Now, key: RejectKey, refusal: Option<&Refusal>) -> bool {
         let mut guard = self.0.lock();
         let lane = &mut *guard;
@@ -140,5 +140,35 @@ impl RejectLane {
             (key, counter.clone(), true)
         });
         exact.chain(summed).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::MonoTime;
+
+    #[test]
+    fn pairs_beyond_the_limit_are_summed_by_kind_and_code() {
+        let lane = RejectLane::new(RandomState::with_seeds(1, 2, 3, 4));
+        let count = |kind, from: usize, times| {
+            let key = RejectKey { kind, code: "T01", from: Slot::from_index(from), to: Slot(7) };
+            for _ in 0..times {
+                lane.count(Now { wall: Timestamp::EPOCH, mono: MonoTime(0) }, key, None);
+            }
+        };
+        (0..REJECT_COUNTERS_MAX).for_each(|from| count(None, from, 1));
+        count(None, REJECT_COUNTERS_MAX, 2);
+        count(None, REJECT_COUNTERS_MAX + 1, 3);
+        count(Some("stopping"), 0, 4);
+        count(None, 0, 5);
+        let counters = lane.counters();
+        assert_eq!(counters.len(), REJECT_COUNTERS_MAX + 2);
+        let of = |kind, is_summed| {
+            let rows = counters.iter().filter(|row| (row.0.kind, row.2) == (kind, is_summed));
+            rows.map(|(_, counter, _)| counter.count).sum::<u64>()
+        };
+        assert_eq!(of(None, false), u64::try_from(REJECT_COUNTERS_MAX).unwrap() + 5);
+        assert_eq!((of(None, true), of(Some("stopping"), true)), (5, 4));
     }
 }

@@ -1,6 +1,7 @@
 //! The table of keys against the documentation and the schema, and the syntax of files.
 
 mod docs;
+mod refusals;
 mod schema;
 mod syntax;
 

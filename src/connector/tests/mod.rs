@@ -11,6 +11,7 @@ mod limits;
 mod local;
 mod model;
 mod model_peers;
+mod observers;
 mod own_account;
 mod own_requests;
 mod receivers;
