@@ -45,6 +45,7 @@ mod link;
 mod local;
 mod net;
 mod node;
+mod observe;
 mod peers;
 mod routing;
 mod store;
