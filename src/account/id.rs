@@ -10,6 +10,9 @@ use serde::Serialize;
 /// The longest account id in bytes.
 pub const MAX_ACCOUNT_ID: usize = 64;
 
+/// The account of a node that the tools log in with (`ping`, `send`, ...).
+pub const TOOL_ACCOUNT: &str = "cli";
+
 /// The id of one account of a node.
 ///
 /// RFC 15 "Address Requirements": it has only characters of an address segment, because a child's address ends with it.

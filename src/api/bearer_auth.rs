@@ -2,6 +2,7 @@
 //! tokens are checked.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 use axum::http::HeaderMap;
@@ -44,10 +45,11 @@ impl ApiAuth {
         })
     }
 
-    /// `None`: every request passes.
-    pub(super) fn set_token(&self, token: Option<&str>) {
-        self.expected
-            .store(token.map(|token| self.fingerprinter.fingerprint(token.as_bytes()).into()));
+    /// `None`: every request passes. Returns whether this is another token than before.
+    pub(super) fn set_token(&self, token: Option<&str>) -> bool {
+        let new = token.map(|token| Arc::new(self.fingerprinter.fingerprint(token.as_bytes())));
+        let before = self.expected.swap(new.clone());
+        before != new
     }
 
     pub(super) fn has_token(&self) -> bool {

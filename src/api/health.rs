@@ -27,6 +27,19 @@ pub enum HealthStatus {
     Stopping,
 }
 
+impl HealthStatus {
+    /// As in JSON.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Healthy => "healthy",
+            Self::Unhealthy => "unhealthy",
+            Self::Standby => "standby",
+            Self::Stopping => "stopping",
+        }
+    }
+}
+
 /// The state of one peer, as far as health depends on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct PeerHealth {

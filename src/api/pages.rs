@@ -18,10 +18,12 @@ use serde_json::json;
 
 use super::bearer_auth::AuthRefusal;
 use super::health::HealthStatus;
-use super::query::RoutesQuery;
+use super::query::{QueryError, RoutesQuery};
 use super::status::NodeStatus;
+use super::v1::{self, V1};
 use super::{ledger_changes, peers, routes};
 use crate::net::{mask_random_words, sanitize_json};
+use crate::observe::format_time;
 use crate::peers::PeerState;
 use crate::telemetry::{Exposition, Metrics, StatusMetrics};
 use crate::web::{Connection, json_response, json_text};
@@ -35,7 +37,7 @@ pub(super) struct Pages {
     pub(super) metrics: Metrics,
 }
 
-pub(super) fn router(pages: Pages) -> Router {
+pub(super) fn router(pages: Pages, v1: Arc<V1>) -> Router {
     let pages = Arc::new(pages);
     let guarded = Router::new()
         .route("/peers", get(peers))
@@ -54,10 +56,19 @@ pub(super) fn router(pages: Pages) -> Router {
         .route("/health/ready", get(ready))
         .merge(guarded)
         .merge(changes)
+        .with_state(pages)
+        .merge(v1::router(v1))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(middleware::from_fn(log))
-        .with_state(pages)
+}
+
+/// The listener of a network has no pages of a node.
+pub(super) fn network_router(v1: Arc<V1>) -> Router {
+    v1::router(v1)
+        .fallback(not_found_in_network)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(middleware::from_fn(log))
 }
 
 async fn health(State(pages): State<Arc<Pages>>) -> Response {
@@ -74,7 +85,7 @@ async fn health(State(pages): State<Arc<Pages>>) -> Response {
                 "id": role.id.as_str(),
                 "state": state,
                 "required": role.required,
-                "since": snapshot.as_ref().map(|snapshot| peers::format_time(snapshot.since)),
+                "since": snapshot.as_ref().map(|snapshot| format_time(snapshot.since)),
                 "lastError": snapshot.and_then(|snapshot| snapshot.last_error),
             })
         })
@@ -91,7 +102,7 @@ async fn health(State(pages): State<Arc<Pages>>) -> Response {
         "reasons": health.reasons,
         // A refused configuration does not make a node unhealthy: the one before stays in force.
         "config": {
-            "lastReload": peers::format_time(last_reload.at),
+            "lastReload": format_time(last_reload.at),
             "successful": last_reload.error.is_none(),
             "error": last_reload.error,
         },
@@ -148,29 +159,39 @@ async fn peers(State(pages): State<Arc<Pages>>) -> Response {
 }
 
 async fn routes(State(pages): State<Arc<Pages>>, uri: Uri) -> Response {
-    let context = pages.status.context();
+    node_routes(&pages.status, uri.query().unwrap_or_default())
+        .unwrap_or_else(|mistake| error(StatusCode::BAD_REQUEST, &mistake.to_string()))
+}
+
+/// A page of the routing table of a node, or the explanation of one destination.
+pub(super) fn node_routes(node: &NodeStatus, query: &str) -> Result<Response, QueryError> {
+    let context = node.context();
     let connector = &context.connector;
     let (node_id, address) = (connector.node_id().to_string(), connector.address());
-    match RoutesQuery::parse(uri.query().unwrap_or_default()) {
-        Err(mistake) => error(StatusCode::BAD_REQUEST, &mistake.to_string()),
-        Ok(RoutesQuery::Page { after, limit }) => {
+    Ok(match RoutesQuery::parse(query)? {
+        RoutesQuery::Page { after, limit } => {
             let found = connector.routes(after.as_deref(), limit + 1);
             let total = connector.routes_total();
             json(StatusCode::OK, &routes::page(node_id, address.as_ref(), total, found, limit))
         }
-        Ok(RoutesQuery::Destination(destination)) => {
+        RoutesQuery::Destination(destination) => {
             let explanation = connector.explain(destination.view(), context.clock.now());
             let body = routes::explanation(node_id, address.as_ref(), &destination, explanation);
             json(StatusCode::OK, &body)
         }
-    }
+    })
 }
 
 async fn not_found() -> Response {
     error(
         StatusCode::NOT_FOUND,
-        "no such page; there are /health, /health/live, /health/ready, /metrics, /peers, /routes and /ledger/changes",
+        "no such page; there are /api/v1, /health, /health/live, /health/ready, /metrics, /peers, /routes and /ledger/changes",
     )
+}
+
+async fn not_found_in_network() -> Response {
+    let message = "no such page; there is /api/v1; each node has its own pages, see /api/v1/nodes";
+    error(StatusCode::NOT_FOUND, message)
 }
 
 async fn method_not_allowed() -> Response {
@@ -265,7 +286,7 @@ async fn log(request: Request, next: Next) -> Response {
     answer
 }
 
-fn remote(request: &Request) -> SocketAddr {
+pub(super) fn remote(request: &Request) -> SocketAddr {
     let connection = request.extensions().get::<Arc<Connection>>();
     connection.expect("requests of a `WebService` carry their connection").remote
 }

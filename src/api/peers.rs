@@ -1,14 +1,12 @@
 //! The body of `/peers`. Amounts are texts, because they may exceed what JSON readers represent exactly.
 
 use serde::Serialize;
-use serde_json::{Map, Value, json};
 
 use super::status::PeerRole;
-use crate::account::{Limits, Relation};
-use crate::connector::{
-    AccountReport, ConnectorReport, OwnAccountReport, Stats, Traffic, code_labels,
-};
-use crate::peers::{PeerCounts, PeerSnapshot, PeerState};
+use crate::account::AccountId;
+use crate::connector::ConnectorReport;
+use crate::observe::{PeerBody, account_bodies};
+use crate::peers::PeerSnapshot;
 use crate::wire::Timestamp;
 
 #[derive(Debug, Serialize)]
@@ -20,65 +18,6 @@ pub(super) struct PeersBody {
     peers: Vec<PeerBody>,
 }
 
-#[derive(Debug, Default, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct PeerBody {
-    id: String,
-    /// `peer`; `receiver`, an account that STREAM senders pay; or `own`, the packets of the node itself.
-    kind: &'static str,
-    /// `None` for accounts of other kinds.
-    relation: Option<Relation>,
-    asset_code: String,
-    asset_scale: u8,
-    /// False after a reload that removed the peer: its balance is kept as long as the process lives.
-    configured: bool,
-    enabled: bool,
-    required: bool,
-    state: &'static str,
-    since: Option<String>,
-    last_error: Option<String>,
-    /// The last login under its name that this node refused.
-    last_refused_login: Option<Value>,
-    sessions: Vec<Value>,
-    /// Positive: the peer owes the node.
-    balance: String,
-    /// Of the last packet that exceeded `maxBalance` or `minBalance`.
-    last_refusal: Option<Value>,
-    held: BothWays<String>,
-    uncertain: String,
-    packets_in_flight: BothWays<usize>,
-    outbox_bytes: usize,
-    limits: Value,
-    packets: BothWays<TrafficBody>,
-    counters: CountersBody,
-}
-
-/// From the peer, and to it.
-#[derive(Debug, Default, Serialize)]
-struct BothWays<T> {
-    received: T,
-    sent: T,
-}
-
-#[derive(Debug, Default, Serialize)]
-struct TrafficBody {
-    prepares: u64,
-    fulfills: u64,
-    /// By code, without zeros.
-    rejects: Map<String, Value>,
-}
-
-#[derive(Debug, Default, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct CountersBody {
-    #[serde(flatten)]
-    peer: PeerCounts,
-    timeouts: u64,
-    unexpected_answers: u64,
-    dropped_answers: u64,
-    wrong_fulfillments: u64,
-}
-
 /// `roles` and `snapshots` are sorted by id.
 pub(super) fn body(
     report: &ConnectorReport,
@@ -86,143 +25,18 @@ pub(super) fn body(
     snapshots: &[PeerSnapshot],
     now: Timestamp,
 ) -> PeersBody {
-    let codes: Vec<String> = code_labels().collect();
-    let mut peers: Vec<_> = report
-        .accounts
-        .iter()
-        .map(|account| {
-            let id = &account.settings.id;
-            let role = roles.binary_search_by(|role| role.id.cmp(id)).ok();
-            let required =
-                role.and_then(|index| roles.get(index)).is_some_and(|role| role.required);
-            let snapshot = snapshots.binary_search_by(|snapshot| snapshot.id.cmp(id)).ok();
-            peer(account, required, snapshot.and_then(|index| snapshots.get(index)), &codes)
-        })
-        .collect();
-    peers.sort_by(|a, b| a.id.cmp(&b.id));
-    peers.extend(report.own_accounts.iter().map(own_account));
     PeersBody {
         node_id: report.node_id.clone(),
         ilp_address: report.address.as_ref().map(ToString::to_string),
         timestamp: now.to_string(),
-        peers,
+        peers: account_bodies(report, |id| is_required(roles, id), snapshots),
     }
 }
 
-fn peer(
-    account: &AccountReport,
-    required: bool,
-    snapshot: Option<&PeerSnapshot>,
-    codes: &[String],
-) -> PeerBody {
-    let settings = &account.settings;
-    let is_receiver = settings.is_receiver();
-    let refused_login = snapshot.and_then(|snapshot| snapshot.last_refused_login.as_ref());
-    let sessions = account.sessions.iter();
-    PeerBody {
-        id: settings.id.to_string(),
-        kind: if is_receiver { "receiver" } else { "peer" },
-        relation: (!is_receiver).then_some(settings.relation),
-        asset_code: settings.asset.code.to_string(),
-        asset_scale: settings.asset.scale,
-        configured: !account.removed,
-        enabled: settings.enabled,
-        required,
-        state: match snapshot {
-            Some(snapshot) => snapshot.state.as_str(),
-            None if account.removed => "removed",
-            None if is_receiver => "receiving",
-            None => PeerState::Waiting.as_str(),
-        },
-        since: snapshot.map(|snapshot| format_time(snapshot.since)),
-        last_error: snapshot.and_then(|snapshot| snapshot.last_error.clone()),
-        last_refused_login: refused_login.map(|login| {
-            let at = format_time(login.at);
-            json!({ "at": at, "remote": login.remote, "reason": login.reason })
-        }),
-        // The side: `dialled` by this node, `accepted`, or `posted` over HTTP.
-        sessions: sessions.map(|(id, side)| json!({ "id": id.0, "side": side.as_str() })).collect(),
-        balance: account.balance.to_string(),
-        last_refusal: account
-            .last_refusal
-            .map(|(at, over)| json!({ "at": at.to_string(), "reason": over.to_string() })),
-        held: BothWays {
-            received: account.held_in.to_string(),
-            sent: account.held_out.to_string(),
-        },
-        uncertain: account.uncertain.to_string(),
-        packets_in_flight: BothWays {
-            received: account.in_flight_from,
-            sent: account.in_flight_to,
-        },
-        outbox_bytes: account.outbox_bytes,
-        limits: limits(&settings.limits),
-        packets: BothWays {
-            received: traffic(&account.stats.received, codes),
-            sent: traffic(&account.stats.sent, codes),
-        },
-        counters: counters(
-            &account.stats,
-            snapshot.map(|snapshot| snapshot.counts).unwrap_or_default(),
-        ),
-    }
-}
-
-/// The node's own accounts have only a balance.
-fn own_account(account: &OwnAccountReport) -> PeerBody {
-    PeerBody {
-        id: account.id(),
-        kind: "own",
-        asset_code: account.asset.code.to_string(),
-        asset_scale: account.asset.scale,
-        configured: true,
-        enabled: true,
-        state: "own",
-        balance: account.balance.to_string(),
-        held: BothWays { received: "0".to_owned(), sent: "0".to_owned() },
-        uncertain: "0".to_owned(),
-        limits: limits(&Limits::default()),
-        ..PeerBody::default()
-    }
-}
-
-/// RFC 3339 in UTC, with milliseconds.
-pub(super) fn format_time(time: std::time::SystemTime) -> String {
-    // A system clock before 1970 is shown as 1970.
-    let since_epoch = time.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    let millis = u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX);
-    Timestamp::from_millis(millis).to_string()
-}
-
-fn limits(limits: &Limits) -> Value {
-    json!({
-        "maxPacketAmount": limits.max_packet_amount.map(|amount| amount.0.to_string()),
-        "maxBalance": limits.max_balance.map(|balance| balance.to_string()),
-        "minBalance": limits.min_balance.map(|balance| balance.to_string()),
-        "packetsPerSecond": limits.packets_per_second,
-        "maxPacketsInFlight": limits.max_packets_in_flight,
-        "outboxBytesMax": limits.outbox_bytes_max,
-        "maxSessions": limits.max_sessions,
-    })
-}
-
-fn traffic(traffic: &Traffic, codes: &[String]) -> TrafficBody {
-    let rejects = codes.iter().zip(traffic.rejects).filter(|(_, count)| *count > 0);
-    TrafficBody {
-        prepares: traffic.prepares,
-        fulfills: traffic.fulfills,
-        rejects: rejects.map(|(code, count)| (code.clone(), count.into())).collect(),
-    }
-}
-
-fn counters(stats: &Stats, peer: PeerCounts) -> CountersBody {
-    CountersBody {
-        peer,
-        timeouts: stats.timeouts,
-        unexpected_answers: stats.unexpected_answers,
-        dropped_answers: stats.dropped_answers,
-        wrong_fulfillments: stats.wrong_fulfillments,
-    }
+/// Whether health depends on this peer.
+pub(super) fn is_required(roles: &[PeerRole], id: &AccountId) -> bool {
+    let role = roles.binary_search_by(|role| role.id.cmp(id)).ok();
+    role.and_then(|index| roles.get(index)).is_some_and(|role| role.required)
 }
 
 #[cfg(test)]
@@ -230,9 +44,10 @@ mod tests {
     use std::time::{Duration, UNIX_EPOCH};
 
     use super::*;
-    use crate::account::{AccountSettings, Asset, OverLimit};
+    use crate::account::{AccountSettings, Asset, Limits, OverLimit, Relation};
+    use crate::connector::{AccountReport, OwnAccountReport, Stats};
     use crate::link::{SessionId, SessionKind};
-    use crate::peers::RefusedLogin;
+    use crate::peers::{PeerCounts, PeerState, RefusedLogin};
     use crate::wire::Amount;
 
     fn account(id: &str, relation: Relation) -> AccountReport {

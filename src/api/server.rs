@@ -2,6 +2,7 @@
 //! and the newest one is always served.
 
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +12,9 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use super::heartbeat::CHECK_INTERVAL;
 use super::pages::{Pages, router};
 use super::status::NodeStatus;
+use super::v1::{Streams, V1, View};
 use crate::net::{AddressLimits, BindError, HttpLimits, Listener, WorkRate};
+use crate::peers::NodeContext;
 use crate::telemetry::{LogTotals, Metrics, PacketLogTotals};
 use crate::web::{ConnectionLimiter, ConnectionLimits, WebListener, WebService};
 
@@ -28,15 +31,19 @@ const HEAD_TIME: Duration = Duration::from_secs(10);
 /// The life of a connection, even if it is always in use.
 const CONNECTION_TIME: Duration = Duration::from_secs(60);
 
+/// Streams of one node, at most. They are not among the other connections.
+const STREAMS_MAX: usize = 16;
+
 /// The operator's pages, on a socket that is already bound.
 #[derive(Debug)]
 pub struct Api {
     listener: WebListener,
     status: Arc<NodeStatus>,
+    streams: Arc<Streams>,
 }
 
 /// Clients share nothing with packets: the listener has a thread of its own, so their rates are not limited.
-fn limits(connections: usize) -> ConnectionLimits {
+pub(super) fn limits(connections: usize) -> ConnectionLimits {
     ConnectionLimits {
         configured: HttpLimits {
             unauthenticated: AddressLimits {
@@ -56,6 +63,12 @@ fn limits(connections: usize) -> ConnectionLimits {
     }
 }
 
+/// Fewer than usual where the process may open few files.
+pub(super) fn connections_max(context: &NodeContext) -> usize {
+    let files = context.descriptors.max() / OPEN_FILES_SHARE;
+    files.clamp(CONNECTIONS_MIN, CONNECTIONS_MAX)
+}
+
 impl Api {
     /// Listens on `host` (a name or an address) and `port`; 0 picks a free one, see [`Self::local_addr`]. Connections
     /// wait until [`Self::run`].
@@ -66,8 +79,7 @@ impl Api {
         packet_log: Arc<PacketLogTotals>,
         log: Arc<LogTotals>,
     ) -> Result<Self, BindError> {
-        let files = status.context().descriptors.max() / OPEN_FILES_SHARE;
-        let limits = limits(files.clamp(CONNECTIONS_MIN, CONNECTIONS_MAX));
+        let limits = limits(connections_max(status.context()));
         Self::bind_with(host, port, status, (packet_log, log), limits).await
     }
 
@@ -81,7 +93,13 @@ impl Api {
         let listener = Listener::bind(host, port, PORT_SET_BY).await?;
         let context = Arc::clone(status.context());
         let metrics = Metrics::new(Arc::clone(&context), packet_log, log);
-        let router = router(Pages { status: Arc::clone(&status), metrics });
+        let streams = Streams::new(STREAMS_MAX);
+        let v1 = V1 {
+            observer: Arc::clone(status.observer()),
+            view: View::Node(context.connector.node_id()),
+            streams: Arc::clone(&streams),
+        };
+        let router = router(Pages { status: Arc::clone(&status), metrics }, Arc::new(v1));
         let service = WebService {
             tls: None,
             router,
@@ -91,7 +109,7 @@ impl Api {
             context,
         };
         let listener = WebListener::new(listener, service);
-        Ok(Self { listener: listener.with_kept_files(), status })
+        Ok(Self { listener: listener.with_kept_files(), status, streams })
     }
 
     pub fn local_addr(&self) -> SocketAddr {
@@ -110,8 +128,11 @@ impl Api {
         let mut checks = interval(CHECK_INTERVAL);
         checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut checked_at = Instant::now();
+        let observer = Arc::clone(self.status.observer());
+        let mut driving = pin!(observer.drive(&self.streams));
         loop {
             tokio::select! {
+                () = &mut driving => {}
                 _ = checks.tick() => {
                     self.status.heartbeat.check(checked_at.elapsed());
                     checked_at = Instant::now();

@@ -1,6 +1,7 @@
 //! The state of a node that the pages read and `node` updates.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
@@ -14,6 +15,7 @@ use super::health::{Health, HealthInput, HealthStatus, PeerHealth, health, reaso
 use super::heartbeat::Heartbeat;
 use super::hosts::Hosts;
 use super::ledger_changes::{CHANGE_ORDERS_MAX, ChangeOrder};
+use super::v1::{self, Observer};
 use crate::account::AccountId;
 use crate::peers::{NoRandomness, NodeContext, PeerSnapshot, PeerState};
 use crate::time::MonoTime;
@@ -49,10 +51,23 @@ pub struct LastReload {
     pub error: Option<String>,
 }
 
+/// Where a node listens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NodeAddresses {
+    /// For peers over BTP.
+    pub btp: SocketAddr,
+    /// Its pages.
+    pub api: SocketAddr,
+}
+
 /// The state of a node, for its pages.
 #[derive(Debug)]
 pub struct NodeStatus {
     context: Arc<NodeContext>,
+    observer: Arc<Observer>,
+    addresses: OnceLock<NodeAddresses>,
+    /// The health that was last an event.
+    last_health: Mutex<Option<HealthStatus>>,
     started: MonoTime,
     configured: ArcSwap<Configured>,
     stopping: AtomicBool,
@@ -79,7 +94,11 @@ struct Configured {
 
 impl NodeStatus {
     /// A node that starts now. Until [`configure`](NodeStatus::configure) it has no peers, and its pages need no token.
-    pub fn new(context: Arc<NodeContext>) -> Result<Arc<Self>, NoRandomness> {
+    /// `observer` is that of the process, and gets the node's events.
+    pub fn new(
+        context: Arc<NodeContext>,
+        observer: Arc<Observer>,
+    ) -> Result<Arc<Self>, NoRandomness> {
         let now = SystemTime::now();
         Ok(Arc::new(Self {
             heartbeat: Heartbeat::default(),
@@ -90,6 +109,9 @@ impl NodeStatus {
             hosts: Hosts::default(),
             started: context.clock.mono(),
             context,
+            observer,
+            addresses: OnceLock::new(),
+            last_health: Mutex::default(),
             configured: ArcSwap::default(),
             stopping: AtomicBool::new(false),
             unlisted: AtomicBool::new(false),
@@ -102,7 +124,10 @@ impl NodeStatus {
     pub fn configure(&self, settings: StatusSettings<'_>) {
         let StatusSettings { mut peers, start_timeout, api_token, api_hosts } = settings;
         peers.sort_by(|a, b| a.id.cmp(&b.id));
-        self.auth.set_token(api_token);
+        if self.auth.set_token(api_token) {
+            let node = self.context.connector.node_id();
+            self.observer.end_streams(&node, "the apiToken has changed");
+        }
         self.hosts.set_names(&api_hosts);
         self.configured.store(Arc::new(Configured { peers, start_timeout }));
     }
@@ -114,6 +139,24 @@ impl NodeStatus {
 
     pub fn set_stopping(&self) {
         self.stopping.store(true, Ordering::Relaxed);
+        // The other nodes of a network, and the state of this one, stay in view.
+        let node = self.context.connector.node_id();
+        self.observer.end_streams_of_node(&node, "the node stops");
+    }
+
+    /// The node listens, and is shown by the observer from now on.
+    pub fn set_listening(self: &Arc<Self>, addresses: NodeAddresses) {
+        // Set once: a node has one set of listeners.
+        let _ = self.addresses.set(addresses);
+        self.observer.add_node(self);
+    }
+
+    pub(super) fn addresses(&self) -> Option<NodeAddresses> {
+        self.addresses.get().copied()
+    }
+
+    pub(super) fn observer(&self) -> &Arc<Observer> {
+        &self.observer
     }
 
     /// The node waits for its books, and has no account until it has them. `reason`: what it waits for.
@@ -153,12 +196,15 @@ impl NodeStatus {
     pub fn record_reload(&self) {
         let now = SystemTime::now();
         *self.last_reload.lock() = LastReload { at: now, succeeded_at: now, error: None };
+        self.record_event(v1::reload_event(None));
     }
 
     /// The configuration was read again and refused. `error` must not contain a secret.
     pub fn record_refused_reload(&self, at: SystemTime, error: &str) {
         let mut last = self.last_reload.lock();
         (last.at, last.error) = (at, Some(error.to_owned()));
+        drop(last);
+        self.record_event(v1::reload_event(Some(error)));
     }
 
     pub fn last_reload(&self) -> LastReload {
@@ -207,6 +253,12 @@ impl NodeStatus {
         let health = health(&self.health_input(peers));
         if health.status == HealthStatus::Healthy {
             self.was_healthy.store(true, Ordering::Relaxed);
+        }
+        let before = self.last_health.lock().replace(health.status);
+        if let Some(before) = before
+            && before != health.status
+        {
+            self.record_event(v1::status_event(before, health.status, &health.reasons));
         }
         health
     }

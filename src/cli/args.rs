@@ -124,7 +124,8 @@ pub(super) struct RunArguments {
 #[command(after_help = "\
 All nodes run in one process and listen on 127.0.0.1: on the ports in the file, else on 3000, 3001, ... for BTP and 8080, \
 8081, ... for health. If a port is in use, the node takes the next free one and the program prints a note. On a terminal \
-there is a live view; otherwise the log is printed as JSON lines.
+there is a live view; otherwise the log is printed as JSON lines. A page at http://127.0.0.1:8000/ shows all nodes and their \
+packets; if the port is in use, the next free one is taken.
 
 Examples:
   ilp-connector up examples/linear-3.yaml
@@ -158,6 +159,12 @@ pub(super) struct UpArguments {
     /// The first BTP port; HTTP ports start 4770 above it, health ports 5080 above it
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..=60_000))]
     pub(super) base_port: Option<u16>,
+    /// Serve the page on this port; 0 picks a free one [default: the first free one from 8000 on]
+    #[arg(long, value_name = "PORT", conflicts_with = "no_ui")]
+    pub(super) ui_port: Option<u16>,
+    /// Serve no page
+    #[arg(long)]
+    pub(super) no_ui: bool,
 }
 
 #[derive(Debug, Args)]

@@ -21,12 +21,16 @@ use super::describe_replaced_port;
 use super::run::{SHUTDOWN_TIMEOUT, prepare_nodes, start_logs, start_nodes};
 use crate::account::AccountId;
 use crate::config::{Environment, Source};
-use crate::console::{Failure, build_runtime, exit_result, format_duration};
-use crate::node::{LoadedPlan, NodeHandle, Plan, SingleFlight, Supervisor, run_with_timeout};
+use crate::console::{Failure, build_runtime, error_chain, exit_result, format_duration};
+use crate::node::{
+    LoadedPlan, NodeHandle, PagePort, Plan, SingleFlight, Supervisor, run_with_timeout,
+};
 use crate::telemetry::{LogTo, parse_level};
 use crate::tools::EntryLogin;
 use crate::topology::{Deployment, Topology};
 
+/// The first port that is tried for the page.
+const UI_PORT: u16 = 8000;
 /// How often the view is drawn.
 const REDRAW: Duration = Duration::from_secs(1);
 
@@ -55,17 +59,19 @@ pub(super) fn run(
     let logins = arguments.ping.then(|| ping_pairs::logins(planned.nodes())).transpose()?;
     let runtime = build_runtime(planned.worker_threads())?;
     let ended = runtime.block_on(async {
-        let supervisor = start_nodes(planned, logs, &log_to).await?;
+        let mut supervisor = start_nodes(planned, logs, &log_to).await?;
+        let page = serve_page(&mut supervisor, arguments).await?;
         let time_limit = wait_for_run_time(arguments.run_time);
         let handles = supervisor.handles();
         match (logins, &log_file) {
             (Some(logins), Some(log)) => {
-                ping_and_run(supervisor, &logins, time_limit, log, out).await
+                ping_and_run(supervisor, &logins, time_limit, (log, page.as_deref()), out).await
             }
             (None, Some(log)) if live => {
                 let settings = ViewSettings {
                     file: arguments.file.display().to_string(),
                     log: log.display().to_string(),
+                    page,
                     notes,
                     moved_btp_ports,
                 };
@@ -92,12 +98,26 @@ pub(super) fn run(
     ended
 }
 
+/// Serves the page of all nodes. Returns its URL; `None`: there is none.
+async fn serve_page(
+    supervisor: &mut Supervisor,
+    arguments: &UpArguments,
+) -> Result<Option<String>, Failure> {
+    if arguments.no_ui {
+        return Ok(None);
+    }
+    let port = arguments.ui_port.map_or(PagePort::From(UI_PORT), PagePort::Exactly);
+    let address = supervisor.serve_page(port).await;
+    let address = address.map_err(|error| Failure::Failed(error_chain(&error)))?;
+    Ok(address.map(|address| format!("http://{address}/")))
+}
+
 /// Pings between all nodes, then keeps the network running. A failed ping stops it.
 async fn ping_and_run(
     supervisor: Supervisor,
     logins: &[EntryLogin],
     time_limit: impl Future<Output = ()>,
-    log: &Path,
+    (log, page): (&Path, Option<&str>),
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
     let nodes = supervisor.handles().borrow().clone();
@@ -106,7 +126,8 @@ async fn ping_and_run(
         pinged = ping_pairs::run(&nodes, logins, out).await;
         if let Ok(true) = pinged {
             let log = log.display();
-            pinged = writeln!(out, "the network is up until Ctrl-C; the log is {log}")
+            let page = page.map(|page| format!("; its page is {page}")).unwrap_or_default();
+            pinged = writeln!(out, "the network is up until Ctrl-C; the log is {log}{page}")
                 .and_then(|()| out.flush())
                 .map_or_else(|error| Err(error.into()), |()| Ok(true));
             time_limit.await;

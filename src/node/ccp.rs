@@ -8,6 +8,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::task;
+use crate::api::NodeStatus;
 use crate::link::Outcome;
 use crate::peers::NodeContext;
 use crate::routing::ccp::{CcpNotice, RequestTicket};
@@ -18,7 +19,7 @@ const TICK: Duration = Duration::from_millis(50);
 /// the time costs only a part of one processor.
 const INSTALL_REST_FACTOR: u32 = 3;
 
-pub(super) async fn run(context: Arc<NodeContext>) {
+pub(super) async fn run(context: Arc<NodeContext>, status: Arc<NodeStatus>) {
     let wake = Arc::new(Notify::new());
     let handle_answer = {
         let (context, wake) = (Arc::clone(&context), Arc::clone(&wake));
@@ -39,13 +40,13 @@ pub(super) async fn run(context: Arc<NodeContext>) {
         let changes = context.connector.poll_ccp(context.clock.now(), &handle_answer);
         changes.notices.iter().for_each(|notice| log_notice(&context, notice));
         if changes.learned_changed && may_install {
-            installing = Some(install_learned_routes(Arc::clone(&context)));
+            installing = Some(install_learned_routes(Arc::clone(&context), Arc::clone(&status)));
         }
     }
 }
 
 /// Building a table of many routes takes a while, so it runs beside the packets.
-fn install_learned_routes(context: Arc<NodeContext>) -> JoinHandle<()> {
+fn install_learned_routes(context: Arc<NodeContext>, status: Arc<NodeStatus>) -> JoinHandle<()> {
     task::spawn(async move {
         let started = Instant::now();
         let builder = Arc::clone(&context);
@@ -53,6 +54,7 @@ fn install_learned_routes(context: Arc<NodeContext>) -> JoinHandle<()> {
         let _ =
             tokio::task::spawn_blocking(move || builder.connector.install_learned_routes()).await;
         let (routes, took) = (context.connector.routes_total(), started.elapsed());
+        status.record_learned_routes(routes);
         tracing::debug!(routes, ?took, "learned routes are in the routing table");
         tokio::time::sleep(took * INSTALL_REST_FACTOR).await;
     })

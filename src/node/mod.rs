@@ -43,4 +43,4 @@ pub use command::NodeHandle;
 pub use log_thread::LogThread;
 pub use plan::{LoadedPlan, Plan};
 pub use single_flight::{SingleFlight, run_with_timeout};
-pub use supervise::Supervisor;
+pub use supervise::{PagePort, Supervisor};

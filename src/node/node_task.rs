@@ -128,6 +128,9 @@ impl NodeTask {
 
     fn handle_peer_event(&mut self, event: Result<PeerEvent, broadcast::error::RecvError>) {
         let parent = self.config.parent().map(|parent| &parent.account.id);
+        if let Ok(event) = &event {
+            self.status.record_peer_event(event);
+        }
         match event {
             Ok(PeerEvent { peer, change: PeerChange::Connected }) if Some(&peer) == parent => {
                 self.request_parent_info();

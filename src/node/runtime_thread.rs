@@ -5,7 +5,7 @@ use std::io;
 use tokio::runtime::Builder;
 use tokio::sync::oneshot;
 
-use crate::api::Api;
+use crate::api::{Api, NetworkApi};
 use crate::net::TlsHandshakeWorker;
 
 /// A running thread, which ends when this value is dropped.
@@ -19,6 +19,11 @@ impl RuntimeThread {
     /// thousands of peers.
     pub(super) fn serve_api(api: Api) -> io::Result<Self> {
         Self::spawn("health", Builder::new_current_thread().enable_all(), move || api.run())
+    }
+
+    /// Serves the page and the API of a network.
+    pub(super) fn serve_network(api: NetworkApi) -> io::Result<Self> {
+        Self::spawn("network", Builder::new_current_thread().enable_all(), move || api.run())
     }
 
     /// Computes TLS handshakes, with a lower priority than packets. Their sockets and timers belong to the runtime that

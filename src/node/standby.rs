@@ -16,7 +16,7 @@ use super::packet_log_switch::PacketLogSwitch;
 use super::start::StartError;
 use super::task;
 use crate::account::AccountId;
-use crate::api::{Api, NodeStatus};
+use crate::api::{Api, NodeStatus, Observer};
 use crate::config::NodeConfig;
 use crate::connector::Connector;
 use crate::net::{ClientTls, Clock, Descriptors, PostgresUrl, StorePlace, error_chain};
@@ -40,6 +40,7 @@ pub(super) async fn open_books(
     logs: &Logs,
     descriptors: Descriptors,
     clock: &Clock,
+    observer: &Arc<Observer>,
 ) -> Result<Option<OpenBooks>, StartError> {
     let mut standby: Option<Standby> = None;
     loop {
@@ -56,7 +57,8 @@ pub(super) async fn open_books(
         match (error.holder(), standby.take()) {
             (Some(holder), None) => {
                 let started =
-                    Standby::start(config, logs, descriptors.clone(), clock, holder).await?;
+                    Standby::start(config, logs, descriptors.clone(), clock, (holder, observer))
+                        .await?;
                 standby = Some(started);
             }
             (Some(_), Some(started)) => standby = Some(started),
@@ -85,7 +87,7 @@ impl Standby {
         logs: &Logs,
         descriptors: Descriptors,
         clock: &Clock,
-        holder: BooksHolder,
+        (holder, observer): (BooksHolder, &Arc<Observer>),
     ) -> Result<Self, StartError> {
         // A node without books or sessions, because the pages show a node.
         let settings = connector_settings(config, &ParentState::default(), &generate_secret()?)?;
@@ -97,7 +99,7 @@ impl Standby {
             client_tls.map_err(|error| StartError::Thread(std::io::Error::other(error)))??;
         let context =
             NodeContext::with_tls(connector, clock.clone(), transport, client_tls, descriptors);
-        let status = NodeStatus::new(Arc::clone(&context))?;
+        let status = NodeStatus::new(Arc::clone(&context), Arc::clone(observer))?;
         status.configure(status_settings(config));
         set_peer_status(config, &context);
         tracing::info!(

@@ -25,7 +25,7 @@ use super::runtime_thread::RuntimeThread;
 use super::saver::Saver;
 use super::task::{self, AbortOnDrop};
 use super::{books, ccp, certificate_watch, clock_watch, lease, standby, sweep};
-use crate::api::{Api, NodeStatus};
+use crate::api::{Api, NodeAddresses, NodeStatus, Observer};
 use crate::btp::BtpServer;
 use crate::config::{NodeConfig, TlsFiles};
 use crate::connector::{Connector, RegistryError};
@@ -91,10 +91,11 @@ impl Node {
         config: NodeConfig,
         logs: Logs,
         descriptors: Descriptors,
+        observer: Arc<Observer>,
     ) -> Result<Self, StartError> {
         let span = telemetry::node_span(config.settings.node_id.as_str());
         let (node_task, commands, handle) =
-            build(config, logs, descriptors).instrument(span.clone()).await?;
+            build(config, logs, descriptors, observer).instrument(span.clone()).await?;
         let task = task::spawn(node_task.run(commands).instrument(span));
         Ok(Self { handle, task })
     }
@@ -145,12 +146,14 @@ async fn build(
     config: NodeConfig,
     logs: Logs,
     descriptors: Descriptors,
+    observer: Arc<Observer>,
 ) -> Result<(NodeTask, mpsc::Receiver<NodeCommand>, NodeHandle), StartError> {
     let random_secret = generate_secret()?;
     let settings = transport_settings(&config);
     let tls = NodeTls::read(config.settings.tls.clone(), settings.trust.clone()).await?;
     let clock = Clock::start();
-    let opened = standby::open_books(&config, &logs, descriptors.clone(), &clock).await?;
+    let opened =
+        standby::open_books(&config, &logs, descriptors.clone(), &clock, &observer).await?;
     let parent = match &opened {
         Some(OpenBooks { books, .. }) => ParentState::of_books(books, &config),
         None => ParentState::default(),
@@ -199,7 +202,7 @@ async fn build(
         None => None,
     };
     let packet_log = PacketLogSwitch::new(&logs);
-    let status = NodeStatus::new(Arc::clone(&context))?;
+    let status = NodeStatus::new(Arc::clone(&context), observer)?;
     // Before the first request: without peers it would be ready, and without a token open to all.
     status.configure(status_settings(&config));
     set_peer_status(&config, &context);
@@ -216,6 +219,7 @@ async fn build(
         status: Arc::clone(&status),
         commands: sender,
     };
+    status.set_listening(NodeAddresses { btp: handle.btp_address, api: handle.health_address });
     tracing::info!(
         address = %handle.btp_address,
         port = handle.btp_address.port(),
@@ -251,7 +255,7 @@ async fn build(
             watched,
         )),
         sweep: AbortOnDrop::spawn(sweep::run(Arc::clone(&context), Arc::clone(&status))),
-        ccp: AbortOnDrop::spawn(ccp::run(Arc::clone(&context))),
+        ccp: AbortOnDrop::spawn(ccp::run(Arc::clone(&context), Arc::clone(&status))),
         api_thread: RuntimeThread::serve_api(api).map_err(StartError::Thread)?,
         tls_thread,
         saver,

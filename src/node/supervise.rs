@@ -1,7 +1,9 @@
 //! Runs the nodes of one process: starts them, reloads them when the configuration changes, and stops them on a signal.
 
 use std::future::poll_fn;
+use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::SystemTime;
 
@@ -11,11 +13,13 @@ use tokio::sync::watch;
 use super::command::{NodeCommand, NodeHandle};
 use super::config_watcher::ConfigWatcher;
 use super::plan::{LoadedPlan, Plan};
+use super::runtime_thread::RuntimeThread;
 use super::signals::Signals;
 use super::start::{Node, StartError};
 use crate::account::AccountId;
+use crate::api::{NetworkApi, Observer};
 use crate::config::Loaded;
-use crate::net::{Descriptors, error_chain};
+use crate::net::{BindError, Descriptors, error_chain};
 use crate::telemetry::{Logs, parse_level};
 
 /// Why a process does not start.
@@ -25,6 +29,19 @@ pub enum SupervisorError {
     Start { node: String, source: StartError },
     #[error("cannot listen to signals")]
     Signals(#[source] std::io::Error),
+    #[error("the page of the network")]
+    Page(#[source] BindError),
+    #[error("cannot start the thread of the page of the network")]
+    PageThread(#[source] std::io::Error),
+}
+
+/// Where the page of a network listens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PagePort {
+    /// On the first free port from this one on.
+    From(u16),
+    /// On this one; 0: on any.
+    Exactly(u16),
 }
 
 /// The nodes of this process.
@@ -35,6 +52,9 @@ pub struct Supervisor {
     logs: Logs,
     /// Shared by the connections that all nodes accept.
     descriptors: Descriptors,
+    observer: Arc<Observer>,
+    /// Serves the page of the network.
+    page_thread: Option<RuntimeThread>,
     signals: Signals,
     /// A signal came while the nodes started.
     is_stopping: bool,
@@ -71,6 +91,8 @@ impl Supervisor {
             handles: watch::Sender::default(),
             logs,
             descriptors,
+            observer: Observer::new(),
+            page_thread: None,
             signals,
             is_stopping: false,
             starting: FuturesUnordered::new(),
@@ -88,7 +110,7 @@ impl Supervisor {
             let file = loaded.file.as_deref().map(|file| file.display().to_string());
             let address = loaded.config.address.as_ref().map(ToString::to_string);
             tracing::info!(node, version = env!("CARGO_PKG_VERSION"), address, file, "starting");
-            let start = Node::start(loaded.config, self.logs.clone(), self.descriptors.clone());
+            let start = self.start_node(loaded);
             tokio::select! {
                 started = start => match started {
                     Ok(node) => self.add_node(node),
@@ -107,6 +129,38 @@ impl Supervisor {
             }
         }
         Ok(self)
+    }
+
+    fn start_node(
+        &self,
+        loaded: Loaded,
+    ) -> impl Future<Output = Result<Node, StartError>> + Send + 'static {
+        let (logs, descriptors) = (self.logs.clone(), self.descriptors.clone());
+        Node::start(loaded.config, logs, descriptors, Arc::clone(&self.observer))
+    }
+
+    /// Serves the page and the API of all nodes until the end. Returns where; `None`: no node has started.
+    ///
+    /// # Errors
+    /// The port or the thread cannot be had.
+    pub async fn serve_page(
+        &mut self,
+        port: PagePort,
+    ) -> Result<Option<SocketAddr>, SupervisorError> {
+        let Some(node) = self.nodes.first() else { return Ok(None) };
+        let context = Arc::clone(&node.handle().context);
+        let bound = match port {
+            PagePort::From(first) => NetworkApi::bind_near(first, &self.observer, &context).await,
+            PagePort::Exactly(port) => {
+                NetworkApi::bind(port, Arc::clone(&self.observer), context).await
+            }
+        };
+        let api = bound.map_err(SupervisorError::Page)?;
+        let address = api.local_addr();
+        let thread = RuntimeThread::serve_network(api).map_err(SupervisorError::PageThread)?;
+        self.page_thread = Some(thread);
+        tracing::info!(url = %format_args!("http://{address}/"), "the page of the network is served");
+        Ok(Some(address))
     }
 
     fn add_node(&mut self, node: Node) {
@@ -140,6 +194,8 @@ impl Supervisor {
                 }
             }
         }
+        // It shows the nodes until they have stopped.
+        let _page_thread = self.page_thread;
         tokio::select! {
             () = stop_all(self.nodes) => !has_lost_node,
             () = self.signals.stop.recv() => false,
@@ -189,12 +245,10 @@ impl Supervisor {
 
     /// Starts a node that a reload added, beside everything else.
     fn start_new(&mut self, loaded: Loaded) {
-        let (logs, descriptors) = (self.logs.clone(), self.descriptors.clone());
         let id = loaded.config.settings.node_id.clone();
         self.starting_ids.push(id.clone());
-        self.starting.push(Box::pin(async move {
-            (id, Node::start(loaded.config, logs, descriptors).await)
-        }));
+        let start = self.start_node(loaded);
+        self.starting.push(Box::pin(async move { (id, start.await) }));
     }
 
     fn handle_started(&mut self, id: &AccountId, node: Result<Node, StartError>) {

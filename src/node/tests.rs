@@ -18,7 +18,7 @@ use super::command::NodeCommand;
 use super::start::Node;
 use super::*;
 use crate::account::AccountId;
-use crate::api::HealthStatus;
+use crate::api::{HealthStatus, Observer};
 use crate::config::{FileContent, NodeConfig, Source};
 use crate::link::Outcome;
 use crate::net::Descriptors;
@@ -58,7 +58,7 @@ fn config_of(id: &str, rest: &str) -> NodeConfig {
 }
 
 async fn start(id: &str, rest: &str) -> Node {
-    Node::start(config_of(id, rest), logs(), Descriptors::default()).await.unwrap()
+    Node::start(config_of(id, rest), logs(), Descriptors::default(), Observer::new()).await.unwrap()
 }
 
 async fn reload(node: &Node, rest: &str) {

@@ -1,6 +1,28 @@
 //! What an observer knows: the objects of the API and of its stream, the filter language, what is kept, and who gets
 //! what of it. It watches nothing by itself: `api` brings samples of the nodes and the records of their packets.
 //!
-//! Nothing here knows a clock, a thread or a socket.
+//! Nothing here reads a clock, waits, or touches a socket.
 
-pub mod model;
+mod accounts;
+mod event_log;
+mod filter;
+mod links;
+mod model;
+mod rates;
+mod ring;
+mod sampling;
+mod stream_queue;
+
+pub use self::accounts::{account_bodies, format_time};
+pub use self::event_log::{EventLog, NewEvent, ObjectIds, OtherBoot};
+pub use self::filter::PacketFilter;
+pub use self::links::join_links;
+pub use self::model::{
+    EventBody, EventLevel, GapBody, GapCause, HelloBody, LinkBody, NodeBody, NodeStats, PeerBody,
+    SampledBody, StateBody, StreamLimits, StreamMessage,
+};
+pub use self::rates::RateMeter;
+pub use self::stream_queue::{
+    EncodedMessage, STREAM_PACKETS_PER_SECOND, STREAM_PACKETS_PER_SECOND_MAX, StreamQueue,
+    Subscription, Topics,
+};

@@ -148,8 +148,8 @@ pub struct LinkBody {
     pub last_error: Option<String>,
     /// What is at the other end.
     pub kind: LinkKind,
-    /// `btp` or `http`; `none` for a receiver inside the node.
-    pub transport: String,
+    /// `btp` or `http`, if a session tells it.
+    pub transport: Option<String>,
     /// Code and scale, such as `USD/9`.
     pub asset: String,
 }

@@ -23,7 +23,7 @@ pub(super) const OURS: &str = "ilp_connector";
 
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 /// The rooms of the program: the directories of `src`, as docs/ARCHITECTURE.md has them.
-const ROOMS: [&str; 24] = [
+const ROOMS: [&str; 25] = [
     "account",
     "api",
     "books",
@@ -38,6 +38,7 @@ const ROOMS: [&str; 24] = [
     "local",
     "net",
     "node",
+    "observe",
     "peers",
     "routing",
     "store",

@@ -5,7 +5,7 @@ use std::fmt;
 
 use super::args::{LoginArguments, TrustArguments};
 use super::secret_argument::{SecretArgument, read_secret_argument};
-use crate::account::Relation;
+use crate::account::{Relation, TOOL_ACCOUNT};
 use crate::client::Login;
 use crate::config::{Environment, FileForm, Loaded, NodeConfig};
 use crate::console::{
@@ -14,8 +14,6 @@ use crate::console::{
 use crate::net::{BtpUrl, TlsTrust, authority, host_of_certificate};
 use crate::peers::Token;
 
-/// The tools' account in the configuration.
-pub const TOOL_ACCOUNT: &str = "cli";
 const VIA_VARIABLE: &str = "ILP_VIA";
 /// A tools' account, for messages about one that is missing or wrong.
 const EXAMPLE_ACCOUNT: &str = "{ id: cli, relation: child, authToken: \"<a secret of yours>\" }";

@@ -15,6 +15,6 @@ pub mod trace;
 mod wait_notes;
 
 pub use args::{BenchArguments, PayArguments, PingArguments, SendArguments, TraceArguments};
-pub use login::{EntryLogin, TOOL_ACCOUNT};
+pub use login::EntryLogin;
 pub use rtt_stats::RttStats;
 pub use session::{packet_result, run_session, send_options};

@@ -45,6 +45,8 @@ const FIRST_FRAMES: u32 = 12;
 /// Time to log in after the permit was evicted, if no request came yet. A peer's program may open hundreds
 /// of connections at once, and shows its token only with the first request of each.
 const EVICTION_GRACE: Duration = Duration::from_secs(2);
+/// A stream is closed when its client has taken no byte for this long.
+const STREAM_WRITE_TIME: Duration = Duration::from_secs(10);
 /// Wrong tokens on one connection before it is closed.
 const WRONG_TOKENS_OF_CONNECTION_MAX: u32 = 5;
 
@@ -216,10 +218,10 @@ impl ConnectionLimiter {
         idle.is_some()
     }
 
-    /// Closes the oldest connection because open files are short, if it has been open for `age`.
+    /// Closes the oldest connection that is no stream because open files are short, if it has been open for `age`.
     pub(crate) fn close_oldest(&self, age: Duration, now: MonoTime) {
         let mut open = self.open.lock();
-        if let Some(oldest) = open.all.values().next().cloned()
+        if let Some(oldest) = open.all.values().find(|one| !one.is_stream()).cloned()
             && oldest.is_older_than(age, now)
         {
             open.evict(&oldest);
@@ -430,6 +432,10 @@ impl ConnectionGuard {
         if self.permit.is_some() && self.connection.is_owned() {
             (self.permit, self.evicted_at) = (None, None);
             return Some(ConnectionEvent::Owned);
+        }
+        if self.permit.is_some() && self.connection.is_stream() {
+            (self.permit, self.evicted_at) = (None, None);
+            return Some(ConnectionEvent::Streams);
         }
         if !self.reported_outgrown && self.connection.outgrown.load(Ordering::Relaxed) {
             self.reported_outgrown = true;

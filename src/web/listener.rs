@@ -155,7 +155,9 @@ impl AcceptedConnection {
                 done = handshake.as_mut() => break done,
                 event = guard.next_event() => match event {
                     ConnectionEvent::Evicted | ConnectionEvent::Close => return Ok(()),
-                    ConnectionEvent::Outgrown | ConnectionEvent::Owned => {}
+                    ConnectionEvent::Outgrown
+                    | ConnectionEvent::Owned
+                    | ConnectionEvent::Streams => {}
                 }
             }
         };

@@ -32,6 +32,11 @@ pub(crate) trait Meter: Unpin {
     /// # Errors
     /// It is too much: the connection must close.
     fn record_read(&mut self, bytes: usize, frames: u32) -> io::Result<()>;
+
+    /// The other side has taken bytes, or (`is_blocked`) takes none at the moment.
+    fn record_write(&mut self, is_blocked: bool) {
+        _ = is_blocked;
+    }
 }
 
 #[derive(Debug)]
@@ -83,13 +88,15 @@ impl<S: AsyncRead + Unpin, M: Meter> AsyncRead for Metered<S, M> {
     }
 }
 
-impl<S: AsyncWrite + Unpin, M: Unpin> AsyncWrite for Metered<S, M> {
+impl<S: AsyncWrite + Unpin, M: Meter> AsyncWrite for Metered<S, M> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.meter.record_write(written.is_pending());
+        written
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -105,7 +112,9 @@ impl<S: AsyncWrite + Unpin, M: Unpin> AsyncWrite for Metered<S, M> {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+        self.meter.record_write(written.is_pending());
+        written
     }
 
     fn is_write_vectored(&self) -> bool {

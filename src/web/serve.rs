@@ -124,7 +124,7 @@ pub(super) async fn serve(
             event = guard.next_event() => match event {
                 ConnectionEvent::Evicted => return,
                 ConnectionEvent::Close => cut_at.is_none(),
-                ConnectionEvent::Owned => false,
+                ConnectionEvent::Owned | ConnectionEvent::Streams => false,
                 ConnectionEvent::Outgrown => {
                     serving.as_mut().graceful_shutdown();
                     false
@@ -138,6 +138,10 @@ pub(super) async fn serve(
             }
         };
         if must_close {
+            if connection.is_stream() {
+                // Its client takes nothing, so it would not take the end either.
+                return;
+            }
             serving.as_mut().graceful_shutdown();
             cut_at = Some(context.clock.mono().after(limits.closing_time));
         }
@@ -174,6 +178,10 @@ impl Meter for ConnectionMeter {
     fn record_read(&mut self, _: usize, frames: u32) -> io::Result<()> {
         self.web.limiter.record_frames(&self.connection, frames, self.web.context.clock.mono());
         Ok(())
+    }
+
+    fn record_write(&mut self, is_blocked: bool) {
+        self.connection.record_write(is_blocked, || self.web.context.clock.mono());
     }
 }
 

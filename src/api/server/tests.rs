@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 use super::*;
-use crate::api::{HealthStatus, PeerRole, StatusSettings};
+use crate::api::{HealthStatus, Observer, PeerRole, StatusSettings};
 use crate::connector::ConnectorSettings;
 use crate::net::{Clock, TransportSettings};
 use crate::testing::{connector_settings, node_context, route};
@@ -25,7 +25,7 @@ fn status() -> Arc<NodeStatus> {
     let settings = ConnectorSettings { routes, ..connector_settings("hub", &["alice", "bob"]) };
     let context = node_context(settings, Clock::start(), TransportSettings::default());
     context.peers.status(&"bob".parse().unwrap());
-    NodeStatus::new(context).unwrap()
+    NodeStatus::new(context, Observer::new()).unwrap()
 }
 
 /// Applies a configuration: peers, and whether they are required.

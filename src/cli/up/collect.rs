@@ -7,13 +7,12 @@ use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::TryRecvError;
 
 use super::view::{EVENTS_MAX, EventView, LinkView, NodeView, View, ViewState};
-use crate::account::AccountId;
+use crate::account::{AccountId, TOOL_ACCOUNT};
 use crate::api::{HealthStatus, LastReload};
 use crate::connector::{AccountReport, ConnectorReport};
 use crate::console::per_second;
 use crate::node::NodeHandle;
 use crate::peers::{PeerChange, PeerEvent, PeerSnapshot, PeerState};
-use crate::tools::TOOL_ACCOUNT;
 use crate::wire::Timestamp;
 
 /// The parts of the view that stay the same.
@@ -22,6 +21,8 @@ pub(super) struct ViewSettings {
     pub(super) file: String,
     /// The path of the log.
     pub(super) log: String,
+    /// The URL of the page, if there is one.
+    pub(super) page: Option<String>,
     /// Notes about ports that were in use.
     pub(super) notes: Vec<String>,
     /// BTP ports that differ from those in the file.
@@ -119,6 +120,9 @@ impl Collector {
                 let payee = format!("{address}.{}", receiver.settings.id);
                 hints.push(format!("     {port}ilp-connector pay {payee} 1000000 {where_to}"));
             }
+        }
+        if let Some(page) = &self.settings.page {
+            hints.push(format!("page: {page}"));
         }
         hints.push(format!("     edit {file} and save: the network follows"));
         hints

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tempfile::TempDir;
 
 use crate::account::AccountId;
-use crate::api::NodeStatus;
+use crate::api::{NodeStatus, Observer};
 use crate::connector::Connector;
 use crate::net::{Clock, TransportSettings};
 use crate::peers::NodeContext;
@@ -38,7 +38,7 @@ impl StoredNode {
         let connector = Connector::with_books(settings, HashSeed::Fixed(1), books).unwrap();
         let context = NodeContext::new(connector, Clock::start(), TransportSettings::default());
         let context = context.unwrap();
-        let status = NodeStatus::new(Arc::clone(&context)).unwrap();
+        let status = NodeStatus::new(Arc::clone(&context), Observer::new()).unwrap();
         Self { directory, file, worker, store, context, status }
     }
 }

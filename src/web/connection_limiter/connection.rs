@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering}
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use super::{ConnectionLimits, KNOWN_STREAMS, NARROW_STREAMS, WIDE_STREAMS};
+use super::{ConnectionLimits, KNOWN_STREAMS, NARROW_STREAMS, STREAM_WRITE_TIME, WIDE_STREAMS};
 use crate::account::AccountId;
 use crate::time::MonoTime;
 
@@ -33,6 +33,10 @@ pub(crate) struct Connection {
     pub(super) evicted: AtomicBool,
     pub(super) close_requested: AtomicBool,
     pub(super) outgrown: AtomicBool,
+    /// Its answer is a stream without an end, which the handler has counted.
+    is_stream: AtomicBool,
+    /// Since when the client takes no byte of the stream (nanoseconds); 0: it does.
+    blocked_at: AtomicU64,
     /// Its permit is evicted: only a login within the grace period saves it.
     pub(super) may_only_log_in: AtomicBool,
 }
@@ -48,6 +52,8 @@ pub(crate) enum ConnectionEvent {
     Outgrown,
     /// A peer has authenticated.
     Owned,
+    /// Its answer is a stream: it has left the limit of unauthenticated connections.
+    Streams,
 }
 
 impl Connection {
@@ -73,6 +79,8 @@ impl Connection {
             evicted: AtomicBool::new(false),
             close_requested: AtomicBool::new(false),
             outgrown: AtomicBool::new(false),
+            is_stream: AtomicBool::new(false),
+            blocked_at: AtomicU64::new(0),
             may_only_log_in: AtomicBool::new(false),
         }
     }
@@ -103,6 +111,29 @@ impl Connection {
     pub(crate) fn close_when_idle(&self) {
         self.close_requested.store(true, Ordering::Relaxed);
         self.changed.notify_one();
+    }
+
+    /// The answer of the current request is a stream without an end. It does not count among the unauthenticated
+    /// connections any more, and has no age limit; the caller limits the number of streams.
+    pub(crate) fn become_stream(&self) {
+        self.is_stream.store(true, Ordering::Relaxed);
+        self.changed.notify_one();
+    }
+
+    pub(crate) fn is_stream(&self) -> bool {
+        self.is_stream.load(Ordering::Relaxed)
+    }
+
+    /// The client has taken bytes, or (`is_blocked`) does not at the moment.
+    pub(crate) fn record_write(&self, is_blocked: bool, now: impl FnOnce() -> MonoTime) {
+        if !self.is_stream() {
+            return;
+        }
+        if !is_blocked {
+            self.blocked_at.store(0, Ordering::Relaxed);
+        } else if self.blocked_at.load(Ordering::Relaxed) == 0 {
+            self.blocked_at.store(now().0.max(1), Ordering::Relaxed);
+        }
     }
 
     pub(super) fn evict(&self) {
@@ -148,6 +179,12 @@ impl Connection {
 
     /// When it must close if nothing else happens before.
     pub(crate) fn deadline(&self, limits: &ConnectionLimits) -> MonoTime {
+        if self.is_stream() {
+            return match self.blocked_at.load(Ordering::Relaxed) {
+                0 => MonoTime::MAX,
+                at => MonoTime(at).after(STREAM_WRITE_TIME),
+            };
+        }
         if !self.has_had_requests() {
             return self.accepted_at.after(limits.head_time);
         }

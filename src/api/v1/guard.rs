@@ -1,0 +1,73 @@
+//! Which requests `/api/v1` answers: those that `/peers` of each node in view would answer.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::http::header::{HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use super::{V1, View};
+use crate::api::bearer_auth::AuthRefusal;
+use crate::api::hosts::Hosts;
+use crate::api::pages::remote;
+use crate::api::status::NodeStatus;
+use crate::web::ProblemDetails;
+
+pub(super) async fn check(State(v1): State<Arc<V1>>, request: Request, next: Next) -> Response {
+    match refusal(&v1, &request) {
+        Some(refusal) => refusal.into_response(),
+        None => next.run(request).await,
+    }
+}
+
+fn refusal(v1: &V1, request: &Request) -> Option<ProblemDetails> {
+    let nodes = v1.observer.nodes(&v1.view);
+    let mut has_token = false;
+    for node in &nodes {
+        has_token |= node.auth.has_token();
+        let now = node.context().clock.mono();
+        if let Err(refusal) = node.auth.authorize(request.headers(), remote(request), now) {
+            return Some(not_authorized(refusal, &v1.view));
+        }
+    }
+    let checked = match (&v1.view, nodes.first()) {
+        _ if has_token => Ok(()),
+        (View::Node(_), Some(node)) => node.hosts.check_request(request),
+        _ => Hosts::default().check_request(request),
+    };
+    if let Err(refusal) = checked {
+        return Some(ProblemDetails::new(StatusCode::FORBIDDEN, refusal.to_string()));
+    }
+    let is_standby = |node: &Arc<NodeStatus>| node.is_standby();
+    // A standby has nothing of its own to show; a node that ends has no state any more.
+    if nodes.iter().any(is_standby) || (nodes.is_empty() && v1.view != View::Network) {
+        let detail = "this process is a standby: ask the one that has the books, see /health";
+        return Some(ProblemDetails::new(StatusCode::SERVICE_UNAVAILABLE, detail));
+    }
+    None
+}
+
+fn not_authorized(refusal: AuthRefusal, view: &View) -> ProblemDetails {
+    let header = |name: HeaderName, value| (name, value);
+    let (status, detail, (name, value)) = match (refusal, view) {
+        (AuthRefusal::AboveRate, _) => (
+            StatusCode::TOO_MANY_REQUESTS,
+            "too many wrong tokens from this address; try again in a second",
+            header(RETRY_AFTER, "1"),
+        ),
+        (_, View::Node(_)) => (
+            StatusCode::UNAUTHORIZED,
+            "this page needs the header Authorization: Bearer with the node's apiToken",
+            header(WWW_AUTHENTICATE, "Bearer realm=\"ilp-connector\""),
+        ),
+        (_, View::Network) => (
+            StatusCode::UNAUTHORIZED,
+            "this page needs the header Authorization: Bearer with a token that each node with an apiToken accepts; if \
+             they have different ones, use the pages of each node",
+            header(WWW_AUTHENTICATE, "Bearer realm=\"ilp-connector\""),
+        ),
+    };
+    ProblemDetails::new(status, detail).with_header(name, value)
+}

@@ -1,0 +1,168 @@
+//! What can be asked for once: nodes, links, routes, events and balances.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::extract::{Path, RawQuery, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::Serialize;
+use serde_json::json;
+
+use super::V1;
+use super::query::{Parameters, mistake, not_found};
+use crate::api::pages::{json, node_routes};
+use crate::api::status::NodeStatus;
+use crate::observe::{EventBody, HelloBody, PeerBody, StreamLimits};
+use crate::web::ProblemDetails;
+
+type Answer = Result<Response, ProblemDetails>;
+
+impl V1 {
+    /// What a stream begins with.
+    pub(super) fn hello(&self, packets_per_second: u32) -> HelloBody {
+        HelloBody {
+            boot: self.observer.ids.boot(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            nodes: self.node_ids(),
+            seed: String::new(),
+            threshold: String::new(),
+            limits: StreamLimits { packets_per_second, rejects_per_second: 0, kept: 0 },
+        }
+    }
+
+    fn node_ids(&self) -> Vec<String> {
+        let nodes = self.observer.nodes(&self.view);
+        nodes.iter().map(|node| node.context().connector.node_id().to_string()).collect()
+    }
+
+    fn find_node(&self, id: &str) -> Result<Arc<NodeStatus>, ProblemDetails> {
+        let mut nodes = self.observer.nodes(&self.view).into_iter();
+        let found = nodes.find(|node| node.context().connector.node_id().as_str() == id);
+        found.ok_or_else(|| {
+            let known = self.node_ids().join(", ");
+            not_found(format!("there is no node {id:?} here; there are {known}"))
+        })
+    }
+}
+
+fn ok(body: &impl Serialize) -> Answer {
+    Ok(json(StatusCode::OK, body))
+}
+
+fn no_parameters(query: Option<&str>) -> Result<(), ProblemDetails> {
+    Parameters::parse(query, &[]).map(drop)
+}
+
+pub(super) async fn top(State(v1): State<Arc<V1>>, RawQuery(query): RawQuery) -> Answer {
+    no_parameters(query.as_deref())?;
+    ok(&json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "boot": v1.observer.ids.boot(),
+        "nodes": v1.node_ids(),
+    }))
+}
+
+pub(super) async fn nodes(State(v1): State<Arc<V1>>, RawQuery(query): RawQuery) -> Answer {
+    no_parameters(query.as_deref())?;
+    let (state, _) = v1.observer.sample(&v1.view);
+    ok(&json!({ "nodes": state.nodes }))
+}
+
+pub(super) async fn node(
+    State(v1): State<Arc<V1>>,
+    Path(id): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Answer {
+    no_parameters(query.as_deref())?;
+    v1.find_node(&id)?;
+    // All nodes, because the ids of links depend on both ends.
+    let (state, _) = v1.observer.sample(&v1.view);
+    let node = state.nodes.into_iter().find(|node| node.id == id);
+    ok(&node.ok_or_else(|| not_found(format!("node {id:?} has stopped")))?)
+}
+
+pub(super) async fn links(State(v1): State<Arc<V1>>, RawQuery(query): RawQuery) -> Answer {
+    no_parameters(query.as_deref())?;
+    let (state, _) = v1.observer.sample(&v1.view);
+    ok(&json!({ "links": state.links }))
+}
+
+pub(super) async fn routes(
+    State(v1): State<Arc<V1>>,
+    Path(id): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Answer {
+    let node = v1.find_node(&id)?;
+    node_routes(&node, query.as_deref().unwrap_or_default())
+        .map_err(|error| mistake(error.to_string()))
+}
+
+pub(super) async fn events(State(v1): State<Arc<V1>>, RawQuery(query): RawQuery) -> Answer {
+    let parameters = Parameters::parse(query.as_deref(), &["after"])?;
+    let after = match parameters.get("after") {
+        None => 0,
+        Some(id) => match v1.observer.ids.number(id) {
+            Some(Ok(number)) => number,
+            // All events of this boot are after any of another one.
+            Some(Err(_)) => 0,
+            None => return Err(mistake(format!("after: {id:?} is not an id of this API"))),
+        },
+    };
+    let found = v1.observer.events.after(after);
+    let events = found.items.iter().map(|(_, event)| &**event);
+    let events: Vec<&EventBody> = events.filter(|event| v1.view.shows(&event.node)).collect();
+    ok(&json!({ "events": events, "lost": found.lost }))
+}
+
+#[derive(Debug, Default)]
+struct Totals {
+    assets: i128,
+    liabilities: i128,
+}
+
+pub(super) async fn money(State(v1): State<Arc<V1>>, RawQuery(query): RawQuery) -> Answer {
+    no_parameters(query.as_deref())?;
+    let (state, _) = v1.observer.sample(&v1.view);
+    let mut totals: BTreeMap<(&str, String), Totals> = BTreeMap::new();
+    let mut peers = Vec::new();
+    for node in &state.nodes {
+        // The node's own accounts balance the others: with them, each sum would be zero.
+        for peer in node.peers.iter().filter(|peer| peer.kind != "own") {
+            let asset = format!("{}/{}", peer.asset_code, peer.asset_scale);
+            let balance: i128 = peer.balance.parse().unwrap_or_default();
+            let total = totals.entry((&node.id, asset.clone())).or_default();
+            total.assets = total.assets.saturating_add(balance.max(0));
+            total.liabilities = total.liabilities.saturating_sub(balance.min(0));
+            peers.push(money_of(&node.id, peer, &asset));
+        }
+    }
+    let assets = totals.into_iter().map(|((node, asset), total)| {
+        json!({
+            "node": node,
+            "asset": asset,
+            "assets": total.assets.to_string(),
+            "liabilities": total.liabilities.to_string(),
+            "net": total.assets.saturating_sub(total.liabilities).to_string(),
+        })
+    });
+    let assets: Vec<_> = assets.collect();
+    ok(&json!({ "assets": assets, "peers": peers }))
+}
+
+fn money_of(node: &str, peer: &PeerBody, asset: &str) -> serde_json::Value {
+    json!({
+        "node": node,
+        "peer": peer.id,
+        "asset": asset,
+        "balance": peer.balance,
+        "min": peer.limits.min_balance,
+        "max": peer.limits.max_balance,
+        "heldIn": peer.held.received,
+        "heldOut": peer.held.sent,
+        "uncertain": peer.uncertain,
+        // The ledger has no sums of what moved.
+        "volumeIn": null,
+        "volumeOut": null,
+    })
+}

@@ -1,0 +1,116 @@
+//! The observer of a process: its nodes, what happened to them, and who watches.
+
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use tokio::time::sleep;
+
+use super::sample::sample_all;
+use super::streams::Streams;
+use super::watch::Watch;
+use crate::account::AccountId;
+use crate::api::status::NodeStatus;
+use crate::connector::ConnectorReport;
+use crate::observe::{EventLog, ObjectIds, StateBody, StreamQueue};
+
+/// How often records of packets and events are passed on to streams.
+const STEP: Duration = Duration::from_millis(10);
+
+/// The nodes of a listener.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::api) enum View {
+    /// All nodes of the process.
+    Network,
+    /// One node.
+    Node(AccountId),
+}
+
+/// What is known about the nodes of a process, and who watches them. The API threads with open streams drive it;
+/// without a stream it does nothing.
+#[derive(Debug)]
+pub struct Observer {
+    pub(super) ids: Arc<ObjectIds>,
+    pub(super) events: EventLog,
+    /// Sorted by id.
+    nodes: Mutex<Vec<(AccountId, Weak<NodeStatus>)>>,
+    pub(super) watch: Mutex<Watch>,
+    started: Instant,
+}
+
+impl Observer {
+    /// An observer without nodes.
+    pub fn new() -> Arc<Self> {
+        let ids = Arc::new(ObjectIds::new(rand::random()));
+        Arc::new(Self {
+            events: EventLog::new(Arc::clone(&ids)),
+            watch: Mutex::new(Watch::default()),
+            nodes: Mutex::default(),
+            started: Instant::now(),
+            ids,
+        })
+    }
+
+    /// Adds a node, or replaces one with its id. It is forgotten when its status is dropped.
+    pub fn add_node(&self, status: &Arc<NodeStatus>) {
+        let id = status.context().connector.node_id();
+        let mut nodes = self.nodes.lock();
+        nodes.retain(|(known, node)| *known != id && node.strong_count() > 0);
+        let at = nodes.partition_point(|(known, _)| *known < id);
+        nodes.insert(at, (id, Arc::downgrade(status)));
+    }
+
+    /// The running nodes of a view, sorted by id.
+    pub(super) fn nodes(&self, view: &View) -> Vec<Arc<NodeStatus>> {
+        let nodes = self.nodes.lock();
+        let in_view = nodes.iter().filter(|(id, _)| match view {
+            View::Network => true,
+            View::Node(node) => id == node,
+        });
+        in_view.filter_map(|(_, node)| node.upgrade()).collect()
+    }
+
+    /// The nodes and links of a view.
+    pub(super) fn sample(&self, view: &View) -> (StateBody, Vec<ConnectorReport>) {
+        sample_all(&self.nodes(view))
+    }
+
+    /// Milliseconds of a monotonic clock.
+    pub(super) fn now_ms(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Passes on what has happened, as long as a listener has streams. Never ends.
+    pub(in crate::api) async fn drive(&self, streams: &Streams) {
+        loop {
+            streams.until_open().await;
+            while streams.are_open() {
+                self.step();
+                sleep(STEP).await;
+            }
+        }
+    }
+
+    /// One step, unless another thread does it.
+    fn step(&self) {
+        if let Some(mut watch) = self.watch.try_lock() {
+            watch.step(self);
+        }
+    }
+
+    pub(super) fn unsubscribe(&self, queue: &Arc<StreamQueue>) {
+        self.watch.lock().remove(queue);
+    }
+
+    /// Ends the streams of the node's own listener.
+    pub(in crate::api) fn end_streams_of_node(&self, node: &AccountId, why: &str) {
+        self.watch.lock().end_streams(&View::Node(node.clone()), why);
+    }
+
+    /// Ends the streams that show this node: they were opened with a token that is no longer valid.
+    pub(in crate::api) fn end_streams(&self, node: &AccountId, why: &str) {
+        let mut watch = self.watch.lock();
+        watch.end_streams(&View::Node(node.clone()), why);
+        watch.end_streams(&View::Network, why);
+    }
+}

@@ -1,0 +1,209 @@
+//! Who watches, and what they have got so far.
+
+use std::collections::BTreeMap;
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use super::observer::{Observer, View};
+use crate::observe::{
+    EncodedMessage, EventBody, GapBody, GapCause, HelloBody, OtherBoot, RateMeter, SampledBody,
+    StateBody, StreamMessage, StreamQueue, Subscription, format_time,
+};
+
+/// How often the streams of one node get figures.
+const FIGURES_OF_NODE_MS: u64 = 1_000;
+/// How often the streams of a network get figures, and the sample gets another size.
+const FIGURES_OF_NETWORK_MS: u64 = 250;
+/// When a client may come back after a stream has ended.
+const RETRY_MS: u64 = 1_000;
+
+/// All open streams of the process.
+#[derive(Debug, Default)]
+pub(super) struct Watch {
+    streams: Vec<WatchedStream>,
+    views: BTreeMap<View, ViewFigures>,
+    /// The number of the last event that streams have got.
+    last_event: u64,
+}
+
+#[derive(Debug)]
+struct WatchedStream {
+    view: View,
+    queue: Arc<StreamQueue>,
+}
+
+/// What the streams of one view have in common.
+#[derive(Debug, Default)]
+struct ViewFigures {
+    meter: RateMeter,
+    due_at_ms: u64,
+    /// Of the state that the streams have.
+    fingerprint: u64,
+    state: Option<Arc<EncodedMessage>>,
+}
+
+impl View {
+    pub(super) fn shows(&self, node: &str) -> bool {
+        match self {
+            Self::Network => true,
+            Self::Node(id) => id.as_str() == node,
+        }
+    }
+
+    fn figures_ms(&self) -> u64 {
+        match self {
+            Self::Network => FIGURES_OF_NETWORK_MS,
+            Self::Node(_) => FIGURES_OF_NODE_MS,
+        }
+    }
+}
+
+impl Watch {
+    /// Adds a stream, which gets a greeting, what it has missed since `after`, and the state.
+    pub(super) fn add(
+        &mut self,
+        observer: &Observer,
+        view: &View,
+        subscription: Subscription,
+        (hello, after): (HelloBody, Option<Result<u64, OtherBoot>>),
+    ) -> Arc<StreamQueue> {
+        // Other streams get what comes before; this one gets the rest with them.
+        self.pass_on_events(observer);
+        let queue = StreamQueue::new(subscription);
+        queue.add_hello(&EncodedMessage::new("hello", None, &StreamMessage::Hello(hello)));
+        match after {
+            None => {}
+            Some(Err(OtherBoot)) => queue.add_gap(&GapBody {
+                topic: "events".to_owned(),
+                lost: 0,
+                from_id: None,
+                to_id: None,
+                why: GapCause::Restart,
+            }),
+            Some(Ok(number)) => self.replay(observer, view, &queue, number),
+        }
+        // A state of its own, so that it needs not wait for a change.
+        let figures = self.views.entry(view.clone()).or_default();
+        figures.due_at_ms = 0;
+        figures.state = None;
+        self.streams.push(WatchedStream { view: view.clone(), queue: Arc::clone(&queue) });
+        queue
+    }
+
+    fn replay(&self, observer: &Observer, view: &View, queue: &StreamQueue, after: u64) {
+        let missed = observer.events.after(after);
+        if missed.lost > 0 {
+            queue.add_gap(&GapBody {
+                topic: "events".to_owned(),
+                lost: missed.lost,
+                from_id: None,
+                to_id: missed.lost_last.map(|number| observer.ids.id(number)),
+                why: GapCause::Ring,
+            });
+        }
+        for (_, event) in missed.items.iter().filter(|(number, _)| *number <= self.last_event) {
+            if view.shows(&event.node) {
+                queue.add_event(&encode_event(event));
+            }
+        }
+    }
+
+    pub(super) fn remove(&mut self, queue: &Arc<StreamQueue>) {
+        self.streams.retain(|stream| !Arc::ptr_eq(&stream.queue, queue));
+        let Self { streams, views, .. } = self;
+        views.retain(|view, _| streams.iter().any(|stream| stream.view == *view));
+    }
+
+    pub(super) fn end_streams(&mut self, view: &View, why: &str) {
+        for stream in self.streams.iter().filter(|stream| stream.view == *view) {
+            stream.queue.end(why, RETRY_MS);
+        }
+    }
+
+    /// Passes on what has happened since the last step.
+    pub(super) fn step(&mut self, observer: &Observer) {
+        self.pass_on_events(observer);
+        let now_ms = observer.now_ms();
+        for (view, figures) in &mut self.views {
+            if figures.due_at_ms > now_ms {
+                continue;
+            }
+            figures.due_at_ms = now_ms + view.figures_ms();
+            let queues = self.streams.iter().filter(|stream| stream.view == *view);
+            let queues: Vec<_> = queues.map(|stream| &stream.queue).collect();
+            figures.pass_on(observer, view, now_ms, &queues);
+        }
+    }
+
+    fn pass_on_events(&mut self, observer: &Observer) {
+        let new = observer.events.after(self.last_event);
+        let Some((last, _)) = new.items.last() else { return };
+        if new.lost > 0 {
+            let gap = GapBody {
+                topic: "events".to_owned(),
+                lost: new.lost,
+                from_id: Some(observer.ids.id(self.last_event + 1)),
+                to_id: new.lost_last.map(|number| observer.ids.id(number)),
+                why: GapCause::Ring,
+            };
+            self.streams.iter().for_each(|stream| stream.queue.add_gap(&gap));
+        }
+        self.last_event = *last;
+        for (_, event) in &new.items {
+            let mut message = None;
+            for stream in self.streams.iter().filter(|stream| stream.view.shows(&event.node)) {
+                stream.queue.add_event(message.get_or_insert_with(|| encode_event(event)));
+            }
+        }
+    }
+}
+
+impl ViewFigures {
+    fn pass_on(
+        &mut self,
+        observer: &Observer,
+        view: &View,
+        now_ms: u64,
+        queues: &[&Arc<StreamQueue>],
+    ) {
+        let (state, reports) = observer.sample(view);
+        let head = (format_time(SystemTime::now()), SampledBody::default());
+        let rates = self.meter.measure(now_ms, &reports, &state, head);
+        let fingerprint = fingerprint_of(&state);
+        let has_changed = self.state.is_none() || self.fingerprint != fingerprint;
+        if has_changed || queues.iter().any(|queue| queue.needs_state()) {
+            self.fingerprint = fingerprint;
+            let message = EncodedMessage::new("state", None, &StreamMessage::State(state));
+            for queue in queues.iter().filter(|queue| has_changed || queue.needs_state()) {
+                queue.set_state(&message);
+            }
+            self.state = Some(message);
+        }
+        let rates =
+            rates.map(|rates| EncodedMessage::new("rates", None, &StreamMessage::Rates(rates)));
+        queues.iter().for_each(|queue| queue.set_rates(rates.as_ref(), now_ms / 1000));
+    }
+}
+
+fn encode_event(event: &Arc<EventBody>) -> Arc<EncodedMessage> {
+    let id = Some(event.id.clone());
+    EncodedMessage::new("event", id, &StreamMessage::Event(EventBody::clone(event)))
+}
+
+/// Differs if a node, a peer or a link has come, gone, or changed its state.
+fn fingerprint_of(state: &StateBody) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    for node in &state.nodes {
+        (&node.id, &node.status, &node.reasons, &node.address, &node.started_at).hash(&mut hasher);
+        for peer in &node.peers {
+            (&peer.id, &peer.state, &peer.since, peer.configured, peer.required).hash(&mut hasher);
+            (&peer.last_error, peer.sessions.len()).hash(&mut hasher);
+        }
+    }
+    for link in &state.links {
+        (&link.id, link.state, link.kind, &link.transport).hash(&mut hasher);
+    }
+    hasher.finish()
+}

@@ -1,0 +1,158 @@
+//! The accounts of a node, from its reports.
+
+use super::model::{
+    BothWays, CountersBody, LimitsBody, OverLimitBody, PeerBody, RefusedLoginBody, SessionBody,
+    TrafficBody,
+};
+use crate::account::{AccountId, Limits};
+use crate::connector::{
+    AccountReport, ConnectorReport, OwnAccountReport, Stats, Traffic, code_labels,
+};
+use crate::peers::{PeerCounts, PeerSnapshot, PeerState};
+use crate::wire::Timestamp;
+
+/// All accounts of a node: peers and receivers by id, then the node's own. `snapshots` are sorted by id.
+pub fn account_bodies(
+    report: &ConnectorReport,
+    is_required: impl Fn(&AccountId) -> bool,
+    snapshots: &[PeerSnapshot],
+) -> Vec<PeerBody> {
+    let codes: Vec<String> = code_labels().collect();
+    let accounts = report.accounts.iter().map(|account| {
+        let id = &account.settings.id;
+        let snapshot = snapshots.binary_search_by(|snapshot| snapshot.id.cmp(id)).ok();
+        let snapshot = snapshot.and_then(|index| snapshots.get(index));
+        peer_body(account, is_required(id), snapshot, &codes)
+    });
+    let mut peers: Vec<_> = accounts.collect();
+    peers.sort_by(|a, b| a.id.cmp(&b.id));
+    peers.extend(report.own_accounts.iter().map(own_account_body));
+    peers
+}
+
+fn peer_body(
+    account: &AccountReport,
+    required: bool,
+    snapshot: Option<&PeerSnapshot>,
+    codes: &[String],
+) -> PeerBody {
+    let settings = &account.settings;
+    let is_receiver = settings.is_receiver();
+    let refused_login = snapshot.and_then(|snapshot| snapshot.last_refused_login.as_ref());
+    let sessions = account.sessions.iter();
+    let state = match snapshot {
+        Some(snapshot) => snapshot.state.as_str(),
+        None if account.removed => "removed",
+        None if is_receiver => "receiving",
+        None => PeerState::Waiting.as_str(),
+    };
+    PeerBody {
+        id: settings.id.to_string(),
+        kind: if is_receiver { "receiver" } else { "peer" }.to_owned(),
+        relation: (!is_receiver).then(|| settings.relation.as_str().to_owned()),
+        asset_code: settings.asset.code.to_string(),
+        asset_scale: settings.asset.scale,
+        configured: !account.removed,
+        enabled: settings.enabled,
+        required,
+        state: state.to_owned(),
+        since: snapshot.map(|snapshot| format_time(snapshot.since)),
+        last_error: snapshot.and_then(|snapshot| snapshot.last_error.clone()),
+        last_refused_login: refused_login.map(|login| RefusedLoginBody {
+            at: format_time(login.at),
+            remote: login.remote.clone(),
+            reason: login.reason.clone(),
+        }),
+        sessions: sessions
+            .map(|(id, side)| SessionBody { id: id.0, side: side.as_str().to_owned() })
+            .collect(),
+        balance: account.balance.to_string(),
+        last_refusal: account
+            .last_refusal
+            .map(|(at, over)| OverLimitBody { at: at.to_string(), reason: over.to_string() }),
+        held: BothWays {
+            received: account.held_in.to_string(),
+            sent: account.held_out.to_string(),
+        },
+        uncertain: account.uncertain.to_string(),
+        packets_in_flight: BothWays {
+            received: account.in_flight_from,
+            sent: account.in_flight_to,
+        },
+        outbox_bytes: account.outbox_bytes,
+        limits: limits_body(&settings.limits),
+        packets: BothWays {
+            received: traffic_body(&account.stats.received, codes),
+            sent: traffic_body(&account.stats.sent, codes),
+        },
+        counters: counters_body(
+            &account.stats,
+            snapshot.map(|snapshot| snapshot.counts).unwrap_or_default(),
+        ),
+        link: None,
+    }
+}
+
+/// The node's own accounts have only a balance.
+fn own_account_body(account: &OwnAccountReport) -> PeerBody {
+    PeerBody {
+        id: account.id(),
+        kind: "own".to_owned(),
+        asset_code: account.asset.code.to_string(),
+        asset_scale: account.asset.scale,
+        configured: true,
+        enabled: true,
+        state: "own".to_owned(),
+        balance: account.balance.to_string(),
+        held: BothWays { received: "0".to_owned(), sent: "0".to_owned() },
+        uncertain: "0".to_owned(),
+        limits: limits_body(&Limits::default()),
+        ..PeerBody::default()
+    }
+}
+
+/// RFC 3339 in UTC, with milliseconds.
+pub fn format_time(time: std::time::SystemTime) -> String {
+    // A system clock before 1970 is shown as 1970.
+    let since_epoch = time.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let millis = u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX);
+    Timestamp::from_millis(millis).to_string()
+}
+
+fn limits_body(limits: &Limits) -> LimitsBody {
+    LimitsBody {
+        max_packet_amount: limits.max_packet_amount.map(|amount| amount.0.to_string()),
+        max_balance: limits.max_balance.map(|balance| balance.to_string()),
+        min_balance: limits.min_balance.map(|balance| balance.to_string()),
+        packets_per_second: limits.packets_per_second.map(std::num::NonZeroU32::get),
+        max_packets_in_flight: limits.max_packets_in_flight,
+        outbox_bytes_max: limits.outbox_bytes_max,
+        max_sessions: limits.max_sessions,
+    }
+}
+
+pub(super) fn traffic_body(traffic: &Traffic, codes: &[String]) -> TrafficBody {
+    let rejects = codes.iter().zip(traffic.rejects).filter(|(_, count)| *count > 0);
+    TrafficBody {
+        prepares: traffic.prepares,
+        fulfills: traffic.fulfills,
+        rejects: rejects.map(|(code, count)| (code.clone(), count)).collect(),
+    }
+}
+
+fn counters_body(stats: &Stats, peer: PeerCounts) -> CountersBody {
+    CountersBody {
+        sessions: peer.sessions,
+        reconnects: peer.reconnects,
+        failed_attempts: peer.failed_attempts,
+        authentication_failures: peer.authentication_failures,
+        refused_logins: peer.refused_logins,
+        unreadable_frames: peer.unreadable_frames,
+        refused_frames: peer.refused_frames,
+        wrong_answers: peer.wrong_answers,
+        timeouts: stats.timeouts,
+        unexpected_answers: stats.unexpected_answers,
+        dropped_answers: stats.dropped_answers,
+        wrong_fulfillments: stats.wrong_fulfillments,
+    }
+}
