@@ -8,7 +8,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 
 use super::pages::network_router;
 use super::server::{connections_max, limits};
-use super::v1::{Observer, Streams, V1, View};
+use super::v1::{ApiView, Observer, Streams, V1};
 use crate::net::{BindError, Listener};
 use crate::peers::NodeContext;
 use crate::web::{ConnectionLimiter, WebListener, WebService};
@@ -43,7 +43,7 @@ impl NetworkApi {
         let streams = Streams::new(STREAMS_MAX);
         let v1 = V1 {
             observer: Arc::clone(&observer),
-            view: View::Network,
+            view: ApiView::Network,
             streams: Arc::clone(&streams),
         };
         let service = WebService {

@@ -12,7 +12,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use super::heartbeat::CHECK_INTERVAL;
 use super::pages::{Pages, router};
 use super::status::NodeStatus;
-use super::v1::{Streams, V1, View};
+use super::v1::{ApiView, Streams, V1};
 use crate::net::{AddressLimits, BindError, HttpLimits, Listener, WorkRate};
 use crate::peers::NodeContext;
 use crate::telemetry::{LogTotals, Metrics, PacketLogTotals};
@@ -96,7 +96,7 @@ impl Api {
         let streams = Streams::new(STREAMS_MAX);
         let v1 = V1 {
             observer: Arc::clone(status.observer()),
-            view: View::Node(context.connector.node_id()),
+            view: ApiView::Node(context.connector.node_id()),
             streams: Arc::clone(&streams),
         };
         let router = router(Pages { status: Arc::clone(&status), metrics }, Arc::new(v1));

@@ -17,7 +17,7 @@ pub const EVENTS_KEPT: usize = 10_000;
 /// next that is kept.
 const EVENTS_PER_PERIOD: u32 = 20;
 const PERIOD: Duration = Duration::from_secs(60);
-/// Pairs of kinds and peers whose events are counted. Beyond, the counts begin anew.
+/// Pairs of kinds and peers whose events are counted. Beyond, all counts begin again.
 const COUNTED_MAX: usize = 40_000;
 /// Characters of an event's text.
 const TEXT_CHARS_MAX: usize = 500;

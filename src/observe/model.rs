@@ -199,9 +199,9 @@ pub struct RatesBody {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SampledBody {
-    /// One packet of so many is in the sample; 0: nobody watches packets.
+    /// One packet of so many is in the sample; 0: no client watches packets.
     pub one_in: f64,
-    /// Records that were lost before any stream could carry them, since somebody watches.
+    /// Records that were lost before any stream could carry them, since a client watches.
     pub lost: u64,
 }
 

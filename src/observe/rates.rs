@@ -12,7 +12,7 @@ use crate::connector::{
 
 /// Links in one object of figures, at most: those with most packets.
 pub const LINKS_RATED_MAX: usize = 1_000;
-/// Samples further apart give no rates: nobody has asked for a while.
+/// Samples further apart give no rates: no client has asked for a while.
 const STEP_MS_MAX: u64 = 10_000;
 
 /// Remembers the counters of the last sample.

@@ -75,7 +75,7 @@ struct Waiting {
     /// The second of the budget, and packets in it.
     second: u64,
     packets: u32,
-    /// Packets above the budget, until they are told once a second.
+    /// Packets above the budget, which are reported once a second.
     over_budget: Lost,
     bye: Option<Arc<EncodedMessage>>,
     has_ended: bool,

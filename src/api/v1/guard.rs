@@ -8,7 +8,7 @@ use axum::http::header::{HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use super::{V1, View};
+use super::{ApiView, V1};
 use crate::api::bearer_auth::AuthRefusal;
 use crate::api::hosts::Hosts;
 use crate::api::pages::remote;
@@ -34,7 +34,7 @@ fn refusal(v1: &V1, request: &Request) -> Option<ProblemDetails> {
     }
     let checked = match (&v1.view, nodes.first()) {
         _ if has_token => Ok(()),
-        (View::Node(_), Some(node)) => node.hosts.check_request(request),
+        (ApiView::Node(_), Some(node)) => node.hosts.check_request(request),
         _ => Hosts::default().check_request(request),
     };
     if let Err(refusal) = checked {
@@ -42,14 +42,14 @@ fn refusal(v1: &V1, request: &Request) -> Option<ProblemDetails> {
     }
     let is_standby = |node: &Arc<NodeStatus>| node.is_standby();
     // A standby has nothing of its own to show; a node that ends has no state any more.
-    if nodes.iter().any(is_standby) || (nodes.is_empty() && v1.view != View::Network) {
+    if nodes.iter().any(is_standby) || (nodes.is_empty() && v1.view != ApiView::Network) {
         let detail = "this process is a standby: ask the one that has the books, see /health";
         return Some(ProblemDetails::new(StatusCode::SERVICE_UNAVAILABLE, detail));
     }
     None
 }
 
-fn not_authorized(refusal: AuthRefusal, view: &View) -> ProblemDetails {
+fn not_authorized(refusal: AuthRefusal, view: &ApiView) -> ProblemDetails {
     let header = |name: HeaderName, value| (name, value);
     let (status, detail, (name, value)) = match (refusal, view) {
         (AuthRefusal::AboveRate, _) => (
@@ -57,12 +57,12 @@ fn not_authorized(refusal: AuthRefusal, view: &View) -> ProblemDetails {
             "too many wrong tokens from this address; try again in a second",
             header(RETRY_AFTER, "1"),
         ),
-        (_, View::Node(_)) => (
+        (_, ApiView::Node(_)) => (
             StatusCode::UNAUTHORIZED,
             "this page needs the header Authorization: Bearer with the node's apiToken",
             header(WWW_AUTHENTICATE, "Bearer realm=\"ilp-connector\""),
         ),
-        (_, View::Network) => (
+        (_, ApiView::Network) => (
             StatusCode::UNAUTHORIZED,
             "this page needs the header Authorization: Bearer with a token that each node with an apiToken accepts; if \
              they have different ones, use the pages of each node",

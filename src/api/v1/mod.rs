@@ -1,8 +1,8 @@
 //! `/api/v1`: nodes, links, events and packets as JSON, and a stream of them.
 //!
-//! One [`Observer`] of the process knows all its nodes. A node's own listener shows a view of this node; the listener of
-//! `up` ([`NetworkApi`](super::NetworkApi)) shows all nodes. Nothing here changes anything. While nobody has a stream,
-//! nothing is read, sampled or polled.
+//! One [`Observer`] of the process knows all its nodes. A node's own listener shows a view of this node; the listener
+//! of `up` ([`NetworkApi`](super::NetworkApi)) shows all nodes. Nothing here changes anything. While no client has a
+//! stream, nothing is read, sampled or polled.
 
 mod events;
 mod guard;
@@ -21,15 +21,15 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::get;
 
 pub(super) use self::events::{reload_event, status_event};
+pub(super) use self::observer::ApiView;
 pub use self::observer::Observer;
-pub(super) use self::observer::View;
 pub(super) use self::streams::Streams;
 
 /// What the handlers of one listener share.
 #[derive(Debug)]
 pub(super) struct V1 {
     pub(super) observer: Arc<Observer>,
-    pub(super) view: View,
+    pub(super) view: ApiView,
     pub(super) streams: Arc<Streams>,
 }
 

@@ -19,7 +19,7 @@ const STEP: Duration = Duration::from_millis(10);
 
 /// The nodes of a listener.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::api) enum View {
+pub(in crate::api) enum ApiView {
     /// All nodes of the process.
     Network,
     /// One node.
@@ -61,17 +61,17 @@ impl Observer {
     }
 
     /// The running nodes of a view, sorted by id.
-    pub(super) fn nodes(&self, view: &View) -> Vec<Arc<NodeStatus>> {
+    pub(super) fn nodes(&self, view: &ApiView) -> Vec<Arc<NodeStatus>> {
         let nodes = self.nodes.lock();
         let in_view = nodes.iter().filter(|(id, _)| match view {
-            View::Network => true,
-            View::Node(node) => id == node,
+            ApiView::Network => true,
+            ApiView::Node(node) => id == node,
         });
         in_view.filter_map(|(_, node)| node.upgrade()).collect()
     }
 
     /// The nodes and links of a view.
-    pub(super) fn sample(&self, view: &View) -> (StateBody, Vec<ConnectorReport>) {
+    pub(super) fn sample(&self, view: &ApiView) -> (StateBody, Vec<ConnectorReport>) {
         sample_all(&self.nodes(view))
     }
 
@@ -104,13 +104,13 @@ impl Observer {
 
     /// Ends the streams of the node's own listener.
     pub(in crate::api) fn end_streams_of_node(&self, node: &AccountId, why: &str) {
-        self.watch.lock().end_streams(&View::Node(node.clone()), why);
+        self.watch.lock().end_streams(&ApiView::Node(node.clone()), why);
     }
 
     /// Ends the streams that show this node: they were opened with a token that is no longer valid.
     pub(in crate::api) fn end_streams(&self, node: &AccountId, why: &str) {
         let mut watch = self.watch.lock();
-        watch.end_streams(&View::Node(node.clone()), why);
-        watch.end_streams(&View::Network, why);
+        watch.end_streams(&ApiView::Node(node.clone()), why);
+        watch.end_streams(&ApiView::Network, why);
     }
 }

@@ -6,7 +6,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::observer::{Observer, View};
+use super::observer::{ApiView, Observer};
 use crate::observe::{
     EncodedMessage, EventBody, GapBody, GapCause, HelloBody, OtherBoot, RateMeter, SampledBody,
     StateBody, StreamMessage, StreamQueue, Subscription, format_time,
@@ -23,14 +23,14 @@ const RETRY_MS: u64 = 1_000;
 #[derive(Debug, Default)]
 pub(super) struct Watch {
     streams: Vec<WatchedStream>,
-    views: BTreeMap<View, ViewFigures>,
+    views: BTreeMap<ApiView, ViewFigures>,
     /// The number of the last event that streams have got.
     last_event: u64,
 }
 
 #[derive(Debug)]
 struct WatchedStream {
-    view: View,
+    view: ApiView,
     queue: Arc<StreamQueue>,
 }
 
@@ -44,7 +44,7 @@ struct ViewFigures {
     state: Option<Arc<EncodedMessage>>,
 }
 
-impl View {
+impl ApiView {
     pub(super) fn shows(&self, node: &str) -> bool {
         match self {
             Self::Network => true,
@@ -65,7 +65,7 @@ impl Watch {
     pub(super) fn add(
         &mut self,
         observer: &Observer,
-        view: &View,
+        view: &ApiView,
         subscription: Subscription,
         (hello, after): (HelloBody, Option<Result<u64, OtherBoot>>),
     ) -> Arc<StreamQueue> {
@@ -92,7 +92,7 @@ impl Watch {
         queue
     }
 
-    fn replay(&self, observer: &Observer, view: &View, queue: &StreamQueue, after: u64) {
+    fn replay(&self, observer: &Observer, view: &ApiView, queue: &StreamQueue, after: u64) {
         let missed = observer.events.after(after);
         if missed.lost > 0 {
             queue.add_gap(&GapBody {
@@ -116,7 +116,7 @@ impl Watch {
         views.retain(|view, _| streams.iter().any(|stream| stream.view == *view));
     }
 
-    pub(super) fn end_streams(&mut self, view: &View, why: &str) {
+    pub(super) fn end_streams(&mut self, view: &ApiView, why: &str) {
         for stream in self.streams.iter().filter(|stream| stream.view == *view) {
             stream.queue.end(why, RETRY_MS);
         }
@@ -164,7 +164,7 @@ impl ViewFigures {
     fn pass_on(
         &mut self,
         observer: &Observer,
-        view: &View,
+        view: &ApiView,
         now_ms: u64,
         queues: &[&Arc<StreamQueue>],
     ) {

@@ -1,3 +1,5 @@
+//! What one reader gets, and what it loses.
+
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::Value;
