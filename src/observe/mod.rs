@@ -8,6 +8,7 @@ mod event_log;
 mod filter;
 mod links;
 mod model;
+mod packet;
 mod rates;
 mod ring;
 mod sampling;
@@ -21,6 +22,7 @@ pub use self::model::{
     EventBody, EventLevel, GapBody, GapCause, HelloBody, LinkBody, NodeBody, NodeStats, PeerBody,
     SampledBody, StateBody, StreamLimits, StreamMessage,
 };
+pub use self::packet::{PacketDescriber, reason_body};
 pub use self::rates::RateMeter;
 pub use self::stream_queue::{
     EncodedMessage, STREAM_PACKETS_PER_SECOND, STREAM_PACKETS_PER_SECOND_MAX, StreamQueue,
