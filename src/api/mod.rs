@@ -20,6 +20,7 @@ mod query;
 mod routes;
 mod server;
 mod status;
+mod ui;
 mod v1;
 
 pub use health::HealthStatus;

@@ -21,7 +21,7 @@ use super::health::HealthStatus;
 use super::query::{QueryError, RoutesQuery};
 use super::status::NodeStatus;
 use super::v1::{self, V1};
-use super::{ledger_changes, peers, routes};
+use super::{ledger_changes, peers, routes, ui};
 use crate::net::{mask_random_words, sanitize_json};
 use crate::observe::format_time;
 use crate::peers::PeerState;
@@ -58,6 +58,7 @@ pub(super) fn router(pages: Pages, v1: Arc<V1>) -> Router {
         .merge(changes)
         .with_state(pages)
         .merge(v1::router(v1))
+        .merge(ui::router())
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(middleware::from_fn(log))
@@ -66,6 +67,7 @@ pub(super) fn router(pages: Pages, v1: Arc<V1>) -> Router {
 /// The listener of a network has no pages of a node.
 pub(super) fn network_router(v1: Arc<V1>) -> Router {
     v1::router(v1)
+        .merge(ui::router())
         .fallback(not_found_in_network)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(middleware::from_fn(log))
@@ -185,12 +187,13 @@ pub(super) fn node_routes(node: &NodeStatus, query: &str) -> Result<Response, Qu
 async fn not_found() -> Response {
     error(
         StatusCode::NOT_FOUND,
-        "no such page; there are /api/v1, /health, /health/live, /health/ready, /metrics, /peers, /routes and /ledger/changes",
+        "no such page; there are /ui/, /api/v1, /health, /health/live, /health/ready, /metrics, /peers, /routes and /ledger/changes",
     )
 }
 
 async fn not_found_in_network() -> Response {
-    let message = "no such page; there is /api/v1; each node has its own pages, see /api/v1/nodes";
+    let message =
+        "no such page; there are /ui/ and /api/v1; each node has its own pages, see /api/v1/nodes";
     error(StatusCode::NOT_FOUND, message)
 }
 

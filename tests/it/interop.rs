@@ -62,6 +62,11 @@ pub(crate) fn differential_packages() -> Result<PathBuf, String> {
     installed("tests/differential")
 }
 
+/// The folder with the tests of the page and the compiler that checks its types.
+pub(crate) fn ui_packages() -> Result<PathBuf, String> {
+    installed("tests/ui")
+}
+
 fn installed(folder: &str) -> Result<PathBuf, String> {
     check_node_version()?;
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);

@@ -45,4 +45,5 @@ mod shared_account;
 mod stream;
 mod support;
 mod topologies;
+mod ui;
 mod unauthenticated;

@@ -1,0 +1,149 @@
+// Reads the API: one stream, and single answers. Both send the bearer token that the reader gave, if any.
+
+/** @import { Message } from './types.js' */
+
+const TOKEN = 'ilp-connector.apiToken';
+const RETRY_MS_MAX = 5000;
+/** The server sends a line at least this often. */
+const SILENCE_MS_MAX = 40_000;
+
+/** The API beside this page, also behind a proxy with a path of its own. */
+const api = () => new URL('../api/v1/', document.baseURI);
+
+export const hasToken = () => sessionStorage.getItem(TOKEN) != null;
+/** @param {string} token */
+export const setToken = (token) => sessionStorage.setItem(TOKEN, token);
+export const dropToken = () => sessionStorage.removeItem(TOKEN);
+
+/** An answer that is no success; `status` is the HTTP status. */
+export class AnswerError extends Error {
+  /** @param {number} status @param {string} message */
+  constructor(status, message) {
+    super(message);
+    this.status = status;
+  }
+}
+
+/** @param {string} path @param {string} accept @param {AbortSignal} [signal] */
+async function request(path, accept, signal) {
+  /** @type {Record<string, string>} */
+  const headers = { Accept: accept };
+  const token = sessionStorage.getItem(TOKEN);
+  if (token != null) headers.Authorization = `Bearer ${token}`;
+  const response = await fetch(new URL(path, api()), { headers, signal: signal ?? null, cache: 'no-store' });
+  if (!response.ok) throw new AnswerError(response.status, await reasonOf(response));
+  return response;
+}
+
+/** What the body of an error says. @param {Response} response */
+async function reasonOf(response) {
+  const text = await response.text().catch(() => '');
+  try {
+    const body = JSON.parse(text);
+    return String(body.detail ?? body.error ?? body.title ?? response.statusText);
+  } catch {
+    return text.slice(0, 200) || `${response.status} ${response.statusText}`;
+  }
+}
+
+/** @param {string} path below /api/v1/ @returns {Promise<any>} */
+export const getJson = async (path) => (await request(path, 'application/json')).json();
+
+/** The URL of a path of the API, for a command line. @param {string} path */
+export const urlOf = (path) => new URL(path, api()).href;
+
+/**
+ * Reads the stream until the page closes. After a break it connects again and resumes after the last id.
+ * @param {{ message: (message: Message) => void, status: (status: 'connecting' | 'live' | 'lost' | 'token', problem: string) => void }} on
+ * @returns {() => void} connects again at once
+ */
+export function follow(on) {
+  let last = '';
+  let wait = 250;
+  /** @type {AbortController} */
+  let attempt = new AbortController();
+  let wake = () => {};
+
+  const read = async () => {
+    const after = last ? `&after=${encodeURIComponent(last)}` : '';
+    const topics = 'stream?topics=state,rates,events,packets&packets=200';
+    const response = await request(topics + after, 'application/x-ndjson', attempt.signal);
+    on.status('live', '');
+    wait = 250;
+    for await (const line of lines(response, attempt)) {
+      const message = /** @type {Message} */ (JSON.parse(line));
+      if ('id' in message && typeof message.id === 'string') last = message.id;
+      if (message.type === 'bye') wait = Math.min(RETRY_MS_MAX, message.retryMs);
+      on.message(message);
+    }
+    throw new Error('the node ended the stream');
+  };
+
+  const loop = async () => {
+    for (;;) {
+      attempt = new AbortController();
+      await read().catch((error) => {
+        const isToken = error instanceof AnswerError && error.status === 401;
+        const text = error instanceof TypeError ? 'the node does not answer' : String(error.message ?? error);
+        on.status(isToken ? 'token' : 'lost', isToken && !hasToken() ? '' : text);
+      });
+      await new Promise((resolve) => {
+        wake = () => resolve(undefined);
+        setTimeout(wake, wait);
+      });
+      wait = Math.min(RETRY_MS_MAX, wait * 2);
+    }
+  };
+  loop();
+  return () => {
+    wait = 250;
+    attempt.abort();
+    wake();
+  };
+}
+
+/** The lines of a body. Heartbeats are empty lines. @param {Response} response @param {AbortController} attempt */
+async function* lines(response, attempt) {
+  const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
+  if (!reader) return;
+  let rest = '';
+  for (;;) {
+    const silence = setTimeout(() => attempt.abort(), SILENCE_MS_MAX);
+    const { done, value } = await reader.read().finally(() => clearTimeout(silence));
+    if (done) return;
+    const parts = (rest + value).split('\n');
+    rest = parts.pop() ?? '';
+    for (const part of parts) if (part.trim() !== '') yield part;
+  }
+}
+
+/**
+ * Answers of the API, kept while they are fresh. A view asks on every render; `changed` is called when an answer comes.
+ * @param {() => void} changed
+ */
+export function answers(changed) {
+  /** @type {Map<string, { data: any, error: AnswerError | null, at: number, isLoading: boolean }>} */
+  const kept = new Map();
+  return {
+    /** @param {string} path @param {number} maxAgeMs */
+    get(path, maxAgeMs) {
+      const known = kept.get(path) ?? { data: null, error: null, at: -Infinity, isLoading: false };
+      if (!known.isLoading && performance.now() - known.at > maxAgeMs) {
+        known.isLoading = true;
+        if (kept.size > 64) kept.delete(kept.keys().next().value ?? '');
+        kept.set(path, known);
+        getJson(path)
+          .then((data) => Object.assign(known, { data, error: null }))
+          .catch((error) => {
+            known.error = error instanceof AnswerError ? error : new AnswerError(0, String(error.message ?? error));
+          })
+          .finally(() => {
+            Object.assign(known, { isLoading: false, at: performance.now() });
+            changed();
+          });
+      }
+      return known;
+    },
+    clear: () => kept.clear(),
+  };
+}

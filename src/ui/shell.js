@@ -1,0 +1,114 @@
+// What stands around each view: the top bar, the rail, the drawer, and the dialogs.
+
+import { html, nothing } from './vendor/lit-html/lit-html.js';
+import { live } from './vendor/lit-html/directives/live.js';
+import { dropToken, hasToken, setToken, urlOf } from './connect.js';
+import { NONE, count, percent, plural, rate } from './format.js';
+import { pageOf, selectionOf, writePlace } from './place.js';
+import { copy } from './parts.js';
+import { KEYS, openHelp } from './keys.js';
+
+/** @import { App } from './main.js' */
+
+/** @type {[string, string, string][]} */
+const RAIL = [
+  ['network', 'Network', 'M5 12h14M5 12a2 2 0 1 0-.01 0M19 12a2 2 0 1 0-.01 0M12 5v14'],
+  ['packets', 'Packets', 'M4 6h16M4 12h16M4 18h10'],
+  ['routes', 'Routes', 'M5 19V9a4 4 0 0 1 4-4h10M15 1l4 4-4 4M5 13h9'],
+  ['money', 'Money', 'M12 3v18M5 7h14M3 14l2-7 3 7zM16 14l3-7 2 7z'],
+  ['events', 'Events', 'M12 7v5l3 3M12 3a9 9 0 1 0 .01 0'],
+];
+
+/** @param {App} app @param {unknown} view @param {unknown} details */
+export function shell(app, view, details) {
+  return html`<a class="skip" href="#main" @click=${(/** @type {Event} */ e) => { e.preventDefault(); document.getElementById('main')?.focus(); }}>Skip to the content</a>
+    ${bar(app)}${rail(app)}
+    <main id="main" tabindex="-1" data-view=${app.place.view}>${banner(app)}${view}</main>
+    ${details ? drawer(app, details) : nothing}${help()}${app.store.connection === 'token' ? token(app) : nothing}
+    ${app.ui.toast ? html`<div class="toast" role="status">${app.ui.toast}</div>` : nothing}`;
+}
+
+/** @param {string} path */
+const icon = (path) => html`<svg class="glyph" viewBox="0 0 24 24" width="14" height="14" aria-hidden="true"><path d=${path}></path></svg>`;
+
+/** @param {App} app */
+function bar(app) {
+  const { store, filter, place } = app;
+  const now = store.summary();
+  const isWhole = now.nodes > 0 && now.healthy === now.nodes;
+  const name = store.hello?.nodes.length === 1 ? store.hello.nodes[0] : 'ilp-connector';
+  const fulfilled = now.fulfilled == null ? 'calm' : now.fulfilled > 95 ? 'good-text' : 'warn-text';
+  return html`<header class="bar"><a class="brand" href="#/network" title=${store.hello ? `version ${store.hello.version}` : ''}><img src="icon.svg" alt="" width="22" height="22"> <b>${name}</b></a>
+    <div class="figures" role="group" aria-label="Now">
+      <span class=${now.nodes === 0 ? 'dim' : isWhole ? 'good-text' : 'bad-text'} data-testid="healthy" title="nodes that are ready">
+        <b>${now.nodes === 0 ? NONE : `${isWhole ? '✓' : '!'} ${now.healthy}/${now.nodes}`}</b> healthy</span>
+      <span title="Prepares a second that enter from outside this view; over the last ten seconds" data-testid="per-second"><b>${rate(now.perSecond)}</b> packets/s</span>
+      <span title="share of Fulfills among the answers on all links, over the last ten seconds" class=${fulfilled} data-testid="fulfilled"><b>${percent(now.fulfilled)}</b> fulfilled</span>
+      <span title="Prepares without an answer, at all nodes" data-testid="in-flight"><b>${count(now.inFlight)}</b> in flight</span>
+      <span class="dim" data-testid="sampled" title="Which packets the page gets. All kept rejects come besides. Figures and widths of lines count every packet.">${
+  store.sampled && store.sampled.oneIn > 0 ? html`sampled 1 of ${rate(store.sampled.oneIn)} · ${count(store.sampled.lost + store.lost)} lost` : nothing}</span></div>
+    <search class="filter"><input id="filter" type="search" aria-label="Filter packets" placeholder="filter: code=T01 node=b  ( / )" autocomplete="off" spellcheck="false"
+        .value=${live(place.params.filter ?? '')} aria-invalid=${filter.error ? 'true' : 'false'} aria-describedby="filter-error"
+        @input=${(/** @type {any} */ e) => app.setFilter(e.target.value)}>
+      <span id="filter-error" class="filter-error" role="alert">${filter.error}</span></search>
+    <button type="button" class=${store.paused ? 'on' : ''} aria-pressed=${store.paused ? 'true' : 'false'} title="Stops lists and dots; collecting goes on (space)" data-testid="pause"
+      @click=${() => app.pause()}>${store.paused ? html`${icon('M7 4l13 8-13 8z')} Go on <span class="new">+${count(store.seen - store.paused.seen)} new</span>` : html`${icon('M6 4h4v16H6zM14 4h4v16h-4z')} Pause`}</button>
+    <button type="button" class="icon" title="Dark or light" aria-label="Dark or light" @click=${() => app.switchTheme()}>◐</button>
+    <button type="button" class="icon" title="Help and keys (?)" aria-label="Help and keys" @click=${openHelp}>?</button></header>`;
+}
+
+/** @param {App} app */
+const rail = ({ place }) => html`<nav class="rail" aria-label="Views">${RAIL.map(([view, name, path]) => html`<a href=${writePlace({ view, params: place.params.filter && (view === 'network' || view === 'packets') ? { filter: place.params.filter } : {} })}
+  aria-current=${place.view === view ? 'page' : nothing}><svg viewBox="0 0 24 24" width="20" height="20" aria-hidden="true"><path d=${path}></path></svg><span>${name}</span></a>`)}</nav>`;
+
+/** @param {App} app */
+function banner({ store, reconnect }) {
+  if (store.connection !== 'lost' || store.revision === 0) return nothing;
+  return html`<div class="banner" role="alert" data-testid="lost">No connection to the node: ${store.problem}. What you see is from before. It connects again by itself.
+    <button class="small" type="button" @click=${reconnect}>Try now</button></div>`;
+}
+
+/** @param {App} app @param {unknown} details */
+function drawer(app, details) {
+  const selection = selectionOf(app.place);
+  if (!selection) return nothing;
+  const { kind, id } = selection;
+  const page = pageOf(kind, id);
+  const path = kind === 'node' ? `nodes/${encodeURIComponent(id)}` : kind === 'link' ? 'links' : `packets/${encodeURIComponent(id)}`;
+  const bearer = hasToken() ? " -H 'Authorization: Bearer TOKEN'" : '';
+  return html`<aside class="drawer" aria-label="Details" data-testid="drawer"><div class="actions">
+      <a class="button small" href=${page} title="As a page of its own">Open</a>
+      ${copy(app, 'copy link', new URL(page, location.href).href)}${copy(app, 'copy as curl', `curl -s${bearer} '${urlOf(path)}'`)}
+      <span class="grow"></span><button class="icon small" type="button" title="Close (esc)" aria-label="Close the details" @click=${() => app.closeDrawer()}>✕</button></div>
+    <div class="inside">${details}</div></aside>`;
+}
+
+const help = () => html`<dialog id="help" aria-label="Help"><form method="dialog"><button class="icon" aria-label="Close the help">✕</button></form>
+  <h2>What you see</h2>
+  <p>Interledger sends money as <b>packets</b>. A <b>Prepare</b> <i class="dot prepare"></i> goes from node to node and promises an amount at each hop. The last node answers with a
+    <b>Fulfill</b> <i class="dot fulfill"></i>: each hop now owes the next. Or a node answers with a <b>Reject</b> <i class="dot reject">✕</i>, and nothing is owed.</p>
+  <p>Each dot is a real packet, slowed so that you see it. Few of many are drawn: the top bar says how many. Figures, and the widths of lines, count every packet.</p>
+  <h2>Keys</h2><dl class="keys">${KEYS.map(([key, what]) => html`<div><dt><kbd>${key}</kbd></dt><dd>${what}</dd></div>`)}</dl>
+  <h2>Filter</h2><p><code>from=a code=F02,T01 dest^=test.c amount>=1000 latency>5ms to!=d</code></p>
+  <p>All terms must hold; a comma means or. Fields: node, from, to, code, phase, lane, dest, kind, amount, latency.</p></dialog>`;
+
+/** @param {App} app */
+function token(app) {
+  const submit = (/** @type {SubmitEvent} */ event) => {
+    event.preventDefault();
+    setToken(String(new FormData(/** @type {HTMLFormElement} */ (event.target)).get('token') ?? '').trim());
+    app.reconnect();
+  };
+  const isWrong = hasToken() && app.store.problem;
+  return html`<div class="cover"><form class="card token" role="dialog" aria-modal="true" aria-label="Token" @submit=${submit} data-testid="token">
+    <h2>This node asks for a token</h2><p>It is the <code>apiToken</code> of its configuration. This page keeps it until you close the tab.</p>
+    <label>Token <input name="token" type="password" required autocomplete="off" autofocus></label>
+    ${isWrong ? html`<p class="bad-text" role="alert">The node refused this token: ${app.store.problem}</p>` : nothing}
+    <p class="actions"><button type="submit">Go on</button>${isWrong ? html`<button type="button" @click=${() => { dropToken(); app.reconnect(); }}>Forget it</button>` : nothing}</p></form></div>`;
+}
+
+/** What a screen reader is given when a state changes. @param {Map<string, string>} before @param {Map<string, string>} after */
+export function changes(before, after) {
+  const list = [...after].filter(([name, state]) => before.has(name) && before.get(name) !== state).map(([name, state]) => `${name} is ${state}`);
+  return list.length > 5 ? `${plural(list.length, 'state')} changed` : list.join('. ');
+}

@@ -1,0 +1,104 @@
+// The objects of the API, and the state that the page makes of them. Times are RFC 3339, amounts are strings.
+
+export interface Reason {
+  kind: string; text: string; figures?: string | null; peer?: string | null;
+  /** The configuration key that would change it. */
+  key?: string | null;
+  advice?: string | null;
+}
+export interface Packet {
+  type?: 'packet'; id: string; at: string; node: string;
+  phase: 'forwarded' | 'received' | 'fulfilled' | 'rejected'; lane: 'sample' | 'reject';
+  condition: string; from: string | null; requestId: number | string | null;
+  to: string | null; outgoingRequestId: number | string | null;
+  destination: string | null; prefix: string | null; amount: string | null; outgoingAmount: string | null;
+  expiresAt: string | null; latencyUs: number | null; code: string | null; decidedHere: boolean;
+  reason: Reason | null; triggeredBy: string | null; message: string | null;
+}
+export interface Traffic { prepares: number; fulfills: number; rejects: Record<string, number> }
+export interface Peer {
+  id: string; kind: string; relation: string | null; assetCode: string; assetScale: number;
+  configured: boolean; enabled: boolean; required: boolean; state: string; since: string | null;
+  lastError: string | null; lastRefusal: { at: string; reason: string } | null;
+  lastRefusedLogin: { at: string; remote: string; reason: string } | null;
+  sessions: { id: number; side: string }[]; balance: string; held: { received: string; sent: string };
+  uncertain: string; packetsInFlight: { received: number; sent: number }; outboxBytes: number;
+  limits: Record<string, string | number | null>;
+  packets: { received: Traffic; sent: Traffic }; counters: Record<string, number>;
+  link?: string | null;
+}
+export interface NodeInfo {
+  id: string; status: string; reasons: string[]; address: string | null; version: string;
+  uptimeSeconds: number; startedAt: string | null; btp: string | number | null; api: string | number | null;
+  peers: Peer[];
+}
+export interface Link {
+  id: string; a: string; b: string; aPeer: string; bPeer: string | null;
+  aState: string | null; bState: string | null; state: 'up' | 'down' | 'partly' | 'suspended';
+  since: string | null; lastError: string | null; kind: 'peer' | 'tool' | 'receiver' | 'outside';
+  transport: string | null; asset: string | null;
+}
+export interface LinkRates {
+  id: string; ab: Traffic; ba: Traffic; abPerSecond: number; baPerSecond: number;
+  fulfilledPercent: number | null; inFlightAb: number; inFlightBa: number; outboxA: number; outboxB: number;
+  balanceA: string | null; balanceB: string | null; latency: { p50Us: number; p99Us: number } | null;
+}
+export interface NodeRates { id: string; status: string; packetsPerSecond: number; inFlight: number }
+export interface Rates {
+  type: 'rates'; at: string; sampled: { oneIn: number; lost: number }; links: LinkRates[]; nodes: NodeRates[];
+}
+export interface Event {
+  type?: 'event'; id: string; at: string; node: string; level: 'info' | 'warn' | 'error';
+  kind: string; text: string; peer: string | null; fields: Record<string, unknown>;
+}
+export interface Hello {
+  type: 'hello'; boot: string; version: string; nodes: string[];
+  limits: { packetsPerSecond: number; rejectsPerSecond: number; kept: number };
+}
+export interface State { type: 'state'; nodes: NodeInfo[]; links: Link[] }
+export interface Gap { type: 'gap'; topic: string; lost: number; why: string }
+export interface Bye { type: 'bye'; why: string; retryMs: number }
+export type Message = Hello | State | Rates | Gap | Bye | (Event & { type: 'event' }) | (Packet & { type: 'packet' });
+
+/** One hop of a packet: what a node did with the Prepare, and the answer that it gave or passed back. */
+export interface Hop { node: string; forwarded: Packet | null; answer: Packet | null }
+
+/** A point of the graph: a node of this view, or the far end of a link that leads out of it. */
+export interface Vertex {
+  id: string; kind: 'node' | 'peer' | 'tool' | 'receiver' | 'outside'; label: string;
+  node: NodeInfo | null; link: Link | null;
+}
+export interface Edge { id: string; a: string; b: string; link: Link }
+export interface Point { x: number; y: number }
+
+/** Five minutes of one link, a value a second. */
+export interface History { at: number[]; ab: number[]; ba: number[]; p50: (number | null)[]; p99: (number | null)[] }
+
+export interface Step {
+  node: string; destination: string; from: string | null; amount: string | null;
+  decision: 'forward' | 'local' | 'refuse'; prefix: string | null; to: string | null;
+  outgoingAmount: string | null; origin: string | null; why: string | null; code: string | null;
+  reason: Reason | null; candidates: Candidate[] | null;
+}
+export interface Candidate { nextHop: string; priority: number; origin: string; usable: boolean }
+export interface Walk { steps: Step[]; ends: 'delivered' | 'refused' | 'leavesView' | 'loops' }
+export interface Route { prefix: string; nextHop: string | null; reason: string; candidates: Candidate[] }
+export interface ReasonCount {
+  node: string;
+  /** `null`: the reject came from the next hop. */
+  kind: string | null;
+  code: string; from: string | null; to: string | null; count: number;
+  lastAt: string; text: string; key: string | null;
+  /** Beyond the limit of rows, further pairs of accounts are counted together. */
+  summed?: boolean;
+}
+export interface Money {
+  assets: { node?: string; asset: string; assets: string; liabilities: string; net: string }[];
+  peers: MoneyPeer[];
+}
+export interface MoneyPeer {
+  node: string; peer: string; asset: string; balance: string; min: string | null; max: string | null;
+  heldIn: string; heldOut: string; uncertain: string; volumeIn: string | null; volumeOut: string | null;
+}
+/** What the address bar says: `#/view/id?sel=node:a&filter=...`. */
+export interface Place { view: string; id: string; params: Record<string, string> }

@@ -1,0 +1,38 @@
+// What happened to nodes, peers, routes and configuration, newest first.
+
+import { html, nothing } from './vendor/lit-html/lit-html.js';
+import { count, plural } from './format.js';
+import { beside, copy, empty, peerLink, time } from './parts.js';
+import { spaced } from './words.js';
+
+/** @import { App } from './main.js' */
+
+const SHOWN_MAX = 300;
+const MARKS = { info: '○', warn: '!', error: '✕' };
+
+/** @param {App} app */
+export function eventsView(app) {
+  const { store, place } = app;
+  const level = place.params.level ?? '';
+  const node = place.params.node ?? '';
+  // What happened before the page opened comes with one answer.
+  const earlier = app.answers.get('events', 600_000).data?.events ?? [];
+  for (const event of earlier) store.addEvent(event);
+  if (earlier.length > 0) store.events.sort((a, b) => a.at.localeCompare(b.at));
+  const list = [...store.shownEvents()].reverse().filter((event) => (!level || event.level === level) && (!node || event.node === node));
+  const set = (/** @type {Record<string, string>} */ params) => app.go({ ...place, params: { ...place.params, ...params } }, true);
+  return html`<section class="list-view"><h1 class="unseen">Events</h1>
+    <div class="chips" role="group" aria-label="Filters">
+      ${['info', 'warn', 'error'].map((name) => html`<button class="chip" type="button" aria-pressed=${level === name ? 'true' : 'false'}
+        @click=${() => set({ level: level === name ? '' : name })}>${MARKS[/** @type {keyof typeof MARKS} */ (name)]} ${name}</button>`)}
+      ${store.nodes.size > 1 ? html`<label>node <select @change=${(/** @type {any} */ e) => set({ node: e.target.value })}>
+        <option value="">all</option>${[...store.nodes.keys()].map((id) => html`<option value=${id} ?selected=${id === node}>${id}</option>`)}</select></label>` : nothing}
+      <span class="grow"></span><span class="dim">${plural(list.length, 'event')}${list.length > SHOWN_MAX ? `, the last ${count(SHOWN_MAX)} shown` : ''}</span>
+      ${copy(app, 'copy as CLI', `ilp-connector events -f --via ${location.origin}`)}</div>
+    <div class="body">${list.length === 0 ? empty(level || node ? 'No such event.' : 'Nothing has happened yet.',
+    level || node ? html`<button type="button" @click=${() => set({ level: '', node: '' })}>Show all</button>`
+      : 'Peers that connect or fail, reloads of the configuration and changes of routes appear here.') : html`<ol class="events" data-testid="events">${list.slice(0, SHOWN_MAX).map((event) => html`<li class=${event.level}>
+      ${time(event.at)} <span class="mark" title=${event.level}><span aria-hidden="true">${MARKS[event.level]}</span><span class="unseen">${event.level}</span></span>
+      <span>${beside(app, 'node', event.node)}${event.peer ? html` · ${peerLink(app, event.node, event.peer)}` : nothing}</span>
+      <span class="dim kind" title=${event.kind}>${spaced(event.kind.replace('.', ' '))}</span><span class="text">${event.text}</span></li>`)}</ol>`}</div></section>`;
+}

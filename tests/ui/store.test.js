@@ -1,0 +1,114 @@
+// What the page keeps: bounded, and honest about what it does not know.
+
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { EVENTS_MAX, PACKETS_MAX, Store } from '../../src/ui/store.js';
+
+const node = (id, peers = []) => ({ id, status: 'healthy', reasons: [], address: `test.${id}`, peers });
+const link = (a, b, more = {}) => ({ id: `${a}~${b}`, a, b, aPeer: b, bPeer: a, state: 'up', kind: 'peer', ...more });
+const traffic = (prepares = 0, fulfills = 0, rejects = {}) => ({ prepares, fulfills, rejects });
+
+/** Two nodes, and a tool at the first. */
+function store() {
+  const made = new Store();
+  made.apply({ type: 'state', nodes: [node('a'), node('b')], links: [link('a', 'b'), link('a', 'cli', { bPeer: null, kind: 'tool' })] });
+  return made;
+}
+
+/** Rates at a second: `n` packets have come in from the tool and gone on to b. */
+const rates = (second, n, rejects = {}) => ({
+  type: 'rates', at: new Date(second * 1000).toISOString(), sampled: { oneIn: 1, lost: 0 },
+  nodes: [{ id: 'a', status: 'healthy', packetsPerSecond: 0, inFlight: 1 }],
+  links: [
+    { id: 'a~b', ab: traffic(n, n, rejects), ba: traffic(), abPerSecond: n, baPerSecond: 0, latency: null },
+    { id: 'a~cli', ab: traffic(), ba: traffic(n, n, rejects), abPerSecond: 0, baPerSecond: n, latency: null },
+  ],
+});
+
+test('packets and events are bounded and never twice', () => {
+  const made = store();
+  for (let i = 0; i < PACKETS_MAX * 2; i += 1) {
+    made.apply({ type: 'packet', id: `0-${i}`, node: 'a', condition: 'c', phase: 'forwarded' });
+    made.apply({ type: 'packet', id: `0-${i}`, node: 'a', condition: 'c', phase: 'forwarded' });
+    assert.ok(made.packets.length <= PACKETS_MAX * 1.2);
+  }
+  assert.equal(made.seen, PACKETS_MAX * 2);
+  assert.equal(made.packets.at(-1).id, `0-${PACKETS_MAX * 2 - 1}`);
+  for (let i = 0; i < EVENTS_MAX + 10; i += 1) made.apply({ type: 'event', id: `0-${i}`, at: '', node: 'a', level: 'info' });
+  assert.equal(made.events.length, EVENTS_MAX);
+});
+
+test('a pause stops what is shown and goes on collecting', () => {
+  const made = store();
+  made.apply({ type: 'packet', id: '0-1', node: 'a', condition: 'c' });
+  made.pause(true);
+  made.apply({ type: 'packet', id: '0-2', node: 'a', condition: 'c' });
+  assert.equal(made.shownPackets().length, 1);
+  assert.equal(made.seen - made.paused.seen, 1);
+  made.pause(false);
+  assert.equal(made.shownPackets().length, 2);
+});
+
+test('no figure without data', () => {
+  const now = new Store().summary();
+  assert.deepEqual(now, { nodes: 0, healthy: 0, perSecond: null, fulfilled: null, inFlight: null });
+  const made = store();
+  made.apply(rates(1, 0));
+  made.apply(rates(2, 0));
+  assert.equal(made.summary().fulfilled, null);
+  assert.equal(made.summary().perSecond, 0);
+});
+
+test('packets are counted where they enter, not at every hop', () => {
+  const made = store();
+  made.apply(rates(1, 0));
+  made.apply(rates(3, 20, { T01: 5 }));
+  const now = made.summary();
+  assert.equal(now.perSecond, 10);
+  assert.equal(now.fulfilled, 80);
+});
+
+test('counters that fall begin again', () => {
+  const made = store();
+  made.apply(rates(1, 100));
+  made.apply(rates(2, 3));
+  assert.equal(made.summary().perSecond, null);
+  made.apply(rates(3, 9));
+  assert.equal(made.summary().perSecond, 6);
+});
+
+test('history has a value a second and ends after five minutes', () => {
+  const made = store();
+  for (let i = 0; i < 2000; i += 1) made.apply(rates(i / 4, i));
+  const history = made.history.get('a~b');
+  assert.equal(history.at.length, 300);
+  assert.equal(history.p50.length, 300);
+  assert.ok(history.at[1] - history.at[0] >= 0.9);
+});
+
+test('accounts lead to the other end, and removed links are forgotten', () => {
+  const made = store();
+  made.apply(rates(1, 1));
+  assert.equal(made.far('a', 'b'), 'b');
+  assert.equal(made.far('b', 'a'), 'a');
+  assert.equal(made.far('a', 'cli'), '~a~cli');
+  assert.equal(made.linkOf('b', 'a'), 'a~b');
+  assert.equal(made.far('a', 'nobody'), null);
+  made.apply({ type: 'state', nodes: [node('a')], links: [] });
+  assert.equal(made.far('a', 'b'), null);
+  assert.equal(made.rates.size + made.history.size, 0);
+});
+
+test('a tool is drawn while it is connected', () => {
+  const made = store();
+  assert.equal(made.graph().vertices.length, 3);
+  made.apply({ type: 'state', nodes: [node('a'), node('b')], links: [link('a', 'b'), link('a', 'cli', { bPeer: null, kind: 'tool', state: 'down' })] });
+  assert.equal(made.graph().vertices.length, 2);
+});
+
+test('losses add up', () => {
+  const made = store();
+  made.apply({ type: 'gap', topic: 'packets', lost: 3, why: 'slow' });
+  made.apply({ type: 'gap', topic: 'packets', lost: 4, why: 'budget' });
+  assert.equal(made.lost, 7);
+});
