@@ -1,4 +1,5 @@
-//! Fetches a document, such as the answer of an SPSP endpoint: one request, bounded in time and size.
+//! Fetches a document, such as the answer of an SPSP endpoint or a page of a node: one request, bounded in time and
+//! size.
 //!
 //! Deliberately absent: redirects, cookies, a cache, a pool of connections.
 
@@ -9,8 +10,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::header::{ACCEPT, CONTENT_TYPE, LOCATION};
-use axum::http::{Method, Response};
+use axum::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, LOCATION};
+use axum::http::{HeaderValue, Method, Response};
 use bytes::Bytes;
 use hyper::body::Incoming;
 use tokio::time::timeout;
@@ -26,6 +27,20 @@ const DOCUMENT_BYTES_MAX: usize = 64 * 1024;
 #[derive(Debug)]
 pub struct HttpClient {
     tls: ClientTls,
+}
+
+/// Which document, and the bounds of its answer.
+#[derive(Debug, Clone, Copy)]
+pub struct DocumentRequest<'r> {
+    pub url: &'r HttpUrl,
+    /// The content types that the caller can read.
+    pub accept: &'r str,
+    /// Sent as `Authorization: Bearer`. A secret.
+    pub bearer: Option<&'r str>,
+    /// For the connection, and again from the request to the end of the answer.
+    pub timeout: Duration,
+    /// Bytes of the body.
+    pub bytes_max: usize,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,8 +64,10 @@ pub enum FetchError {
     Broken(String),
     #[error("no answer within {0:?}")]
     Timeout(Duration),
-    #[error("the answer is longer than {DOCUMENT_BYTES_MAX} bytes")]
-    TooLong,
+    #[error("the token contains a character that a header cannot")]
+    Bearer,
+    #[error("the answer is longer than {0} bytes")]
+    TooLong(usize),
 }
 
 impl HttpClient {
@@ -61,17 +78,28 @@ impl HttpClient {
 
     /// Sends a GET request. Any status is an answer. User and token of the URL are not sent.
     pub async fn get(&self, url: &HttpUrl, accept: &str) -> Result<Document, FetchError> {
+        let bytes_max = DOCUMENT_BYTES_MAX;
+        self.fetch(DocumentRequest { url, accept, bearer: None, timeout: TIMEOUT, bytes_max }).await
+    }
+
+    /// The same with a token and other bounds.
+    pub async fn fetch(&self, asked: DocumentRequest<'_>) -> Result<Document, FetchError> {
+        let DocumentRequest { url, accept, bearer, timeout: time_max, bytes_max } = asked;
         let tasks = Tasks::default();
         let mut poller = tasks.poller();
         let fetching = async {
-            let (mut sender, _) = connect(url, &self.tls, TIMEOUT, &tasks).await?;
-            let request = sender.request(Method::GET, url).header(ACCEPT, accept);
+            let (mut sender, _) = connect(url, &self.tls, time_max, &tasks).await?;
+            let mut request = sender.request(Method::GET, url).header(ACCEPT, accept);
+            if let Some(bearer) = bearer {
+                request = request.header(AUTHORIZATION, bearer_value(bearer)?);
+            }
             let request = request.body(Body::empty()).map_err(FetchError::Url)?;
             let answered = async {
-                let answer = sender.send(request, DOCUMENT_BYTES_MAX).await;
-                read_document(answer.map_err(|error| broken(&error.into_error()))?).await
+                let answer = sender.send(request, bytes_max).await;
+                let answer = answer.map_err(|error| broken(&error.into_error()))?;
+                read_document(answer, bytes_max).await
             };
-            timeout(TIMEOUT, answered).await.map_err(|_| FetchError::Timeout(TIMEOUT))?
+            timeout(time_max, answered).await.map_err(|_| FetchError::Timeout(time_max))?
         };
         tokio::select! {
             never = poller.run() => match never {},
@@ -80,7 +108,18 @@ impl HttpClient {
     }
 }
 
-async fn read_document(answer: Response<Incoming>) -> Result<Document, FetchError> {
+/// A header value that logs do not show.
+fn bearer_value(token: &str) -> Result<HeaderValue, FetchError> {
+    let value = HeaderValue::try_from(format!("Bearer {token}"));
+    let mut value = value.map_err(|_| FetchError::Bearer)?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+async fn read_document(
+    answer: Response<Incoming>,
+    bytes_max: usize,
+) -> Result<Document, FetchError> {
     let (head, body) = answer.into_parts();
     let content_type = head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let content_type = content_type
@@ -88,7 +127,7 @@ async fn read_document(answer: Response<Incoming>) -> Result<Document, FetchErro
         .map(|value| value.trim().to_ascii_lowercase());
     let location = head.headers.get(LOCATION).and_then(|value| value.to_str().ok());
     let location = location.map(str::to_owned);
-    let body = read_body(body, DOCUMENT_BYTES_MAX, None).await?;
+    let body = read_body(body, bytes_max, None).await?;
     Ok(Document { status: head.status.as_u16(), content_type, location, body })
 }
 
@@ -101,7 +140,7 @@ pub(super) async fn read_body(
     use hyper::body::Body as _;
     let announced = body.size_hint().lower();
     if usize::try_from(announced).map_or(true, |announced| announced > bytes_max) {
-        return Err(FetchError::TooLong);
+        return Err(FetchError::TooLong(bytes_max));
     }
     let mut received = PartialBody { bytes: Vec::new(), counted: 0, shared };
     loop {
@@ -127,14 +166,14 @@ struct PartialBody<'a> {
 impl PartialBody<'_> {
     fn add(&mut self, data: &[u8], bytes_max: usize) -> Result<(), FetchError> {
         if self.bytes.len() + data.len() > bytes_max {
-            return Err(FetchError::TooLong);
+            return Err(FetchError::TooLong(bytes_max));
         }
         self.bytes.extend_from_slice(data);
         self.counted += data.len();
         if let Some((shared, max)) = self.shared
             && shared.fetch_add(data.len(), Ordering::Relaxed) + data.len() > max
         {
-            return Err(FetchError::TooLong);
+            return Err(FetchError::TooLong(bytes_max));
         }
         Ok(())
     }

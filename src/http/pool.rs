@@ -171,7 +171,7 @@ impl Pool {
             let body =
                 read_body(body, bytes_max, Some((&self.incomplete_bytes, BODIES_BYTES_MAX))).await;
             let body = body.map_err(|error| match error {
-                FetchError::TooLong => PostError::TooLong,
+                FetchError::TooLong(_) => PostError::TooLong,
                 error => PostError::Lost(error.to_string()),
             })?;
             if lease.open_request.is_none() {

@@ -81,7 +81,7 @@ async fn answers_of_servers() {
     }
     let endless = format!("HTTP/1.1 200 OK\r\n\r\n{}", "x".repeat(DOCUMENT_BYTES_MAX + 1));
     let (fetched, _) = fetch_from(&endless).await;
-    assert!(matches!(fetched, Err(FetchError::TooLong)), "{fetched:?}");
+    assert!(matches!(fetched, Err(FetchError::TooLong(_))), "{fetched:?}");
 }
 
 #[tokio::test]
