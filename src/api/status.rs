@@ -132,7 +132,18 @@ impl NodeStatus {
         self.configured.store(Arc::new(Configured { peers, start_timeout }));
     }
 
+    /// The node's status, and why it has it, as in `/health`.
+    pub fn observe_reasons(&self) -> (HealthStatus, Vec<String>) {
+        let Health { status, reasons } = self.health(&self.peers());
+        (status, reasons)
+    }
+
     /// Whether the configuration still names this node (D17).
+    pub fn is_listed(&self) -> bool {
+        !self.unlisted.load(Ordering::Relaxed)
+    }
+
+    /// Says whether the configuration still names this node (D17).
     pub fn set_listed(&self, listed: bool) {
         self.unlisted.store(!listed, Ordering::Relaxed);
     }
@@ -223,11 +234,6 @@ impl NodeStatus {
 
     pub(super) fn uptime(&self) -> Duration {
         self.context.clock.mono().since(self.started)
-    }
-
-    pub(super) fn started_at(&self) -> SystemTime {
-        let now = SystemTime::now();
-        now.checked_sub(self.uptime()).unwrap_or(now)
     }
 
     pub(super) fn required_peers(&self) -> Vec<AccountId> {

@@ -5,6 +5,7 @@
 
 mod files;
 mod ledger;
+mod network;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -16,6 +17,7 @@ pub(super) use ledger::{
     LedgerArguments, LedgerCommand, PaymentsArguments, ResolveArguments, StatementArguments,
     StoreArguments,
 };
+pub(super) use network::{GraphArguments, GraphLanguage, StatusArguments};
 
 use crate::console::{SourceArguments, parse_duration};
 use crate::tools::{BenchArguments, PayArguments, PingArguments, SendArguments, TraceArguments};
@@ -31,6 +33,7 @@ Without a command it is `run`: one node, configured by a file, by variables, or 
 
 Examples:
   ilp-connector up examples/linear-3.yaml           a network of three nodes on this machine
+  ilp-connector status examples/linear-3.yaml       are they healthy? which peers, which balances?
   ilp-connector ping test.c --config examples/linear-3.yaml --node a
   ilp-connector trace test.c --config examples/linear-3.yaml --node a
   ilp-connector pay test.c.wallet 1000000 --config examples/linear-3.yaml --node a
@@ -58,6 +61,10 @@ pub(super) enum Command {
     Check(CheckArguments),
     /// Check whether the node of this configuration is healthy
     Healthcheck(HealthcheckArguments),
+    /// Show nodes, their peers and balances
+    Status(StatusArguments),
+    /// Draw the nodes and links of a file, for documents
+    Graph(GraphArguments),
     /// Measure the round trip to a node, through another one
     Ping(PingArguments),
     /// Show which connectors a packet passes through

@@ -1,16 +1,22 @@
 //! The command line: reads the arguments and runs a command. Results go to standard output, errors to standard error,
 //! one `error: ` line each; the exit code says which kind of error it was (D14).
 //!
-//! `run` and `up` start nodes; `ledger` reads and changes their books; `check`, `compose` and `schema` start nothing;
-//! the commands that send packets are in [`tools`](crate::tools).
+//! `run` and `up` start nodes; `status` asks them; `ledger` reads and changes their books; `check`, `compose`, `graph`
+//! and `schema` start nothing; the commands that send packets are in [`tools`](crate::tools).
 
 mod args;
+mod asked_nodes;
 mod check;
 mod compose;
+mod graph;
 mod healthcheck;
 mod ledger;
+mod network_view;
+mod page_client;
 mod run;
 mod schema;
+mod status;
+mod terminal;
 mod up;
 
 use std::ffi::OsString;
@@ -52,6 +58,8 @@ fn dispatch(
         Command::Up(arguments) => up::run(&arguments, environment, out),
         Command::Check(arguments) => check::run(&arguments, environment, out, err),
         Command::Healthcheck(arguments) => healthcheck::run(&arguments, environment, out, err),
+        Command::Status(arguments) => status::run(&arguments, environment, out),
+        Command::Graph(arguments) => graph::run(&arguments, environment, out),
         Command::Ping(arguments) => run_tool(ping::run(&arguments, environment, out)),
         Command::Trace(arguments) => run_tool(trace::run(&arguments, environment, out)),
         Command::Pay(arguments) => run_tool(pay::run(&arguments, environment, out)),

@@ -2,8 +2,8 @@
 //! sends packets between all nodes.
 
 mod collect;
+mod draw;
 mod ping_pairs;
-mod screen;
 mod view;
 
 use std::future::pending;
@@ -15,10 +15,14 @@ use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use self::collect::{Collector, ViewSettings};
-use self::screen::{DetachedScreen, Screen};
+use self::view::{View, ViewPosition};
 use super::args::UpArguments;
 use super::describe_replaced_port;
 use super::run::{SHUTDOWN_TIMEOUT, prepare_nodes, start_logs, start_nodes};
+use super::terminal::{
+    Canvas, DetachedScreen, Screen, TerminalKey, TerminalKeys, can_show_view, next_keys,
+    terminal_canvas,
+};
 use crate::account::AccountId;
 use crate::config::{Environment, Source};
 use crate::console::{Failure, build_runtime, error_chain, exit_result, format_duration};
@@ -41,7 +45,7 @@ pub(super) fn run(
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
     let variable = |name: &str| environment.get(name).map(String::as_str);
-    let live = !arguments.plain && !arguments.ping && screen::can_show_view(variable("TERM"));
+    let live = !arguments.plain && !arguments.ping && can_show_view(variable("TERM"));
     let log_file =
         arguments.log_file.clone().or_else(|| (live || arguments.ping).then(default_log_file));
     let log_to = log_file.clone().map_or(LogTo::Stdout, LogTo::File);
@@ -75,12 +79,12 @@ pub(super) fn run(
                     notes,
                     moved_btp_ports,
                 };
-                let canvas = || screen::terminal_canvas(variable("NO_COLOR"));
+                let canvas = || terminal_canvas(variable("NO_COLOR"));
                 let began = Instant::now();
                 let shown = async {
                     tokio::select! {
                         () = time_limit => {}
-                        // A closed terminal ends the network too.
+                        // `q` and a closed terminal end the network too.
                         () = show_live_view(handles, settings, canvas) => {}
                     }
                 };
@@ -173,32 +177,40 @@ async fn wait_for_run_time(run_time: Option<Duration>) {
     }
 }
 
-/// Redraws the live view until the terminal is gone.
+/// Redraws the live view until `q` is pressed or the terminal is gone.
 async fn show_live_view(
     nodes: watch::Receiver<Vec<NodeHandle>>,
     settings: ViewSettings,
-    canvas: impl Fn() -> view::Canvas,
+    canvas: impl Fn() -> Canvas,
 ) {
     // A paused terminal must not stop packets: another thread draws each frame, and frames are skipped until it is
     // done.
-    let mut drawing = SingleFlight::default();
+    let mut drawing = SingleFlight::<(Screen<io::Stdout>, io::Result<()>)>::default();
     let Ok(screen) = Screen::enter(io::stdout()) else { return };
     let mut screen = DetachedScreen(Some(screen));
+    let mut keys = TerminalKeys::read();
+    let mut position = ViewPosition::default();
     let mut collector = Collector::new(settings, Instant::now());
     let mut redraw = interval(REDRAW);
     redraw.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut view = None;
+    // The frame on the screen is older than the view.
+    let mut is_stale = false;
     loop {
         tokio::select! {
             _ = redraw.tick() => {
                 let nodes = nodes.borrow().clone();
-                let view = collector.collect(&nodes, Instant::now());
-                if let Some(mut screen) = screen.0.take() {
-                    let lines = view::render(&view, canvas());
-                    drawing.start(move || {
-                        let shown = screen.draw(&lines);
-                        (screen, shown)
-                    });
+                let collected = collector.collect(&nodes, Instant::now());
+                is_stale = true;
+                view = Some(View { has_keys: keys.is_some(), ..collected });
+            }
+            pressed = next_keys(&mut keys) => {
+                if pressed.contains(&TerminalKey::Char('q')) {
+                    return;
                 }
+                is_stale = true;
+                let rows = canvas().rows;
+                pressed.into_iter().for_each(|key| position.press(key, rows));
             }
             (drawn, shown) = drawing.done() => {
                 screen.0 = Some(drawn);
@@ -206,6 +218,16 @@ async fn show_live_view(
                     return;
                 }
             }
+        }
+        if let (true, Some(view)) = (is_stale, &view)
+            && let Some(mut screen) = screen.0.take()
+        {
+            is_stale = false;
+            let lines = draw::render(view, canvas(), &mut position);
+            drawing.start(move || {
+                let shown = screen.draw(&lines);
+                (screen, shown)
+            });
         }
     }
 }

@@ -20,4 +20,4 @@ pub use local_node::{
     NodeAndNetwork, SourceArguments, host_to_dial, load_local_node, load_node_and_network,
 };
 pub use runtime::build_runtime;
-pub use table::{Cell, Colour, Table, apply_colours, truncate};
+pub use table::{Cell, Colour, Table, apply_colours, shorten_name, truncate, wrap};

@@ -1,5 +1,5 @@
 //! Tables whose columns are as wide as their content. Columns that do not fit the terminal are left out from the end,
-//! and lines are truncated to its width. Until then, control characters stand for colours.
+//! and lines are truncated to its width; long texts are wrapped. Until then, control characters stand for colours.
 
 use unicode_width::UnicodeWidthChar;
 
@@ -8,6 +8,8 @@ use super::format::{display_width, sanitize};
 const GAP: &str = "  ";
 /// This many columns stay, however narrow the terminal is.
 const COLUMNS_MIN: usize = 3;
+/// A last column of texts is shown if this much of it fits.
+const TEXT_WIDTH_MIN: usize = 12;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Colour {
@@ -83,11 +85,19 @@ impl Cell {
 pub struct Table<const COLUMNS: usize> {
     headings: [&'static str; COLUMNS],
     rows: Vec<[Cell; COLUMNS]>,
+    /// The last column is shown although only a part of it fits.
+    ends_with_text: bool,
 }
 
 impl<const COLUMNS: usize> Table<COLUMNS> {
     pub fn new(headings: &[&'static str; COLUMNS]) -> Self {
-        Self { headings: *headings, rows: Vec::new() }
+        Self { headings: *headings, rows: Vec::new(), ends_with_text: false }
+    }
+
+    /// The last column has texts, such as errors, whose beginning is worth showing.
+    #[must_use]
+    pub fn ending_with_text(self) -> Self {
+        Self { ends_with_text: true, ..self }
     }
 
     pub fn add_row(&mut self, cells: [Cell; COLUMNS]) {
@@ -113,7 +123,11 @@ impl<const COLUMNS: usize> Table<COLUMNS> {
                 cells.map(Cell::width).chain([heading.width()]).max().unwrap_or_default()
             })
             .collect();
-        let shown = count_fitting(&widths, columns_max);
+        let mut needed = widths.clone();
+        if let (true, Some(last)) = (self.ends_with_text, needed.last_mut()) {
+            *last = (*last).min(TEXT_WIDTH_MIN);
+        }
+        let shown = count_fitting(&needed, columns_max);
         let rows = self.rows.iter().map(|row| row.as_slice());
         std::iter::once(headings.as_slice())
             .chain(rows)
@@ -174,6 +188,35 @@ pub fn truncate(line: &str, columns_max: usize) -> String {
     out
 }
 
+/// The middle of a long name is left out: the names of a network often differ only at their ends.
+pub fn shorten_name(name: &str, columns_max: usize) -> String {
+    let length = name.chars().count();
+    if length <= columns_max || display_width(name) != length {
+        return truncate(name, columns_max);
+    }
+    let kept = columns_max.saturating_sub(1);
+    let (first, last) = (kept / 2, kept - kept / 2);
+    let chars = |from: usize, count: usize| name.chars().skip(from).take(count);
+    chars(0, first).chain(['…']).chain(chars(length - last, last)).collect()
+}
+
+/// Breaks a text into lines at its spaces. Lines after the first begin with `indent`.
+pub fn wrap(text: &str, columns_max: usize, indent: &str) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut line = String::new();
+    for (number, word) in text.split(' ').enumerate() {
+        let has_words = !line.trim_start().is_empty();
+        if has_words && display_width(&line) + 1 + display_width(word) > columns_max {
+            lines.push(std::mem::replace(&mut line, indent.to_owned()));
+        } else if has_words || (number > 0 && lines.is_empty()) {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    lines.push(line);
+    lines
+}
+
 /// Replaces the marks with colour codes, or removes them.
 pub fn apply_colours(line: &str, colour: bool) -> String {
     let mut out = String::with_capacity(line.len());
@@ -230,5 +273,26 @@ mod tests {
             ],
         );
         check(16, &["NAME         ST…", "a-long-name  up…", "b            do…"]);
+    }
+
+    #[test]
+    fn the_beginning_of_a_last_text_is_shown() {
+        let mut table = Table::new(&["A", "B", "C", "WHY"]).ending_with_text();
+        table.add_row(["1", "2", "3", "connection refused by the host"].map(Cell::left));
+        assert_eq!(table.lines(21)[1], "1  2  3  connection refused by the host");
+        assert_eq!(table.lines(20)[1], "1  2  3");
+    }
+
+    #[test]
+    fn long_names_and_texts() {
+        assert_eq!(shorten_name("node-1", 6), "node-1");
+        assert_eq!(shorten_name("a-long-name-17", 9), "a-lo…e-17");
+        assert_eq!(shorten_name("日本日本", 5), "日本…");
+        assert_eq!(wrap("one two three", 7, "  "), ["one two", "  three"]);
+        assert_eq!(
+            wrap("  one twenty-three four", 8, "    "),
+            ["  one", "    twenty-three", "    four"]
+        );
+        assert_eq!(wrap("", 5, ""), [""]);
     }
 }

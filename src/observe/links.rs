@@ -6,7 +6,6 @@ use super::model::{LinkBody, LinkKind, LinkState, NodeBody, PeerBody};
 use crate::account::TOOL_ACCOUNT;
 
 const CONNECTED: &str = "connected";
-const DISCONNECTED: &str = "disconnected";
 const SUSPENDED: &str = "suspended";
 const WAITING: &str = "waiting";
 
@@ -77,11 +76,7 @@ fn link(node: &NodeBody, peer: &PeerBody, back: Option<&PeerBody>) -> LinkBody {
         b_state: back.map(|back| back.state.clone()),
         state: joined_state(peer, back),
         since: telling.since.clone(),
-        // A tool is gone when it is done; that is no error.
-        last_error: telling
-            .last_error
-            .clone()
-            .filter(|_| kind != LinkKind::Tool || telling.state != DISCONNECTED),
+        last_error: telling.last_error.clone(),
         kind,
         transport: transport(peer, back).map(str::to_owned),
         asset: format!("{}/{}", peer.asset_code, peer.asset_scale),

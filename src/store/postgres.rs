@@ -14,12 +14,13 @@ mod take;
 use std::fmt;
 use std::time::Duration;
 
+use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 use tokio_postgres::{IsolationLevel, Statement};
 
 pub use self::error::PostgresError;
-use self::session::{Session, SessionUse, StoreRuntime};
+use self::session::{Session, SessionUse, start_runtime};
 use self::take::{Holder, LEASE};
 use super::error::WriteError;
 use super::lease::{BooksHolder, Lease};
@@ -54,7 +55,7 @@ pub struct PostgresStore {
     /// `None` after an error.
     open: Option<OpenSession>,
     /// After the session, which it drives.
-    runtime: StoreRuntime,
+    runtime: Runtime,
 }
 
 /// A session with its prepared statement.
@@ -80,7 +81,7 @@ impl PostgresStore {
         node: &AccountId,
         clock: Clock,
     ) -> Result<(Self, SavedBooks), PostgresError> {
-        let runtime = StoreRuntime::start()?;
+        let runtime = start_runtime()?;
         let mut session = Session::connect(&runtime, url, SessionUse::Write)?;
         let (node, holder) = (node.to_string(), Holder::this_process());
         let renewed_at = clock.now().mono;
@@ -111,7 +112,7 @@ impl PostgresStore {
         node: &AccountId,
         mut report: impl FnMut(BooksHolder) -> bool,
     ) -> Result<(), PostgresError> {
-        let runtime = StoreRuntime::start()?;
+        let runtime = start_runtime()?;
         let mut session = Session::connect(&runtime, url, SessionUse::Write)?;
         loop {
             let holder = session.run(&runtime, async |client| {
@@ -140,7 +141,7 @@ impl PostgresStore {
         url: &PostgresUrl,
         node: Option<&AccountId>,
     ) -> Result<BooksHistory, PostgresError> {
-        let runtime = StoreRuntime::start()?;
+        let runtime = start_runtime()?;
         Session::connect(&runtime, url, SessionUse::Read)?.run(&runtime, async |client| {
             // One snapshot: everything is as of the same cut.
             let snapshot =
@@ -161,7 +162,7 @@ impl PostgresStore {
     /// # Errors
     /// [`PostgresError`]: there are several, or none.
     pub fn find_only_node(url: &PostgresUrl) -> Result<AccountId, PostgresError> {
-        let runtime = StoreRuntime::start()?;
+        let runtime = start_runtime()?;
         let mut session = Session::connect(&runtime, url, SessionUse::Read)?;
         let node = session.run(&runtime, async |client| {
             schema::check(client).await?;

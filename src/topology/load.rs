@@ -30,6 +30,31 @@ pub fn load_in_network(source: &Source) -> Result<(Loaded, Option<Topology>), Di
     }
 }
 
+/// What a file describes.
+#[derive(Debug)]
+pub enum Described {
+    Node(Box<Loaded>),
+    Network(Box<Topology>),
+}
+
+/// Loads what a file describes, whatever that is. The nodes of a network are not validated: [`Topology::node`] does.
+///
+/// # Errors
+/// All mistakes at once.
+pub fn load_described(source: &Source) -> Result<Described, Diagnostics> {
+    let (read, report) = read_file(source);
+    let Ok(content) = read else { return Err(report.into_problems()) };
+    if let Some(content) = &content {
+        // Mistakes of the form are found again, with all others.
+        let mut report = DiagnosticSink::new(Some(&content.path));
+        let root = parse_file(source, content, &mut report);
+        if root.is_some_and(|root| network_file::is_topology(&root)) {
+            return Topology::of_content(source, content).map(Box::new).map(Described::Network);
+        }
+    }
+    load_content(source, content.as_ref()).map(Box::new).map(Described::Node)
+}
+
 /// Loads one node from bytes that the caller has read.
 ///
 /// # Errors

@@ -7,9 +7,6 @@ use crate::api::status::NodeStatus;
 use crate::observe::{EventLevel, NewEvent};
 use crate::peers::{PeerChange, PeerEvent};
 
-/// RFC 6455 7.4.1: the client has done what it wanted.
-const NORMAL_CLOSURE: u16 = 1000;
-
 impl NodeStatus {
     /// Something happened to the node: an event of `/api/v1/events`.
     pub(in crate::api) fn record_event(&self, event: NewEvent) {
@@ -75,8 +72,7 @@ fn peer_event(event: &PeerEvent) -> Option<NewEvent> {
             (EventLevel::Info, "peer.connected", format!("{peer} connected"), Vec::new())
         }
         PeerChange::Disconnected(close) => (
-            // Tools say goodbye when they are done.
-            if close.code() == NORMAL_CLOSURE { EventLevel::Info } else { EventLevel::Warn },
+            EventLevel::Warn,
             "peer.disconnected",
             format!("{peer} disconnected: {close}"),
             vec![("code", close.code().to_string())],

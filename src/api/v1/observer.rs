@@ -70,12 +70,6 @@ impl Observer {
         in_view.filter_map(|(_, node)| node.upgrade()).collect()
     }
 
-    /// The ids of these nodes.
-    pub(super) fn node_ids(&self, view: &ApiView) -> Vec<String> {
-        let nodes = self.nodes(view);
-        nodes.iter().map(|node| node.context().connector.node_id().to_string()).collect()
-    }
-
     /// The nodes and links of a view.
     pub(super) fn sample(&self, view: &ApiView) -> (StateBody, Vec<ConnectorReport>) {
         sample_all(&self.nodes(view))
@@ -105,7 +99,7 @@ impl Observer {
     }
 
     pub(super) fn unsubscribe(&self, queue: &Arc<StreamQueue>) {
-        self.watch.lock().remove(self, queue);
+        self.watch.lock().remove(queue);
     }
 
     /// Ends the streams of the node's own listener.

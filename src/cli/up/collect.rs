@@ -1,15 +1,16 @@
 //! Collects the data of the live view from the running nodes once a second, without delaying packets.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::TryRecvError;
 
-use super::view::{EVENTS_MAX, EventView, LinkView, NodeView, View, ViewState};
+use super::super::network_view::{NodeRow, ViewState};
+use super::view::{EVENTS_MAX, EventView, Hint, LinkView, NodeView, View};
 use crate::account::{AccountId, TOOL_ACCOUNT};
 use crate::api::{HealthStatus, LastReload};
-use crate::connector::{AccountReport, ConnectorReport};
+use crate::connector::{AccountReport, ConnectorReport, code_labels};
 use crate::console::per_second;
 use crate::node::NodeHandle;
 use crate::peers::{PeerChange, PeerEvent, PeerSnapshot, PeerState};
@@ -34,12 +35,25 @@ pub(super) struct Collector {
     settings: ViewSettings,
     started: Instant,
     collected_at: Instant,
-    /// Prepares sent and received by node and account, when they were last collected.
-    counters: HashMap<(AccountId, AccountId), (u64, u64)>,
+    /// Of each account of each node, when they were last collected.
+    counters: HashMap<(AccountId, AccountId), Counters>,
+    /// Prepares on all links since the start.
+    prepares: u64,
     subscriptions: HashMap<AccountId, Receiver<PeerEvent>>,
     /// When each node last read its configuration.
     reloads: HashMap<AccountId, SystemTime>,
     events: VecDeque<EventView>,
+}
+
+/// The packets of an account until a moment.
+#[derive(Debug, Clone, Default)]
+struct Counters {
+    sent: u64,
+    received: u64,
+    /// By code, in the order of `code_labels`.
+    rejects: Vec<u64>,
+    /// The code whose count rose last.
+    last_code: Option<String>,
 }
 
 /// The state of one node at one moment.
@@ -62,6 +76,7 @@ impl Collector {
             started: now,
             collected_at: now,
             counters: HashMap::new(),
+            prepares: 0,
             subscriptions: HashMap::new(),
             reloads: HashMap::new(),
             events: VecDeque::new(),
@@ -70,6 +85,12 @@ impl Collector {
 
     /// The view of this moment.
     pub(super) fn collect(&mut self, nodes: &[NodeHandle], now: Instant) -> View {
+        // A node that the file no longer names waits to be named again, without links.
+        let nodes: Vec<NodeHandle> =
+            nodes.iter().filter(|node| node.status.is_listed()).cloned().collect();
+        let nodes = nodes.as_slice();
+        let ids: HashSet<&AccountId> = nodes.iter().map(|node| &node.id).collect();
+        self.note_removed(&ids);
         self.collect_peer_events(nodes);
         self.collect_reloads(nodes);
         let surplus = self.events.len().saturating_sub(EVENTS_MAX);
@@ -88,7 +109,6 @@ impl Collector {
                 handle: handle.clone(),
             })
             .collect();
-        let ids: Vec<&AccountId> = nodes.iter().map(|node| &node.id).collect();
         let since = now.saturating_duration_since(self.collected_at);
         self.collected_at = now;
         View {
@@ -96,16 +116,20 @@ impl Collector {
             uptime: now.saturating_duration_since(self.started),
             nodes: samples.iter().map(|sample| node_view(sample, &ids)).collect(),
             links: self.links(&samples, since),
+            refused_configuration: nodes.iter().find_map(|node| node.status.last_reload().error),
+            prepares: self.prepares,
             events: self.events.iter().cloned().collect(),
+            page: self.settings.page.clone(),
             log: self.settings.log.clone(),
+            has_keys: false,
             hints: self.hints(&samples),
         }
     }
 
     /// Commands to try: from the first node to the last, if the tools have an account at the first.
-    fn hints(&self, samples: &[NodeSample]) -> Vec<String> {
+    fn hints(&self, samples: &[NodeSample]) -> Vec<Hint> {
         let file = &self.settings.file;
-        let mut hints = self.settings.notes.clone();
+        let mut hints: Vec<Hint> = self.settings.notes.iter().cloned().map(Hint::Note).collect();
         if let (Some(first), Some(last)) = (samples.first(), samples.last())
             && first.accounts().any(|account| account.settings.id.as_str() == TOOL_ACCOUNT)
             && let Some(address) = &last.report.address
@@ -114,18 +138,32 @@ impl Collector {
             let where_to = format!("--config {file} --node {node}");
             let port = self.settings.moved_btp_ports.iter().find(|(moved, _)| moved == node);
             let port = port.map(|(_, port)| format!("BTP_SERVER_PORT={port} ")).unwrap_or_default();
-            hints.push(format!("try: {port}ilp-connector ping {address} {where_to}"));
+            let ping = format!("try: {port}ilp-connector ping {address} {where_to}");
+            hints.push(Hint::Command(ping));
             let mut receivers = last.accounts().filter(|account| account.settings.is_receiver());
             if let (Some(receiver), Some(_)) = (receivers.next(), last.handle.http_address) {
                 let payee = format!("{address}.{}", receiver.settings.id);
-                hints.push(format!("     {port}ilp-connector pay {payee} 1000000 {where_to}"));
+                let pay = format!("     {port}ilp-connector pay {payee} 1000000 {where_to}");
+                hints.push(Hint::Command(pay));
             }
         }
-        if let Some(page) = &self.settings.page {
-            hints.push(format!("page: {page}"));
-        }
-        hints.push(format!("     edit {file} and save: the network follows"));
+        hints.push(Hint::Note(format!("     edit {file} and save: the network follows")));
         hints
+    }
+
+    /// Adds an event for each node that was there before and is not among these.
+    fn note_removed(&mut self, ids: &HashSet<&AccountId>) {
+        let removed: Vec<AccountId> =
+            self.subscriptions.keys().filter(|id| !ids.contains(id)).cloned().collect();
+        for id in removed {
+            self.subscriptions.remove(&id);
+            self.reloads.remove(&id);
+            self.events.push_back(EventView {
+                at: time_of_day(),
+                node: id.to_string(),
+                text: "removed from the file".to_owned(),
+            });
+        }
     }
 
     /// Adds the peer events since the last call.
@@ -172,17 +210,17 @@ impl Collector {
         for (number, node) in samples.iter().enumerate() {
             for account in node.accounts() {
                 let id = &account.settings.id;
-                let (forward_per_second, backward_per_second) =
-                    self.packet_rates(&node.handle.id, account, since);
-                let prepares = account.stats.sent.prepares + account.stats.received.prepares;
+                let rates = self.update_counters(&node.handle.id, account, since);
                 let other = samples.iter().position(|other| other.handle.id == *id);
                 let other = other.filter(|_| !account.settings.is_receiver());
                 let state = match other.and_then(|other| samples.get(other)) {
                     Some(other) => link_state(node, other),
-                    None if account.sessions.is_empty() && prepares == 0 => continue,
-                    None if account.settings.is_receiver() => ViewState::Good("receiver"),
+                    None if account.sessions.is_empty() && rates.prepares == 0 => continue,
+                    None if account.settings.is_receiver() => {
+                        ViewState::Good("receiver".to_owned())
+                    }
                     // Tools disconnect when they are done.
-                    None if account.sessions.is_empty() => ViewState::Pending("gone"),
+                    None if account.sessions.is_empty() => ViewState::Pending("gone".to_owned()),
                     None => peer_state(node.peers.get(id)),
                 };
                 // Listed from the other end already.
@@ -192,59 +230,106 @@ impl Collector {
                 if known && other.is_some_and(|other| other < number) {
                     continue;
                 }
+                self.prepares += rates.new_prepares;
                 links.push(LinkView {
                     from: node.handle.id.to_string(),
                     to: id.to_string(),
                     state,
-                    forward_per_second,
-                    backward_per_second,
+                    forward_per_second: rates.forward,
+                    backward_per_second: rates.backward,
                     in_flight: account.in_flight_to + account.in_flight_from,
                     balance: account.balance,
                     asset: account.settings.asset.to_string(),
-                    prepares,
+                    rejects: rates.rejects,
+                    last_code: rates.last_code,
                 });
             }
         }
         links
     }
 
-    /// Prepares per second in both directions since the last call.
-    fn packet_rates(
+    /// What happened on an account since the last call. Called for each account, whether or not it is shown: the sums
+    /// must not rise again when a link is shown from its other end.
+    fn update_counters(
         &mut self,
         node: &AccountId,
         account: &AccountReport,
         since: Duration,
-    ) -> (u64, u64) {
-        let now = (account.stats.sent.prepares, account.stats.received.prepares);
+    ) -> AccountRates {
+        let (sent, received) = (&account.stats.sent, &account.stats.received);
         let key = (node.clone(), account.settings.id.clone());
-        let before = self.counters.insert(key, now).unwrap_or(now);
-        let rate = |now: u64, before: u64| per_second(now.saturating_sub(before), since);
-        (rate(now.0, before.0), rate(now.1, before.1))
+        let is_new = !self.counters.contains_key(&key);
+        let before = self.counters.entry(key).or_default();
+        let rejects: Vec<u64> = sent
+            .rejects
+            .iter()
+            .zip(&received.rejects)
+            .map(|(sent, received)| sent + received)
+            .collect();
+        let code = code_labels().zip(&rejects).enumerate().find_map(|(number, (code, count))| {
+            let known = before.rejects.get(number).copied().unwrap_or_default();
+            (*count > known).then_some(code)
+        });
+        let now = Counters {
+            sent: sent.prepares,
+            received: received.prepares,
+            last_code: code.or_else(|| before.last_code.take()),
+            rejects,
+        };
+        let (there, back) =
+            (now.sent.saturating_sub(before.sent), now.received.saturating_sub(before.received));
+        let rate = |prepares: u64| if is_new { 0 } else { per_second(prepares, since) };
+        let rates = AccountRates {
+            forward: rate(there),
+            backward: rate(back),
+            new_prepares: there + back,
+            prepares: now.sent + now.received,
+            rejects: now.rejects.iter().sum(),
+            last_code: now.last_code.clone(),
+        };
+        *before = now;
+        rates
     }
 }
 
-fn node_view(sample: &NodeSample, linked: &[&AccountId]) -> NodeView {
-    let status = sample.handle.status.observe_health();
+/// What happened on an account.
+struct AccountRates {
+    /// Prepares to it and from it per second.
+    forward: u64,
+    backward: u64,
+    /// Prepares since the last call, and since the start.
+    new_prepares: u64,
+    prepares: u64,
+    /// Rejects since the start.
+    rejects: u64,
+    last_code: Option<String>,
+}
+
+fn node_view(sample: &NodeSample, linked: &HashSet<&AccountId>) -> NodeView {
+    let (status, reasons) = sample.handle.status.observe_reasons();
     // An account that is no link, such as that of `ping`, counts only while it is connected.
     let is_connected = |account: &&AccountReport| !account.sessions.is_empty();
     let expected = |account: &&AccountReport| {
-        linked.contains(&&account.settings.id) && !account.settings.is_receiver()
+        linked.contains(&account.settings.id) && !account.settings.is_receiver()
     };
     let connected = sample.accounts().filter(is_connected).count();
     let peers =
         sample.accounts().filter(|account| is_connected(account) || expected(account)).count();
     NodeView {
-        id: sample.handle.id.to_string(),
-        state: match status {
-            HealthStatus::Healthy => ViewState::Good("healthy"),
-            HealthStatus::Starting => ViewState::Pending("starting"),
-            HealthStatus::Unhealthy => ViewState::Bad("unhealthy"),
-            HealthStatus::Standby => ViewState::Pending("standby"),
-            HealthStatus::Stopping => ViewState::Pending("stopping"),
+        row: NodeRow {
+            id: sample.handle.id.to_string(),
+            state: ViewState::of_node(match status {
+                HealthStatus::Healthy => "healthy",
+                HealthStatus::Starting => "starting",
+                HealthStatus::Unhealthy => "unhealthy",
+                HealthStatus::Standby => "standby",
+                HealthStatus::Stopping => "stopping",
+            }),
+            reasons,
+            peers_connected: connected,
+            peers,
+            address: sample.report.address.as_ref().map(ToString::to_string),
         },
-        peers_connected: connected,
-        peers,
-        address: sample.report.address.as_ref().map(ToString::to_string),
         btp: sample.handle.btp_address.to_string(),
         health: sample.handle.health_address.to_string(),
     }
@@ -259,18 +344,7 @@ fn link_state(node: &NodeSample, other: &NodeSample) -> ViewState {
 }
 
 fn peer_state(peer: Option<&PeerSnapshot>) -> ViewState {
-    match peer.map(|peer| peer.state) {
-        None => ViewState::Pending("waiting"),
-        Some(state) => match state {
-            PeerState::Waiting => ViewState::Pending("waiting"),
-            PeerState::Connecting => ViewState::Pending("connecting"),
-            PeerState::Connected => ViewState::Good("connected"),
-            PeerState::Disconnected => ViewState::Bad("disconnected"),
-            PeerState::AuthenticationFailed => ViewState::Bad("login refused"),
-            PeerState::Down => ViewState::Bad("down"),
-            PeerState::Suspended => ViewState::Pending("suspended"),
-        },
-    }
+    ViewState::of_peer(peer.map_or(PeerState::Waiting, |peer| peer.state).as_str())
 }
 
 /// One event for all nodes with the same result.

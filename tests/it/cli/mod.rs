@@ -3,6 +3,7 @@
 mod network;
 mod offline;
 mod pay;
+mod status;
 mod trace;
 
 use std::process::{Command, Output};
@@ -13,8 +14,8 @@ use crate::support::{PROGRAM, combined_output, run};
 /// Three nodes in a line, each a process with a node file; the tools log in at the first.
 struct Line {
     a: TestNode,
-    _b: TestNode,
-    _c: TestNode,
+    b: TestNode,
+    c: TestNode,
 }
 
 impl Line {
@@ -36,7 +37,7 @@ impl Line {
              routes:\n  - {{ prefix: '', nextHop: b }}\n",
             b.port
         ));
-        Self { a: a.wait_healthy(), _b: b.wait_healthy(), _c: c }
+        Self { a: a.wait_healthy(), b: b.wait_healthy(), c }
     }
 }
 

@@ -238,8 +238,10 @@ fn the_live_view_restores_the_terminal() {
     terminal.wait_for_line("node c is healthy", |line| {
         (line.starts_with("c ") && line.contains(healthy)).then_some(())
     });
-    // Ctrl-C.
-    terminal.write_stdin("\x03");
+    terminal.write_stdin("l");
+    terminal
+        .wait_for_line("the links alone", |line| line.contains("q stops   n nodes").then_some(()));
+    terminal.write_stdin("q");
     let (status, lines) = terminal.wait_exit();
     let screen = lines.join("\n");
     assert_eq!(status.code(), Some(0), "{screen}");

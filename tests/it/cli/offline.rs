@@ -22,6 +22,8 @@ fn wrong_usage_is_64_and_help_is_0() {
         "up",
         "check",
         "healthcheck",
+        "status",
+        "graph",
         "ping",
         "send",
         "bench",

@@ -1,8 +1,7 @@
-//! The terminal's alternate screen, for the live view. `Drop` restores the terminal, also after a panic.
+//! The terminal's alternate screen, for live views. `Drop` restores the terminal, also after a panic.
 
 use std::io::{self, IsTerminal, Write};
 
-use super::view::Canvas;
 use crate::node::run_with_timeout;
 
 /// The alternate screen, no cursor, no wrapping of long lines.
@@ -14,13 +13,23 @@ const CLEAR_BELOW: &str = "\x1b[J";
 /// For a terminal whose size is unknown.
 const DEFAULT_SIZE: (usize, usize) = (80, 24);
 
-/// Whether standard output is a terminal that can show the live view.
-pub(super) fn can_show_view(term: Option<&str>) -> bool {
+/// The size of the terminal, and whether to use colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::cli) struct Canvas {
+    pub(in crate::cli) columns: usize,
+    pub(in crate::cli) rows: usize,
+    pub(in crate::cli) colour: bool,
+}
+
+/// Whether standard output is a terminal that can show a live view.
+pub(in crate::cli) fn can_show_view(term: Option<&str>) -> bool {
     io::stdout().is_terminal() && term.is_some_and(|term| !term.is_empty() && term != "dumb")
 }
 
 /// A screen that another thread drops, because a paused terminal would block.
-pub(super) struct DetachedScreen<W: Write + Send + 'static>(pub(super) Option<Screen<W>>);
+pub(in crate::cli) struct DetachedScreen<W: Write + Send + 'static>(
+    pub(in crate::cli) Option<Screen<W>>,
+);
 
 impl<W: Write + Send + 'static> Drop for DetachedScreen<W> {
     fn drop(&mut self) {
@@ -31,7 +40,7 @@ impl<W: Write + Send + 'static> Drop for DetachedScreen<W> {
 }
 
 /// The terminal's current size, and whether to use colours.
-pub(super) fn terminal_canvas(no_colour: Option<&str>) -> Canvas {
+pub(in crate::cli) fn terminal_canvas(no_colour: Option<&str>) -> Canvas {
     let size = terminal_size::terminal_size();
     let (columns, rows) =
         size.map_or(DEFAULT_SIZE, |(width, height)| (usize::from(width.0), usize::from(height.0)));
@@ -39,19 +48,19 @@ pub(super) fn terminal_canvas(no_colour: Option<&str>) -> Canvas {
 }
 
 /// The alternate screen, until it is dropped.
-pub(super) struct Screen<W: Write> {
+pub(in crate::cli) struct Screen<W: Write> {
     to: W,
 }
 
 impl<W: Write> Screen<W> {
-    pub(super) fn enter(mut to: W) -> io::Result<Self> {
+    pub(in crate::cli) fn enter(mut to: W) -> io::Result<Self> {
         to.write_all(ENTER.as_bytes())?;
         to.flush()?;
         Ok(Self { to })
     }
 
     /// Draws over the previous frame, with one write, so that nothing flickers.
-    pub(super) fn draw(&mut self, lines: &[String]) -> io::Result<()> {
+    pub(in crate::cli) fn draw(&mut self, lines: &[String]) -> io::Result<()> {
         let mut frame = String::from(HOME);
         for (number, line) in lines.iter().enumerate() {
             if number > 0 {

@@ -1,0 +1,244 @@
+//! Which nodes a command asks, where, and with which token.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use crate::config::{
+    Environment, Loaded, NodeSettings, Secret, Source, read_secret, read_secret_file, variable,
+};
+use crate::console::{Failure, SourceArguments, host_to_dial, load_local_node, shell_quote};
+use crate::net::{HttpUrl, authority};
+use crate::topology::{self, Deployment, Described, Topology};
+
+/// The most nodes that one command asks.
+const NODES_MAX: usize = 1_000;
+
+/// A node whose pages a command asks.
+#[derive(Debug, Clone)]
+pub(super) struct AskedNode {
+    /// Its id, if a file says it. Otherwise its answer does.
+    pub(super) id: Option<String>,
+    /// Its pages, without a path.
+    pub(super) url: HttpUrl,
+    /// Its `apiToken`.
+    pub(super) token: Option<Secret>,
+    /// What to do if it does not answer.
+    pub(super) hint: String,
+}
+
+impl AskedNode {
+    /// Its URL without possible secrets.
+    pub(super) fn shown_url(&self) -> String {
+        self.url.to_string().trim_end_matches('/').to_owned()
+    }
+}
+
+/// The nodes that the command line names: `targets` are files and URLs; without any, it is the configuration.
+pub(super) fn find_nodes(
+    targets: &[String],
+    source: &SourceArguments,
+    token_file: Option<&Path>,
+    environment: &Environment,
+) -> Result<Vec<AskedNode>, Failure> {
+    let given = token_file.map(read_token).transpose()?;
+    let of_variable = || variable(environment, "API_TOKEN").map(Secret::new);
+    let mut nodes = Vec::new();
+    if targets.is_empty() {
+        nodes.extend(nodes_of_configuration(source, environment)?);
+    }
+    for target in targets {
+        if target.contains("://") {
+            let token = given.clone().or_else(of_variable);
+            nodes.push(node_at_url(target, token)?);
+        } else {
+            let node = source.node.as_deref();
+            nodes.extend(nodes_of_file(&PathBuf::from(target), node, environment)?);
+        }
+    }
+    if nodes.len() > NODES_MAX {
+        return Err(Failure::Usage(format!("these are more than {NODES_MAX} nodes")));
+    }
+    for node in &mut nodes {
+        node.token = given.clone().or(node.token.take());
+    }
+    let urls: BTreeSet<String> = nodes.iter().map(|node| node.url.without_credentials()).collect();
+    if urls.len() < nodes.len() {
+        let help = "name each node once, and give nodes that share a machine ports of their own";
+        return Err(Failure::Usage(format!("two of these nodes have the same URL; {help}")));
+    }
+    Ok(nodes)
+}
+
+/// The nodes of `--config` or `CONFIG_FILE`; without a file, the one that variables describe.
+fn nodes_of_configuration(
+    source: &SourceArguments,
+    environment: &Environment,
+) -> Result<Vec<AskedNode>, Failure> {
+    let file = source.config.clone();
+    match file.or_else(|| variable(environment, "CONFIG_FILE").map(PathBuf::from)) {
+        Some(file) => nodes_of_file(&file, source.node.as_deref(), environment),
+        None => {
+            let node = load_local_node(source, environment)?;
+            let hint = "start it with `ilp-connector run`, or name a file or a URL".to_owned();
+            Ok(vec![node_on_this_machine(&node.config.settings, hint)?])
+        }
+    }
+}
+
+fn nodes_of_file(
+    file: &Path,
+    node: Option<&str>,
+    environment: &Environment,
+) -> Result<Vec<AskedNode>, Failure> {
+    let mut own = environment.clone();
+    let here = own.remove("NODE_ID").filter(|id| !id.is_empty());
+    let source = Source {
+        file: Some(file.to_owned()),
+        environment: own,
+        skip_route_warnings: true,
+        ..Source::default()
+    };
+    let name = shell_quote(&file.display().to_string());
+    match topology::load_described(&source)? {
+        Described::Node(loaded) => {
+            check_id(&loaded, node, file)?;
+            let hint = format!("start it with `ilp-connector run --config {name}`");
+            Ok(vec![node_on_this_machine(&loaded.config.settings, hint)?])
+        }
+        Described::Network(network) => {
+            let ids: Vec<&str> = match node {
+                Some(id) => vec![id],
+                None => network.node_ids().collect(),
+            };
+            let nodes = ids.into_iter().map(|id| match &here {
+                // A container of the network: the others are at their hosts.
+                Some(here) => node_on_its_host(&network, id, here),
+                None => {
+                    let loaded = network.node(id, Deployment::Loopback)?;
+                    let hint = format!(
+                        "start it with `ilp-connector up {name}`; if its port was in use, `up` has printed another one"
+                    );
+                    node_on_this_machine(&loaded.config.settings, hint)
+                }
+            });
+            nodes.collect()
+        }
+    }
+}
+
+/// A node file has only one node.
+fn check_id(loaded: &Loaded, node: Option<&str>, file: &Path) -> Result<(), Failure> {
+    let id = loaded.config.settings.node_id.as_str();
+    match node {
+        Some(node) if node != id => {
+            let file = file.display();
+            Err(Failure::Usage(format!("--node: {file} is the file of the node {id}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn node_on_this_machine(settings: &NodeSettings, hint: String) -> Result<AskedNode, Failure> {
+    asked_node(settings, &host_to_dial(&settings.health_check_host), hint)
+}
+
+fn node_on_its_host(network: &Topology, id: &str, here: &str) -> Result<AskedNode, Failure> {
+    let settings = network.node(id, Deployment::Spread)?.config.settings;
+    match network.host_of(id) {
+        Some(host) if id != here => asked_node(&settings, &host, format!("is the host {host} up?")),
+        _ => node_on_this_machine(&settings, "is it running?".to_owned()),
+    }
+}
+
+fn asked_node(settings: &NodeSettings, host: &str, hint: String) -> Result<AskedNode, Failure> {
+    let id = settings.node_id.to_string();
+    let port = settings.health_check_port;
+    if port == 0 {
+        return Err(Failure::Usage(format!(
+            "the healthCheckPort of {id} is 0, so the port is only in its log; give the URL of its pages"
+        )));
+    }
+    let url = format!("http://{}", authority(host, port));
+    let url = url.parse().map_err(|error| {
+        Failure::Usage(format!("{id} has no pages at {url}: {error}; give their URL"))
+    })?;
+    Ok(AskedNode { id: Some(id), url, token: settings.api_token.clone(), hint })
+}
+
+fn node_at_url(text: &str, token: Option<Secret>) -> Result<AskedNode, Failure> {
+    // The text may contain a secret, so it is not repeated.
+    let wrong = |what: &str| {
+        let form = "the URL of a node's pages looks like http://127.0.0.1:8080";
+        Failure::Usage(format!("{form}; {what}"))
+    };
+    let url: HttpUrl = text.parse().map_err(|error| wrong(&format!("this one: {error}")))?;
+    if url.username().is_some() {
+        return Err(wrong(
+            "it has no user part: put the apiToken into a file and give --token-file",
+        ));
+    }
+    if url.path_and_query() != "/" {
+        return Err(wrong("it ends with the port"));
+    }
+    Ok(AskedNode { id: None, url, token, hint: "is the node running?".to_owned() })
+}
+
+fn read_token(file: &Path) -> Result<Secret, Failure> {
+    let read = match file.to_str() {
+        Some("-") => read_secret(std::io::stdin().lock()),
+        _ => read_secret_file(file),
+    };
+    let file = file.display();
+    let token = read.map_err(|error| Failure::Usage(format!("--token-file {file}: {error}")))?;
+    Ok(Secret::new(&token))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn urls(targets: &[&str], node: Option<&str>, variables: &[(&str, &str)]) -> String {
+        let targets: Vec<String> = targets.iter().map(|text| (*text).to_owned()).collect();
+        let source = SourceArguments { config: None, node: node.map(str::to_owned) };
+        let variables = variables.iter().map(|(key, value)| ((*key).into(), (*value).into()));
+        match find_nodes(&targets, &source, None, &variables.collect()) {
+            Ok(nodes) => {
+                let shown = nodes.iter().map(|node| {
+                    let id = node.id.as_deref().unwrap_or("?");
+                    format!("{id} {}", node.url.authority())
+                });
+                shown.collect::<Vec<_>>().join(", ")
+            }
+            Err(failure) => failure.to_string(),
+        }
+    }
+
+    #[test]
+    fn nodes_of_files_and_urls() {
+        let compose = "docker/config/config.yaml";
+        let all = "a 127.0.0.1:8080, b 127.0.0.1:8081, c 127.0.0.1:8082";
+        assert_eq!(urls(&[compose], None, &[]), all);
+        assert_eq!(urls(&[], None, &[("CONFIG_FILE", compose)]), all);
+        assert_eq!(urls(&[compose], Some("b"), &[]), "b 127.0.0.1:8081");
+        assert!(urls(&[compose], Some("x"), &[]).contains("nodes: a, b, c"));
+        // In a container.
+        let in_b = [("CONFIG_FILE", compose), ("NODE_ID", "b")];
+        assert_eq!(urls(&[], None, &in_b), "a a:8080, b 127.0.0.1:8080, c c:8080");
+        assert_eq!(urls(&[], None, &[("NODE_ID", "x")]), "x 127.0.0.1:8080");
+        assert_eq!(urls(&["http://h:1", "https://[::1]:2"], None, &[]), "? h:1, ? [::1]:2");
+    }
+
+    #[test]
+    fn mistakes_say_what_to_do() {
+        let check = |target: &str, expected: &str| {
+            let said = urls(&[target], None, &[]);
+            assert!(said.contains(expected) && !said.contains("hunter2"), "{said}");
+        };
+        check("ws://h:1", "looks like http://127.0.0.1:8080; this one: the scheme must be");
+        check("http://:hunter2@h:1", "--token-file");
+        check("http://h:1/health", "it ends with the port");
+        check("/nowhere.yaml", "/nowhere.yaml");
+        let twice = urls(&["http://h:1", "http://h:1"], None, &[]);
+        assert!(twice.contains("name each node once"), "{twice}");
+    }
+}

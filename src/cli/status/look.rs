@@ -1,0 +1,238 @@
+//! Asks each node for its health and its accounts.
+
+use std::collections::BTreeSet;
+
+use futures_util::stream::{self, StreamExt};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::super::asked_nodes::AskedNode;
+use super::super::network_view::{NodeRow, ViewState};
+use super::super::page_client::{PageClient, PageError};
+use crate::console::sanitize;
+use crate::wire::Timestamp;
+
+/// Nodes that are asked at a time.
+const CONCURRENT_MAX: usize = 32;
+
+/// A node and its accounts at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct NodeLook {
+    pub(super) row: NodeRow,
+    pub(super) url: String,
+    pub(super) uptime_s: Option<u64>,
+    pub(super) version: Option<String>,
+    /// Why the file that it last read is not in force.
+    pub(super) refused_configuration: Option<String>,
+    pub(super) accounts: Vec<AccountLook>,
+    /// Why the balances are not known, although the node answers.
+    pub(super) no_balances: Option<String>,
+}
+
+/// An account of a node, from `/peers`, or without a balance from `/health`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct AccountLook {
+    pub(super) id: String,
+    pub(super) kind: String,
+    /// What the peer is to the node. `None`: not known, or no peer.
+    pub(super) relation: Option<String>,
+    pub(super) state: String,
+    pub(super) required: bool,
+    /// When the state began.
+    pub(super) since: Option<String>,
+    pub(super) last_error: Option<String>,
+    /// Positive: the peer owes the node. `None`: not known.
+    pub(super) balance: Option<String>,
+    pub(super) asset_code: Option<String>,
+    pub(super) asset_scale: Option<u8>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct HealthPage {
+    status: String,
+    node_id: String,
+    #[serde(default)]
+    uptime: u64,
+    #[serde(default)]
+    version: String,
+    #[serde(default)]
+    reasons: Vec<String>,
+    #[serde(default)]
+    config: ConfigPart,
+    #[serde(default)]
+    peers: Vec<AccountLook>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct ConfigPart {
+    error: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PeersPage {
+    ilp_address: Option<String>,
+    peers: Vec<AccountLook>,
+}
+
+/// Asks all nodes at the same time. The answers are in the order of the nodes.
+pub(super) async fn look_at_all(client: &PageClient, nodes: &[AskedNode]) -> Vec<NodeLook> {
+    let looks = stream::iter(nodes).map(|node| look_at(client, node));
+    let mut looks: Vec<NodeLook> = looks.buffered(CONCURRENT_MAX).collect().await;
+    let ids: BTreeSet<String> = looks.iter().map(|look| look.row.id.clone()).collect();
+    for look in &mut looks {
+        look.count_peers(&ids);
+    }
+    looks
+}
+
+async fn look_at(client: &PageClient, node: &AskedNode) -> NodeLook {
+    match client.health(node).await {
+        Ok(health) => look_of(node, health, client.page(node, "peers").await),
+        Err(error) => NodeLook::without_answer(node, &error),
+    }
+}
+
+fn look_of(node: &AskedNode, health: HealthPage, peers: Result<PeersPage, PageError>) -> NodeLook {
+    let mut reasons: Vec<String> = health.reasons.iter().map(|reason| sanitize(reason)).collect();
+    let answered = sanitize(&health.node_id);
+    let mut state = ViewState::of_node(&health.status);
+    if let Some(id) = node.id.as_ref().filter(|id| **id != answered) {
+        reasons.insert(0, format!("the node {answered} answers at {}", node.shown_url()));
+        state = ViewState::Bad("another node".to_owned());
+        return NodeLook { row: NodeRow { id: id.clone(), ..row(state, reasons) }, ..blank(node) };
+    }
+    let (address, accounts, no_balances) = match peers {
+        Ok(page) => (page.ilp_address, page.peers, None),
+        // A standby has no balances.
+        Err(_) if health.status == "standby" => (None, health.peers, None),
+        Err(error) => (None, health.peers, Some(error.to_string())),
+    };
+    NodeLook {
+        row: NodeRow {
+            id: answered,
+            address: address.as_deref().map(sanitize),
+            ..row(state, reasons)
+        },
+        uptime_s: Some(health.uptime),
+        version: Some(sanitize(&health.version)),
+        refused_configuration: health.config.error.as_deref().map(sanitize),
+        accounts: accounts.into_iter().map(AccountLook::sanitized).collect(),
+        no_balances,
+        ..blank(node)
+    }
+}
+
+fn row(state: ViewState, reasons: Vec<String>) -> NodeRow {
+    NodeRow { id: String::new(), state, reasons, peers_connected: 0, peers: 0, address: None }
+}
+
+fn blank(node: &AskedNode) -> NodeLook {
+    NodeLook {
+        row: row(ViewState::Bad(String::new()), Vec::new()),
+        url: node.shown_url(),
+        uptime_s: None,
+        version: None,
+        refused_configuration: None,
+        accounts: Vec::new(),
+        no_balances: None,
+    }
+}
+
+impl NodeLook {
+    fn without_answer(node: &AskedNode, error: &PageError) -> Self {
+        let (word, what) = match error {
+            PageError::NoAnswer(what) => ("no answer", what.clone()),
+            error => ("unreadable", error.to_string()),
+        };
+        let url = node.shown_url();
+        // An id that is not known yet.
+        let id = node.id.clone().unwrap_or_else(|| node.url.authority());
+        let reason = format!("{what}; {}", node.hint);
+        let state = ViewState::Bad(word.to_owned());
+        Self { row: NodeRow { id, ..row(state, vec![reason]) }, url, ..blank(node) }
+    }
+
+    /// An account of a tool, which may never connect, is no peer that is missing.
+    fn count_peers(&mut self, nodes: &BTreeSet<String>) {
+        let is_peer = |account: &&AccountLook| matches!(account.kind.as_str(), "" | "peer");
+        let is_connected = |account: &&AccountLook| account.state == "connected";
+        let is_expected = |account: &&AccountLook| {
+            is_connected(account) || nodes.contains(&account.id) || !account.may_be_away()
+        };
+        let peers = self.accounts.iter().filter(is_peer).filter(is_expected);
+        self.row.peers = peers.clone().filter(|account| account.state != "removed").count();
+        self.row.peers_connected = peers.filter(is_connected).count();
+    }
+
+    pub(super) fn to_json(&self) -> Value {
+        json!({
+            "id": self.row.id,
+            "url": self.url,
+            "status": self.row.state.word(),
+            "reasons": self.row.reasons,
+            "address": self.row.address,
+            "version": self.version,
+            "uptimeSeconds": self.uptime_s,
+            "refusedConfiguration": self.refused_configuration,
+            "peersConnected": self.row.peers_connected,
+            "peersExpected": self.row.peers,
+            "noBalances": self.no_balances,
+            "peers": self.accounts,
+        })
+    }
+}
+
+impl AccountLook {
+    fn sanitized(self) -> Self {
+        let clean = |text: Option<String>| text.as_deref().map(sanitize);
+        Self {
+            id: sanitize(&self.id),
+            relation: clean(self.relation),
+            kind: if self.kind.is_empty() { "peer".to_owned() } else { sanitize(&self.kind) },
+            state: sanitize(&self.state),
+            required: self.required,
+            since: clean(self.since),
+            last_error: clean(self.last_error),
+            balance: clean(self.balance),
+            asset_code: clean(self.asset_code),
+            asset_scale: self.asset_scale,
+        }
+    }
+
+    /// The account of a tool or a client, or of a peer that has never dialled.
+    fn may_be_away(&self) -> bool {
+        let is_child = self.relation.as_deref() == Some("child");
+        !self.required && (is_child || self.state == "waiting")
+    }
+
+    /// A tool that has disconnected is no problem.
+    pub(super) fn view_state(&self) -> ViewState {
+        match ViewState::of_peer(&self.state) {
+            ViewState::Bad(word) if self.may_be_away() => ViewState::Pending(word),
+            state => state,
+        }
+    }
+
+    /// It has something to show: it is or was connected, it must be, or money is in it.
+    pub(super) fn is_in_use(&self, is_node: bool) -> bool {
+        let has_balance = self.balance.as_deref().is_some_and(|balance| balance != "0");
+        let is_peer = self.kind == "peer" && self.state != "removed";
+        let is_idle = self.state == "waiting" && self.last_error.is_none();
+        has_balance || (is_peer && (is_node || self.required || !is_idle))
+    }
+
+    /// Seconds since the state began, by the clock of this machine.
+    pub(super) fn seconds_in_state(&self, now: Timestamp) -> Option<u64> {
+        let since = parse_time(self.since.as_deref()?)?;
+        Some(now.as_millis().saturating_sub(since.as_millis()) / 1000)
+    }
+}
+
+/// A time as pages have it: `2026-03-01T12:00:00.000Z`.
+fn parse_time(text: &str) -> Option<Timestamp> {
+    let digits: String = text.chars().filter(char::is_ascii_digit).collect();
+    <&[u8; 17]>::try_from(digits.as_bytes()).ok().and_then(|digits| Timestamp::read17(digits).ok())
+}
