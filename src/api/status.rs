@@ -236,6 +236,11 @@ impl NodeStatus {
         self.context.clock.mono().since(self.started)
     }
 
+    pub(super) fn started_at(&self) -> SystemTime {
+        let now = SystemTime::now();
+        now.checked_sub(self.uptime()).unwrap_or(now)
+    }
+
     pub(super) fn required_peers(&self) -> Vec<AccountId> {
         let configured = self.configured.load();
         configured.peers.iter().filter(|role| role.required).map(|role| role.id.clone()).collect()

@@ -6,6 +6,7 @@ use super::model::{LinkBody, LinkKind, LinkState, NodeBody, PeerBody};
 use crate::account::TOOL_ACCOUNT;
 
 const CONNECTED: &str = "connected";
+const DISCONNECTED: &str = "disconnected";
 const SUSPENDED: &str = "suspended";
 const WAITING: &str = "waiting";
 
@@ -76,7 +77,11 @@ fn link(node: &NodeBody, peer: &PeerBody, back: Option<&PeerBody>) -> LinkBody {
         b_state: back.map(|back| back.state.clone()),
         state: joined_state(peer, back),
         since: telling.since.clone(),
-        last_error: telling.last_error.clone(),
+        // A tool is gone when it is done; that is no error.
+        last_error: telling
+            .last_error
+            .clone()
+            .filter(|_| kind != LinkKind::Tool || telling.state != DISCONNECTED),
         kind,
         transport: transport(peer, back).map(str::to_owned),
         asset: format!("{}/{}", peer.asset_code, peer.asset_scale),

@@ -8,6 +8,7 @@ mod event_log;
 mod filter;
 mod links;
 mod model;
+mod packet;
 mod rates;
 mod ring;
 mod sampling;
@@ -18,10 +19,13 @@ pub use self::event_log::{EventLog, NewEvent, ObjectIds, OtherBoot};
 pub use self::filter::PacketFilter;
 pub use self::links::join_links;
 pub use self::model::{
-    EventBody, EventLevel, GapBody, GapCause, HelloBody, LinkBody, NodeBody, NodeStats, PeerBody,
-    SampledBody, StateBody, StreamLimits, StreamMessage,
+    EventBody, EventLevel, GapBody, GapCause, HelloBody, NodeBody, NodeStats, PacketBody,
+    PacketLane, PacketPhase, PeerBody, SampledBody, StateBody, StreamLimits, StreamMessage,
 };
+pub use self::packet::{PacketDescriber, reason_body};
 pub use self::rates::RateMeter;
+pub use self::ring::{Resumed, Ring};
+pub use self::sampling::{next_threshold, one_in};
 pub use self::stream_queue::{
     EncodedMessage, STREAM_PACKETS_PER_SECOND, STREAM_PACKETS_PER_SECOND_MAX, StreamQueue,
     Subscription, Topics,

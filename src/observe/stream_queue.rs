@@ -156,6 +156,13 @@ impl StreamQueue {
         waiting.wake();
     }
 
+    /// Adds a packet that a reader has missed. The budget does not concern it.
+    pub fn add_missed_packet(&self, message: &Arc<EncodedMessage>) {
+        let mut waiting = self.waiting.lock();
+        waiting.add(message, Some(PACKETS));
+        waiting.wake();
+    }
+
     /// Replaces the state that waits, if one does.
     pub fn set_state(&self, message: &Arc<EncodedMessage>) {
         let mut waiting = self.waiting.lock();

@@ -14,13 +14,12 @@ mod take;
 use std::fmt;
 use std::time::Duration;
 
-use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 use tokio_postgres::{IsolationLevel, Statement};
 
 pub use self::error::PostgresError;
-use self::session::{Session, SessionUse, start_runtime};
+use self::session::{Session, SessionUse, StoreRuntime};
 use self::take::{Holder, LEASE};
 use super::error::WriteError;
 use super::lease::{BooksHolder, Lease};
@@ -55,7 +54,7 @@ pub struct PostgresStore {
     /// `None` after an error.
     open: Option<OpenSession>,
     /// After the session, which it drives.
-    runtime: Runtime,
+    runtime: StoreRuntime,
 }
 
 /// A session with its prepared statement.
@@ -81,7 +80,7 @@ impl PostgresStore {
         node: &AccountId,
         clock: Clock,
     ) -> Result<(Self, SavedBooks), PostgresError> {
-        let runtime = start_runtime()?;
+        let runtime = StoreRuntime::start()?;
         let mut session = Session::connect(&runtime, url, SessionUse::Write)?;
         let (node, holder) = (node.to_string(), Holder::this_process());
         let renewed_at = clock.now().mono;
@@ -112,7 +111,7 @@ impl PostgresStore {
         node: &AccountId,
         mut report: impl FnMut(BooksHolder) -> bool,
     ) -> Result<(), PostgresError> {
-        let runtime = start_runtime()?;
+        let runtime = StoreRuntime::start()?;
         let mut session = Session::connect(&runtime, url, SessionUse::Write)?;
         loop {
             let holder = session.run(&runtime, async |client| {
@@ -141,7 +140,7 @@ impl PostgresStore {
         url: &PostgresUrl,
         node: Option<&AccountId>,
     ) -> Result<BooksHistory, PostgresError> {
-        let runtime = start_runtime()?;
+        let runtime = StoreRuntime::start()?;
         Session::connect(&runtime, url, SessionUse::Read)?.run(&runtime, async |client| {
             // One snapshot: everything is as of the same cut.
             let snapshot =
@@ -162,7 +161,7 @@ impl PostgresStore {
     /// # Errors
     /// [`PostgresError`]: there are several, or none.
     pub fn find_only_node(url: &PostgresUrl) -> Result<AccountId, PostgresError> {
-        let runtime = start_runtime()?;
+        let runtime = StoreRuntime::start()?;
         let mut session = Session::connect(&runtime, url, SessionUse::Read)?;
         let node = session.run(&runtime, async |client| {
             schema::check(client).await?;

@@ -7,6 +7,9 @@ use crate::api::status::NodeStatus;
 use crate::observe::{EventLevel, NewEvent};
 use crate::peers::{PeerChange, PeerEvent};
 
+/// RFC 6455 7.4.1: the client has done what it wanted.
+const NORMAL_CLOSURE: u16 = 1000;
+
 impl NodeStatus {
     /// Something happened to the node: an event of `/api/v1/events`.
     pub(in crate::api) fn record_event(&self, event: NewEvent) {
@@ -72,7 +75,8 @@ fn peer_event(event: &PeerEvent) -> Option<NewEvent> {
             (EventLevel::Info, "peer.connected", format!("{peer} connected"), Vec::new())
         }
         PeerChange::Disconnected(close) => (
-            EventLevel::Warn,
+            // Tools say goodbye when they are done.
+            if close.code() == NORMAL_CLOSURE { EventLevel::Info } else { EventLevel::Warn },
             "peer.disconnected",
             format!("{peer} disconnected: {close}"),
             vec![("code", close.code().to_string())],

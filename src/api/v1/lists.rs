@@ -13,44 +13,27 @@ use super::V1;
 use super::query::{Parameters, mistake, not_found};
 use crate::api::pages::{json, node_routes};
 use crate::api::status::NodeStatus;
-use crate::observe::{EventBody, HelloBody, PeerBody, StreamLimits};
+use crate::observe::{EventBody, PeerBody};
 use crate::web::ProblemDetails;
 
-type Answer = Result<Response, ProblemDetails>;
+pub(super) type Answer = Result<Response, ProblemDetails>;
 
 impl V1 {
-    /// What a stream begins with.
-    pub(super) fn hello(&self, packets_per_second: u32) -> HelloBody {
-        HelloBody {
-            boot: self.observer.ids.boot(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            nodes: self.node_ids(),
-            seed: String::new(),
-            threshold: String::new(),
-            limits: StreamLimits { packets_per_second, rejects_per_second: 0, kept: 0 },
-        }
-    }
-
-    fn node_ids(&self) -> Vec<String> {
-        let nodes = self.observer.nodes(&self.view);
-        nodes.iter().map(|node| node.context().connector.node_id().to_string()).collect()
-    }
-
-    fn find_node(&self, id: &str) -> Result<Arc<NodeStatus>, ProblemDetails> {
+    pub(super) fn find_node(&self, id: &str) -> Result<Arc<NodeStatus>, ProblemDetails> {
         let mut nodes = self.observer.nodes(&self.view).into_iter();
         let found = nodes.find(|node| node.context().connector.node_id().as_str() == id);
         found.ok_or_else(|| {
-            let known = self.node_ids().join(", ");
+            let known = self.observer.node_ids(&self.view).join(", ");
             not_found(format!("there is no node {id:?} here; there are {known}"))
         })
     }
 }
 
-fn ok(body: &impl Serialize) -> Answer {
+pub(super) fn ok(body: &impl Serialize) -> Answer {
     Ok(json(StatusCode::OK, body))
 }
 
-fn no_parameters(query: Option<&str>) -> Result<(), ProblemDetails> {
+pub(super) fn no_parameters(query: Option<&str>) -> Result<(), ProblemDetails> {
     Parameters::parse(query, &[]).map(drop)
 }
 
@@ -59,7 +42,7 @@ pub(super) async fn top(State(v1): State<Arc<V1>>, RawQuery(query): RawQuery) ->
     ok(&json!({
         "version": env!("CARGO_PKG_VERSION"),
         "boot": v1.observer.ids.boot(),
-        "nodes": v1.node_ids(),
+        "nodes": v1.observer.node_ids(&v1.view),
     }))
 }
 

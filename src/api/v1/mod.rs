@@ -6,8 +6,12 @@
 
 mod events;
 mod guard;
+mod limits;
 mod lists;
 mod observer;
+mod packet_lists;
+mod packets;
+mod path;
 mod query;
 mod sample;
 mod stream;
@@ -42,6 +46,9 @@ pub(super) fn router(v1: Arc<V1>) -> Router {
         .route("/api/v1/links", get(lists::links))
         .route("/api/v1/events", get(lists::events))
         .route("/api/v1/money", get(lists::money))
+        .route("/api/v1/packets", get(packet_lists::packets))
+        .route("/api/v1/packets/{id}", get(packet_lists::packet))
+        .route("/api/v1/reasons", get(packet_lists::reasons))
         .route("/api/v1/stream", get(stream::get_stream))
         .route_layer(from_fn_with_state(Arc::clone(&v1), guard::check))
         .with_state(v1)

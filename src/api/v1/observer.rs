@@ -70,6 +70,12 @@ impl Observer {
         in_view.filter_map(|(_, node)| node.upgrade()).collect()
     }
 
+    /// The ids of these nodes.
+    pub(super) fn node_ids(&self, view: &ApiView) -> Vec<String> {
+        let nodes = self.nodes(view);
+        nodes.iter().map(|node| node.context().connector.node_id().to_string()).collect()
+    }
+
     /// The nodes and links of a view.
     pub(super) fn sample(&self, view: &ApiView) -> (StateBody, Vec<ConnectorReport>) {
         sample_all(&self.nodes(view))
@@ -99,7 +105,7 @@ impl Observer {
     }
 
     pub(super) fn unsubscribe(&self, queue: &Arc<StreamQueue>) {
-        self.watch.lock().remove(queue);
+        self.watch.lock().remove(self, queue);
     }
 
     /// Ends the streams of the node's own listener.

@@ -39,7 +39,7 @@ impl NodeSample {
             address: report.address.as_ref().map(ToString::to_string),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             uptime_seconds: uptime.as_secs(),
-            started_at: format_time(std::time::SystemTime::now() - uptime),
+            started_at: format_time(node.started_at()),
             btp: addresses.map(|addresses| addresses.btp.to_string()),
             api: addresses.map(|addresses| addresses.api.to_string()),
             stats,

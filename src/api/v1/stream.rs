@@ -71,8 +71,7 @@ pub(super) async fn get_stream(
         return Err(problem.with_header(RETRY_AFTER, "5"));
     };
     connection.become_stream();
-    let hello = v1.hello(subscription.packets_per_second);
-    let queue = v1.observer.watch.lock().add(&v1.observer, &v1.view, subscription, (hello, after));
+    let queue = v1.observer.watch.lock().add(&v1.observer, &v1.view, subscription, after);
     let accepts = |wanted: &str| {
         let accept = headers.get_all(ACCEPT).iter().filter_map(|accept| accept.to_str().ok());
         accept.into_iter().any(|accept| accept.contains(wanted))

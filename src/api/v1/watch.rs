@@ -6,10 +6,13 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use super::limits::LimitWatch;
 use super::observer::{ApiView, Observer};
+use super::packets::{PACKETS_KEPT, PacketReader};
+use crate::connector::{ConnectorReport, REJECTS_KEPT_PER_SECOND};
 use crate::observe::{
-    EncodedMessage, EventBody, GapBody, GapCause, HelloBody, OtherBoot, RateMeter, SampledBody,
-    StateBody, StreamMessage, StreamQueue, Subscription, format_time,
+    EncodedMessage, EventBody, GapBody, GapCause, HelloBody, OtherBoot, PacketBody, RateMeter,
+    SampledBody, StateBody, StreamLimits, StreamMessage, StreamQueue, Subscription, format_time,
 };
 
 /// How often the streams of one node get figures.
@@ -26,6 +29,8 @@ pub(super) struct Watch {
     views: BTreeMap<ApiView, ViewFigures>,
     /// The number of the last event that streams have got.
     last_event: u64,
+    pub(super) packets: PacketReader,
+    limits: LimitWatch,
 }
 
 #[derive(Debug)]
@@ -67,21 +72,36 @@ impl Watch {
         observer: &Observer,
         view: &ApiView,
         subscription: Subscription,
-        (hello, after): (HelloBody, Option<Result<u64, OtherBoot>>),
+        after: Option<Result<u64, OtherBoot>>,
     ) -> Arc<StreamQueue> {
         // Other streams get what comes before; this one gets the rest with them.
         self.pass_on_events(observer);
+        self.pass_on_packets(observer);
+        if subscription.topics.packets {
+            self.packets.start_sampling(&observer.nodes(&ApiView::Network), observer.now_ms());
+        }
+        let sample = self.packets.sample();
+        let hello = StreamMessage::Hello(HelloBody {
+            boot: observer.ids.boot(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            nodes: observer.node_ids(view),
+            seed: format!("{:016x}", sample.seed),
+            threshold: format!("{:016x}", sample.threshold),
+            limits: StreamLimits {
+                packets_per_second: subscription.packets_per_second,
+                rejects_per_second: REJECTS_KEPT_PER_SECOND,
+                kept: PACKETS_KEPT,
+            },
+        });
         let queue = StreamQueue::new(subscription);
-        queue.add_hello(&EncodedMessage::new("hello", None, &StreamMessage::Hello(hello)));
+        queue.add_hello(&EncodedMessage::new("hello", None, &hello));
         match after {
             None => {}
-            Some(Err(OtherBoot)) => queue.add_gap(&GapBody {
-                topic: "events".to_owned(),
-                lost: 0,
-                from_id: None,
-                to_id: None,
-                why: GapCause::Restart,
-            }),
+            // How many is not known.
+            Some(Err(OtherBoot)) => {
+                queue.add_gap(&gap("events", 0, (None, None), GapCause::Restart));
+                queue.add_gap(&gap("packets", 0, (None, None), GapCause::Restart));
+            }
             Some(Ok(number)) => self.replay(observer, view, &queue, number),
         }
         // A state of its own, so that it needs not wait for a change.
@@ -93,27 +113,39 @@ impl Watch {
     }
 
     fn replay(&self, observer: &Observer, view: &ApiView, queue: &StreamQueue, after: u64) {
-        let missed = observer.events.after(after);
-        if missed.lost > 0 {
-            queue.add_gap(&GapBody {
-                topic: "events".to_owned(),
-                lost: missed.lost,
-                from_id: None,
-                to_id: missed.lost_last.map(|number| observer.ids.id(number)),
-                why: GapCause::Ring,
-            });
+        let events = observer.events.after(after);
+        let packets = self.packets.after(after);
+        let lost = [
+            ("events", events.lost, events.lost_last),
+            ("packets", packets.lost, packets.lost_last),
+        ];
+        for (topic, lost, last) in lost.into_iter().filter(|(_, lost, _)| *lost > 0) {
+            let ids = (None, last.map(|number| observer.ids.id(number)));
+            queue.add_gap(&gap(topic, lost, ids, GapCause::Ring));
         }
-        for (_, event) in missed.items.iter().filter(|(number, _)| *number <= self.last_event) {
+        for (_, event) in events.items.iter().filter(|(number, _)| *number <= self.last_event) {
             if view.shows(&event.node) {
                 queue.add_event(&encode_event(event));
             }
         }
+        for (_, packet) in &packets.items {
+            if view.shows(&packet.node) && queue.wants(packet) {
+                queue.add_missed_packet(&encode_packet(packet));
+            }
+        }
     }
 
-    pub(super) fn remove(&mut self, queue: &Arc<StreamQueue>) {
+    pub(super) fn remove(&mut self, observer: &Observer, queue: &Arc<StreamQueue>) {
         self.streams.retain(|stream| !Arc::ptr_eq(&stream.queue, queue));
         let Self { streams, views, .. } = self;
         views.retain(|view, _| streams.iter().any(|stream| stream.view == *view));
+        if !self.has_packet_streams() {
+            self.packets.stop_sampling(&observer.nodes(&ApiView::Network));
+        }
+    }
+
+    fn has_packet_streams(&self) -> bool {
+        self.streams.iter().any(|stream| stream.queue.subscription().topics.packets)
     }
 
     pub(super) fn end_streams(&mut self, view: &ApiView, why: &str) {
@@ -125,7 +157,11 @@ impl Watch {
     /// Passes on what has happened since the last step.
     pub(super) fn step(&mut self, observer: &Observer) {
         self.pass_on_events(observer);
+        if self.has_packet_streams() {
+            self.pass_on_packets(observer);
+        }
         let now_ms = observer.now_ms();
+        let sampled = self.packets.sampled();
         for (view, figures) in &mut self.views {
             if figures.due_at_ms > now_ms {
                 continue;
@@ -133,7 +169,8 @@ impl Watch {
             figures.due_at_ms = now_ms + view.figures_ms();
             let queues = self.streams.iter().filter(|stream| stream.view == *view);
             let queues: Vec<_> = queues.map(|stream| &stream.queue).collect();
-            figures.pass_on(observer, view, now_ms, &queues);
+            let reports = figures.pass_on(observer, view, (now_ms, sampled), &queues);
+            self.limits.check(&observer.events, &reports);
         }
     }
 
@@ -141,13 +178,8 @@ impl Watch {
         let new = observer.events.after(self.last_event);
         let Some((last, _)) = new.items.last() else { return };
         if new.lost > 0 {
-            let gap = GapBody {
-                topic: "events".to_owned(),
-                lost: new.lost,
-                from_id: Some(observer.ids.id(self.last_event + 1)),
-                to_id: new.lost_last.map(|number| observer.ids.id(number)),
-                why: GapCause::Ring,
-            };
+            let ids = (None, new.lost_last.map(|number| observer.ids.id(number)));
+            let gap = gap("events", new.lost, ids, GapCause::Ring);
             self.streams.iter().for_each(|stream| stream.queue.add_gap(&gap));
         }
         self.last_event = *last;
@@ -160,16 +192,33 @@ impl Watch {
     }
 }
 
+impl Watch {
+    /// Reads the records of all nodes, and passes them on.
+    pub(super) fn pass_on_packets(&mut self, observer: &Observer) {
+        let nodes = observer.nodes(&ApiView::Network);
+        let now_ms = observer.now_ms();
+        for (_, packet) in self.packets.read(&nodes, &observer.ids, now_ms) {
+            let mut message = None;
+            for stream in self.streams.iter().filter(|stream| stream.view.shows(&packet.node)) {
+                if stream.queue.wants(&packet) {
+                    let message = message.get_or_insert_with(|| encode_packet(&packet));
+                    stream.queue.add_packet(message, now_ms / 1000);
+                }
+            }
+        }
+    }
+}
+
 impl ViewFigures {
     fn pass_on(
         &mut self,
         observer: &Observer,
         view: &ApiView,
-        now_ms: u64,
+        (now_ms, sampled): (u64, SampledBody),
         queues: &[&Arc<StreamQueue>],
-    ) {
+    ) -> Vec<ConnectorReport> {
         let (state, reports) = observer.sample(view);
-        let head = (format_time(SystemTime::now()), SampledBody::default());
+        let head = (format_time(SystemTime::now()), sampled);
         let rates = self.meter.measure(now_ms, &reports, &state, head);
         let fingerprint = fingerprint_of(&state);
         let has_changed = self.state.is_none() || self.fingerprint != fingerprint;
@@ -184,7 +233,22 @@ impl ViewFigures {
         let rates =
             rates.map(|rates| EncodedMessage::new("rates", None, &StreamMessage::Rates(rates)));
         queues.iter().for_each(|queue| queue.set_rates(rates.as_ref(), now_ms / 1000));
+        reports
     }
+}
+
+fn gap(
+    topic: &str,
+    lost: u64,
+    (from_id, to_id): (Option<String>, Option<String>),
+    why: GapCause,
+) -> GapBody {
+    GapBody { topic: topic.to_owned(), lost, from_id, to_id, why }
+}
+
+fn encode_packet(packet: &Arc<PacketBody>) -> Arc<EncodedMessage> {
+    let id = Some(packet.id.clone());
+    EncodedMessage::new("packet", id, &StreamMessage::Packet(PacketBody::clone(packet)))
 }
 
 fn encode_event(event: &Arc<EventBody>) -> Arc<EncodedMessage> {

@@ -4,6 +4,7 @@
 //! server ends what takes longer than it should.
 
 use std::future::Future;
+use std::ops::Deref;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -59,12 +60,31 @@ pub(super) struct Session {
 
 type Connection = Pin<Box<dyn Future<Output = Result<(), tokio_postgres::Error>> + Send>>;
 
-/// The runtime of one thread.
-pub(super) fn start_runtime() -> Result<Runtime, PostgresError> {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(PostgresError::Runtime)
+/// The runtime of one thread. Its end does not wait for lookups of names: a resolver may hang.
+#[derive(Debug)]
+pub(super) struct StoreRuntime(Option<Runtime>);
+
+impl StoreRuntime {
+    pub(super) fn start() -> Result<Self, PostgresError> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.map(|runtime| Self(Some(runtime))).map_err(PostgresError::Runtime)
+    }
+}
+
+impl Deref for StoreRuntime {
+    type Target = Runtime;
+
+    fn deref(&self) -> &Runtime {
+        self.0.as_ref().expect("it is there until the drop")
+    }
+}
+
+impl Drop for StoreRuntime {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 impl Session {
@@ -204,4 +224,25 @@ fn limits(statement_timeout: Duration) -> String {
          SELECT set_config(name, '{statement}', false) FROM pg_settings \
          WHERE name IN ('tcp_user_timeout', 'client_connection_check_interval', 'transaction_timeout')"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_runtime_does_not_wait_for_a_lookup_that_hangs() {
+        let runtime = StoreRuntime::start().unwrap();
+        let (resolver, answer) = mpsc::channel::<()>();
+        runtime.spawn_blocking(move || answer.recv());
+        let (ended, end) = mpsc::channel();
+        std::thread::spawn(move || {
+            drop(runtime);
+            let _ = ended.send(());
+        });
+        end.recv_timeout(Duration::from_secs(60)).expect("it ends before the lookup");
+        drop(resolver);
+    }
 }
