@@ -40,6 +40,7 @@ const FILES: &[PageFile] = files! {
     "connect.js"
     "dots.js"
     "draw_graph.js"
+    "ends.js"
     "filter.js"
     "format.js"
     "graph.js"

@@ -22,3 +22,6 @@ export const codeName = (code) => NAMES[code ?? ''] ?? '';
 
 /** @param {string | null | undefined} code @returns {string} what the code's first letter means to the sender */
 export const codeClass = (code) => CLASSES[(code ?? '').charAt(0)] ?? '';
+
+/** Rejects of all codes. @param {Record<string, number>} counts by code */
+export const total = (counts) => Object.values(counts).reduce((sum, n) => sum + n, 0);

@@ -5,7 +5,7 @@ import { repeat } from './vendor/lit-html/directives/repeat.js';
 import { middle, rate, since } from './format.js';
 import { besideOf, selectionOf } from './place.js';
 import { chainOf } from './view_packet.js';
-import { linkName, shareOf, spaced, stateOf } from './words.js';
+import { briefly, linkName, shareOf, spaced, stateOf } from './words.js';
 
 /** @import { App } from './main.js' */
 /** @import { Edge, Vertex, Point } from './types.js' */
@@ -24,11 +24,10 @@ export const laneWidth = (perSecond) => (perSecond > 0 ? 2 + 2 * Math.log10(1 + 
 /** @param {Point} a @param {Point} b */
 const arrow = (a, b) => ARROWS[Math.round(Math.atan2(b.y - a.y, b.x - a.x) / (Math.PI / 4) + 8) % 8] ?? '→';
 
-/** @param {App} app */
-export function drawGraph(app) {
+/** @param {App} app @param {Set<string>} [path] links that stand out; the way of the selected packet */
+export function drawGraph(app, path = marked(app)) {
   const { graph } = app;
   const { width, height } = graph.size;
-  const path = marked(app);
   return html`<svg class="graph" viewBox="0 0 ${width} ${height}" width=${width} height=${height} role="group" data-testid="graph"
     aria-label="The network: ${graph.vertices.filter((v) => v.kind === 'node').length} nodes, ${graph.edges.length} links">
     <g>${repeat(graph.edges, (e) => e.id, (edge) => drawEdge(app, edge, path))}</g>
@@ -100,7 +99,7 @@ function labels(app, edge, a, b, mid, ab, ba) {
   if (link.state !== 'up') {
     const isLower = b.x >= a.x;
     const ago = link.since && link.state === 'down' ? ` ${since(link.since, app.now())}` : '';
-    return [label(!isLower, `${link.state}${ago}`, link.state), link.lastError ? label(isLower, middle(link.lastError, 30), 'dim') : nothing];
+    return [label(!isLower, `${link.state}${ago}`, link.state), link.lastError ? label(isLower, middle(briefly(link.lastError), 34), 'dim') : nothing];
   }
   const text = (/** @type {number} */ value, /** @type {string} */ mark) => `${rate(value)}/s ${mark}`;
   return [ab > 0 ? label(true, text(ab, arrow(a, b)), '') : nothing, ba > 0 ? label(false, text(ba, arrow(b, a)), '') : nothing];

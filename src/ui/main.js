@@ -2,7 +2,7 @@
 
 import { render as draw } from './vendor/lit-html/lit-html.js';
 import { animate } from './animate.js';
-import { answers, follow } from './connect.js';
+import { answers, follow, getJson } from './connect.js';
 import { Dots } from './dots.js';
 import { compile } from './filter.js';
 import { Graph } from './graph.js';
@@ -18,6 +18,8 @@ import { details, view } from './views.js';
 /** Data is drawn at most this often; what the reader does is drawn at once. */
 const DATA_MS = 125;
 const TOAST_MS = 1800;
+/** Packets from before the page opened, at most. */
+const EARLIER = 1000;
 const NARROW = matchMedia('(max-width: 700px)');
 const STILL = matchMedia('(prefers-reduced-motion: reduce)');
 
@@ -53,7 +55,7 @@ export class App {
         const isNew = message.type === 'packet' && this.filter.compiled(message);
         this.store.apply(message);
         if (isNew && !this.ui.isStill && this.place.view === 'network') this.dots.add(message);
-        if (message.type === 'hello') this.answers.clear();
+        if (message.type === 'hello') this.#begin();
         if (message.type === 'state' || message.type === 'rates') this.#announce();
         this.#soon();
       },
@@ -65,6 +67,12 @@ export class App {
     setInterval(() => this.#soon(), 1000);
     animate(this);
     this.render();
+  }
+
+  /** A stream has begun: fetches what was kept before it. */
+  #begin() {
+    this.answers.clear();
+    getJson(`packets?limit=${EARLIER}`).then(({ packets }) => { this.store.addEarlier(packets); this.#soon(); }, () => {});
   }
 
   now() { return Date.now(); }

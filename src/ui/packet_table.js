@@ -72,14 +72,15 @@ export function packetTable(app) {
   const rows = list.slice(first, first + Math.ceil(room / height) + 2 * SPARE);
   const selection = selectionOf(app.place);
   app.ui.listed = list;
-  return html`<div class="packets" role="table" aria-label="Packets, newest first" aria-rowcount=${list.length + 1} data-testid="packets">
-    <div class="scroll" role="rowgroup" tabindex="0" aria-label="Packets" @scroll=${(/** @type {any} */ event) => {
+  return html`<div class="packets" data-testid="packets">
+    <div class="scroll" role="region" tabindex="0" aria-label="List of packets" @scroll=${(/** @type {any} */ event) => {
     app.ui.scroll = { top: event.currentTarget.scrollTop, room: event.currentTarget.clientHeight };
     hold(app, event.currentTarget.scrollTop > 0 || event.currentTarget.matches(':hover'));
   }} @pointerenter=${() => hold(app, true)} @pointerleave=${() => hold(app, false)}>
-      <div role="row" class="row head" aria-rowindex="1">${HEADS.map(([name, css]) => html`<span role="columnheader" class=${css}>${name}</span>`)}</div>
-      <div class="spacer" role="none" .style=${`height:${list.length * height}px`}>${rows.map((packet, i) => row(app, packet, first + i, height,
-    selection?.kind === 'packet' && selection.id === packet.id))}</div>
+      <div role="table" aria-label="Packets, newest first" aria-rowcount=${list.length + 1}>
+        <div role="row" class="row head" aria-rowindex="1">${HEADS.map(([name, css]) => html`<span role="columnheader" class=${css}>${name}</span>`)}</div>
+        <div class="spacer" role=${rows.length > 0 ? 'rowgroup' : 'none'} .style=${`height:${list.length * height}px`}>${rows.map((packet, i) => row(app, packet, first + i, height,
+    selection?.kind === 'packet' && selection.id === packet.id))}</div></div>
       ${list.length === 0 ? nothingYet(app) : nothing}
     </div>
     ${app.ui.hold && !app.store.paused && app.store.seen > app.ui.hold.seen ? html`<button class="held small" type="button" @click=${() => {

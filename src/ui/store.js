@@ -1,6 +1,8 @@
 // What the page knows: the last state, the last rates, five minutes of history, and the last packets and events.
 // Everything here has a bound.
 
+import { total } from './codes.js';
+import { ends } from './ends.js';
 import { assemble } from './paths.js';
 
 /** @import { Message, NodeInfo, Link, LinkRates, NodeRates, History, Packet, Event, Hello, Peer, Vertex, Edge, Rates } from './types.js' */
@@ -93,7 +95,7 @@ export class Store {
       if (known && known.kind !== 'receiver' && !this.isInside(known)) entering += link.ba.prepares;
       for (const traffic of [link.ab, link.ba]) {
         fulfills += traffic.fulfills;
-        rejects += sum(traffic.rejects);
+        rejects += total(traffic.rejects);
       }
     }
     const last = this.totals.at(-1);
@@ -131,6 +133,13 @@ export class Store {
     return true;
   }
 
+  /** What the nodes kept from before this page opened. @param {Packet[]} newestFirst */
+  addEarlier(newestFirst) {
+    const earlier = newestFirst.filter((packet) => !this.#ids.has(packet.id)).slice(0, PACKETS_MAX - this.packets.length);
+    for (const packet of earlier) this.#ids.add(packet.id);
+    this.packets = [...earlier.reverse(), ...this.packets];
+  }
+
   /** @param {Event} event */
   addEvent(event) {
     if (this.events.some((known) => known.id === event.id)) return;
@@ -144,7 +153,6 @@ export class Store {
   }
 
   shownPackets() { return this.paused?.packets ?? this.packets; }
-
   shownEvents() { return this.paused?.events ?? this.events; }
 
   /** @param {string} node @param {string} peer @returns {string | null} the vertex at the other end of an account */
@@ -189,11 +197,3 @@ export class Store {
     return { vertices, edges };
   }
 }
-
-/** The vertices of a link: a node, or the link's id where it leads out of the view. @param {Link} link @param {Map<string, NodeInfo>} nodes @returns {[string, string]} */
-function ends(link, nodes) {
-  return [link.a, link.bPeer != null && nodes.has(link.b) ? link.b : `~${link.id}`];
-}
-
-/** @param {Record<string, number>} counts */
-export const sum = (counts) => Object.values(counts).reduce((total, n) => total + n, 0);

@@ -88,7 +88,7 @@ export interface ReasonCount {
   /** `null`: the reject came from the next hop. */
   kind: string | null;
   code: string; from: string | null; to: string | null; count: number;
-  lastAt: string; text: string; key: string | null;
+  lastAt: string; text: string; key: string | null; advice?: string | null;
   /** Beyond the limit of rows, further pairs of accounts are counted together. */
   summed?: boolean;
 }

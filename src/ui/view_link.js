@@ -2,9 +2,9 @@
 
 import { html, nothing } from './vendor/lit-html/lit-html.js';
 import { chart } from './chart.js';
+import { total } from './codes.js';
 import { NONE, amount, bytes, count, micros, percent, rate, short, since } from './format.js';
 import { writePlace } from './place.js';
-import { sum } from './store.js';
 import { balanceBar, badge, beside, copy, empty, facts } from './parts.js';
 import { assetOf, kindOf, linkName, stateOf } from './words.js';
 
@@ -55,7 +55,7 @@ const line = (name, ab, ba) => html`<tr><th scope="row">${name}</th><td class="n
 function rejects(traffic) {
   if (!traffic) return NONE;
   const codes = Object.entries(traffic.rejects).filter(([, n]) => n > 0);
-  return codes.length === 0 ? '0' : html`${count(sum(traffic.rejects))} <span class="dim">${codes.map(([code, n]) => `${code} ${count(n)}`).join(', ')}</span>`;
+  return codes.length === 0 ? '0' : html`${count(total(traffic.rejects))} <span class="dim">${codes.map(([code, n]) => `${code} ${count(n)}`).join(', ')}</span>`;
 }
 
 /** @param {number | undefined} value @param {unknown} limit */

@@ -88,5 +88,6 @@ function reasons(app, id) {
         <b class="code" title=${codeName(row.code)}>${row.code}</b> <span class="grow">${row.text}</span></div>
         <div class="line dim">${row.from ?? 'itself'} → ${row.to ?? NONE}, last ${since(row.lastAt, app.now())} ago
         ${row.key ? html`set by <code>${row.key}</code>` : nothing}
-        <a href=${writePlace({ view: 'packets', params: { filter: `node=${id} code=${row.code} kind=${row.kind}` } })}>show</a></div></li>`)}</ul>`}`;
+        <a href=${writePlace({ view: 'packets', params: { filter: `node=${id} code=${row.code} kind=${row.kind}` } })}>show</a></div>
+        ${row.advice ? html`<div class="line">${row.advice}</div>` : nothing}</li>`)}</ul>`}`;
 }

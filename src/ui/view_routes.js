@@ -2,7 +2,9 @@
 
 import { html, nothing } from './vendor/lit-html/lit-html.js';
 import { codeName } from './codes.js';
+import { drawGraph } from './draw_graph.js';
 import { amount, plural } from './format.js';
+import { NODES_DRAWN_MAX } from './graph.js';
 import { badge, beside, copy, empty, facts, problem } from './parts.js';
 import { writePlace } from './place.js';
 
@@ -49,7 +51,15 @@ function walk(app, node, destination, from, sum) {
   if (!data) return html`<p class="dim">Asking …</p>`;
   return html`<section class="walk" aria-label="Explanation" data-testid="walk"><h2 class="lead"><b class=${data.ends}>${ENDS[data.ends] ?? data.ends}</b>
     ${copy(app, 'copy as CLI', `ilp-connector explain ${destination} --from ${node}${sum ? ` --amount ${sum}` : ''} --via ${location.origin}`)}</h2>
+    ${way(app, data)}
     <ol class="hops">${data.steps.map((step) => html`<li class="hop ${step.decision}">${stepCard(app, step)}</li>`)}</ol></section>`;
+}
+
+/** The walk on the graph. @param {App} app @param {Walk} data */
+function way(app, data) {
+  if (app.store.nodes.size < 2 || app.store.nodes.size > NODES_DRAWN_MAX) return nothing;
+  const links = data.steps.map(({ node, to }) => (to ? app.store.linkOf(node, to) : null)).filter((link) => link != null);
+  return html`<div class="picture small-picture" id="picture">${drawGraph(app, new Set(links))}</div>`;
 }
 
 /** @param {App} app @param {Step} step */

@@ -101,3 +101,6 @@ export function pingCommand(nodes) {
 
 /** @param {string | null | undefined} address */
 export const shortAddress = (address) => (address ? middle(address, 34) : NONE);
+
+/** The heart of an error: `cannot connect to x: Connection refused (os error 111)` becomes `Connection refused`. @param {string} error */
+export const briefly = (error) => error.replace(/ \(os error \d+\)$/, '').split(': ').at(-1) || error;

@@ -7,7 +7,7 @@ import {
   NONE, amount, bytes, clock, count, duration, inAsset, micros, middle, percent, plural, rate, short, since,
 } from '../../src/ui/format.js';
 import { besideOf, pageOf, readPlace, selectionOf, writePlace } from '../../src/ui/place.js';
-import { shareOf, spaced } from '../../src/ui/words.js';
+import { briefly, shareOf, spaced } from '../../src/ui/words.js';
 
 /** Each row: what is given, what comes out. */
 function check(format, rows) {
@@ -89,4 +89,8 @@ test('the drawer keeps what is open beside it', () => {
   assert.deepEqual(selectionOf(beside), { kind: 'link', id: 'a~b' });
   assert.equal(selectionOf(readPlace('#/packets?sel=nothing')), null);
   assert.equal(pageOf('node', 'a b'), '#/node/a%20b');
+});
+
+test('errors are brief on the graph', () => {
+  check(briefly, [['cannot connect to 127.0.0.1:9: Connection refused (os error 111)', 'Connection refused'], ['timeout', 'timeout'], ['', '']]);
 });

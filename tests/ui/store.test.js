@@ -112,3 +112,13 @@ test('losses add up', () => {
   made.apply({ type: 'gap', topic: 'packets', lost: 4, why: 'budget' });
   assert.equal(made.lost, 7);
 });
+
+test('what was kept before the page opened comes before what came since', () => {
+  const made = store();
+  made.apply({ type: 'packet', id: '0-5', node: 'a', condition: 'c' });
+  made.addEarlier(['0-5', '0-4', '0-3'].map((id) => ({ id, node: 'a', condition: 'c' })));
+  assert.deepEqual(made.packets.map(({ id }) => id), ['0-3', '0-4', '0-5']);
+  assert.equal(made.seen, 1);
+  made.addEarlier(Array.from({ length: PACKETS_MAX * 2 }, (_, i) => ({ id: `1-${i}`, node: 'a', condition: 'c' })));
+  assert.equal(made.packets.length, PACKETS_MAX);
+});
