@@ -31,6 +31,7 @@ mod ledger_export;
 mod lenient_btp;
 mod log;
 mod network;
+mod observer;
 mod operations;
 mod packets;
 mod peer;

@@ -2,6 +2,7 @@
 
 mod changes;
 mod tokens;
+mod v1;
 
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -9,7 +10,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 use super::*;
-use crate::api::{HealthStatus, Observer, PeerRole, StatusSettings};
+use crate::api::{HealthStatus, NodeAddresses, Observer, PeerRole, StatusSettings};
 use crate::connector::ConnectorSettings;
 use crate::net::{Clock, TransportSettings};
 use crate::testing::{connector_settings, node_context, route};

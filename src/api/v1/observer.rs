@@ -104,6 +104,11 @@ impl Observer {
         }
     }
 
+    #[cfg(test)]
+    pub(in crate::api) fn is_sampling(&self) -> bool {
+        self.watch.lock().packets.sample().threshold > 0
+    }
+
     pub(super) fn unsubscribe(&self, queue: &Arc<StreamQueue>) {
         self.watch.lock().remove(self, queue);
     }

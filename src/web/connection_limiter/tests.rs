@@ -234,3 +234,27 @@ async fn a_connection_without_requests_may_still_log_in_when_evicted() {
     let _another = connect(&limiter, "10.0.0.1");
     assert_eq!(guards[3].next_event().await, ConnectionEvent::Evicted);
 }
+
+#[tokio::test]
+async fn streams_have_no_age_and_are_not_closed_for_others_but_when_they_are_blocked() {
+    let limiter = ConnectionLimiter::new(limits());
+    let mut stream = connect(&limiter, "10.0.0.1");
+    stream.begin_request(seconds(1));
+    stream.become_stream();
+    assert_eq!(stream.next_event().now_or_never(), Some(ConnectionEvent::Streams));
+    stream.end_request(seconds(1));
+    // More than there may be: the oldest of them is evicted, and not the stream.
+    let mut others: Vec<ConnectionGuard> = (0..5).map(|_| connect(&limiter, "10.0.0.1")).collect();
+    others.iter().for_each(|other| other.begin_request(seconds(1)));
+    assert_eq!(stream.next_event().now_or_never(), None);
+    assert_eq!(others[0].next_event().now_or_never(), Some(ConnectionEvent::Evicted));
+    limiter.close_oldest(Duration::ZERO, seconds(2));
+    assert_eq!(stream.next_event().now_or_never(), None);
+    let deadline = || stream.deadline(limiter.limits());
+    assert_eq!(deadline(), MonoTime::MAX);
+    stream.record_write(true, || seconds(100));
+    stream.record_write(true, || seconds(105));
+    assert_eq!(deadline(), seconds(100).after(STREAM_WRITE_TIME));
+    stream.record_write(false, || seconds(108));
+    assert_eq!(deadline(), MonoTime::MAX);
+}

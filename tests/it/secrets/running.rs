@@ -2,6 +2,8 @@
 //! and with secrets in the wrong places.
 
 use std::collections::BTreeMap;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::process::Command;
 
 use base64::Engine as _;
@@ -14,8 +16,8 @@ use super::hunt::Hunt;
 use super::secret_keys;
 use crate::http::{HttpConnection, Server, jwt};
 use crate::peer::{
-    PREIMAGE, Peer, TestNode, auth_frame, bind_listener, describe_frame, frame, fulfill, http_get,
-    prepare_to, response,
+    PREIMAGE, Peer, TIMEOUT, TestNode, auth_frame, bind_listener, describe_frame, frame, fulfill,
+    http_get, prepare_to, response,
 };
 use crate::process::{free_port, path_text, temp_folder, write_file};
 use crate::support::{PROGRAM, combined_output, run};
@@ -210,8 +212,19 @@ fn no_secret_is_in_log_pages_or_output_of_a_node_at_work() {
     bob.answer(id, &fulfill(&PREIMAGE));
     observed.add(&peers[0].receive().raw);
 
-    for page in ["/health", "/health/live", "/health/ready", "/metrics", "/peers", "/routes", "/x"]
-    {
+    // A stream, until the token changes.
+    let health_port = u16::try_from(node.health_port).unwrap();
+    let mut stream = TcpStream::connect(("127.0.0.1", health_port)).unwrap();
+    stream.set_read_timeout(Some(TIMEOUT)).unwrap();
+    let request =
+        format!("GET /api/v1/stream HTTP/1.0\r\nHost: n\r\nAuthorization: Bearer {api}\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    peers[0].send_prepare(6, &prepare_to("test.n.nowhere"));
+    observed.add(&peers[0].receive().raw);
+    let pages = ["/health", "/health/live", "/health/ready", "/metrics", "/peers", "/routes", "/x"];
+    let objects = ["", "/nodes", "/nodes/n", "/links", "/events", "/packets", "/reasons", "/money"];
+    let objects = objects.map(|object| format!("/api/v1{object}"));
+    for page in pages.into_iter().chain(objects.iter().map(String::as_str)) {
         observed.add(http_get(node.health_port, &format!("GET {page}")).1);
         for token in [&api, &wrong, &alice] {
             let request = format!("GET {page} HTTP/1.1\r\nAuthorization: Bearer {token}\r\nX:");
@@ -287,6 +300,13 @@ fn no_secret_is_in_log_pages_or_output_of_a_node_at_work() {
     node.process.signal("HUP");
     node.process
         .wait_for_line("reloaded", |line| line.contains("configuration reloaded").then_some(()));
+    let mut streamed = Vec::new();
+    stream.read_to_end(&mut streamed).unwrap();
+    let streamed = String::from_utf8(streamed).unwrap();
+    for kind in ["hello", "state", "event", "packet", "bye"] {
+        assert!(streamed.contains(&format!("{{\"type\":\"{kind}\"")), "{kind}: {streamed}");
+    }
+    observed.add(streamed);
     let process = format!("/proc/{}/cmdline", node.process.pid());
     observed.add(std::fs::read(process).unwrap());
     let (_, log) = node.stop("TERM");
