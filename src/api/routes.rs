@@ -22,13 +22,13 @@ pub(super) struct RoutesBody {
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct RouteBody {
+pub(super) struct RouteBody {
     /// Empty: the default route.
-    prefix: String,
+    pub(super) prefix: String,
     /// `null` while no next hop is connected.
     next_hop: Option<String>,
-    reason: String,
-    candidates: Vec<Value>,
+    pub(super) reason: String,
+    pub(super) candidates: Vec<Value>,
     /// The routes that peers have sent for this prefix, best first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     learned: Vec<Value>,
@@ -109,7 +109,7 @@ pub(super) fn explanation(
     }
 }
 
-fn route(report: &RouteReport) -> RouteBody {
+pub(super) fn route(report: &RouteReport) -> RouteBody {
     let chosen = report.next_hops.iter().find(|hop| hop.usable);
     RouteBody {
         prefix: report.prefix.clone(),

@@ -174,11 +174,7 @@ impl Connector {
     pub fn explain(&self, destination: AddressRef<'_>, now: crate::time::Now) -> Explanation {
         let batch = self.start_batch(now);
         let snapshot = &*batch.snapshot;
-        let route = snapshot.table.lookup(destination).map(|found| {
-            let prefix = destination.as_str().get(..found.prefix_len);
-            let prefix = prefix.expect("the prefix that matched begins the destination");
-            self.route_report(snapshot, prefix, found.candidates)
-        });
+        let route = self.matching_route(snapshot, destination);
         match (batch.next_hop(destination, None), route) {
             (Ok(Some(next_hop)), Some(route)) => {
                 Explanation::Forward { next_hop: next_hop.id().clone(), route }
@@ -190,6 +186,18 @@ impl Connector {
                 route,
             },
         }
+    }
+
+    /// The longest prefix that matches, with all its next hops.
+    pub(super) fn matching_route(
+        &self,
+        snapshot: &Snapshot,
+        destination: AddressRef<'_>,
+    ) -> Option<RouteReport> {
+        let found = snapshot.table.lookup(destination)?;
+        let prefix = destination.as_str().get(..found.prefix_len);
+        let prefix = prefix.expect("the prefix that matched begins the destination");
+        Some(self.route_report(snapshot, prefix, found.candidates))
     }
 
     fn route_report(

@@ -20,7 +20,8 @@ pub use self::filter::PacketFilter;
 pub use self::links::join_links;
 pub use self::model::{
     EventBody, EventLevel, GapBody, GapCause, HelloBody, NodeBody, NodeStats, PacketBody,
-    PacketLane, PacketPhase, PeerBody, SampledBody, StateBody, StreamLimits, StreamMessage,
+    PacketLane, PacketPhase, PeerBody, ReasonBody, SampledBody, StateBody, StreamLimits,
+    StreamMessage,
 };
 pub use self::packet::{PacketDescriber, reason_body};
 pub use self::rates::RateMeter;

@@ -98,12 +98,23 @@ fn a_network_shows_the_whole_path_of_a_packet() {
     });
     assert_eq!(path.0["destination"], "test.c");
 
+    let walk = get_json(port, "GET /api/v1/explain?node=a&destination=test.c&from=cli&amount=10");
+    let steps = walk["steps"].as_array().unwrap();
+    let nodes: Vec<_> = steps.iter().map(|step| step["node"].as_str().unwrap()).collect();
+    assert_eq!((nodes.as_slice(), &walk["ends"]), (&["a", "b", "c"][..], &"delivered".into()));
+    assert_eq!((&steps[1]["from"], &steps[1]["to"]), (&"a".into(), &"c".into()));
+    let walk = get_json(port, "GET /api/v1/explain?node=a&destination=test.c.nowhere");
+    assert_eq!((&walk["ends"], &walk["steps"][2]["code"]), (&"refused".into(), &"F02".into()));
+    assert_eq!(walk["steps"][2]["reason"]["kind"], "noRoute");
+
     // A node's own page shows this node only.
     let own = u64::from(network.ports("b").1);
     assert_eq!(get_json(own, "GET /api/v1")["nodes"], serde_json::json!(["b"]));
     let links = get_json(own, "GET /api/v1/links");
     let kinds = links["links"].as_array().unwrap().iter().filter(|link| link["kind"] == "outside");
     assert_eq!(kinds.count(), 2, "{links}");
+    let walk = get_json(own, "GET /api/v1/explain?destination=test.c");
+    assert_eq!((&walk["ends"], &walk["steps"][0]["to"]), (&"leavesView".into(), &"c".into()));
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //! stream, nothing is read, sampled or polled.
 
 mod events;
+mod explain;
 mod guard;
 mod limits;
 mod lists;
@@ -46,6 +47,7 @@ pub(super) fn router(v1: Arc<V1>) -> Router {
         .route("/api/v1/links", get(lists::links))
         .route("/api/v1/events", get(lists::events))
         .route("/api/v1/money", get(lists::money))
+        .route("/api/v1/explain", get(explain::explain))
         .route("/api/v1/packets", get(packet_lists::packets))
         .route("/api/v1/packets/{id}", get(packet_lists::packet))
         .route("/api/v1/reasons", get(packet_lists::reasons))

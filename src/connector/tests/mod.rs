@@ -3,6 +3,7 @@
 mod asset_change;
 mod books;
 mod ccp;
+mod explain;
 mod forwarding;
 mod jamming;
 mod ledger_model;

@@ -1,0 +1,177 @@
+//! Where a packet would go now, from node to node, and why. It moves nothing.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use axum::extract::{RawQuery, State};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::V1;
+use super::lists::{Answer, ok};
+use super::query::{Parameters, mistake};
+use crate::account::AccountId;
+use crate::api::routes;
+use crate::api::status::NodeStatus;
+use crate::connector::{PacketDecision, PacketExplanation, RouteReport};
+use crate::observe::{ReasonBody, reason_body};
+use crate::wire::{Address, Amount};
+
+/// Nodes of one walk, at most.
+const STEPS_MAX: usize = 64;
+
+/// What one node would do.
+#[derive(Clone, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct WalkStep {
+    node: String,
+    destination: String,
+    from: Option<String>,
+    amount: Option<String>,
+    /// `forward`, `local` or `refuse`.
+    decision: &'static str,
+    prefix: Option<String>,
+    /// The account of the next hop, or of the receiver inside the node.
+    to: Option<String>,
+    outgoing_amount: Option<String>,
+    origin: Option<String>,
+    why: Option<String>,
+    code: Option<String>,
+    reason: Option<ReasonBody>,
+    candidates: Vec<Value>,
+}
+
+/// The packet as it would reach a node.
+struct Arrival {
+    node: Arc<NodeStatus>,
+    from: Option<AccountId>,
+    amount: Option<Amount>,
+}
+
+pub(super) async fn explain(State(v1): State<Arc<V1>>, RawQuery(query): RawQuery) -> Answer {
+    let known = ["node", "destination", "from", "amount"];
+    let parameters = Parameters::parse(query.as_deref(), &known)?;
+    let text = parameters.get("destination").unwrap_or_default();
+    let destination: Address = text
+        .parse()
+        .map_err(|error| mistake(format!("destination {text:?} is not an ILP address: {error}")))?;
+    let nodes = v1.observer.nodes(&v1.view);
+    let node = match (parameters.get("node"), nodes.as_slice()) {
+        (Some(id), _) => v1.find_node(id)?,
+        (None, [only]) => Arc::clone(only),
+        (None, _) => return Err(mistake("node is needed: where the packet begins")),
+    };
+    let from = match parameters.get("from").filter(|from| !from.is_empty()) {
+        None => None,
+        Some(from) => {
+            let account = node.context().connector.account(from);
+            let unknown = || mistake(format!("from: the node has no account {from:?}"));
+            Some(account.ok_or_else(unknown)?.id().clone())
+        }
+    };
+    let amount = match parameters.get("amount").filter(|amount| !amount.is_empty()) {
+        None => None,
+        Some(text) => {
+            let amount = text.parse().map_err(|_| {
+                mistake(format!("amount {text:?} is not a number from 0 to {}", u64::MAX))
+            });
+            Some(Amount(amount?))
+        }
+    };
+    let (steps, ends) = walk(&nodes, &destination, Arrival { node, from, amount });
+    ok(&json!({ "steps": steps, "ends": ends }))
+}
+
+fn walk(
+    nodes: &[Arc<NodeStatus>],
+    destination: &Address,
+    mut arrival: Arrival,
+) -> (Vec<WalkStep>, &'static str) {
+    let mut steps = Vec::new();
+    let mut visited = BTreeSet::new();
+    while steps.len() < STEPS_MAX {
+        let connector = &arrival.node.context().connector;
+        let id = connector.node_id();
+        if !visited.insert(id.clone()) {
+            return (steps, "loops");
+        }
+        let now = arrival.node.context().clock.now();
+        let from = arrival.from.as_ref();
+        let explanation = connector.explain_packet(destination.view(), from, arrival.amount, now);
+        steps.push(step(&id, destination, &arrival, &explanation));
+        match explanation.decision {
+            PacketDecision::Refuse(_) => return (steps, "refused"),
+            PacketDecision::Own | PacketDecision::Receiver { .. } => return (steps, "delivered"),
+            PacketDecision::Forward { next_hop, amount } => {
+                let Some(next) = far_end(nodes, &id, &next_hop) else {
+                    return (steps, "leavesView");
+                };
+                arrival = Arrival { node: next, from: Some(id), amount };
+            }
+        }
+    }
+    (steps, "loops")
+}
+
+/// The node at the other end of a link: it has the id of the account, and an account with the id of this node.
+fn far_end(
+    nodes: &[Arc<NodeStatus>],
+    id: &AccountId,
+    next_hop: &AccountId,
+) -> Option<Arc<NodeStatus>> {
+    let found = nodes.iter().find(|node| node.context().connector.node_id() == *next_hop)?;
+    found.context().connector.account(id.as_str())?;
+    Some(Arc::clone(found))
+}
+
+fn step(
+    id: &AccountId,
+    destination: &Address,
+    arrival: &Arrival,
+    explanation: &PacketExplanation,
+) -> WalkStep {
+    let route = explanation.route.as_ref();
+    let body = route.map(routes::route);
+    let mut step = WalkStep {
+        node: id.to_string(),
+        destination: destination.to_string(),
+        from: arrival.from.as_ref().map(ToString::to_string),
+        amount: arrival.amount.map(|amount| amount.0.to_string()),
+        ..WalkStep::default()
+    };
+    match &explanation.decision {
+        PacketDecision::Own => {
+            step.decision = "local";
+            step.why = Some("it is this node's own address".to_owned());
+            return step;
+        }
+        PacketDecision::Receiver { account, amount } => {
+            step.decision = "local";
+            step.to = Some(account.to_string());
+            step.outgoing_amount = amount.map(|amount| amount.0.to_string());
+            step.origin = route.and_then(|route| origin_of(route, account));
+        }
+        PacketDecision::Forward { next_hop, amount } => {
+            step.decision = "forward";
+            step.to = Some(next_hop.to_string());
+            step.outgoing_amount = amount.map(|amount| amount.0.to_string());
+            step.origin = route.and_then(|route| origin_of(route, next_hop));
+        }
+        PacketDecision::Refuse(refusal) => {
+            step.decision = "refuse";
+            step.code = Some(refusal.code().to_string());
+            step.reason = Some(reason_body(refusal, arrival.from.as_ref()));
+        }
+    }
+    if let Some(body) = body {
+        step.prefix = Some(body.prefix);
+        step.why = Some(body.reason);
+        step.candidates = body.candidates;
+    }
+    step
+}
+
+fn origin_of(route: &RouteReport, account: &AccountId) -> Option<String> {
+    let hop = route.next_hops.iter().find(|hop| hop.account == *account)?;
+    Some(hop.origin.to_string())
+}
