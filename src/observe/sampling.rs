@@ -21,7 +21,6 @@ pub fn next_threshold(threshold: u64, records: u64, step_ms: u64) -> u64 {
 
 /// One packet of how many is in the sample.
 pub fn one_in(threshold: u64) -> f64 {
-    #[expect(clippy::cast_precision_loss, reason = "for people")]
     let share = (u64::MAX as f64) / (threshold.max(1) as f64);
     (share * 100.0).round() / 100.0
 }

@@ -34,9 +34,7 @@ pub(crate) trait Meter: Unpin {
     fn record_read(&mut self, bytes: usize, frames: u32) -> io::Result<()>;
 
     /// The other side has taken bytes, or (`is_blocked`) takes none at the moment.
-    fn record_write(&mut self, is_blocked: bool) {
-        _ = is_blocked;
-    }
+    fn record_write(&mut self, _is_blocked: bool) {}
 }
 
 #[derive(Debug)]

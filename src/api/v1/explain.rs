@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::V1;
-use super::lists::{Answer, ok};
+use super::lists::{ListAnswer, ok};
 use super::query::{Parameters, mistake};
 use crate::account::AccountId;
 use crate::api::routes;
@@ -48,7 +48,7 @@ struct Arrival {
     amount: Option<Amount>,
 }
 
-pub(super) async fn explain(State(v1): State<Arc<V1>>, RawQuery(query): RawQuery) -> Answer {
+pub(super) async fn explain(State(v1): State<Arc<V1>>, RawQuery(query): RawQuery) -> ListAnswer {
     let known = ["node", "destination", "from", "amount"];
     let parameters = Parameters::parse(query.as_deref(), &known)?;
     let text = parameters.get("destination").unwrap_or_default();

@@ -16,7 +16,7 @@ use crate::api::status::NodeStatus;
 use crate::observe::{EventBody, PeerBody};
 use crate::web::ProblemDetails;
 
-pub(super) type Answer = Result<Response, ProblemDetails>;
+pub(super) type ListAnswer = Result<Response, ProblemDetails>;
 
 impl V1 {
     pub(super) fn find_node(&self, id: &str) -> Result<Arc<NodeStatus>, ProblemDetails> {
@@ -29,7 +29,7 @@ impl V1 {
     }
 }
 
-pub(super) fn ok(body: &impl Serialize) -> Answer {
+pub(super) fn ok(body: &impl Serialize) -> ListAnswer {
     Ok(json(StatusCode::OK, body))
 }
 
@@ -37,7 +37,7 @@ pub(super) fn no_parameters(query: Option<&str>) -> Result<(), ProblemDetails> {
     Parameters::parse(query, &[]).map(drop)
 }
 
-pub(super) async fn top(State(v1): State<Arc<V1>>, RawQuery(query): RawQuery) -> Answer {
+pub(super) async fn top(State(v1): State<Arc<V1>>, RawQuery(query): RawQuery) -> ListAnswer {
     no_parameters(query.as_deref())?;
     ok(&json!({
         "version": env!("CARGO_PKG_VERSION"),
@@ -46,7 +46,7 @@ pub(super) async fn top(State(v1): State<Arc<V1>>, RawQuery(query): RawQuery) ->
     }))
 }
 
-pub(super) async fn nodes(State(v1): State<Arc<V1>>, RawQuery(query): RawQuery) -> Answer {
+pub(super) async fn nodes(State(v1): State<Arc<V1>>, RawQuery(query): RawQuery) -> ListAnswer {
     no_parameters(query.as_deref())?;
     let (state, _) = v1.observer.sample(&v1.view);
     ok(&json!({ "nodes": state.nodes }))
@@ -56,7 +56,7 @@ pub(super) async fn node(
     State(v1): State<Arc<V1>>,
     Path(id): Path<String>,
     RawQuery(query): RawQuery,
-) -> Answer {
+) -> ListAnswer {
     no_parameters(query.as_deref())?;
     v1.find_node(&id)?;
     // All nodes, because the ids of links depend on both ends.
@@ -65,7 +65,7 @@ pub(super) async fn node(
     ok(&node.ok_or_else(|| not_found(format!("node {id:?} has stopped")))?)
 }
 
-pub(super) async fn links(State(v1): State<Arc<V1>>, RawQuery(query): RawQuery) -> Answer {
+pub(super) async fn links(State(v1): State<Arc<V1>>, RawQuery(query): RawQuery) -> ListAnswer {
     no_parameters(query.as_deref())?;
     let (state, _) = v1.observer.sample(&v1.view);
     ok(&json!({ "links": state.links }))
@@ -75,13 +75,13 @@ pub(super) async fn routes(
     State(v1): State<Arc<V1>>,
     Path(id): Path<String>,
     RawQuery(query): RawQuery,
-) -> Answer {
+) -> ListAnswer {
     let node = v1.find_node(&id)?;
     node_routes(&node, query.as_deref().unwrap_or_default())
         .map_err(|error| mistake(error.to_string()))
 }
 
-pub(super) async fn events(State(v1): State<Arc<V1>>, RawQuery(query): RawQuery) -> Answer {
+pub(super) async fn events(State(v1): State<Arc<V1>>, RawQuery(query): RawQuery) -> ListAnswer {
     let parameters = Parameters::parse(query.as_deref(), &["after"])?;
     let after = match parameters.get("after") {
         None => 0,
@@ -104,7 +104,7 @@ struct Totals {
     liabilities: i128,
 }
 
-pub(super) async fn money(State(v1): State<Arc<V1>>, RawQuery(query): RawQuery) -> Answer {
+pub(super) async fn money(State(v1): State<Arc<V1>>, RawQuery(query): RawQuery) -> ListAnswer {
     no_parameters(query.as_deref())?;
     let (state, _) = v1.observer.sample(&v1.view);
     let mut totals: BTreeMap<(&str, String), Totals> = BTreeMap::new();

@@ -8,7 +8,7 @@ use axum::extract::{Path, RawQuery, State};
 use serde_json::json;
 
 use super::V1;
-use super::lists::{Answer, no_parameters, ok};
+use super::lists::{ListAnswer, no_parameters, ok};
 use super::path::hops;
 use super::query::{Parameters, mistake, not_found};
 use crate::observe::{PacketBody, PacketFilter, format_time, reason_body};
@@ -28,7 +28,7 @@ impl V1 {
     }
 }
 
-pub(super) async fn packets(State(v1): State<Arc<V1>>, RawQuery(query): RawQuery) -> Answer {
+pub(super) async fn packets(State(v1): State<Arc<V1>>, RawQuery(query): RawQuery) -> ListAnswer {
     let parameters = Parameters::parse(query.as_deref(), &["filter", "limit"])?;
     let filter = PacketFilter::parse(parameters.get("filter").unwrap_or_default());
     let filter = filter.map_err(|error| mistake(format!("filter: {error}")))?;
@@ -44,7 +44,7 @@ pub(super) async fn packet(
     State(v1): State<Arc<V1>>,
     Path(id): Path<String>,
     RawQuery(query): RawQuery,
-) -> Answer {
+) -> ListAnswer {
     no_parameters(query.as_deref())?;
     let (kept, _) = v1.kept_packets();
     let found = kept.iter().map(|(_, packet)| packet).find(|packet| packet.id == id);
@@ -63,7 +63,7 @@ pub(super) async fn packet(
     }))
 }
 
-pub(super) async fn reasons(State(v1): State<Arc<V1>>, RawQuery(query): RawQuery) -> Answer {
+pub(super) async fn reasons(State(v1): State<Arc<V1>>, RawQuery(query): RawQuery) -> ListAnswer {
     no_parameters(query.as_deref())?;
     let nodes = v1.observer.nodes(&v1.view);
     let mut rows = Vec::new();

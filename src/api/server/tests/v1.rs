@@ -1,4 +1,4 @@
-//! `/api/v1`: what is answered to whom, and streams beside other connections.
+//! `/api/v1`: which requests it answers, and streams beside other connections.
 
 use super::*;
 
