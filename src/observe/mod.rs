@@ -9,6 +9,7 @@ mod filter;
 mod links;
 mod model;
 mod packet;
+mod path;
 mod rates;
 mod ring;
 mod sampling;
@@ -20,10 +21,10 @@ pub use self::filter::PacketFilter;
 pub use self::links::join_links;
 pub use self::model::{
     EventBody, EventLevel, GapBody, GapCause, HelloBody, NodeBody, NodeStats, PacketBody,
-    PacketLane, PacketPhase, PeerBody, ReasonBody, SampledBody, StateBody, StreamLimits,
-    StreamMessage,
+    PacketLane, PeerBody, ReasonBody, SampledBody, StateBody, StreamLimits, StreamMessage,
 };
 pub use self::packet::{PacketDescriber, reason_body};
+pub use self::path::packet_path;
 pub use self::rates::RateMeter;
 pub use self::ring::{Resumed, Ring};
 pub use self::sampling::{next_threshold, one_in};

@@ -195,7 +195,7 @@ fn phase(event: &PacketEvent) -> PacketPhase {
     }
 }
 
-fn hex(condition: &Condition) -> String {
+pub(super) fn hex(condition: &Condition) -> String {
     condition.0.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -12,7 +12,6 @@ mod lists;
 mod observer;
 mod packet_lists;
 mod packets;
-mod path;
 mod query;
 mod sample;
 mod stream;

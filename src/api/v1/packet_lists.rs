@@ -9,9 +9,8 @@ use serde_json::json;
 
 use super::V1;
 use super::lists::{ListAnswer, no_parameters, ok};
-use super::path::hops;
 use super::query::{Parameters, mistake, not_found};
-use crate::observe::{PacketBody, PacketFilter, format_time, reason_body};
+use crate::observe::{PacketBody, PacketFilter, format_time, packet_path, reason_body};
 
 /// Packets of one answer without `limit`, and at most.
 const LIMIT_DEFAULT: usize = 200;
@@ -47,20 +46,11 @@ pub(super) async fn packet(
 ) -> ListAnswer {
     no_parameters(query.as_deref())?;
     let (kept, _) = v1.kept_packets();
-    let found = kept.iter().map(|(_, packet)| packet).find(|packet| packet.id == id);
-    let Some(packet) = found else {
-        let detail = format!("no packet {id:?} is kept; the newest ones are in /api/v1/packets");
-        return Err(not_found(detail));
-    };
-    let hops = hops(packet, &kept);
-    let records = hops.iter().flat_map(|hop| hop.records());
-    let destination = records.filter_map(|record| record.destination.as_deref()).next();
-    ok(&json!({
-        "id": packet.id,
-        "condition": packet.condition,
-        "destination": destination,
-        "hops": hops,
-    }))
+    let (state, _) = v1.observer.sample(&v1.view);
+    let path = packet_path(kept.iter().map(|(_, packet)| &**packet), &state.links, &id);
+    ok(&path.ok_or_else(|| {
+        not_found(format!("no packet {id:?} is kept; the newest ones are in /api/v1/packets"))
+    })?)
 }
 
 pub(super) async fn reasons(State(v1): State<Arc<V1>>, RawQuery(query): RawQuery) -> ListAnswer {
