@@ -13,7 +13,6 @@ const api = () => new URL('../api/v1/', document.baseURI);
 export const hasToken = () => sessionStorage.getItem(TOKEN) != null;
 /** @param {string} token */
 export const setToken = (token) => sessionStorage.setItem(TOKEN, token);
-export const dropToken = () => sessionStorage.removeItem(TOKEN);
 
 /** An answer that is no success; `status` is the HTTP status. */
 export class AnswerError extends Error {
@@ -82,14 +81,14 @@ export function follow(on) {
   const loop = async () => {
     for (;;) {
       attempt = new AbortController();
-      await read().catch((error) => {
-        const isToken = error instanceof AnswerError && error.status === 401;
-        const text = error instanceof TypeError ? 'the node does not answer' : String(error.message ?? error);
-        on.status(isToken ? 'token' : 'lost', isToken && !hasToken() ? '' : text);
-      });
+      const error = await read().catch((reason) => reason);
+      const isToken = error instanceof AnswerError && error.status === 401;
+      const text = error instanceof TypeError ? 'the node does not answer' : String(error.message ?? error);
+      on.status(isToken ? 'token' : 'lost', isToken ? '' : text);
       await new Promise((resolve) => {
         wake = () => resolve(undefined);
-        setTimeout(wake, wait);
+        // Without another token, the next answer would be the same.
+        if (!isToken) setTimeout(wake, wait);
       });
       wait = Math.min(RETRY_MS_MAX, wait * 2);
     }

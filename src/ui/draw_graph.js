@@ -63,7 +63,7 @@ function drawEdge(app, edge, path) {
     ]}
     ${tick(app, edge, on, near, far)}
     ${isDown && length > 60 ? cross(on(length / 2, 0)) : nothing}
-    ${graph.edges.length <= LABELS_MAX && length > 90 ? labels(app, edge, a, b, on(length / 2, 0), ab, ba) : nothing}</a>`;
+    ${graph.edges.length <= LABELS_MAX && length > 110 ? labels(app, edge, a, b, on(length / 2, 0), ab, ba) : nothing}</a>`;
 }
 
 /** @param {Point} p */

@@ -61,7 +61,7 @@ export class Graph {
   /** Shows everything. */
   fit() {
     const { width, height } = this.size;
-    const pad = Math.min(width, height) < 360 ? 56 : 76;
+    const pad = Math.min(width, height) < 400 ? 66 : 76;
     this.camera = fit(this.at.values(), width, height, pad);
     this.isMoved = false;
   }

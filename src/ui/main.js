@@ -78,7 +78,7 @@ export class App {
   now() { return Date.now(); }
   isNarrow() { return NARROW.matches; }
   /** Pixels from side to side for the details of a selection. */
-  roomForDetails() { return Math.min(innerWidth - 36, selectionOf(this.place) ? 360 : 760); }
+  roomForDetails() { return Math.min(innerWidth - 36, selectionOf(this.place) ? (innerWidth > 1080 ? 360 : 310) : 760); }
   /** Runs after the next drawing. @param {() => void} work */
   after(work) { this.#after.push(work); }
 

@@ -1,6 +1,7 @@
 // Small pieces that several views use.
 
 import { html, nothing } from './vendor/lit-html/lit-html.js';
+import { hasToken } from './connect.js';
 import { amount, clock, short } from './format.js';
 import { besideOf, pageOf } from './place.js';
 import { shareOf, spaced, stateOf } from './words.js';
@@ -31,6 +32,10 @@ export function peerLink(app, node, peer) {
 /** A button that copies a text. @param {App} app @param {string} label @param {string} text */
 export const copy = (app, label, text) => html`<button class="small" type="button" title=${text}
   @click=${() => app.copy(text)}>${label}</button>`;
+
+/** A button that copies a command which reads this API. @param {App} app @param {string} command */
+export const cli = (app, command) => copy(app, 'copy as CLI',
+  `ilp-connector ${command} --via ${location.origin}${hasToken() ? ' --token-file FILE' : ''}`);
 
 /** An empty view: what is missing, what to do, and a button that helps to do it. @param {unknown} title @param {unknown} [what] @param {unknown} [action] */
 export const empty = (title, what, action) => html`<div class="empty"><p class="title">${title}</p>${

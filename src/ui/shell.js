@@ -2,7 +2,7 @@
 
 import { html, nothing } from './vendor/lit-html/lit-html.js';
 import { live } from './vendor/lit-html/directives/live.js';
-import { dropToken, hasToken, setToken, urlOf } from './connect.js';
+import { hasToken, setToken, urlOf } from './connect.js';
 import { NONE, count, percent, plural, rate } from './format.js';
 import { pageOf, selectionOf, writePlace } from './place.js';
 import { copy } from './parts.js';
@@ -99,12 +99,12 @@ function token(app) {
     setToken(String(new FormData(/** @type {HTMLFormElement} */ (event.target)).get('token') ?? '').trim());
     app.reconnect();
   };
-  const isWrong = hasToken() && app.store.problem;
+  const isWrong = hasToken();
   return html`<div class="cover"><form class="card token" role="dialog" aria-modal="true" aria-label="Token" @submit=${submit} data-testid="token">
     <h2>This node asks for a token</h2><p>It is the <code>apiToken</code> of its configuration. This page keeps it until you close the tab.</p>
     <label>Token <input name="token" type="password" required autocomplete="off" autofocus></label>
-    ${isWrong ? html`<p class="bad-text" role="alert">The node refused this token: ${app.store.problem}</p>` : nothing}
-    <p class="actions"><button type="submit">Go on</button>${isWrong ? html`<button type="button" @click=${() => { dropToken(); app.reconnect(); }}>Forget it</button>` : nothing}</p></form></div>`;
+    ${isWrong ? html`<p class="bad-text" role="alert">The node refused the last one. Compare it with the configuration.</p>` : nothing}
+    <p class="actions"><button type="submit">Go on</button></p></form></div>`;
 }
 
 /** What a screen reader is given when a state changes. @param {Map<string, string>} before @param {Map<string, string>} after */

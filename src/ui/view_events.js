@@ -2,7 +2,7 @@
 
 import { html, nothing } from './vendor/lit-html/lit-html.js';
 import { count, plural } from './format.js';
-import { beside, copy, empty, peerLink, time } from './parts.js';
+import { beside, cli, empty, peerLink, time } from './parts.js';
 import { spaced } from './words.js';
 
 /** @import { App } from './main.js' */
@@ -28,7 +28,7 @@ export function eventsView(app) {
       ${store.nodes.size > 1 ? html`<label>node <select @change=${(/** @type {any} */ e) => set({ node: e.target.value })}>
         <option value="">all</option>${[...store.nodes.keys()].map((id) => html`<option value=${id} ?selected=${id === node}>${id}</option>`)}</select></label>` : nothing}
       <span class="grow"></span><span class="dim">${plural(list.length, 'event')}${list.length > SHOWN_MAX ? `, the last ${count(SHOWN_MAX)} shown` : ''}</span>
-      ${copy(app, 'copy as CLI', `ilp-connector events -f --via ${location.origin}`)}</div>
+      ${cli(app, 'events -f')}</div>
     <div class="body">${list.length === 0 ? empty(level || node ? 'No such event.' : 'Nothing has happened yet.',
     level || node ? html`<button type="button" @click=${() => set({ level: '', node: '' })}>Show all</button>`
       : 'Peers that connect or fail, reloads of the configuration and changes of routes appear here.') : html`<ol class="events" data-testid="events">${list.slice(0, SHOWN_MAX).map((event) => html`<li class=${event.level}>

@@ -5,7 +5,7 @@ import { chart } from './chart.js';
 import { total } from './codes.js';
 import { NONE, amount, bytes, count, micros, percent, rate, short, since } from './format.js';
 import { writePlace } from './place.js';
-import { balanceBar, badge, beside, copy, empty, facts } from './parts.js';
+import { badge, balanceBar, beside, cli, empty, facts } from './parts.js';
 import { assetOf, kindOf, linkName, stateOf } from './words.js';
 
 /** @import { App } from './main.js' */
@@ -42,7 +42,7 @@ export function linkView(app, id) {
     <h3>The last five minutes</h3>
     ${charts(app, id, link.a, far)}
     <p class="actions"><a class="button" href=${writePlace({ view: 'packets', params: { filter: filterOf(link, isInside) } })}>Its packets</a>
-      ${copy(app, 'copy as CLI', `ilp-connector edges --via ${location.origin}`)}</p>
+      ${cli(app, 'edges')}</p>
     <h3>The two ends</h3>
     <div class="two">${end(app, link.a, endA)}${isInside ? end(app, link.b, endB)
     : html`<section class="card"><b>${far}</b><p class="dim">This end is outside this view.</p></section>`}</div></article>`;

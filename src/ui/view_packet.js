@@ -72,7 +72,7 @@ function verdict(app, decided, end, destination, chain) {
     ['set by', reason?.key ? html`<code data-testid="key">${reason.key}</code> ${copy(app, 'copy', reason.key)}` : null]])}
     ${reason?.advice ? html`<p class="advice" data-testid="advice"><b>What to change:</b> ${reason.advice}</p>` : nothing}
     ${destination ? html`<p><a class="button" href=${writePlace({ view: 'routes', params: {
-    node: chain[0]?.node ?? node, destination, amount: decided.amount ?? '', from: chain[0]?.answer?.from ?? '' } })}>Explain this route</a></p>` : nothing}
+    node: chain[0]?.node ?? node, destination, amount: (chain[0]?.forwarded ?? decided).amount ?? '', from: chain[0]?.answer?.from ?? '' } })}>Explain this route</a></p>` : nothing}
   </section>`;
 }
 

@@ -5,7 +5,7 @@ import { codeName } from './codes.js';
 import { hasTerm, toggleTerm } from './filter.js';
 import { count, plural } from './format.js';
 import { packetTable } from './packet_table.js';
-import { copy } from './parts.js';
+import { cli } from './parts.js';
 
 /** @import { App } from './main.js' */
 
@@ -32,7 +32,7 @@ export function packetsView(app) {
       ${store.nodes.size > 1 && store.nodes.size <= CHIPS_MAX ? [...store.nodes.keys()].map((id) => chip(`node=${id}`, `at ${id}`)) : nothing}
       <span class="grow"></span>
       <span class="dim" data-testid="kept">${plural(app.ui.listed.length, 'record')} of ${count(store.shownPackets().length)} kept here</span>
-      ${copy(app, 'copy as CLI', `ilp-connector tap ${filter ? `'${filter}' ` : ''}--via ${location.origin}`)}
+      ${cli(app, `tap${filter ? ` '${filter}'` : ''}`)}
     </div>
     ${packetTable(app)}</section>`;
 }

@@ -5,7 +5,7 @@ import { codeName } from './codes.js';
 import { drawGraph } from './draw_graph.js';
 import { amount, plural } from './format.js';
 import { NODES_DRAWN_MAX } from './graph.js';
-import { badge, beside, copy, empty, facts, problem } from './parts.js';
+import { badge, beside, cli, empty, facts, problem } from './parts.js';
 import { writePlace } from './place.js';
 
 /** @import { App } from './main.js' */
@@ -50,7 +50,7 @@ function walk(app, node, destination, from, sum) {
   if (answer.error) return problem(answer, 'an explanation');
   if (!data) return html`<p class="dim">Asking …</p>`;
   return html`<section class="walk" aria-label="Explanation" data-testid="walk"><h2 class="lead"><b class=${data.ends}>${ENDS[data.ends] ?? data.ends}</b>
-    ${copy(app, 'copy as CLI', `ilp-connector explain ${destination} --from ${node}${sum ? ` --amount ${sum}` : ''} --via ${location.origin}`)}</h2>
+    ${cli(app, `explain ${destination} --from ${node}${sum ? ` --amount ${sum}` : ''}`)}</h2>
     ${way(app, data)}
     <ol class="hops">${data.steps.map((step) => html`<li class="hop ${step.decision}">${stepCard(app, step)}</li>`)}</ol></section>`;
 }
@@ -58,7 +58,7 @@ function walk(app, node, destination, from, sum) {
 /** The walk on the graph. @param {App} app @param {Walk} data */
 function way(app, data) {
   if (app.store.nodes.size < 2 || app.store.nodes.size > NODES_DRAWN_MAX) return nothing;
-  const links = data.steps.map(({ node, to }) => (to ? app.store.linkOf(node, to) : null)).filter((link) => link != null);
+  const links = data.steps.map(({ node, to, reason }) => app.store.linkOf(node, to ?? reason?.peer ?? '')).filter((link) => link != null);
   return html`<div class="picture small-picture" id="picture">${drawGraph(app, new Set(links))}</div>`;
 }
 
