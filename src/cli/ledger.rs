@@ -12,12 +12,9 @@ use std::io::Write;
 
 use super::args::{LedgerArguments, LedgerCommand, StoreArguments};
 use crate::config::{Environment, NodeSettings};
-use crate::console::{Failure, count, error_chain, load_local_node};
+use crate::console::{Failure, Table, count, error_chain, load_local_node};
 use crate::net::StorePlace;
 use crate::store::{OpenError, Store, StoreIdentity};
-
-/// No column of a table is left out: the output may go to a file.
-const COLUMNS_MAX: usize = usize::MAX;
 
 pub(super) fn run(
     arguments: &LedgerArguments,
@@ -86,6 +83,23 @@ impl NamedStore {
 
 fn failed(error: OpenError) -> Failure {
     Failure::Failed(error_chain(&error))
+}
+
+fn print_json(value: &serde_json::Value, out: &mut dyn Write) -> Result<(), Failure> {
+    serde_json::to_writer_pretty(&mut *out, value).map_err(std::io::Error::from)?;
+    writeln!(out)?;
+    Ok(())
+}
+
+/// No column is left out: the output may go to a file.
+fn print_table<const COLUMNS: usize>(
+    table: &Table<COLUMNS>,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    for line in table.lines(usize::MAX) {
+        writeln!(out, "{line}")?;
+    }
+    Ok(())
 }
 
 fn verify(

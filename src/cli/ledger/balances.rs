@@ -5,7 +5,7 @@ use std::io::Write;
 use serde_json::json;
 
 use super::super::args::BalancesArguments;
-use super::{COLUMNS_MAX, NamedStore, failed};
+use super::{NamedStore, failed, print_json, print_table};
 use crate::books::SavedBooks;
 use crate::config::Environment;
 use crate::console::{Cell, Failure, Table, decimal};
@@ -23,9 +23,7 @@ pub(super) fn run(
     let mut books = Store::read(&store.place, &store.identity()).map_err(failed)?;
     books.accounts.retain(|account| !account.row.is_empty());
     if arguments.json {
-        serde_json::to_writer_pretty(&mut *out, &as_json(&books)).map_err(std::io::Error::from)?;
-        writeln!(out)?;
-        return Ok(());
+        return print_json(&as_json(&books), out);
     }
     if books.accounts.is_empty() {
         writeln!(out, "no account has moved money yet")?;
@@ -45,10 +43,7 @@ pub(super) fn run(
             amount(row.uncertain),
         ]);
     }
-    for line in table.lines(COLUMNS_MAX) {
-        writeln!(out, "{line}")?;
-    }
-    Ok(())
+    print_table(&table, out)
 }
 
 /// Amounts are texts: JSON numbers are not exact beyond 53 bits.

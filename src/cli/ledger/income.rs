@@ -5,7 +5,7 @@ use std::io::Write;
 use serde_json::{Value, json};
 
 use super::super::args::IncomeArguments;
-use super::{COLUMNS_MAX, NamedStore, failed};
+use super::{NamedStore, failed, print_json, print_table};
 use crate::account::Asset;
 use crate::books::{Earned, FlowEnd, FlowSums, Income, Period};
 use crate::config::Environment;
@@ -22,9 +22,7 @@ pub(super) fn run(
     let period = Period { from: arguments.from, to: arguments.to };
     let income = Income::new(&history, period);
     if arguments.json {
-        serde_json::to_writer_pretty(&mut *out, &as_json(&income)).map_err(std::io::Error::from)?;
-        writeln!(out)?;
-        return Ok(());
+        return print_json(&as_json(&income), out);
     }
     let mut flows = Table::new(&["FROM", "TO", "PACKETS", "IN", "OUT"]);
     for (from, to, sums) in &income.flows {
@@ -49,14 +47,9 @@ pub(super) fn run(
             earned.add_row([Cell::left(name), Cell::right("0")]);
         }
     }
-    for line in flows.lines(COLUMNS_MAX) {
-        writeln!(out, "{line}")?;
-    }
+    print_table(&flows, out)?;
     writeln!(out)?;
-    for line in earned.lines(COLUMNS_MAX) {
-        writeln!(out, "{line}")?;
-    }
-    Ok(())
+    print_table(&earned, out)
 }
 
 fn amount(units: i128, asset: &Asset) -> Cell {

@@ -6,15 +6,13 @@ use std::io::Write;
 use serde_json::json;
 
 use super::super::args::PaymentsArguments;
-use super::{NamedStore, failed};
+use super::{NamedStore, failed, print_json, print_table};
 use crate::books::{ReceivedPayment, SavedBooks};
 use crate::config::Environment;
 use crate::console::{Cell, Failure, Table, decimal};
 use crate::store::Store;
 
 const COLUMNS: [&str; 6] = ["RECEIVER", "ASSET", "CONNECTION", "PACKETS", "AMOUNT (UNITS)", "LAST"];
-/// No column is left out: the output may go to a file.
-const COLUMNS_MAX: usize = usize::MAX;
 
 pub(super) fn run(
     arguments: &PaymentsArguments,
@@ -28,9 +26,7 @@ pub(super) fn run(
         books.payments.retain(|payment| *payment.key.receiver == **receiver);
     }
     if arguments.json {
-        serde_json::to_writer_pretty(&mut *out, &as_json(&books)).map_err(std::io::Error::from)?;
-        writeln!(out)?;
-        return Ok(());
+        return print_json(&as_json(&books), out);
     }
     if books.payments.is_empty() {
         let receiver = arguments.receiver.as_deref().unwrap_or("a receiver");
@@ -50,10 +46,7 @@ pub(super) fn run(
             Cell::left(last_at.to_string()),
         ]);
     }
-    for line in table.lines(COLUMNS_MAX) {
-        writeln!(out, "{line}")?;
-    }
-    Ok(())
+    print_table(&table, out)
 }
 
 /// The receivers that payments have reached, as a list.

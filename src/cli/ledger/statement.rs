@@ -5,7 +5,7 @@ use std::io::Write;
 use serde_json::json;
 
 use super::super::args::StatementArguments;
-use super::{COLUMNS_MAX, NamedStore, failed};
+use super::{NamedStore, failed, print_json, print_table};
 use crate::books::{Period, Statement, date, statements_as_csv};
 use crate::config::Environment;
 use crate::console::{Cell, Failure, Table, decimal};
@@ -28,9 +28,7 @@ pub(super) fn run(
         )));
     }
     if arguments.json {
-        let statements: Vec<_> = statements.iter().map(as_json).collect();
-        serde_json::to_writer_pretty(&mut *out, &statements).map_err(std::io::Error::from)?;
-        writeln!(out)?;
+        print_json(&statements.iter().map(as_json).collect(), out)?;
     } else if arguments.csv {
         out.write_all(statements_as_csv(&statements).as_bytes())?;
     } else {
@@ -58,10 +56,7 @@ fn print(statement: &Statement, out: &mut dyn Write) -> Result<(), Failure> {
         ]);
     }
     table.add_row(total("closing balance", statement.closing()));
-    for line in table.lines(COLUMNS_MAX) {
-        writeln!(out, "{line}")?;
-    }
-    Ok(())
+    print_table(&table, out)
 }
 
 /// Amounts are texts: JSON numbers are not exact beyond 53 bits.
