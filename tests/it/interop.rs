@@ -67,6 +67,11 @@ pub(crate) fn ui_packages() -> Result<PathBuf, String> {
     installed("tests/ui")
 }
 
+/// The folder with what drives a browser.
+pub(crate) fn browser_packages() -> Result<PathBuf, String> {
+    installed("tests/browser")
+}
+
 fn installed(folder: &str) -> Result<PathBuf, String> {
     check_node_version()?;
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);

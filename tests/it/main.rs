@@ -7,6 +7,7 @@
 )]
 
 mod balances;
+mod browser;
 mod btp;
 mod ccp;
 mod child;

@@ -1,0 +1,159 @@
+// The page for each reader: by keyboard, with a screen reader, in both themes, without motion, on a small screen.
+
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import { createRequire } from 'node:module';
+import { after, before, describe, test } from 'node:test';
+
+import { drawnPixels, live, openPage, rows, startBrowser } from './lib/browser.js';
+import { TOO_LARGE, startNetwork } from './lib/network.js';
+import { viewsOf } from './lib/views.js';
+import { eventually, suite } from './lib/waiting.js';
+
+const AXE = fs.readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+const RULES = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
+
+describe('access', () => {
+  const all = suite(after);
+  /** @type {Awaited<ReturnType<typeof startNetwork>>} */ let network;
+  /** @type {import('playwright-core').Browser} */ let browser;
+  before(async () => {
+    network = await startNetwork(all);
+    browser = await startBrowser(all);
+    await network.send('test.c', { count: 20 });
+    await network.send('test.c.nobody', { count: 3 });
+    await network.send('test.c', { amount: TOO_LARGE });
+  });
+
+  for (const theme of /** @type {const} */ (['dark', 'light'])) {
+    test(`no view has a violation that axe finds: ${theme}`, async (t) => {
+      const page = await openPage(t, browser, network.url, { theme });
+      await live(page);
+      for (const { name, hash, shown } of await viewsOf(network)) {
+        await page.goto(`${network.url}/ui/${hash}`);
+        await shown(page).waitFor();
+        await page.evaluate(AXE);
+        const found = await page.evaluate(async (rules) => {
+          // @ts-ignore
+          const { violations } = await axe.run(document, { runOnly: { type: 'tag', values: rules } });
+          const places = violations.flatMap((/** @type {any} */ { id, nodes }) => nodes.map((/** @type {any} */ { target, failureSummary }) => ({ id, target: String(target), failureSummary })));
+          // Figures beside a node or link of the graph are no label; axe takes all texts of an SVG as one label.
+          const isFigure = (/** @type {any} */ { id, target }) => id === 'label-content-name-mismatch' && document.querySelector(target)?.closest('svg');
+          return places.filter((/** @type {any} */ place) => !isFigure(place)).map((/** @type {any} */ place) => Object.values(place).join(' '));
+        }, RULES);
+        assert.deepEqual(found, [], name);
+      }
+    });
+  }
+
+  test('everything is reached by keyboard', async (t) => {
+    const page = await openPage(t, browser, network.url);
+    await live(page);
+    const press = (/** @type {string} */ key) => page.keyboard.press(key);
+    const focused = () => page.evaluate(() => document.activeElement?.getAttribute('aria-label') ?? document.activeElement?.textContent?.trim() ?? '');
+    await press('Tab');
+    assert.equal(await focused(), 'Skip to the content');
+    await press('Enter');
+    assert.equal(await page.evaluate(() => document.activeElement?.id), 'main');
+    await press('?');
+    const help = page.getByRole('dialog', { name: 'Help' });
+    await help.waitFor();
+    await press('Escape');
+    await help.waitFor({ state: 'hidden' });
+    for (const [key, view] of [['p', 'packets'], ['r', 'routes'], ['m', 'money'], ['e', 'events'], ['n', 'network']]) {
+      await press(key ?? '');
+      await page.locator(`main[data-view=${view}]`).waitFor();
+    }
+    // From node to node over the graph.
+    await page.locator('[data-testid=node][data-id=a]').focus();
+    const directions = ['ArrowRight', 'ArrowDown', 'ArrowLeft', 'ArrowUp'];
+    await eventually('an arrow leads from a to b', async () => {
+      await page.locator('[data-testid=node][data-id=a]').focus();
+      await press(directions[0] ?? '');
+      directions.push(directions.shift() ?? '');
+      return /^Node b/.test(await focused());
+    }, focused);
+    await press('Enter');
+    await page.getByTestId('drawer').getByRole('heading', { name: /^b/ }).waitFor();
+    await press('Escape');
+    await page.getByTestId('drawer').waitFor({ state: 'detached' });
+    await press('/');
+    await page.keyboard.type('code=F08');
+    await press('Escape');
+    await press('p');
+    await rows(page).first().waitFor();
+    await press('j');
+    await page.getByTestId('drawer').getByTestId('verdict').waitFor();
+    await press('Enter');
+    await page.getByRole('main').getByTestId('ladder').waitFor();
+    await press('n');
+    await press('t');
+    await page.getByTestId('nodes-table').waitFor();
+    await press('t');
+    await page.getByTestId('graph').waitFor();
+    await press('Space');
+    await page.getByTestId('pause').getByText('Go on').waitFor();
+    await press('Space');
+    await page.getByTestId('pause').getByText('Pause').waitFor();
+  });
+
+  test('the focus is visible on each control', async (t) => {
+    const page = await openPage(t, browser, network.url);
+    await live(page);
+    const seen = new Set();
+    for (let i = 0; i < 40; i += 1) {
+      await page.keyboard.press('Tab');
+      const found = await page.evaluate(() => {
+        const element = document.activeElement;
+        if (!element || element === document.body) return null;
+        const style = getComputedStyle(element);
+        const isMarked = [style.outlineStyle !== 'none', style.boxShadow !== 'none', element instanceof SVGElement].some(Boolean);
+        return { name: element.outerHTML.slice(0, 120), isMarked };
+      });
+      if (!found) break;
+      assert.ok(found.isMarked, `no mark on ${found.name}`);
+      seen.add(found.name);
+    }
+    assert.ok(seen.size > 12, [...seen].join('\n'));
+  });
+
+  test('a reader who wants no motion gets none', async (t) => {
+    const page = await openPage(t, browser, network.url, { isStill: true });
+    await live(page);
+    const stop = network.stream('test.c');
+    await rows(page).first().waitFor();
+    const looks = 20;
+    for (let i = 0; i < looks; i += 1) {
+      await page.evaluate(() => new Promise(requestAnimationFrame));
+      assert.equal(await drawnPixels(page), 0);
+      assert.equal(await page.evaluate(() => document.getAnimations().length), 0);
+    }
+    await stop();
+  });
+
+  for (const [width, height] of [[320, 640], [390, 844], [1024, 768], [1440, 900]]) {
+    test(`nothing is outside at ${width} pixels`, async (t) => {
+      const page = await openPage(t, browser, network.url, { width, height });
+      for (const { name, hash, shown } of await viewsOf(network)) {
+        await page.goto(`${network.url}/ui/${hash}`);
+        await shown(page).waitFor();
+        const outside = await page.evaluate(() => {
+          const isScrolled = (/** @type {Element | null} */ element) => {
+            for (let at = element; at; at = at.parentElement) {
+              if (['auto', 'scroll', 'hidden'].includes(getComputedStyle(at).overflowX) && at !== document.documentElement && at !== document.body) return true;
+            }
+            return false;
+          };
+          const found = document.documentElement.scrollWidth > innerWidth ? [`the page is ${document.documentElement.scrollWidth} wide`] : [];
+          for (const control of document.querySelectorAll('a, button, input, select')) {
+            const { left, right, width: w } = control.getBoundingClientRect();
+            const isUnseen = w < 2 || control.classList.contains('skip');
+            if (!isUnseen && (left < -1 || right > innerWidth + 1) && !isScrolled(control.parentElement)) found.push(control.outerHTML.slice(0, 160));
+          }
+          return found;
+        });
+        assert.deepEqual(outside, [], name);
+      }
+    });
+  }
+});

@@ -1,0 +1,89 @@
+// What a reader asks when something breaks: which link, since when, and does the page still tell the truth.
+
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+
+import { live, openPage, rows, startBrowser } from './lib/browser.js';
+import { startNetwork } from './lib/network.js';
+import { startProxy } from './lib/proxy.js';
+import { eventually, suite } from './lib/waiting.js';
+
+describe('links', () => {
+  const all = suite(after);
+  /** @type {Awaited<ReturnType<typeof startNetwork>>} */ let network;
+  /** @type {import('playwright-core').Browser} */ let browser;
+  before(async () => {
+    network = await startNetwork(all);
+    browser = await startBrowser(all);
+  });
+
+  test('a node that is killed is seen at once, and why packets to it fail', async (t) => {
+    const dora = await network.startDora();
+    const page = await openPage(t, browser, network.url);
+    await live(page);
+    const link = page.locator('[data-testid=link][data-id="c~dora"]');
+    await eventually('the link is up', async () => /, up/.test(await link.getAttribute('aria-label') ?? ''), () => link.getAttribute('aria-label'));
+    await network.ping('test.c.dora');
+    await dora.kill();
+    const killedAt = Date.now();
+    await eventually('the link is down', async () => /, down/.test(await link.getAttribute('aria-label') ?? ''), () => link.getAttribute('aria-label'));
+    t.diagnostic(`seen ${Date.now() - killedAt} ms after the kill`);
+    await page.locator('#live').getByText(/link c to .*dora is down/).waitFor({ state: 'attached' });
+    await network.send('test.c.dora');
+    await rows(page).filter({ hasText: 'T01' }).first().click();
+    await page.getByTestId('verdict').getByText('next hop dora is not connected').waitFor();
+    // The name of the next hop leads to its link, which says why.
+    await page.getByTestId('verdict').getByRole('link', { name: 'dora', exact: true }).click();
+    await page.getByTestId('link-view').getByTestId('last-error').waitFor();
+    await page.getByRole('navigation', { name: 'Views' }).getByRole('link', { name: 'Events' }).click();
+    await page.getByTestId('events').getByText('dora').first().waitFor();
+    await network.startDora();
+    await page.getByRole('navigation', { name: 'Views' }).getByRole('link', { name: 'Network' }).click();
+    await eventually('the link is up again', async () => /, up/.test(await link.getAttribute('aria-label') ?? ''), () => link.getAttribute('aria-label'));
+  });
+
+  test('a cut stream is resumed, without a gap and without a repetition', async (t) => {
+    const proxy = await startProxy(t, network.url);
+    const page = await openPage(t, browser, proxy.url, { hash: '#/packets?filter=code%3DF02%20node%3Da', expected: /Failed to load resource|ERR_/ });
+    await live(page);
+    await network.send('test.c.nobody');
+    await rows(page).first().waitFor();
+    const before = await rows(page).count();
+    proxy.cut();
+    await page.getByTestId('lost').waitFor();
+    await network.send('test.c.nobody', { count: 3 });
+    proxy.mend();
+    await page.getByTestId('lost').waitFor({ state: 'detached' });
+    await eventually('what happened meanwhile is there', async () => await rows(page).count() === before + 3, () => rows(page).allTextContents());
+    assert.match(await page.getByTestId('sampled').textContent() ?? '', / 0 lost/);
+    // What comes next does not repeat it.
+    await network.send('test.c.nobody');
+    await eventually('one more', async () => await rows(page).count() === before + 4, () => rows(page).allTextContents());
+  });
+
+  test('a saved file changes the graph', async (t) => {
+    const page = await openPage(t, browser, network.url);
+    await live(page);
+    const before = structuredClone(network.config);
+    network.config.nodes.push({ id: 'erin' });
+    network.config.links.push({ from: 'c', to: 'erin', secret: 'secret-c-erin' });
+    await network.save();
+    await page.locator('[data-testid=node][data-id=erin]').waitFor();
+    await eventually('it is linked', async () => (await network.get('/links')).links.some((/** @type {any} */ link) => link.b === 'erin' && link.state === 'up'));
+    await network.ping('test.erin');
+    await rows(page).filter({ hasText: 'test.erin' }).first().waitFor();
+    Object.assign(network.config, before);
+    await network.save();
+    // The process of a node that is no longer in the file says so.
+    await page.locator('[data-testid=node][data-id=erin][aria-label*=unhealthy]').waitFor();
+  });
+
+  test('both ends of a link agree about money', async (t) => {
+    await network.send('test.c', { amount: 1000 });
+    const page = await openPage(t, browser, network.url, { hash: '#/link/a~b' });
+    await page.getByTestId('difference').getByText('Both ends agree.').waitFor();
+    await page.getByTestId('link-view').getByText('b owes').or(page.getByTestId('link-view').getByText('a owes')).first().waitFor();
+    await page.goto(`${network.url}/ui/#/money`);
+    await page.getByTestId('money').getByRole('row').nth(1).waitFor();
+  });
+});
