@@ -3,24 +3,26 @@
 //!
 //! Deliberately absent: redirects, cookies, a cache, a pool of connections.
 
+mod stream;
+
 use std::error::Error;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use axum::body::Body;
 use axum::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, LOCATION};
-use axum::http::{HeaderValue, Method, Response};
+use axum::http::{HeaderValue, Method, Response, request};
 use bytes::Bytes;
 use hyper::body::Incoming;
 use tokio::time::timeout;
 
-use super::connect::{ConnectError, connect};
+pub use self::stream::{DocumentStream, Opened};
+use super::connect::{ConnectError, HttpSender};
 use crate::net::{ClientTls, HttpUrl, TlsError, TlsTrust};
 use crate::web::Tasks;
 
-/// For the connection, and again from the request to the end of the answer.
+/// For the connection, for the head of the answer, and for its body.
 const TIMEOUT: Duration = Duration::from_secs(10);
 const DOCUMENT_BYTES_MAX: usize = 64 * 1024;
 
@@ -37,7 +39,7 @@ pub struct DocumentRequest<'r> {
     pub accept: &'r str,
     /// Sent as `Authorization: Bearer`. A secret.
     pub bearer: Option<&'r str>,
-    /// For the connection, and again from the request to the end of the answer.
+    /// For the connection, for the head of the answer, and for its body.
     pub timeout: Duration,
     /// Bytes of the body.
     pub bytes_max: usize,
@@ -84,28 +86,29 @@ impl HttpClient {
 
     /// The same with a token and other bounds.
     pub async fn fetch(&self, asked: DocumentRequest<'_>) -> Result<Document, FetchError> {
-        let DocumentRequest { url, accept, bearer, timeout: time_max, bytes_max } = asked;
         let tasks = Tasks::default();
         let mut poller = tasks.poller();
         let fetching = async {
-            let (mut sender, _) = connect(url, &self.tls, time_max, &tasks).await?;
-            let mut request = sender.request(Method::GET, url).header(ACCEPT, accept);
-            if let Some(bearer) = bearer {
-                request = request.header(AUTHORIZATION, bearer_value(bearer)?);
-            }
-            let request = request.body(Body::empty()).map_err(FetchError::Url)?;
-            let answered = async {
-                let answer = sender.send(request, bytes_max).await;
-                let answer = answer.map_err(|error| broken(&error.into_error()))?;
-                read_document(answer, bytes_max).await
-            };
-            timeout(time_max, answered).await.map_err(|_| FetchError::Timeout(time_max))?
+            let (_sender, answer) = self.send_request(asked, &tasks).await?;
+            let read = timeout(asked.timeout, read_document(answer, asked.bytes_max));
+            read.await.map_err(|_| FetchError::Timeout(asked.timeout))?
         };
         tokio::select! {
             never = poller.run() => match never {},
             document = fetching => document,
         }
     }
+}
+
+fn begin_request(
+    sender: &HttpSender,
+    asked: DocumentRequest<'_>,
+) -> Result<request::Builder, FetchError> {
+    let request = sender.request(Method::GET, asked.url).header(ACCEPT, asked.accept);
+    Ok(match asked.bearer {
+        Some(bearer) => request.header(AUTHORIZATION, bearer_value(bearer)?),
+        None => request,
+    })
 }
 
 /// A header value that logs do not show.

@@ -104,6 +104,15 @@ impl HttpSender {
         }
     }
 
+    /// Lets the server send so many bytes more than was requested.
+    pub(super) fn allow(&self, bytes: usize) {
+        match self {
+            Self::Http1(_, requested) | Self::Http2(Http2 { requested, .. }) => {
+                requested.add(bytes);
+            }
+        }
+    }
+
     /// Waits until a request can be sent.
     pub(super) async fn ready(&mut self) -> hyper::Result<()> {
         match self {

@@ -27,7 +27,7 @@ mod spsp;
 #[cfg(test)]
 mod testing;
 
-pub use client::{DocumentRequest, HttpClient};
+pub use client::{DocumentRequest, DocumentStream, HttpClient, Opened};
 pub use context::HttpContext;
 pub use dial_config::HttpDial;
 pub use dialler::HttpDialler;

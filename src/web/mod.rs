@@ -26,4 +26,4 @@ pub(crate) use problem::ProblemDetails;
 #[cfg(test)]
 pub(crate) use serve::HEAD_BYTES_MAX;
 pub(crate) use serve::WebService;
-pub(crate) use tasks::Tasks;
+pub(crate) use tasks::{TaskPoller, Tasks};
