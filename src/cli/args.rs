@@ -17,7 +17,10 @@ pub(super) use ledger::{
     LedgerArguments, LedgerCommand, PaymentsArguments, ResolveArguments, StatementArguments,
     StoreArguments,
 };
-pub(super) use network::{GraphArguments, GraphLanguage, StatusArguments};
+pub(super) use network::{
+    EdgesArguments, EventsArguments, ExplainArguments, GraphArguments, GraphLanguage,
+    ObservedArguments, StatusArguments, TapArguments, TopArguments, TopSort, TopTable,
+};
 
 use crate::console::{SourceArguments, parse_duration};
 use crate::tools::{BenchArguments, PayArguments, PingArguments, SendArguments, TraceArguments};
@@ -63,6 +66,16 @@ pub(super) enum Command {
     Healthcheck(HealthcheckArguments),
     /// Show nodes, their peers and balances
     Status(StatusArguments),
+    /// Show packets as they pass, and why they are rejected
+    Tap(Box<TapArguments>),
+    /// Show a live table of nodes, links, peers or reasons
+    Top(Box<TopArguments>),
+    /// Show links: rates, times, balances, and what limits them
+    Edges(EdgesArguments),
+    /// Show what happened to nodes and peers
+    Events(EventsArguments),
+    /// Show which way a packet would take, and why
+    Explain(Box<ExplainArguments>),
     /// Draw the nodes and links of a file, for documents
     Graph(GraphArguments),
     /// Measure the round trip to a node, through another one

@@ -1,22 +1,29 @@
 //! The command line: reads the arguments and runs a command. Results go to standard output, errors to standard error,
 //! one `error: ` line each; the exit code says which kind of error it was (D14).
 //!
-//! `run` and `up` start nodes; `status` asks them; `ledger` reads and changes their books; `check`, `compose`, `graph`
-//! and `schema` start nothing; the commands that send packets are in [`tools`](crate::tools).
+//! `run` and `up` start nodes; `status`, `tap`, `top`, `edges`, `events` and `explain` ask them; `ledger` reads and
+//! changes their books; `check`, `compose`, `graph` and `schema` start nothing; the commands that send packets are in
+//! [`tools`](crate::tools).
 
 mod args;
 mod asked_nodes;
 mod check;
 mod compose;
+mod edges;
+mod events;
+mod explain;
 mod graph;
 mod healthcheck;
 mod ledger;
 mod network_view;
+mod observed;
 mod page_client;
 mod run;
 mod schema;
 mod status;
+mod tap;
 mod terminal;
+mod top;
 mod up;
 
 use std::ffi::OsString;
@@ -59,6 +66,11 @@ fn dispatch(
         Command::Check(arguments) => check::run(&arguments, environment, out, err),
         Command::Healthcheck(arguments) => healthcheck::run(&arguments, environment, out, err),
         Command::Status(arguments) => status::run(&arguments, environment, out),
+        Command::Tap(arguments) => tap::run(&arguments, environment, out, err),
+        Command::Top(arguments) => top::run(&arguments, environment, out, err),
+        Command::Edges(arguments) => edges::run(&arguments, environment, out, err),
+        Command::Events(arguments) => events::run(&arguments, environment, out, err),
+        Command::Explain(arguments) => explain::run(&arguments, environment, out, err),
         Command::Graph(arguments) => graph::run(&arguments, environment, out),
         Command::Ping(arguments) => run_tool(ping::run(&arguments, environment, out)),
         Command::Trace(arguments) => run_tool(trace::run(&arguments, environment, out)),

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::asked_nodes::AskedNode;
 use crate::console::{Failure, error_chain, sanitize};
-use crate::http::{DocumentRequest, HttpClient};
-use crate::net::TlsTrust;
+use crate::http::{DocumentRequest, DocumentStream, HttpClient, Opened};
+use crate::net::{HttpUrl, TlsTrust};
 
 /// Bytes of one page: enough for the 10,000 peers that a node may have.
 const PAGE_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -38,7 +39,7 @@ pub(super) enum PageError {
 }
 
 impl PageClient {
-    /// Each request takes at most twice this time.
+    /// Each request takes at most three times this time.
     pub(super) fn new(timeout: Duration) -> Result<Self, Failure> {
         let http = HttpClient::new(TlsTrust::default());
         let http = http.map_err(|error| Failure::Failed(error_chain(&error)))?;
@@ -56,18 +57,29 @@ impl PageClient {
         }
     }
 
-    /// Another page, with the token of the node.
+    /// Another page, with the token of the node. The path may have a query.
     pub(super) async fn page<T: DeserializeOwned>(
         &self,
         node: &AskedNode,
         path: &str,
     ) -> Result<T, PageError> {
-        let token = node.token.as_ref().map(|token| token.expose());
-        match self.ask(node, path, token).await? {
+        match self.ask(node, path, token_of(node)).await? {
             (200, body) => parse(&body),
-            (401, _) if token.is_none() => Err(PageError::TokenMissing),
-            (401, _) => Err(PageError::TokenWrong),
-            (code, body) => Err(refused(code, &body)),
+            (code, body) => Err(not_shown(node, code, &body)),
+        }
+    }
+
+    /// A page without an end.
+    pub(super) async fn stream(
+        &self,
+        node: &AskedNode,
+        path: &str,
+    ) -> Result<PageStream, PageError> {
+        let url = page_url(node, path)?;
+        match self.http.open(self.request(&url, token_of(node))).await {
+            Ok(Opened::Stream(stream)) => Ok(PageStream(stream)),
+            Ok(Opened::Document(answer)) => Err(not_shown(node, answer.status, &answer.body)),
+            Err(error) => Err(PageError::NoAnswer(sanitize(&error_chain(&error)))),
         }
     }
 
@@ -77,18 +89,46 @@ impl PageClient {
         path: &str,
         bearer: Option<&str>,
     ) -> Result<(u16, Vec<u8>), PageError> {
-        let url = node.url.join(&[path]).ok_or(PageError::NotANode)?;
-        let request = DocumentRequest {
-            url: &url,
-            accept: "application/json",
-            bearer,
-            timeout: self.timeout,
-            bytes_max: PAGE_BYTES_MAX,
-        };
-        match self.http.fetch(request).await {
+        let url = page_url(node, path)?;
+        match self.http.fetch(self.request(&url, bearer)).await {
             Ok(answer) => Ok((answer.status, answer.body.to_vec())),
             Err(error) => Err(PageError::NoAnswer(sanitize(&error_chain(&error)))),
         }
+    }
+
+    fn request<'r>(&self, url: &'r HttpUrl, bearer: Option<&'r str>) -> DocumentRequest<'r> {
+        // Also JSON lines, which are no other type for a node.
+        let (accept, bytes_max) = ("application/json", PAGE_BYTES_MAX);
+        DocumentRequest { url, accept, bearer, timeout: self.timeout, bytes_max }
+    }
+}
+
+/// A page that is read piece by piece.
+#[derive(Debug)]
+pub(super) struct PageStream(DocumentStream);
+
+impl PageStream {
+    /// The next bytes; `None` at the end. Cancel safe.
+    pub(super) async fn next_chunk(&mut self) -> Result<Option<Bytes>, String> {
+        self.0.next_chunk().await.map_err(|error| sanitize(&error_chain(&error)))
+    }
+}
+
+fn page_url(node: &AskedNode, path: &str) -> Result<HttpUrl, PageError> {
+    let url = format!("{}{path}", node.url.without_credentials());
+    url.parse().map_err(|_| PageError::NotANode)
+}
+
+fn token_of(node: &AskedNode) -> Option<&str> {
+    node.token.as_ref().map(|token| token.expose())
+}
+
+/// Why a page with this status has no content.
+fn not_shown(node: &AskedNode, code: u16, body: &[u8]) -> PageError {
+    match (code, &node.token) {
+        (401, None) => PageError::TokenMissing,
+        (401, Some(_)) => PageError::TokenWrong,
+        (code, _) => refused(code, body),
     }
 }
 

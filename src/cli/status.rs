@@ -8,7 +8,6 @@ use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
 use serde_json::json;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::sleep;
 
 use self::look::{NodeLook, look_at_all};
@@ -17,7 +16,8 @@ use super::args::StatusArguments;
 use super::asked_nodes::{AskedNode, find_nodes};
 use super::page_client::PageClient;
 use super::terminal::{
-    Screen, Scroll, TerminalKey, TerminalKeys, can_show_view, next_keys, terminal_canvas,
+    Screen, Scroll, TerminalKey, TerminalKeys, can_show_view, interrupted, next_keys,
+    terminal_canvas,
 };
 use crate::config::Environment;
 use crate::console::{Failure, apply_colours, build_runtime, exit_result};
@@ -179,17 +179,4 @@ fn are_well(looks: &[NodeLook]) -> bool {
 fn to_json(looks: &[NodeLook]) -> serde_json::Value {
     let nodes: Vec<_> = looks.iter().map(NodeLook::to_json).collect();
     json!({ "healthy": are_well(looks), "nodes": nodes })
-}
-
-/// Ends with SIGINT or SIGTERM, which no longer end the process from now on.
-fn interrupted() -> Result<impl Future<Output = ()>, Failure> {
-    let failed = |error| Failure::Failed(format!("cannot handle signals: {error}"));
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
-    Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-    })
 }

@@ -24,6 +24,11 @@ const MARKS: [(char, &str); 4] =
 const COLOUR_END: char = '\u{4}';
 
 impl Colour {
+    /// The text in this colour, for [`apply_colours`]. The text must be sanitized.
+    pub fn paint(self, text: &str) -> String {
+        format!("{}{text}{COLOUR_END}", self.mark())
+    }
+
     fn mark(self) -> char {
         match self {
             Self::Green => '\u{1}',
@@ -67,11 +72,7 @@ impl Cell {
             out.push_str(&padding);
         }
         match self.colour {
-            Some(colour) => {
-                out.push(colour.mark());
-                out.push_str(&self.text);
-                out.push(COLOUR_END);
-            }
+            Some(colour) => out.push_str(&colour.paint(&self.text)),
             None => out.push_str(&self.text),
         }
         if !self.right {

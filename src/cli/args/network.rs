@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum, ValueHint};
 
 use crate::console::{SourceArguments, parse_duration};
+use crate::wire::Address;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -69,4 +70,160 @@ pub(in crate::cli) enum GraphLanguage {
     Mermaid,
     /// DOT, the language of Graphviz.
     Dot,
+}
+
+/// Which nodes are read, and the form of the output.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct ObservedArguments {
+    #[command(flatten)]
+    pub(in crate::cli) source: SourceArguments,
+    /// Read the node with its pages at this URL, or the page of `up`; may be repeated
+    #[arg(long, value_name = "URL", conflicts_with = "config")]
+    pub(in crate::cli) via: Vec<String>,
+    /// Read the apiToken of the nodes from this file; - is standard input [variable: API_TOKEN]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(in crate::cli) token_file: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub(in crate::cli) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Reads each node of --config (or one, with --node), or the nodes at --via. A busy node shows a sample: the same packets at \
+each hop. Rejects are always shown, up to a limit. The last line counts what was not shown. Packets are real ones; nothing \
+is sent.
+
+Filter: terms, of which a packet matches all; a comma is \"or\". Fields: node, from, to, code, phase, lane, dest, kind, \
+amount, latency.
+  code=F02,T01     from=a to!=c     dest^=test.c     'amount>=1000'     'latency>5ms'
+
+Examples:
+  ilp-connector tap --config examples/linear-3.yaml
+  ilp-connector tap phase=rejected --config examples/linear-3.yaml
+  ilp-connector tap --path dest^=test.c --for 30s --config examples/linear-3.yaml
+  ilp-connector tap --via http://127.0.0.1:8000 --json | jq .code")]
+pub(in crate::cli) struct TapArguments {
+    /// Which packets
+    #[arg(value_name = "FILTER")]
+    pub(in crate::cli) filter: Vec<String>,
+    /// At most so many records a second of each node
+    #[arg(long, value_name = "NUMBER", default_value = "200", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(in crate::cli) rate: u32,
+    /// Stop after this time, such as 30s or 5m
+    #[arg(long = "for", value_name = "SECONDS", value_parser = parse_duration)]
+    pub(in crate::cli) run_time: Option<Duration>,
+    /// Stop after so many records, or packets with --path
+    #[arg(short = 'n', long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(in crate::cli) count: Option<u64>,
+    /// Show each packet as a whole, hop by hop, when it is complete
+    #[arg(long, conflicts_with = "json")]
+    pub(in crate::cli) path: bool,
+    #[command(flatten)]
+    pub(in crate::cli) observed: ObservedArguments,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Reads each node of --config (or one, with --node), or the nodes at --via. Takes about two seconds, because rates are \
+differences. THERE is from the first node of a link to the second; the balance is that at the first one: above zero, the \
+second owes. \"Limited by\" names a node and its limit of which 90 % is used, or why the link is down.
+
+Examples:
+  ilp-connector edges --config examples/linear-3.yaml
+  ilp-connector edges --via http://127.0.0.1:8000 --json")]
+pub(in crate::cli) struct EdgesArguments {
+    /// Show accounts that were never used, too
+    #[arg(long)]
+    pub(in crate::cli) all: bool,
+    #[command(flatten)]
+    pub(in crate::cli) observed: ObservedArguments,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Reads each node of --config (or one, with --node), or the nodes at --via. A node keeps its last events while it runs.
+
+Examples:
+  ilp-connector events --config examples/linear-3.yaml
+  ilp-connector events -f --via http://127.0.0.1:8000")]
+pub(in crate::cli) struct EventsArguments {
+    /// Go on with new events until Ctrl-C
+    #[arg(short = 'f', long)]
+    pub(in crate::cli) follow: bool,
+    #[command(flatten)]
+    pub(in crate::cli) observed: ObservedArguments,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Asks the nodes what they would do now, with their routes, rates and, for an --amount, their limits. No packet is sent; \
+`ping` and `trace` send packets.
+
+Examples:
+  ilp-connector explain test.c --config examples/linear-3.yaml
+  ilp-connector explain test.a.wallet --from c --amount 1000 --config examples/linear-3.yaml
+
+Exit codes: 0 the packet would arrive, or leave these nodes; 1 a node would reject it, or it would go round.")]
+pub(in crate::cli) struct ExplainArguments {
+    /// The destination
+    #[arg(value_name = "ADDRESS")]
+    pub(in crate::cli) destination: Address,
+    /// The node where the way begins [default: the first one]
+    #[arg(long, value_name = "NODE")]
+    pub(in crate::cli) from: Option<String>,
+    /// The amount, in units of the node where the way begins
+    #[arg(long, value_name = "UNITS")]
+    pub(in crate::cli) amount: Option<u64>,
+    #[command(flatten)]
+    pub(in crate::cli) observed: ObservedArguments,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Reads each node of --config (or one, with --node), or the nodes at --via, and draws a table once a second. Problems come \
+first, then the order that --sort names. Keys: n l p r choose the table, arrows scroll, q stops. Without a terminal, the \
+table is printed once.
+
+Examples:
+  ilp-connector top --config examples/linear-3.yaml
+  ilp-connector top links --sort p99 --via http://127.0.0.1:8000
+  ilp-connector top reasons --config examples/linear-3.yaml | head")]
+pub(in crate::cli) struct TopArguments {
+    /// Which table
+    #[arg(value_name = "TABLE", value_enum, default_value_t = TopTable::Links)]
+    pub(in crate::cli) table: TopTable,
+    /// The order of what has no problem
+    #[arg(long, value_name = "ORDER", value_enum, default_value_t = TopSort::Rate)]
+    pub(in crate::cli) sort: TopSort,
+    #[command(flatten)]
+    pub(in crate::cli) observed: ObservedArguments,
+}
+
+/// The tables of `top`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(in crate::cli) enum TopTable {
+    /// Nodes.
+    Nodes,
+    /// Links between nodes, and with peers outside.
+    Links,
+    /// The accounts of peers at each node.
+    Peers,
+    /// Why packets were rejected, and how often.
+    Reasons,
+}
+
+/// Which rows come first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(in crate::cli) enum TopSort {
+    /// As the nodes name them.
+    Problems,
+    /// Packets per second; of peers, all Prepares.
+    Rate,
+    /// The time within which 99 of 100 answers came; other tables by rate.
+    P99,
+    /// Rejects.
+    Rejects,
+    /// Packets in flight.
+    InFlight,
 }

@@ -75,7 +75,7 @@ impl StatusReport<'_> {
             let answers = look.uptime_s.is_some();
             let peers = format!("{}/{}", row.peers_connected, row.peers);
             let address = row.address.as_deref().map(|address| self.name(address));
-            let uptime = look.uptime_s.map(|seconds| whole_seconds(seconds));
+            let uptime = look.uptime_s.map(whole_seconds);
             table.add_row([
                 Cell::left(self.name(&row.id)),
                 row.state.cell(),
@@ -110,7 +110,7 @@ impl StatusReport<'_> {
         let mut table = Table::new(&headings).ending_with_text();
         for (look, account, state) in rows {
             let seconds = account.seconds_in_state(self.now);
-            let time = seconds.map(|seconds| whole_seconds(seconds));
+            let time = seconds.map(whole_seconds);
             let asset = match (&account.asset_code, account.asset_scale) {
                 (Some(code), Some(scale)) => format!("{code}/{scale}"),
                 _ => "-".to_owned(),

@@ -1,0 +1,224 @@
+//! `explain`: the way that a packet would take now, from node to node, and the rule that each of them follows. No
+//! packet is sent.
+
+use std::io::Write;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::args::ExplainArguments;
+use super::asked_nodes::AskedNode;
+use super::observed::ObservedNodes;
+use super::tap::{ApiPage, url_encode};
+use crate::config::Environment;
+use crate::console::{Failure, build_runtime, exit_result, group_digits, padded, sanitize};
+use crate::observe::ReasonBody;
+
+/// Nodes of one way, at most.
+const STEPS_MAX: usize = 64;
+
+/// `GET /api/v1/explain`.
+#[derive(Debug, Clone, Deserialize)]
+struct WayPage {
+    steps: Vec<WayStep>,
+    ends: String,
+}
+
+/// What one node would do.
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", default)]
+struct WayStep {
+    node: String,
+    destination: String,
+    from: Option<String>,
+    amount: Option<String>,
+    /// `forward`, `local` or `refuse`.
+    decision: String,
+    prefix: Option<String>,
+    to: Option<String>,
+    outgoing_amount: Option<String>,
+    origin: Option<String>,
+    why: Option<String>,
+    code: Option<String>,
+    reason: Option<ReasonBody>,
+    candidates: Vec<Value>,
+}
+
+/// Prints the way. A failure if a node would refuse the packet, or if it never arrives.
+pub(super) fn run(
+    arguments: &ExplainArguments,
+    environment: &Environment,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> Result<(), Failure> {
+    let mut nodes = ObservedNodes::find(&arguments.observed, environment)?;
+    let runtime = build_runtime(1)?;
+    let found = runtime.block_on(async {
+        let mut note = |text: String| Ok(writeln!(err, "note: {text}")?);
+        let pages: Vec<ApiPage> = nodes.ask("api/v1", &mut note).await?;
+        find_way(arguments, &nodes, &pages).await
+    });
+    // A DNS lookup may still block a thread; the process does not wait for it.
+    runtime.shutdown_background();
+    let way = found?;
+    if arguments.observed.json {
+        writeln!(out, "{:#}", json!({ "steps": way.steps, "ends": way.ends }))?;
+    } else {
+        lines(&way).iter().try_for_each(|line| writeln!(out, "{line}"))?;
+    }
+    out.flush()?;
+    exit_result(matches!(way.ends.as_str(), "delivered" | "leavesView"))
+}
+
+/// Asks one node after the other: each process knows only the nodes in its view.
+async fn find_way(
+    arguments: &ExplainArguments,
+    nodes: &ObservedNodes,
+    pages: &[ApiPage],
+) -> Result<WayPage, Failure> {
+    let asked = |id: &str| {
+        let mut views = nodes.nodes.iter().zip(pages);
+        views.find(|(_, page)| page.nodes.iter().any(|node| node == id)).map(|(node, _)| node)
+    };
+    let ids: Vec<&str> = pages.iter().flat_map(|page| &page.nodes).map(String::as_str).collect();
+    let mut id = match &arguments.from {
+        Some(from) if ids.contains(&from.as_str()) => from.clone(),
+        None if !ids.is_empty() => ids.first().map(|id| (*id).to_owned()).unwrap_or_default(),
+        _ => {
+            let ids = sanitize(&ids.join(", "));
+            return Err(Failure::Usage(format!("--from: no such node answers; there are {ids}")));
+        }
+    };
+    let mut from: Option<String> = None;
+    let mut amount = arguments.amount.map(|amount| amount.to_string());
+    let mut way = WayPage { steps: Vec::new(), ends: "leavesView".to_owned() };
+    while let Some(node) = asked(&id) {
+        let page = ask(nodes, node, &id, arguments, (from.as_deref(), amount.as_deref())).await?;
+        way.steps.extend(page.steps);
+        way.ends = page.ends;
+        let Some(last) = way.steps.last().filter(|_| way.ends == "leavesView") else { break };
+        let Some(next) = last.to.clone() else { break };
+        if way.steps.iter().any(|step| step.node == next) || way.steps.len() >= STEPS_MAX {
+            way.ends = "loops".to_owned();
+            break;
+        }
+        (from, amount, id) = (Some(last.node.clone()), last.outgoing_amount.clone(), next);
+    }
+    Ok(way)
+}
+
+async fn ask(
+    nodes: &ObservedNodes,
+    node: &AskedNode,
+    id: &str,
+    arguments: &ExplainArguments,
+    (from, amount): (Option<&str>, Option<&str>),
+) -> Result<WayPage, Failure> {
+    let mut path = format!(
+        "api/v1/explain?node={}&destination={}",
+        url_encode(id),
+        url_encode(arguments.destination.as_str())
+    );
+    for (name, value) in [("from", from), ("amount", amount)] {
+        if let Some(value) = value {
+            path.push_str(&format!("&{name}={}", url_encode(value)));
+        }
+    }
+    let page = nodes.client.page(node, &path).await;
+    page.map_err(|error| {
+        Failure::Failed(format!("{} at {}: {error}", sanitize(id), node.shown_url()))
+    })
+}
+
+fn lines(way: &WayPage) -> Vec<String> {
+    let width = way.steps.iter().map(|step| step.node.len()).max().unwrap_or_default();
+    let lines = way
+        .steps
+        .iter()
+        .map(|step| format!("{}  {}", padded(&sanitize(&step.node), width), describe_step(step)));
+    let mut lines: Vec<String> = lines.collect();
+    let last = way.steps.last().and_then(|step| step.to.as_deref()).map(sanitize);
+    let last = last.unwrap_or_default();
+    lines.push(match way.ends.as_str() {
+        "delivered" => "the packet arrives".to_owned(),
+        "refused" => "the packet is rejected".to_owned(),
+        "leavesView" => format!("the packet leaves these nodes: {last} is not one of them"),
+        _ => format!("the packet goes round: {last} has had it before"),
+    });
+    lines
+}
+
+/// `forwards 998 to b: longest prefix ...`
+fn describe_step(step: &WayStep) -> String {
+    let to = step.to.as_deref().map(|to| format!(" to {}", sanitize(to))).unwrap_or_default();
+    let amount = step.outgoing_amount.as_deref();
+    let amount = amount.map(|amount| format!(" {}", group_digits(sanitize(amount))));
+    let amount = amount.unwrap_or_default();
+    let why = step.why.as_deref().map(|why| format!(": {}", sanitize(why))).unwrap_or_default();
+    match step.decision.as_str() {
+        "forward" => format!("forwards{amount}{to}{why}"),
+        "local" => format!("delivers{amount}{to}{why}"),
+        _ => {
+            let code = step.code.as_deref().map(sanitize).unwrap_or_default();
+            let Some(reason) = &step.reason else { return format!("rejects with {code}{why}") };
+            let figures = reason.figures.as_deref().map(|text| format!(" ({})", sanitize(text)));
+            let key = reason.key.as_deref().map(|key| format!("; see {}", sanitize(key)));
+            let (figures, key) = (figures.unwrap_or_default(), key.unwrap_or_default());
+            format!("rejects with {code}: {}{figures}{key}", sanitize(&reason.text))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ways_and_their_ends() {
+        let step = |node: &str, decision: &str, to: Option<&str>| WayStep {
+            node: node.to_owned(),
+            decision: decision.to_owned(),
+            to: to.map(str::to_owned),
+            why: Some("why".to_owned()),
+            ..WayStep::default()
+        };
+        let check = |steps: Vec<WayStep>, ends: &str, expected: &[&str]| {
+            assert_eq!(lines(&WayPage { steps, ends: ends.to_owned() }), expected);
+        };
+        let mut forward = step("a", "forward", Some("b"));
+        check(
+            vec![forward.clone(), step("b", "local", None)],
+            "delivered",
+            &["a  forwards to b: why", "b  delivers: why", "the packet arrives"],
+        );
+        check(
+            vec![forward.clone()],
+            "leavesView",
+            &["a  forwards to b: why", "the packet leaves these nodes: b is not one of them"],
+        );
+        forward.outgoing_amount = Some("1998".to_owned());
+        check(
+            vec![forward, step("b", "forward", Some("a"))],
+            "loops",
+            &[
+                "a  forwards 1,998 to b: why",
+                "b  forwards to a: why",
+                "the packet goes round: a has had it before",
+            ],
+        );
+        let reason = json!({
+            "kind": "noRoute", "text": "no route", "figures": null, "peer": null,
+            "key": "routes", "advice": null,
+        });
+        let refused = WayStep {
+            code: Some("F02".to_owned()),
+            reason: serde_json::from_value(reason).unwrap(),
+            ..step("b", "refuse", None)
+        };
+        check(
+            vec![refused],
+            "refused",
+            &["b  rejects with F02: no route; see routes", "the packet is rejected"],
+        );
+    }
+}
