@@ -99,7 +99,7 @@ impl Batch<'_> {
                 (amount_out, to.settings.limits.max_packet_amount)
                 && received > maximum
             {
-                let limit = AmountLimit::OfReceiver(account);
+                let limit = AmountLimit::Receiver(account);
                 return Err(Refusal::AmountTooLarge { received, maximum, limit });
             }
             return Ok(PacketDecision::Receiver { account, amount: amount_out });
@@ -118,7 +118,7 @@ fn check_sender(from: &AccountEntry, amount: Option<Amount>) -> Result<(), Refus
     if let (Some(received), Some(maximum)) = (amount, limits.max_packet_amount)
         && received > maximum
     {
-        return Err(Refusal::AmountTooLarge { received, maximum, limit: AmountLimit::OfPacket });
+        return Err(Refusal::AmountTooLarge { received, maximum, limit: AmountLimit::Packet });
     }
     let limit = limits.max_packets_in_flight;
     if from.account.lock().in_flight >= limit {
@@ -137,7 +137,7 @@ fn check_balance_of(
     ledger.hold_in(received, limits.max_balance).map_err(|over| {
         match limits.max_amount_within_balance() {
             Some(maximum) if received > maximum => {
-                Refusal::AmountTooLarge { received, maximum, limit: AmountLimit::OfBalance }
+                Refusal::AmountTooLarge { received, maximum, limit: AmountLimit::Balance }
             }
             _ => Refusal::OverMaxBalance(over),
         }

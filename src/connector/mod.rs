@@ -52,14 +52,13 @@ pub use self::cuts::UncertainRelease;
 pub use self::explain::{PacketDecision, PacketExplanation};
 pub use self::own_account::OwnAccountReport;
 pub use self::packet_log::{NodeNumber, PacketEvent, PacketLog, PacketRecord, PacketRing};
-pub use self::packet_observers::{OBSERVED_MESSAGE_MAX, ObservedPacket};
-pub use self::packet_tap::{PacketTap, Sample, TAP_CAPACITY, TAP_RECORDS_PER_SECOND_MAX};
-pub use self::refusal::{AmountLimit, NextHopFailure, Refusal};
+pub use self::packet_observers::ObservedPacket;
+pub use self::packet_tap::{PacketTap, Sample, TAP_CAPACITY};
+#[cfg(test)]
+pub(crate) use self::refusal::AmountLimit;
+pub use self::refusal::{NextHopFailure, Refusal};
 pub use self::registry::RegistryError;
-pub use self::reject_counts::RejectCount;
-pub use self::reject_lane::{
-    KeptReject, REJECT_COUNTERS_MAX, REJECTS_KEPT, REJECTS_KEPT_PER_SECOND, RejectLane,
-};
+pub use self::reject_lane::REJECTS_KEPT_PER_SECOND;
 pub use self::report::{AccountReport, ConnectorReport, Explanation, NextHopReport, RouteReport};
 pub use self::sessions::REPLACED;
 pub use self::settings::{ConnectorSettings, Timing};

@@ -98,6 +98,10 @@ impl Batch<'_> {
         reply: &Reply<'_>,
         refusal: Option<&Refusal>,
     ) {
+        // Most packets leave here.
+        if self.observers.is_none() && matches!(reply, Reply::Fulfill(_)) {
+            return;
+        }
         let from = pending.requested_by.peer_request();
         let outgoing_request_id = Some(outgoing_request_id);
         let record = |event| PacketRecord {

@@ -71,7 +71,7 @@ impl Batch<'_> {
         if let Some(maximum) = from.settings.limits.max_packet_amount
             && prepare.amount > maximum
         {
-            let (received, limit) = (prepare.amount, AmountLimit::OfPacket);
+            let (received, limit) = (prepare.amount, AmountLimit::Packet);
             return Err(Refusal::AmountTooLarge { received, maximum, limit });
         }
         self.connector.admission.check(prepare.amount)?;
@@ -373,7 +373,7 @@ impl Batch<'_> {
         state.last_refusal = Some((self.now.wall, over));
         match state.limits.max_amount_within_balance() {
             Some(maximum) if received > maximum => {
-                Refusal::AmountTooLarge { received, maximum, limit: AmountLimit::OfBalance }
+                Refusal::AmountTooLarge { received, maximum, limit: AmountLimit::Balance }
             }
             _ => Refusal::OverMaxBalance(over),
         }

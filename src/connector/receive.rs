@@ -33,7 +33,7 @@ impl Batch<'_> {
         if let Some(maximum) = to.settings.limits.max_packet_amount
             && amount > maximum
         {
-            let limit = AmountLimit::OfReceiver(to.account.id().clone());
+            let limit = AmountLimit::Receiver(to.account.id().clone());
             return Err(Refusal::AmountTooLarge { received: amount, maximum, limit });
         }
         let asset = &to.settings.asset;

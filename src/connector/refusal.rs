@@ -135,11 +135,11 @@ pub enum Refusal {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AmountLimit {
     /// `maxPacketAmount` of the peer that the packet came from.
-    OfPacket,
+    Packet,
     /// `maxBalance` of that peer: no settlement makes enough room for the amount.
-    OfBalance,
+    Balance,
     /// `maxPacketAmount` of this receiver inside the node.
-    OfReceiver(AccountId),
+    Receiver(AccountId),
 }
 
 /// What went wrong at a next hop. The text continues a sentence that begins with its name.

@@ -54,7 +54,7 @@ impl Refusal {
         match self {
             Self::NextHop { next_hop: peer, .. }
             | Self::ReceiverFull(peer)
-            | Self::AmountTooLarge { limit: AmountLimit::OfReceiver(peer), .. } => Some(peer),
+            | Self::AmountTooLarge { limit: AmountLimit::Receiver(peer), .. } => Some(peer),
             _ => None,
         }
     }
@@ -67,13 +67,13 @@ impl Refusal {
                 "Ask the operator of the peer which program sends packets that are no valid Prepares."),
             Self::Suspended => Details("suspended", Key::Sender("enabled"),
                 "Set `enabled: true` for the peer if it should send packets again."),
-            Self::AmountTooLarge { limit: AmountLimit::OfPacket, .. } => Details("amountTooLarge",
+            Self::AmountTooLarge { limit: AmountLimit::Packet, .. } => Details("amountTooLarge",
                 Key::Sender("maxPacketAmount"),
                 "Send smaller packets, or raise the limit of the peer that the packet came from."),
-            Self::AmountTooLarge { limit: AmountLimit::OfBalance, .. } => Details("amountAboveMaxBalance",
+            Self::AmountTooLarge { limit: AmountLimit::Balance, .. } => Details("amountAboveMaxBalance",
                 Key::Sender("maxBalance"),
                 "Send smaller packets: no settlement makes room for this amount unless the limit is raised."),
-            Self::AmountTooLarge { limit: AmountLimit::OfReceiver(_), .. } => Details("receiverAmountTooLarge",
+            Self::AmountTooLarge { limit: AmountLimit::Receiver(_), .. } => Details("receiverAmountTooLarge",
                 Key::Receiver("maxPacketAmount"),
                 "Send smaller packets, or raise the limit of the receiver."),
             Self::TooManyInFlight { .. } => Details("tooManyInFlight", Key::Sender("maxPacketsInFlight"),

@@ -18,9 +18,9 @@ pub(crate) fn every_refusal() -> Vec<Refusal> {
     let mut refusals = vec![
         Refusal::Unreadable(unreadable()),
         Refusal::Suspended,
-        too_large(AmountLimit::OfPacket),
-        too_large(AmountLimit::OfBalance),
-        too_large(AmountLimit::OfReceiver(shop())),
+        too_large(AmountLimit::Packet),
+        too_large(AmountLimit::Balance),
+        too_large(AmountLimit::Receiver(shop())),
         Refusal::TooManyInFlight { limit: 16_384 },
         Refusal::Stopping,
         Refusal::StoreFailing,

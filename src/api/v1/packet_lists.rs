@@ -76,7 +76,8 @@ pub(super) async fn reasons(State(v1): State<Arc<V1>>, RawQuery(query): RawQuery
             "count": row.count,
             "lastAt": row.last_at.to_string(),
             "text": reason.as_ref().map_or("passed back from the next hop", |reason| &reason.text),
-            "key": reason.as_ref().map(|reason| &reason.key),
+            // The first of several peers is not the one to change.
+            "key": reason.as_ref().filter(|_| !row.is_summed).map(|reason| &reason.key),
             "advice": reason.as_ref().map(|reason| &reason.advice),
             "summed": row.is_summed,
         })

@@ -5,6 +5,9 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use super::*;
+use crate::connector::packet_observers::OBSERVED_MESSAGE_MAX;
+use crate::connector::packet_tap::TAP_RECORDS_PER_SECOND_MAX;
+use crate::connector::reject_lane::REJECTS_KEPT;
 
 const ALL: Sample = Sample { seed: 0, threshold: u64::MAX };
 
