@@ -4,7 +4,7 @@
 use super::account::Account;
 use super::batch::{Batch, IncomingRequest, OutgoingTerms};
 use super::packet_log::{PacketEvent, PacketRecord};
-use super::packet_observers::{OBSERVED_MESSAGE_MAX, ObservedPacket};
+use super::packet_observers::{OBSERVED_MESSAGE_MAX, ObservedPacket, PacketObservers};
 use super::refusal::Refusal;
 use super::reject_lane::{OTHER_CODE, RejectKey};
 use super::snapshot::AccountEntry;
@@ -91,7 +91,22 @@ impl Batch<'_> {
 
     /// The answer to a Prepare that was in flight, with its id at the next hop; `refusal` is set if this node rejected
     /// it.
+    #[inline]
     pub(super) fn record_answer(
+        &self,
+        outgoing: (RequestId, &Pending),
+        by: &Account,
+        reply: &Reply<'_>,
+        refusal: Option<&Refusal>,
+    ) {
+        // Rejects are counted in any case.
+        if self.observers.is_some() || !matches!(reply, Reply::Fulfill(_)) {
+            self.record_known_answer(outgoing, by, reply, refusal);
+        }
+    }
+
+    #[inline(never)]
+    fn record_known_answer(
         &self,
         (outgoing_request_id, pending): (RequestId, &Pending),
         by: &Account,
@@ -147,7 +162,20 @@ impl Batch<'_> {
         routed: Option<AddressRef<'_>>,
         record: impl Fn() -> PacketRecord,
     ) {
-        let Some(observers) = self.observers.as_ref() else { return };
+        if let Some(observers) = self.observers.as_ref() {
+            self.push_records(observers, condition, routed, record);
+        }
+    }
+
+    /// Not a part of its caller: that is the way of each packet, mostly without observers.
+    #[cold]
+    fn push_records(
+        &self,
+        observers: &PacketObservers,
+        condition: &Condition,
+        routed: Option<AddressRef<'_>>,
+        record: impl Fn() -> PacketRecord,
+    ) {
         if let Some(log) = &observers.log {
             log.push(record());
         }

@@ -274,7 +274,9 @@ impl Batch<'_> {
         destination: AddressRef<'_>,
         excluded: Option<Slot>,
     ) -> Result<&AccountEntry, Refusal> {
-        let found = self.snapshot.table.lookup(destination).ok_or(Refusal::NoRoute)?;
+        let Some(found) = self.snapshot.table.lookup(destination) else {
+            return Err(Refusal::NoRoute);
+        };
         self.check_network(destination, &found)?;
         let mut disconnected = None;
         let mut only_back = false;

@@ -126,6 +126,8 @@ impl RouteTable {
     ///
     /// RFC 15 "Routing": among the prefixes of an address, the longest one wins. [row 25] A prefix
     /// ends between two segments. [row 26] A prefix longer than the address never matches. [row 27]
+    // The packet path calls it once. Because others call it too, the compiler would not make it a part of that path.
+    #[inline(always)]
     pub fn lookup(&self, address: AddressRef<'_>) -> Option<RouteMatch<'_>> {
         let mut key = address.as_bytes();
         let mut segments = segment_count(key);
