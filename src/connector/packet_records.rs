@@ -113,10 +113,6 @@ impl Batch<'_> {
         reply: &Reply<'_>,
         refusal: Option<&Refusal>,
     ) {
-        // Most packets leave here.
-        if self.observers.is_none() && matches!(reply, Reply::Fulfill(_)) {
-            return;
-        }
         let from = pending.requested_by.peer_request();
         let outgoing_request_id = Some(outgoing_request_id);
         let record = |event| PacketRecord {
@@ -226,7 +222,7 @@ impl Batch<'_> {
 
     /// Looked up again only for a record, so that the packet path need not keep it.
     fn matched_prefix(&self, address: AddressRef<'_>) -> Option<Box<str>> {
-        let found = self.snapshot.table.lookup(address)?;
+        let found = self.snapshot.table.lookup_for_report(address)?;
         address.as_str().get(..found.prefix_len).map(Into::into)
     }
 }

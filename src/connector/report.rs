@@ -194,7 +194,7 @@ impl Connector {
         snapshot: &Snapshot,
         destination: AddressRef<'_>,
     ) -> Option<RouteReport> {
-        let found = snapshot.table.lookup(destination)?;
+        let found = snapshot.table.lookup_for_report(destination)?;
         let prefix = destination.as_str().get(..found.prefix_len);
         let prefix = prefix.expect("the prefix that matched begins the destination");
         Some(self.route_report(snapshot, prefix, found.candidates))

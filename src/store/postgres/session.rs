@@ -235,9 +235,9 @@ mod tests {
     #[test]
     fn the_end_of_a_runtime_does_not_wait_for_a_lookup_that_hangs() {
         let runtime = StoreRuntime::start().unwrap();
-        let (resolver, answer) = mpsc::channel::<()>();
+        let (resolver, answer) = mpsc::sync_channel::<()>(1);
         runtime.spawn_blocking(move || answer.recv());
-        let (ended, end) = mpsc::channel();
+        let (ended, end) = mpsc::sync_channel(1);
         std::thread::spawn(move || {
             drop(runtime);
             let _ = ended.send(());
