@@ -7,6 +7,7 @@ import { NONE, count, percent, plural, rate } from './format.js';
 import { pageOf, selectionOf, writePlace } from './place.js';
 import { copy } from './parts.js';
 import { KEYS, openHelp } from './keys.js';
+import { Store } from './store.js';
 
 /** @import { App } from './main.js' */
 
@@ -34,7 +35,8 @@ const icon = (path) => html`<svg class="glyph" viewBox="0 0 24 24" width="14" he
 /** @param {App} app */
 function bar(app) {
   const { store, filter, place } = app;
-  const now = store.summary();
+  // Without a connection there are no figures of now.
+  const now = store.connection === 'live' ? store.summary() : new Store().summary();
   const isWhole = now.nodes > 0 && now.healthy === now.nodes;
   const name = store.hello?.nodes.length === 1 ? store.hello.nodes[0] : 'ilp-connector';
   const fulfilled = now.fulfilled == null ? 'calm' : now.fulfilled > 95 ? 'good-text' : 'warn-text';
