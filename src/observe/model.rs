@@ -18,6 +18,7 @@ pub use self::peer::{
 /// One object of the stream.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "camelCase")]
+#[expect(clippy::large_enum_variant, reason = "one at a time is made or read")]
 pub enum StreamMessage {
     /// The first one.
     Hello(HelloBody),

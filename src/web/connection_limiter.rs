@@ -45,7 +45,7 @@ const FIRST_FRAMES: u32 = 12;
 /// Time to log in after the permit was evicted, if no request came yet. A peer's program may open hundreds
 /// of connections at once, and shows its token only with the first request of each.
 const EVICTION_GRACE: Duration = Duration::from_secs(2);
-/// A stream is closed when its client has taken no byte for this long.
+/// See [`ConnectionLimits::stream_write_time`].
 const STREAM_WRITE_TIME: Duration = Duration::from_secs(10);
 /// Wrong tokens on one connection before it is closed.
 const WRONG_TOKENS_OF_CONNECTION_MAX: u32 = 5;
@@ -67,6 +67,8 @@ pub(crate) struct ConnectionLimits {
     pub(crate) idle_time: Duration,
     /// For the last answers of a connection that has to close.
     pub(crate) closing_time: Duration,
+    /// A stream is closed when its client has taken no byte for this long.
+    pub(crate) stream_write_time: Duration,
     /// See [`EVICTION_GRACE`].
     pub(crate) eviction_grace: Duration,
     /// Frames and reads per second of all unauthenticated connections together; one address has half of it.
@@ -83,6 +85,7 @@ impl Default for ConnectionLimits {
             unauthenticated_time: Duration::from_secs(60),
             idle_time: Duration::from_secs(120),
             closing_time: Duration::from_secs(5),
+            stream_write_time: STREAM_WRITE_TIME,
             eviction_grace: EVICTION_GRACE,
             unauthenticated_frames: UNAUTHENTICATED_FRAMES,
         }

@@ -203,3 +203,6 @@ impl Drop for OpenRequest {
         self.connection.end_request(self.context.clock.mono());
     }
 }
+
+#[cfg(test)]
+mod tests;

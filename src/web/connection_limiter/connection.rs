@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering}
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use super::{ConnectionLimits, KNOWN_STREAMS, NARROW_STREAMS, STREAM_WRITE_TIME, WIDE_STREAMS};
+use super::{ConnectionLimits, KNOWN_STREAMS, NARROW_STREAMS, WIDE_STREAMS};
 use crate::account::AccountId;
 use crate::time::MonoTime;
 
@@ -182,7 +182,7 @@ impl Connection {
         if self.is_stream() {
             return match self.blocked_at.load(Ordering::Relaxed) {
                 0 => MonoTime::MAX,
-                at => MonoTime(at).after(STREAM_WRITE_TIME),
+                at => MonoTime(at).after(limits.stream_write_time),
             };
         }
         if !self.has_had_requests() {
