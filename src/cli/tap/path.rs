@@ -79,7 +79,7 @@ fn paths(records: Vec<PacketBody>) -> Vec<Vec<String>> {
     }
     for hop in &mut hops {
         // The Prepare before its answer.
-        hop.records.sort_by_key(|record| is_answer(record));
+        hop.records.sort_by_key(is_answer);
     }
     let is_first = |hop: &TappedHop| !hops.iter().any(|before| before.leads_to(hop));
     let firsts: Vec<&TappedHop> = hops.iter().filter(|hop| is_first(hop)).collect();
