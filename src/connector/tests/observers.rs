@@ -28,9 +28,9 @@ impl Tree {
         // The next hop from each node to each other one, filled up node by node.
         let mut hops = vec![vec![0; count]; count];
         for (child, parent) in (1..count).map(link) {
-            for other in 0..child {
-                hops[child][other] = parent;
-                hops[other][child] = if other == parent { child } else { hops[other][parent] };
+            hops[child][..child].fill(parent);
+            for (other, hops) in hops.iter_mut().enumerate().take(child) {
+                hops[child] = if other == parent { child } else { hops[parent] };
             }
         }
         let neighbours = |at: usize| {
