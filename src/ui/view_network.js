@@ -35,7 +35,7 @@ function picture(app) {
     <div class="legend">
       <span><i class="dot prepare"></i> Prepare</span><span><i class="dot fulfill"></i> Fulfill</span><span><i class="dot reject">✕</i> Reject</span>
       <span class="wide">a line's width: packets per second, a step for each factor of ten</span>
-      ${ui.isStill ? html`<span class="wide">motion is off, as your system asks; the table shows each packet</span>` : nothing}
+      ${ui.isStill ? html`<span>motion is off, as your system asks; the table shows each packet</span>` : nothing}
       ${app.dots.notDrawn > 0 ? html`<span>${count(app.dots.notDrawn)} records not drawn: too many at once</span>` : nothing}
     </div>
   </section>`;
