@@ -24,6 +24,8 @@ export function packetsView(app) {
   /** @param {string} term @param {unknown} label @param {string} [title] */
   const chip = (term, label, title = term) => html`<button class="chip" type="button" title=${title}
     aria-pressed=${hasTerm(filter, term) ? 'true' : 'false'} @click=${() => app.setFilter(toggleTerm(filter, term))}>${label}</button>`;
+  // First, because it decides which records are listed, and the number above it is theirs.
+  const table = packetTable(app);
   return html`<section class="list-view"><h1 class="unseen">Packets</h1>
     <div class="chips" role="group" aria-label="Filters">
       ${chip('phase=forwarded', '● forwarded')}${chip('phase=received', '■ received')}
@@ -34,5 +36,5 @@ export function packetsView(app) {
       <span class="dim" data-testid="kept">${plural(app.ui.listed.length, 'record')} of ${count(store.shownPackets().length)} kept here</span>
       ${cli(app, `tap${filter ? ` '${filter}'` : ''}`)}
     </div>
-    ${packetTable(app)}</section>`;
+    ${table}</section>`;
 }

@@ -104,6 +104,7 @@ describe('packets', () => {
     await rows(page).first().waitFor();
     const pause = page.getByTestId('pause');
     await pause.click();
+    await page.locator('[data-testid=pause][aria-pressed=true]').waitFor();
     const kept = await page.getByTestId('kept').textContent();
     const before = await rows(page).first().textContent();
     await network.send('test.c.nobody', { count: 5 });
