@@ -24,8 +24,8 @@ fn the_page_shows_packets_and_why_they_fail() {
     };
     let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut node = Command::new("node");
-    // One file after the other: a browser and a network are enough for a small machine. The time limit is one of a whole
-    // file, and only ends what hangs: each wait has a deadline of its own.
+    // One file after the other: a browser and a network are enough for a small machine. The time limit is that of a
+    // whole file, and only ends what hangs: each wait has a deadline of its own.
     node.args(["--test", "--test-reporter=spec", "--test-concurrency=1", "--test-timeout=900000"])
         .env("ILP_CONNECTOR_BIN", PROGRAM)
         .env("CHROMIUM", browser)
