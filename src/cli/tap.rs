@@ -215,7 +215,8 @@ impl TapLosses {
 
 impl std::fmt::Display for TapLosses {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let not_sampled: f64 = self.nodes.values().map(|node| node.not_sampled).sum();
+        // The sum of no numbers is -0, which would be printed.
+        let not_sampled = self.nodes.values().fold(0.0, |sum, node| sum + node.not_sampled);
         let before: u64 = self.nodes.values().map(|node| node.lost.1).sum();
         let about = if not_sampled >= 0.5 { "about " } else { "" };
         let not_sampled = group_digits(format!("{not_sampled:.0}"));
@@ -250,6 +251,7 @@ mod tests {
     #[test]
     fn what_is_not_shown_is_counted() {
         let mut losses = TapLosses::default();
+        assert_eq!(losses.to_string(), "0 not sampled, 0 lost", "before the first figures");
         let mut rates = RatesBody {
             at: String::new(),
             sampled: SampledBody { one_in: 4.0, lost: 7 },
