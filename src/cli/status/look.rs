@@ -44,6 +44,8 @@ pub(super) struct AccountLook {
     pub(super) last_error: Option<String>,
     /// Positive: the peer owes the node. `None`: not known.
     pub(super) balance: Option<String>,
+    /// What the peer may have fulfilled at a crash. `None`: not known.
+    pub(super) uncertain: Option<String>,
     pub(super) asset_code: Option<String>,
     pub(super) asset_scale: Option<u8>,
 }
@@ -197,6 +199,7 @@ impl AccountLook {
             since: clean(self.since),
             last_error: clean(self.last_error),
             balance: clean(self.balance),
+            uncertain: clean(self.uncertain),
             asset_code: clean(self.asset_code),
             asset_scale: self.asset_scale,
         }
@@ -221,7 +224,17 @@ impl AccountLook {
         let has_balance = self.balance.as_deref().is_some_and(|balance| balance != "0");
         let is_peer = self.kind == "peer" && self.state != "removed";
         let is_idle = self.state == "waiting" && self.last_error.is_none();
-        has_balance || (is_peer && (is_node || self.required || !is_idle))
+        has_balance || self.is_uncertain() || (is_peer && (is_node || self.required || !is_idle))
+    }
+
+    /// An amount waits until an operator says what became of it.
+    pub(super) fn is_uncertain(&self) -> bool {
+        self.uncertain.as_deref().is_some_and(|amount| amount != "0")
+    }
+
+    /// The code and the scale.
+    pub(super) fn asset(&self) -> Option<String> {
+        Some(format!("{}/{}", self.asset_code.as_ref()?, self.asset_scale?))
     }
 
     /// Seconds since the state began, by the clock of this machine.

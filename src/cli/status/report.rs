@@ -13,6 +13,9 @@ use crate::wire::Timestamp;
 /// Columns of a name on a terminal. Longer ones are shortened in the middle.
 const NAME_WIDTH_MAX: usize = 24;
 
+/// The most uncertain amounts that are named.
+const UNCERTAIN_MAX: usize = 8;
+
 /// What is written.
 #[derive(Debug)]
 pub(super) struct StatusReport<'l> {
@@ -50,7 +53,30 @@ impl StatusReport<'_> {
         for (what, ids) in self.by_text(|look| look.refused_configuration.as_deref()) {
             lines.push(format!("configuration refused by {ids}, the old one stays: {what}"));
         }
+        lines.extend(self.uncertain());
         lines.iter().flat_map(|line| wrap(line, self.columns, "    ")).collect()
+    }
+
+    /// Amounts that peers may have fulfilled when a node crashed.
+    fn uncertain(&self) -> Option<String> {
+        let accounts = self.looks.iter().flat_map(|look| {
+            let uncertain = look.accounts.iter().filter(|account| account.is_uncertain());
+            uncertain.map(move |account| (look, account))
+        });
+        let named = accounts.clone().take(UNCERTAIN_MAX).map(|(look, account)| {
+            let amount = account.uncertain.as_deref().map_or("-".to_owned(), group_digits);
+            let asset = account.asset().unwrap_or_default();
+            format!("{amount} {asset} to {} at {}", account.id, look.row.id)
+        });
+        let mut named: Vec<String> = named.collect();
+        let more = accounts.count() - named.len();
+        if more > 0 {
+            named.push(format!("{more} more"));
+        }
+        let named = named.join(", ");
+        (!named.is_empty()).then(|| {
+            format!("uncertain after a crash, see `ilp-connector ledger resolve --help`: {named}")
+        })
     }
 
     fn name(&self, name: &str) -> String {
@@ -111,17 +137,13 @@ impl StatusReport<'_> {
         for (look, account, state) in rows {
             let seconds = account.seconds_in_state(self.now);
             let time = seconds.map(whole_seconds);
-            let asset = match (&account.asset_code, account.asset_scale) {
-                (Some(code), Some(scale)) => format!("{code}/{scale}"),
-                _ => "-".to_owned(),
-            };
             table.add_row([
                 Cell::left(self.name(&look.row.id)),
                 Cell::left(self.name(&account.id)),
                 state.cell(),
                 Cell::right(time.as_deref().unwrap_or("-")),
                 Cell::right(account.balance.as_deref().map_or("-".to_owned(), group_digits)),
-                Cell::left(asset),
+                Cell::left(account.asset().as_deref().unwrap_or("-")),
                 Cell::left(account.last_error.as_deref().unwrap_or("-")),
             ]);
         }
@@ -274,6 +296,23 @@ mod tests {
         for line in whole {
             assert!(text.contains(line), "{line:?} is not in {text}");
         }
+    }
+
+    #[test]
+    fn uncertain_amounts_are_named() {
+        let mut looks = looks();
+        looks[0].accounts[0].uncertain = Some("0".to_owned());
+        assert!(!text(&looks, usize::MAX).contains("uncertain"));
+        looks[0].accounts[0].uncertain = Some("1200".to_owned());
+        // Never connected again: it is shown because of the amount.
+        looks[0].accounts[1].uncertain = Some("7".to_owned());
+        let said = text(&looks, usize::MAX);
+        let line = "\nuncertain after a crash, see `ilp-connector ledger resolve --help`: 1,200 USD/9 to b at a, 7 USD/9 to cli at a\n";
+        assert!(said.contains(line), "{said}");
+        assert!(!said.contains("not shown"), "{said}");
+        let more = vec![looks[0].accounts[0].clone(); UNCERTAIN_MAX];
+        looks[1].accounts.extend(more);
+        assert!(text(&looks, usize::MAX).contains(" to b at b, 2 more\n"));
     }
 
     #[test]

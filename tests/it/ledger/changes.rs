@@ -94,6 +94,11 @@ fn the_running_node_resolves_what_is_uncertain() {
     let log = "the node ended without a clean stop while packets to this peer were in flight; the peer may have fulfilled them";
     assert_eq!(node.process.wait_for_log(log, "peer"), "bob");
     assert_eq!(node.process.wait_for_log(log, "amount"), "100");
+    let url = format!("http://127.0.0.1:{}", node.health_port);
+    let mut status = Command::new(PROGRAM);
+    status.args(["status", &url]).env("API_TOKEN", TOKEN.trim().trim_start_matches("apiToken: "));
+    let status = combined_output(&run(&mut status));
+    assert!(status.contains(": 100 USD/9 to bob at "), "{status}");
     let concede = |units| ["resolve", "bob", "--concede", units, "--id", "r"];
     check_refused(&node, &concede("101"), "100 is uncertain; between 0 and 100");
     let (ok, text) = change(&node, &concede("70"));
