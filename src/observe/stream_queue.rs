@@ -186,9 +186,14 @@ impl StreamQueue {
         waiting.wake();
     }
 
-    /// Tells the reader what it has lost before this stream began.
+    /// Tells the reader what it has lost of its topics before it was added to this queue.
     pub fn add_gap(&self, gap: &GapBody) {
-        let topic = if gap.topic == EVENTS { EVENTS } else { PACKETS };
+        let Topics { events, packets, .. } = self.subscription.topics;
+        let (topic, is_wanted) =
+            if gap.topic == EVENTS { (EVENTS, events) } else { (PACKETS, packets) };
+        if !is_wanted {
+            return;
+        }
         let mut waiting = self.waiting.lock();
         let (first, last) = (gap.from_id.clone(), gap.to_id.clone());
         let lost = waiting.lost.entry((topic, gap.why)).or_default();

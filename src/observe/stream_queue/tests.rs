@@ -163,5 +163,12 @@ fn readers_get_only_their_topics() {
     queue.set_state(&message("state", 1, 1));
     queue.set_rates(Some(&message("rates", 1, 1)), 1);
     queue.add_packet(&message("packet", 1, 1), 1);
-    assert_eq!(kinds(&queue), ["hello", "packet"]);
+    for topic in [EVENTS, PACKETS] {
+        let (topic, why) = (topic.to_owned(), GapCause::Ring);
+        queue.add_gap(&GapBody { topic, lost: 1, from_id: None, to_id: None, why });
+    }
+    let found: Vec<_> = std::iter::from_fn(|| take(&queue)).collect();
+    let kinds: Vec<_> = found.iter().map(|message| message.kind).collect();
+    assert_eq!(kinds, ["hello", "packet", "gap"]);
+    assert_eq!(json(&found[2])["topic"], PACKETS);
 }
