@@ -5,9 +5,10 @@ mod table;
 use std::io::{self, Write};
 use std::time::Duration;
 
+use futures_util::stream::{self, StreamExt};
 use serde::Deserialize;
 use serde_json::json;
-use tokio::time::interval;
+use tokio::time::{interval, sleep};
 
 use self::table::{ReasonRow, TopFigures};
 use super::args::{TopArguments, TopTable};
@@ -22,6 +23,9 @@ use crate::console::{Failure, apply_colours, build_runtime, truncate};
 
 /// How often the table is drawn, and how often the reasons are read.
 const REDRAW: Duration = Duration::from_secs(1);
+
+/// The page of the reasons.
+const REASONS: &str = "api/v1/reasons";
 
 /// `GET /api/v1/reasons`.
 #[derive(Debug, Deserialize)]
@@ -38,19 +42,17 @@ pub(super) fn run(
 ) -> Result<(), Failure> {
     let variable = |name: &str| environment.get(name).map(String::as_str);
     let mut nodes = ObservedNodes::find(&arguments.observed, environment)?;
-    let mut asked = ObservedNodes::find(&arguments.observed, environment)?;
     let is_live = !arguments.observed.json && can_show_view(variable("TERM"));
     let runtime = build_runtime(1)?;
     let shown = runtime.block_on(async {
         let mut note = |text: String| Ok(writeln!(err, "note: {text}")?);
         let _: Vec<ApiPage> = nodes.ask("api/v1", &mut note).await?;
         if is_live {
-            return show(arguments, variable("NO_COLOR"), &nodes, &mut asked).await;
+            return show(arguments, variable("NO_COLOR"), &nodes).await;
         }
-        let figures = TopFigures {
-            nodes: NodeFigures::read_all(&nodes, &mut note).await?,
-            reasons: read_reasons(&mut asked).await?,
-        };
+        let figures = NodeFigures::read_all(&nodes, &mut note).await?;
+        let pages = nodes.ask(REASONS, &mut note).await?;
+        let figures = TopFigures { nodes: figures, reasons: reasons_of(pages) };
         if arguments.observed.json {
             let links: Vec<_> = NodeFigures::links(&figures.nodes)
                 .iter()
@@ -72,16 +74,14 @@ pub(super) fn run(
     shown
 }
 
-async fn read_reasons(nodes: &mut ObservedNodes) -> Result<Vec<ReasonRow>, Failure> {
-    let pages: Vec<ReasonsPage> = nodes.ask("api/v1/reasons", &mut |_| Ok(())).await?;
-    Ok(pages.into_iter().flat_map(|page| page.reasons).collect())
+fn reasons_of(pages: Vec<ReasonsPage>) -> Vec<ReasonRow> {
+    pages.into_iter().flat_map(|page| page.reasons).collect()
 }
 
 async fn show(
     arguments: &TopArguments,
     no_colour: Option<&str>,
     nodes: &ObservedNodes,
-    asked: &mut ObservedNodes,
 ) -> Result<(), Failure> {
     let mut interrupted = std::pin::pin!(interrupted()?);
     let mut feed = Feed::open(&nodes.client, &nodes.nodes, FIGURES_QUERY, Vec::new());
@@ -92,6 +92,12 @@ async fn show(
     let mut figures = TopFigures { nodes: blank, reasons: Vec::new() };
     let mut lost = None;
     let mut redraw = interval(REDRAW);
+    let mut pages = std::pin::pin!(stream::unfold(false, |asked_before| async move {
+        if asked_before {
+            sleep(REDRAW).await;
+        }
+        Some((nodes.ask_again::<ReasonsPage>(REASONS).await, true))
+    }));
     loop {
         tokio::select! {
             () = &mut interrupted => return Ok(()),
@@ -106,11 +112,11 @@ async fn show(
                 }
                 continue;
             }
-            _ = redraw.tick() => {
-                if table == TopTable::Reasons
-                    && let Ok(reasons) = read_reasons(asked).await
-                {
-                    figures.reasons = reasons;
+            _ = redraw.tick() => {}
+            // Keys are read while a node does not answer.
+            Some(pages) = pages.next(), if table == TopTable::Reasons => {
+                if !pages.is_empty() {
+                    figures.reasons = reasons_of(pages);
                 }
             }
             pressed = next_keys(&mut keys) => {

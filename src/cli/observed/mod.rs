@@ -56,8 +56,7 @@ impl ObservedNodes {
         path: &str,
         note: &mut dyn FnMut(String) -> Result<(), Failure>,
     ) -> Result<Vec<T>, Failure> {
-        let asked = stream::iter(&self.nodes).map(|node| self.client.page(node, path));
-        let answers: Vec<Result<T, PageError>> = asked.buffered(CONCURRENT_MAX).collect().await;
+        let answers: Vec<Result<T, PageError>> = self.ask_each(path).await;
         let nodes = std::mem::take(&mut self.nodes);
         let (mut found, mut missing) = (Vec::new(), Vec::new());
         for (node, answer) in nodes.into_iter().zip(answers) {
@@ -74,6 +73,16 @@ impl ObservedNodes {
         }
         missing.into_iter().try_for_each(|text| note(format!("not shown: {text}")))?;
         Ok(found)
+    }
+
+    /// Asks each node for a page of the API. Those that do not answer are asked again the next time.
+    pub(super) async fn ask_again<T: DeserializeOwned>(&self, path: &str) -> Vec<T> {
+        self.ask_each(path).await.into_iter().flatten().collect()
+    }
+
+    async fn ask_each<T: DeserializeOwned>(&self, path: &str) -> Vec<Result<T, PageError>> {
+        let asked = stream::iter(&self.nodes).map(|node| self.client.page(node, path));
+        asked.buffered(CONCURRENT_MAX).collect().await
     }
 }
 
