@@ -97,13 +97,18 @@ impl NodeReader<'_> {
     async fn next(&mut self) -> FeedItem {
         loop {
             let why = match &mut self.lines {
-                None => match self.open().await {
-                    Ok(stream) => {
-                        self.lines = Some(LineReader::new(stream));
-                        continue;
+                None => {
+                    if self.is_lost {
+                        sleep(PAUSE).await;
                     }
-                    Err(error) => describe(self.node, &error),
-                },
+                    match self.open().await {
+                        Ok(stream) => {
+                            self.lines = Some(LineReader::new(stream));
+                            continue;
+                        }
+                        Err(error) => describe(self.node, &error),
+                    }
+                }
                 Some(lines) => match lines.next().await {
                     Ok(line) => match serde_json::from_slice(&line) {
                         Ok(message) => {
@@ -118,9 +123,7 @@ impl NodeReader<'_> {
                 },
             };
             self.lines = None;
-            if std::mem::replace(&mut self.is_lost, true) {
-                sleep(PAUSE).await;
-            } else {
+            if !std::mem::replace(&mut self.is_lost, true) {
                 return FeedItem::Lost(why);
             }
         }
