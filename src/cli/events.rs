@@ -11,7 +11,7 @@ use crate::config::Environment;
 use crate::console::{
     Colour, Failure, apply_colours, build_runtime, count, padded, sanitize, truncate,
 };
-use crate::observe::{EventBody, EventLevel, StreamMessage};
+use crate::observe::{EventBody, EventLevel, GapCause, StreamMessage};
 
 /// `GET /api/v1/events`.
 #[derive(Debug, Deserialize)]
@@ -76,10 +76,16 @@ pub(super) fn run(
                 FeedItem::Message(_, message) => match *message {
                     StreamMessage::Event(event) => print(&event)?,
                     StreamMessage::Gap(gap) => {
-                        note(format!(
-                            "{} lost",
-                            count(usize::try_from(gap.lost).unwrap_or(usize::MAX), "event")
-                        ))?;
+                        note(match gap.why {
+                            GapCause::Restart => {
+                                "a node has restarted; events since the last one may be lost"
+                                    .to_owned()
+                            }
+                            _ => {
+                                let lost = usize::try_from(gap.lost).unwrap_or(usize::MAX);
+                                format!("{} lost", count(lost, "event"))
+                            }
+                        })?;
                     }
                     _ => {}
                 },
