@@ -7,7 +7,7 @@ use crate::observe::{PacketBody, PacketPhase};
 
 /// `12:00:01.104  b     rejected   a -> c  test.c.x  1,000  T01 next hop c is not connected`
 pub(super) fn packet_line(packet: &PacketBody) -> String {
-    let time = packet.at.get(11..23).unwrap_or(&packet.at);
+    let time = sanitize(packet.at.get(11..23).unwrap_or(&packet.at));
     format!("{time}  {}  {}", padded(&sanitize(&packet.node), 8), describe_packet(packet))
 }
 
@@ -36,9 +36,10 @@ pub(super) fn describe_packet(packet: &PacketBody) -> String {
 /// `1,000`, or `1,000 for 998` if the next hop gets another amount.
 fn amount(packet: &PacketBody) -> Option<String> {
     let amount = packet.amount.as_deref()?;
+    let shown = |amount: &str| group_digits(sanitize(amount));
     Some(match packet.outgoing_amount.as_deref().filter(|outgoing| *outgoing != amount) {
-        Some(outgoing) => format!("{} for {}", group_digits(amount), group_digits(outgoing)),
-        None => group_digits(amount),
+        Some(outgoing) => format!("{} for {}", shown(amount), shown(outgoing)),
+        None => shown(amount),
     })
 }
 
@@ -128,5 +129,31 @@ pub(super) mod tests {
         rejected.message = Some("\u{1b}[2J".to_owned());
         let line = packet_line(&rejected);
         assert!(line.ends_with("T01 from test.c: \\u{1b}[2J"), "{line:?}");
+    }
+
+    #[test]
+    fn no_text_of_a_node_reaches_the_terminal_as_it_is() {
+        let text = || "\u{1b}[2J\u{9b}31m".to_owned();
+        let reason = serde_json::json!({
+            "kind": "noRoute", "text": text(), "figures": text(), "peer": text(), "key": text(), "advice": text(),
+        });
+        let reason = serde_json::from_value(reason).unwrap();
+        for reason in [None, Some(reason)] {
+            let hostile = PacketBody {
+                at: text(),
+                from: Some(text()),
+                to: Some(text()),
+                destination: Some(text()),
+                amount: Some(text()),
+                outgoing_amount: Some(text() + "1"),
+                code: Some(text()),
+                triggered_by: Some(text()),
+                message: Some(text()),
+                reason,
+                ..packet(&text(), PacketPhase::Rejected)
+            };
+            let line = apply_colours(&packet_line(&hostile), false);
+            assert!(!line.contains(char::is_control), "{line:?}");
+        }
     }
 }

@@ -90,8 +90,9 @@ fn path_lines(first: &TappedHop, hops: &[TappedHop]) -> Vec<String> {
     let text = |value: Option<&String>| value.map_or("?".to_owned(), |value| sanitize(value));
     let destination = first.records.iter().find_map(|record| record.destination.as_ref());
     let condition = first.records.first().map(|record| record.condition.as_str());
-    let condition = condition.and_then(|condition| condition.get(..16)).unwrap_or_default();
-    let at = first.records.first().and_then(|record| record.at.get(11..23)).unwrap_or_default();
+    let condition = sanitize(condition.and_then(|text| text.get(..16)).unwrap_or_default());
+    let at = first.records.first().and_then(|record| record.at.get(11..23));
+    let at = sanitize(at.unwrap_or_default());
     let mut lines = vec![format!("{at}  packet {condition} to {}", text(destination))];
     let mut hop = Some(first);
     let mut left = hops.len();
