@@ -10,7 +10,8 @@ mod trace;
 use std::process::{Command, Output};
 
 use crate::peer::TestNode;
-use crate::support::{PROGRAM, combined_output, run};
+use crate::process::Process;
+use crate::support::{PROGRAM, combined_output, run, skip};
 
 /// Three nodes in a line, each a process with a node file; the tools log in at the first.
 struct Line {
@@ -65,4 +66,17 @@ fn check_ended((code, said): Ended, expected_code: i32, expected: &[&str]) -> St
 /// Runs a command to its end, without an environment, in the repository.
 fn command(arguments: &[&str]) -> Output {
     run(Command::new(PROGRAM).args(arguments).env_clear().current_dir(env!("CARGO_MANIFEST_DIR")))
+}
+
+/// Runs a command on a pseudo terminal. `None`: there is none here.
+fn start_on_terminal(what: &str, arguments: &str) -> Option<Process> {
+    // The program is in Debian's essential packages.
+    if let Err(error) = Command::new("script").arg("--version").output() {
+        skip(what, &format!("`script` does not run: {error}"));
+        return None;
+    }
+    // `exec`: some shells end with 130 after Ctrl-C, whatever the command that they started says.
+    let script = ["-qec", &format!("exec {PROGRAM} {arguments}"), "/dev/null"];
+    let mut command = Command::new("script");
+    Some(Process::spawn(command.args(script).env("TERM", "xterm").env_remove("NO_COLOR")))
 }

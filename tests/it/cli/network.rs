@@ -4,10 +4,10 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use super::{Line, check_ended, command, ended, via};
+use super::{Line, check_ended, command, ended, start_on_terminal, via};
 use crate::peer::TestNode;
 use crate::process::{Process, TIMEOUT, free_port, path_text, temp_folder, write_file};
-use crate::support::{PROGRAM, combined_output, eventually, run, skip, text};
+use crate::support::{PROGRAM, combined_output, eventually, run, text};
 
 #[test]
 fn ping_and_send_through_three_nodes() {
@@ -221,19 +221,11 @@ fn a_network_for_a_while() {
 
 #[test]
 fn the_live_view_restores_the_terminal() {
-    // A pseudo terminal; the program is in Debian's essential packages.
-    if let Err(error) = Command::new("script").arg("--version").output() {
-        return skip("the live view", &format!("`script` does not run: {error}"));
-    }
     let folder = temp_folder();
     let file = write_file(&folder, "network.yaml", &topology());
     let log = folder.path().join("up.log");
-    // `exec`: some shells end with 130 after Ctrl-C, whatever the command that they started says.
-    let up = format!("exec {PROGRAM} up {} --log-file {}", path_text(&file), path_text(&log));
-    let script = ["-qec", &up, "/dev/null"];
-    let mut terminal = Process::spawn(
-        Command::new("script").args(script).env("TERM", "xterm").env_remove("NO_COLOR"),
-    );
+    let up = format!("up {} --log-file {}", path_text(&file), path_text(&log));
+    let Some(mut terminal) = start_on_terminal("the live view", &up) else { return };
     let healthy = "\x1b[32mhealthy\x1b[0m";
     terminal.wait_for_line("node c is healthy", |line| {
         (line.starts_with("c ") && line.contains(healthy)).then_some(())
@@ -257,6 +249,34 @@ fn the_live_view_restores_the_terminal() {
     let logged = std::fs::read_to_string(&log).unwrap();
     assert!(logged.lines().count() > 6, "{logged}");
     assert!(logged.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()), "{logged}");
+}
+
+#[test]
+fn a_removed_node_leaves_the_live_view() {
+    let folder = temp_folder();
+    let file = write_file(&folder, "network.yaml", &topology());
+    let log = folder.path().join("up.log");
+    let up = format!("up {} --log-file {}", path_text(&file), path_text(&log));
+    let Some(mut terminal) = start_on_terminal("a removed node", &up) else { return };
+    let healthy = "\x1b[32mhealthy\x1b[0m";
+    let is_c = |line: &str| line.starts_with("c ") || line.contains("b - c");
+    terminal.wait_for_line("node c is healthy", |line| {
+        (is_c(line) && line.contains(healthy)).then_some(())
+    });
+    let lines = std::fs::read_to_string(&file).unwrap();
+    let lines = lines.lines().filter(|line| !line.contains("id: c,") && !line.contains("to: c,"));
+    let text: String = lines.flat_map(|line| [line, "\n"]).collect();
+    write_file(&folder, "network.yaml", &text);
+    terminal.wait_for_line("the event", |line| {
+        line.contains("c        removed from the file").then_some(())
+    });
+    terminal.write_stdin("q");
+    let (status, lines) = terminal.wait_exit();
+    assert_eq!(status.code(), Some(0), "{lines:#?}");
+    let last = lines.iter().rposition(|line| line.contains("ilp-connector up ")).unwrap();
+    let (title, frame) = lines[last..].split_first().unwrap();
+    assert!(title.contains("2 nodes, 1 link, "), "{title}");
+    assert!(!frame.iter().any(|line| is_c(line)), "{frame:#?}");
 }
 
 #[test]

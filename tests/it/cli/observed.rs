@@ -1,11 +1,20 @@
 //! `tap`, `top`, `edges`, `events` and `explain` over nodes that are processes of their own.
 
+use std::path::Path;
+use std::process::Command;
+
 use serde_json::Value;
 
-use super::{Line, check_ended, command, ended, via};
-use crate::peer::TestNode;
+use super::{Line, check_ended, command, ended, start_on_terminal, via};
+use crate::peer::{Peer, TestNode, prepare_to};
 use crate::process::{Process, TIMEOUT, free_port, path_text, temp_folder, write_file};
-use crate::support::{combined_output, eventually};
+use crate::proxy::Proxy;
+use crate::support::{PROGRAM, combined_output, eventually};
+
+const PEERS: &str = "ilpAddress: test.n\npeers:\n  \
+                     - { id: alice, relation: child, authToken: t }\n  \
+                     - { id: bob, relation: child, authToken: u }\n  \
+                     - { id: carol, relation: child, authToken: v }\n";
 
 fn url(node: &TestNode) -> String {
     format!("http://127.0.0.1:{}", node.health_port)
@@ -162,4 +171,105 @@ fn wrong_usage_and_nodes_that_do_not_answer() {
     let right = write_file(&folder, "right", "right-token-of-the-node\n");
     let output = command(&["events", "--via", &url(&node), "--token-file", path_text(&right)]);
     assert!(output.status.success(), "{}", combined_output(&output));
+}
+
+/// Follows the events of the node with its pages at this port. Notes are among its lines.
+fn follow_events(port: u64) -> Process {
+    let follow = format!("exec {PROGRAM} events -f --via http://127.0.0.1:{port} 2>&1");
+    Process::spawn(Command::new("sh").args(["-c", &follow]).env_clear())
+}
+
+fn is_event(line: &str, text: &str) -> bool {
+    line.ends_with(&format!("  n         info   {text}"))
+}
+
+#[test]
+fn a_stream_that_breaks_goes_on_after_the_last_event() {
+    let node = TestNode::start(&format!("nodeId: n\n{PEERS}"));
+    let proxy = Proxy::start(u16::try_from(node.health_port).unwrap());
+    let _alice = Peer::log_in(node.port, "alice", "t");
+    node.wait_connected("alice");
+    let follow = follow_events(proxy.port.into());
+    let seen = |text: &str| {
+        follow.wait_for_line(text, |line| is_event(line, text).then_some(()));
+    };
+    seen("alice connected");
+    let _carol = Peer::log_in(node.port, "carol", "v");
+    seen("carol connected");
+    // Bob's event is on its way, and lost with the connection.
+    proxy.freeze();
+    let _bob = Peer::log_in(node.port, "bob", "u");
+    node.wait_connected("bob");
+    proxy.cut();
+    proxy.thaw();
+    seen("bob connected");
+    follow.signal("INT");
+    let (status, lines) = follow.wait_exit();
+    assert_eq!(status.code(), Some(0), "{lines:#?}");
+    for text in ["alice connected", "carol connected", "bob connected"] {
+        assert_eq!(lines.iter().filter(|line| is_event(line, text)).count(), 1, "{lines:#?}");
+    }
+    let notes: Vec<_> = lines.iter().filter(|line| line.starts_with("note: ")).collect();
+    assert!(notes.len() == 1 && notes[0].starts_with("note: asked again: "), "{notes:?}");
+}
+
+/// Starts a node whose file has a port for its pages; also returns its BTP port.
+fn start_node(file: &Path) -> (Process, u64) {
+    let node = Process::start(&["run", "--config", path_text(file)], []);
+    let port = node.wait_for_log("BTP server listening", "port").as_u64().unwrap();
+    node.wait_for_log("health server listening", "port");
+    (node, port)
+}
+
+#[test]
+fn followers_notice_that_a_node_has_restarted() {
+    let (folder, port) = (temp_folder(), free_port());
+    let ports = format!("nodeId: n\nbtpServerPort: 0\nhealthCheckPort: {port}\n");
+    let file = write_file(&folder, "node.yaml", &format!("{ports}{PEERS}"));
+    let (node, btp) = start_node(&file);
+    let _bob = Peer::log_in(btp, "bob", "u");
+    let follow = follow_events(port.into());
+    let bob = "bob connected";
+    follow.wait_for_line(bob, |line| is_event(line, bob).then_some(()));
+    let top = format!("top reasons --via http://127.0.0.1:{port}");
+    let top = start_on_terminal("the keys of `top`", &top);
+    let frames =
+        |top: &Process| top.output_lines().iter().filter(|line| line.contains("q stops")).count();
+    let wait_frames = |more: usize| {
+        if let Some(top) = &top {
+            let wanted = frames(top) + more;
+            eventually("frames", TIMEOUT, || match frames(top) {
+                drawn if drawn >= wanted => Ok(()),
+                drawn => Err(drawn.to_string()),
+            });
+        }
+    };
+    wait_frames(1);
+    node.signal("TERM");
+    node.wait_exit();
+    // The reasons are asked for at least once while the node is away.
+    wait_frames(3);
+    let (_node, btp) = start_node(&file);
+    follow.wait_for_line("the restart", |line| {
+        line.starts_with("note: a node has restarted; ").then_some(())
+    });
+    let mut alice = Peer::log_in(btp, "alice", "t");
+    let connected = "alice connected";
+    follow.wait_for_line(connected, |line| is_event(line, connected).then_some(()));
+    let lines = follow.output_lines();
+    assert!(
+        !lines.iter().any(|line| line.contains(" lost") && !line.contains("may be")),
+        "{lines:#?}"
+    );
+    let Some(mut top) = top else { return };
+    alice.send_prepare(1, &prepare_to("test.n.nowhere"));
+    top.wait_for_line("the reason", |line| line.starts_with("n         1  F02").then_some(()));
+    for (key, heading) in [("n", "NODE  STATE"), ("p", "NODE  PEER"), ("l", "LINK ")] {
+        top.write_stdin(key);
+        top.wait_for_line(heading, |line| line.contains(heading).then_some(()));
+    }
+    top.write_stdin("q");
+    let (status, lines) = top.wait_exit();
+    assert_eq!(status.code(), Some(0), "{lines:#?}");
+    assert!(lines.last().is_some_and(|line| line.ends_with("\x1b[?1049l")), "{lines:#?}");
 }
