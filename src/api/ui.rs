@@ -55,6 +55,7 @@ const FILES: &[PageFile] = files! {
     "paths.js"
     "place.js"
     "pointer.js"
+    "recent.js"
     "shapes.js"
     "shell.js"
     "store.js"

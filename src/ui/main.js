@@ -18,8 +18,8 @@ import { details, view } from './views.js';
 /** Data is drawn at most this often; what the reader does is drawn at once. */
 const DATA_MS = 125;
 const TOAST_MS = 1800;
-/** Packets from before the page opened, at most. */
-const EARLIER = 1000;
+/** What is shown from before the page opened. Under load the newest packets are samples only, so Rejects are asked for too. */
+const EARLIER = ['packets?limit=1000', 'packets?limit=1000&filter=lane%3Dreject', 'events'];
 const NARROW = matchMedia('(max-width: 700px)');
 const STILL = matchMedia('(prefers-reduced-motion: reduce)');
 
@@ -72,7 +72,7 @@ export class App {
   /** A stream has begun: fetches what was kept before it. */
   #begin() {
     this.answers.clear();
-    getJson(`packets?limit=${EARLIER}`).then(({ packets }) => { this.store.addEarlier(packets); this.#soon(); }, () => {});
+    for (const path of EARLIER) getJson(path).then((earlier) => { this.store.addEarlier(earlier); this.#soon(); }, () => {});
   }
 
   now() { return Date.now(); }

@@ -4,6 +4,7 @@
 import { total } from './codes.js';
 import { ends } from './ends.js';
 import { assemble } from './paths.js';
+import { Recent } from './recent.js';
 
 /** @import { Message, NodeInfo, Link, LinkRates, NodeRates, History, Packet, Event, Hello, Peer, Vertex, Edge, Rates } from './types.js' */
 
@@ -22,15 +23,14 @@ export class Store {
   /** @type {Map<string, NodeRates>} */ nodeRates = new Map();
   /** @type {Map<string, History>} */ history = new Map();
   /** @type {{ at: number, entering: number, fulfills: number, rejects: number }[]} */ totals = [];
-  /** Oldest first. @type {Packet[]} */ packets = [];
-  /** Oldest first. @type {Event[]} */ events = [];
+  /** @type {Recent<Packet>} */ #packets = new Recent(PACKETS_MAX);
+  /** @type {Recent<Event>} */ #events = new Recent(EVENTS_MAX);
   /** Packets since the page opened. */ seen = 0;
   /** Lost on the way here, besides what was not sampled. */ lost = 0;
   /** @type {{ oneIn: number, lost: number } | null} */ sampled = null;
   /** What the lists show while they are paused. @type {{ packets: Packet[], events: Event[], seen: number } | null} */ paused = null;
   /** Rises when nodes, links or states change. */ revision = 0;
   /** @type {Map<string, { edge: string, vertex: string }>} */ #far = new Map();
-  /** @type {Set<string>} */ #ids = new Set();
 
   /** @param {Message} message */
   apply(message) {
@@ -38,8 +38,8 @@ export class Store {
       case 'hello': this.hello = message; break;
       case 'state': this.#state(message.nodes, message.links); break;
       case 'rates': this.#rates(message); break;
-      case 'packet': this.addPacket(message); break;
-      case 'event': this.addEvent(message); break;
+      case 'packet': if (this.#packets.add(message)) this.seen += 1; break;
+      case 'event': this.#events.add(message); break;
       case 'gap': this.lost += message.lost; break;
       default: break;
     }
@@ -121,30 +121,15 @@ export class Store {
     };
   }
 
-  /** @param {Packet} packet @returns {boolean} whether it is new */
-  addPacket(packet) {
-    if (this.#ids.has(packet.id)) return false;
-    this.#ids.add(packet.id);
-    this.packets.push(packet);
-    this.seen += 1;
-    if (this.packets.length > PACKETS_MAX * 1.2) {
-      for (const old of this.packets.splice(0, this.packets.length - PACKETS_MAX)) this.#ids.delete(old.id);
-    }
-    return true;
-  }
+  /** Oldest first. */
+  get packets() { return this.#packets.list; }
+  /** Oldest first. */
+  get events() { return this.#events.list; }
 
-  /** What the nodes kept from before this page opened. @param {Packet[]} newestFirst */
-  addEarlier(newestFirst) {
-    const earlier = newestFirst.filter((packet) => !this.#ids.has(packet.id)).slice(0, PACKETS_MAX - this.packets.length);
-    for (const packet of earlier) this.#ids.add(packet.id);
-    this.packets = [...earlier.reverse(), ...this.packets];
-  }
-
-  /** @param {Event} event */
-  addEvent(event) {
-    if (this.events.some((known) => known.id === event.id)) return;
-    this.events.push(event);
-    if (this.events.length > EVENTS_MAX) this.events.shift();
+  /** What the nodes kept from before this page opened. @param {{ packets?: Packet[], events?: Event[] }} answer */
+  addEarlier({ packets = [], events = [] }) {
+    this.#packets.merge(packets);
+    this.#events.merge(events);
   }
 
   /** Stops the lists, or shows again what comes. Collecting goes on. @param {boolean} isPaused */

@@ -15,10 +15,6 @@ export function eventsView(app) {
   const { store, place } = app;
   const level = place.params.level ?? '';
   const node = place.params.node ?? '';
-  // What happened before the page opened comes with one answer.
-  const earlier = app.answers.get('events', 600_000).data?.events ?? [];
-  for (const event of earlier) store.addEvent(event);
-  if (earlier.length > 0) store.events.sort((a, b) => a.at.localeCompare(b.at));
   const list = [...store.shownEvents()].reverse().filter((event) => (!level || event.level === level) && (!node || event.node === node));
   const set = (/** @type {Record<string, string>} */ params) => app.go({ ...place, params: { ...place.params, ...params } }, true);
   return html`<section class="list-view"><h1 class="unseen">Events</h1>
