@@ -55,8 +55,8 @@ export class Store {
       this.#far.set(`${link.a}\n${link.aPeer}`, { edge: link.id, vertex: b });
       if (link.bPeer != null) this.#far.set(`${link.b}\n${link.bPeer}`, { edge: link.id, vertex: a });
     }
-    for (const id of [...this.rates.keys()]) if (!this.links.has(id)) this.rates.delete(id);
-    for (const id of [...this.history.keys()]) if (!this.links.has(id)) this.history.delete(id);
+    for (const map of [this.rates, this.history]) for (const id of [...map.keys()]) if (!this.links.has(id)) map.delete(id);
+    for (const id of [...this.nodeRates.keys()]) if (!this.nodes.has(id)) this.nodeRates.delete(id);
     this.revision += 1;
   }
 
@@ -65,18 +65,23 @@ export class Store {
     const at = Date.parse(message.at) / 1000;
     this.sampled = message.sampled;
     for (const node of message.nodes) {
-      this.nodeRates.set(node.id, node);
       const known = this.nodes.get(node.id);
-      if (known && known.status !== node.status) {
+      if (!known) continue;
+      this.nodeRates.set(node.id, node);
+      if (known.status !== node.status) {
         known.status = node.status;
         this.revision += 1;
       }
     }
     for (const link of message.links) {
+      if (!this.links.has(link.id)) continue;
       this.rates.set(link.id, link);
-      const history = this.history.get(link.id) ?? { at: [], ab: [], ba: [], p50: [], p99: [] };
+      let history = this.history.get(link.id);
+      const last = history?.at.at(-1) ?? -Infinity;
+      // The node's clock may be set back.
+      if (!history || !(at >= last)) history = { at: [], ab: [], ba: [], p50: [], p99: [] };
+      else if (at - last < 0.9) continue;
       this.history.set(link.id, history);
-      if (at - (history.at.at(-1) ?? 0) < 0.9) continue;
       history.at.push(at);
       history.ab.push(link.abPerSecond);
       history.ba.push(link.baPerSecond);
@@ -99,8 +104,8 @@ export class Store {
       }
     }
     const last = this.totals.at(-1);
-    // Counters fall when a node restarts or leaves the view.
-    if (last && (fulfills < last.fulfills || rejects < last.rejects || entering < last.entering)) this.totals = [];
+    // Counters fall when a node restarts or leaves the view, and a clock may be set back.
+    if (last && (!(at >= last.at) || fulfills < last.fulfills || rejects < last.rejects || entering < last.entering)) this.totals = [];
     this.totals.push({ at, entering, fulfills, rejects });
     while (at - (this.totals[0]?.at ?? at) > RATE_WINDOW) this.totals.shift();
   }

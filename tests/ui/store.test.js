@@ -68,6 +68,23 @@ test('packets are counted where they enter, not at every hop', () => {
   assert.equal(now.fulfilled, 80);
 });
 
+test('neither what a node sends back to another, nor what a receiver sends, enters the view', () => {
+  const made = new Store();
+  made.apply({ type: 'state', nodes: [node('a'), node('b')], links: [link('a', 'b'), link('a', 'wallet', { bPeer: null, kind: 'receiver' })] });
+  const both = (second, n) => ({ ...rates(second, 0), links: ['a~b', 'a~wallet'].map((id) => ({ id, ab: traffic(), ba: traffic(n, n), abPerSecond: 0, baPerSecond: n })) });
+  made.apply(both(1, 0));
+  made.apply(both(3, 20));
+  assert.equal(made.summary().perSecond, 0);
+  assert.equal(made.summary().fulfilled, 100);
+});
+
+test('a rate is that of the last ten seconds', () => {
+  const made = store();
+  for (let second = 0; second <= 60; second += 1) made.apply(rates(second, second <= 50 ? second * 100 : 5000 + (second - 50)));
+  assert.equal(made.summary().perSecond, 1);
+  assert.equal(made.totals.length, 11);
+});
+
 test('counters that fall begin again', () => {
   const made = store();
   made.apply(rates(1, 100));
@@ -86,6 +103,36 @@ test('history has a value a second and ends after five minutes', () => {
   assert.ok(history.at[1] - history.at[0] >= 0.9);
 });
 
+test('a clock that is set back begins again', () => {
+  const made = store();
+  for (const second of [5000, 5001, 5002]) made.apply(rates(second, 10));
+  for (const [i, second] of [1000, 1001, 1002].entries()) made.apply(rates(second, 20 + i));
+  assert.equal(made.totals.length, 3);
+  assert.equal(made.summary().perSecond, 1);
+  assert.deepEqual(made.history.get('a~b').at, [1000, 1001, 1002]);
+  for (let i = 0; i < 20; i += 1) made.apply({ ...rates(0, 30), at: 'no time' });
+  assert.ok(made.totals.length < 3 && made.history.get('a~b').at.length < 3);
+});
+
+test('figures of unknown nodes and links are not kept', () => {
+  const made = store();
+  const { nodes, links, ...rest } = rates(1, 1);
+  made.apply({ ...rest, nodes: nodes.map((has) => ({ ...has, id: 'x' })), links: links.map((has) => ({ ...has, id: `x~${has.id}` })) });
+  assert.equal(made.rates.size + made.history.size + made.nodeRates.size, 0);
+});
+
+test('a node is as its last figures say', () => {
+  const made = store();
+  made.apply(rates(1, 1));
+  assert.deepEqual([made.nodes.get('a').status, made.summary().inFlight], ['healthy', 1]);
+  const { revision } = made;
+  made.apply({ ...rates(2, 1), nodes: [{ id: 'a', status: 'unhealthy', packetsPerSecond: 0, inFlight: 3 }] });
+  assert.deepEqual([made.nodes.get('a').status, made.summary().inFlight, made.summary().healthy], ['unhealthy', 3, 1]);
+  assert.ok(made.revision > revision);
+  made.apply({ ...rates(3, 1), nodes: [{ id: 'a', status: 'unhealthy', packetsPerSecond: 0, inFlight: 3 }] });
+  assert.equal(made.revision, revision + 1);
+});
+
 test('accounts lead to the other end, and removed links are forgotten', () => {
   const made = store();
   made.apply(rates(1, 1));
@@ -97,6 +144,8 @@ test('accounts lead to the other end, and removed links are forgotten', () => {
   made.apply({ type: 'state', nodes: [node('a')], links: [] });
   assert.equal(made.far('a', 'b'), null);
   assert.equal(made.rates.size + made.history.size, 0);
+  made.apply({ type: 'state', nodes: [], links: [] });
+  assert.equal(made.nodeRates.size, 0);
 });
 
 test('a tool is drawn while it is connected', () => {
