@@ -9,8 +9,8 @@ import { clock } from './format.js';
 const HEIGHT = 150;
 const SECONDS = 300;
 
-/** @type {WeakMap<Element, any>} */
-const drawn = new WeakMap();
+/** The plots in sight, by their places. @type {Map<Element, any>} */
+const drawn = new Map();
 
 /**
  * @param {App} app @param {string} key @param {string} title @param {number[]} at seconds @param {Series[]} series
@@ -33,6 +33,12 @@ function draw(place, at, series, format) {
   const color = (/** @type {string} */ name) => style.getPropertyValue(name).trim();
   const theme = color('--text') + series.map(({ label }) => label).join();
   const width = place.clientWidth;
+  // A plot listens to the window, which keeps it until it is destroyed.
+  for (const [old, { plot }] of drawn) {
+    if (old.isConnected) continue;
+    plot.destroy();
+    drawn.delete(old);
+  }
   let known = drawn.get(place);
   if (known && known.theme !== theme) {
     known.plot.destroy();
