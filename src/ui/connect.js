@@ -6,6 +6,8 @@ const TOKEN = 'ilp-connector.apiToken';
 const RETRY_MS_MAX = 5000;
 /** The server sends a line at least this often. */
 const SILENCE_MS_MAX = 40_000;
+/** Far above the longest line, which is the state of a large network. */
+const LINE_CHARS_MAX = 64 * 1024 * 1024;
 
 /** The API beside this page, also behind a proxy with a path of its own. */
 const api = () => new URL('../api/v1/', document.baseURI);
@@ -110,8 +112,10 @@ async function* lines(response, attempt) {
     const silence = setTimeout(() => attempt.abort(), SILENCE_MS_MAX);
     const { done, value } = await reader.read().finally(() => clearTimeout(silence));
     if (done) return;
-    const parts = (rest + value).split('\n');
+    const parts = value.split('\n');
+    parts[0] = rest + parts[0];
     rest = parts.pop() ?? '';
+    if (rest.length > LINE_CHARS_MAX) throw new Error('the node sent a line without an end');
     for (const part of parts) if (part.trim() !== '') yield part;
   }
 }
