@@ -30,7 +30,8 @@ async function request(path, accept, signal) {
   /** @type {Record<string, string>} */
   const headers = { Accept: accept };
   const token = sessionStorage.getItem(TOKEN);
-  if (token != null) headers.Authorization = `Bearer ${token}`;
+  // A header is made of bytes. A mistyped character beyond ASCII must reach the node as well, which refuses it.
+  if (token != null) headers.Authorization = `Bearer ${String.fromCharCode(...new TextEncoder().encode(token))}`;
   const response = await fetch(new URL(path, api()), { headers, signal: signal ?? null, cache: 'no-store' });
   if (!response.ok) throw new AnswerError(response.status, await reasonOf(response));
   return response;
@@ -131,7 +132,9 @@ export function answers(changed) {
     /** @param {string} path @param {number} maxAgeMs */
     get(path, maxAgeMs) {
       const known = kept.get(path) ?? { data: null, error: null, at: -Infinity, isLoading: false };
-      if (!known.isLoading && performance.now() - known.at > maxAgeMs) {
+      // With a token that was refused, each request would be another guess.
+      const isRefused = known.error?.status === 401;
+      if (!known.isLoading && !isRefused && performance.now() - known.at > maxAgeMs) {
         known.isLoading = true;
         if (kept.size > 64) kept.delete(kept.keys().next().value ?? '');
         kept.set(path, known);

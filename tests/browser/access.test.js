@@ -1,4 +1,5 @@
-// The page for each reader: by keyboard, with a screen reader, in both themes, without motion, on a small screen.
+// The page for each reader: by keyboard, with a screen reader, in both themes, without motion, on a small screen, with a
+// token.
 
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
@@ -6,7 +7,7 @@ import { createRequire } from 'node:module';
 import { after, before, describe, test } from 'node:test';
 
 import { drawnPixels, live, openPage, rows, startBrowser } from './lib/browser.js';
-import { TOO_LARGE, startNetwork } from './lib/network.js';
+import { TOO_LARGE, startNetwork, startNodeWithToken } from './lib/network.js';
 import { viewsOf } from './lib/views.js';
 import { eventually, suite } from './lib/waiting.js';
 
@@ -129,6 +130,26 @@ describe('access', () => {
       assert.equal(await page.evaluate(() => document.getAnimations().length), 0);
     }
     await stop();
+  });
+
+  test('a token is asked for until it is right, and not again in this tab', async (t) => {
+    const url = await startNodeWithToken(t, 'the-right-token');
+    const page = await openPage(t, browser, url, { hash: '#/money', expected: /status of 401/ });
+    const dialog = page.getByRole('dialog', { name: 'Token' });
+    await dialog.waitFor();
+    assert.equal(await dialog.getByRole('alert').count(), 0);
+    await dialog.getByLabel('Token').fill('a wrong … token');
+    await page.keyboard.press('Enter');
+    await dialog.getByRole('alert').getByText('The node refused the last one.').waitFor();
+    await dialog.getByLabel('Token').fill('the-right-token');
+    await dialog.getByRole('button', { name: 'Go on' }).click();
+    await dialog.waitFor({ state: 'detached' });
+    // Also what was refused before.
+    await page.getByText('No accounts yet.').waitFor();
+    await page.getByTestId('healthy').getByText('1/1').waitFor();
+    await page.reload();
+    await page.getByTestId('healthy').getByText('1/1').waitFor();
+    assert.equal(await dialog.count(), 0);
   });
 
   for (const [width, height] of [[320, 640], [390, 844], [1024, 768], [1440, 900]]) {
