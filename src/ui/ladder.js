@@ -2,7 +2,7 @@
 
 import { html, svg } from './vendor/lit-html/lit-html.js';
 import { amount, micros, middle } from './format.js';
-import { moves } from './paths.js';
+import { ending, hasRecord, moves } from './paths.js';
 import { eventOf } from './words.js';
 
 /** @import { App } from './main.js' */
@@ -23,10 +23,14 @@ export function ladder(app, chain, room) {
   const [width, height] = [gap * Math.max(1, lines.length - 1) + 2 * SIDE, TOP + STEP * (steps.length + 1)];
   const x = (/** @type {string} */ id) => SIDE + gap * lines.indexOf(id);
   const last = chain.at(-1)?.answer;
+  const recorded = new Set(chain.filter(hasRecord).map((hop) => hop.node));
+  const isBlank = (/** @type {string} */ id) => ending(chain) != null && app.store.nodes.has(id) && !recorded.has(id);
+  const named = (/** @type {string} */ id) => label(id) + (isBlank(id) ? ' (no record here)' : '');
   return html`<div class="ladder"><svg viewBox="0 0 ${width} ${height}" width=${width} height=${height} role="img" data-testid="ladder"
-    aria-label=${`The way of the packet: ${lines.map(label).join(', ')}`}>
-    ${lines.map((id) => svg`<g><line class="life" x1=${x(id)} x2=${x(id)} y1=${TOP - 12} y2=${height - 8}></line>
-      <text class="name" x=${x(id)} y="20" text-anchor="middle">${middle(label(id), Math.floor(gap / 8.5))}<title>${label(id)}</title></text></g>`)}
+    aria-label=${`The way of the packet: ${lines.map(named).join(', ')}`}>
+    ${lines.map((id) => svg`<g><line class="life" x1=${x(id)} x2=${x(id)} y1=${TOP - (isBlank(id) ? 4 : 12)} y2=${height - 8}></line>
+      <text class="name" x=${x(id)} y="20" text-anchor="middle">${middle(label(id), Math.floor(gap / 8.5))}<title>${named(id)}</title></text>
+      ${isBlank(id) ? svg`<text class="none" x=${x(id)} y="36" text-anchor="middle">${gap > 100 ? 'no record here' : 'no record'}</text>` : ''}</g>`)}
     ${steps.map((move, index) => {
     const y = TOP + STEP * (index + 0.6);
     const [from, to] = [x(move.from), x(move.to)];

@@ -90,22 +90,26 @@ export function moves(chain, far) {
   chain.forEach((hop, index) => {
     const record = hop.forwarded ?? hop.answer;
     if (!record) return;
-    if (index === 0 && record.from) add(far(hop.node, record.from), hop.node, 'prepare', record);
+    if (!hasRecord(chain[index - 1]) && record.from) add(far(hop.node, record.from), hop.node, 'prepare', record);
     // Of a reject that was not sampled only the answer is known: another node's answer shows that it was sent on.
     const isSentOn = hop.forwarded || record.phase === 'received' || !record.decidedHere;
     if (isSentOn && record.to) add(hop.node, far(hop.node, record.to), 'prepare', record);
   });
-  [...chain].reverse().forEach((hop, index) => {
+  const back = [...chain].reverse();
+  back.forEach((hop, index) => {
     const answer = hop.answer;
     if (!answer) return;
     const kind = answer.phase === 'rejected' ? 'reject' : 'fulfill';
     const to = hop.forwarded?.to ?? answer.to;
-    // The last node in view passes on the answer of a receiver or of a peer outside the view.
-    if (index === 0 && to && (!answer.decidedHere || answer.phase === 'received')) add(far(hop.node, to), hop.node, kind, answer);
+    // The answer of a receiver, of a peer outside the view, or of a node without a record.
+    if (!hasRecord(back[index - 1]) && to && (!answer.decidedHere || answer.phase === 'received')) add(far(hop.node, to), hop.node, kind, answer);
     if (answer.from) add(hop.node, far(hop.node, answer.from), kind, answer);
   });
   return list;
 }
+
+/** Whether a hop has a record: the API also gives those that a packet passed without one. @param {Hop | undefined} hop */
+export const hasRecord = (hop) => hop != null && (hop.forwarded != null || hop.answer != null);
 
 /** How a path ended: its first node's answer, or `null` while it is in flight. @param {Hop[]} chain */
 export const ending = (chain) => chain[0]?.answer ?? null;

@@ -60,7 +60,7 @@ export interface Gap { type: 'gap'; topic: string; lost: number; why: string }
 export interface Bye { type: 'bye'; why: string; retryMs: number }
 export type Message = Hello | State | Rates | Gap | Bye | (Event & { type: 'event' }) | (Packet & { type: 'packet' });
 
-/** One hop of a packet: what a node did with the Prepare, and the answer that it gave or passed back. */
+/** One hop of a packet: what a node did with the Prepare, and the answer that it gave or passed back. Neither: no record of it is kept. */
 export interface Hop { node: string; forwarded: Packet | null; answer: Packet | null }
 
 /** A point of the graph: a node of this view, or the far end of a link that leads out of it. */

@@ -80,7 +80,7 @@ function verdict(app, decided, end, destination, chain) {
 function hopCard(app, hop, next) {
   const { forwarded, answer, node } = hop;
   const record = forwarded ?? answer;
-  if (!record) return nothing;
+  if (!record) return html`<li class="hop" data-testid="no-record"><h4>${beside(app, 'node', node)}</h4><p class="dim">The packet passed this node. No record of it is kept.</p></li>`;
   const own = answer?.latencyUs != null && next?.answer?.latencyUs != null ? answer.latencyUs - next.answer.latencyUs : null;
   const left = forwarded?.expiresAt ? (Date.parse(forwarded.expiresAt) - Date.parse(forwarded.at)) / 1000 : null;
   const [into, out] = [record.amount, forwarded?.outgoingAmount ?? answer?.outgoingAmount];

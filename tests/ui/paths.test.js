@@ -98,6 +98,26 @@ test('a reject without its Prepare still has a way', () => {
     ['~a~cli a prepare', 'a b prepare', 'b a reject', 'a ~a~cli reject']);
 });
 
+test('a node without a record is passed both ways', () => {
+  // As the API gives it: it knows from the condition that b was between.
+  const [a, c] = [assemble([record('a', 'forwarded', {}, 10), record('a', 'fulfilled', {}, 10)], far)[0][0], assemble([record('c', 'received', {}, 10)], far)[0][0]];
+  const way = moves([a, { node: 'b', forwarded: null, answer: null }, c], far).map(({ from, to, kind }) => `${from} ${to} ${kind}`);
+  assert.deepEqual(way, ['~a~cli a prepare', 'a b prepare', 'b c prepare', 'c ~c~wallet prepare',
+    '~c~wallet c fulfill', 'c b fulfill', 'b a fulfill', 'a ~a~cli fulfill']);
+});
+
+test('records of one hop belong together, and those of its next use of the request id do not', () => {
+  const [forwarded, fulfilled_] = [record('b', 'forwarded', {}, 10), record('b', 'fulfilled', {}, 10)];
+  assert.ok(isSamePacket(forwarded, fulfilled_, far));
+  assert.ok(!isSamePacket(forwarded, record('b', 'fulfilled', {}, 11), far));
+  assert.ok(!isSamePacket(forwarded, { ...fulfilled_, from: 'c' }, far));
+});
+
+test('without the Prepare, its answer leads to the next node', () => {
+  const records = [record('a', 'rejected', { code: 'F02' }, 10), record('b', 'rejected', { code: 'F02', decidedHere: true, to: null, outgoingRequestId: null }, 10)];
+  assert.deepEqual(assemble(records, far).map((chain) => chain.map((hop) => hop.node)), [['a', 'b']]);
+});
+
 test('a packet in flight has no ending, and links out of view end nothing', () => {
   const [chain] = assemble([record('a', 'forwarded', {}, 10)], far);
   assert.equal(ending(chain), null);
