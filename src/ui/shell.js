@@ -8,6 +8,7 @@ import { pageOf, selectionOf, writePlace } from './place.js';
 import { copy } from './parts.js';
 import { KEYS, openHelp } from './keys.js';
 import { Store } from './store.js';
+import { quoted } from './words.js';
 
 /** @import { App } from './main.js' */
 
@@ -80,7 +81,7 @@ function drawer(app, details) {
   const bearer = hasToken() ? " -H 'Authorization: Bearer TOKEN'" : '';
   return html`<aside class="drawer" aria-label="Details" data-testid="drawer"><div class="actions">
       <a class="button small" href=${page} title="As a page of its own">Open</a>
-      ${copy(app, 'copy link', new URL(page, location.href).href)}${copy(app, 'copy as curl', `curl -s${bearer} '${urlOf(path)}'`)}
+      ${copy(app, 'copy link', new URL(page, location.href).href)}${copy(app, 'copy as curl', `curl -s${bearer} ${quoted(urlOf(path))}`)}
       <span class="grow"></span><button class="icon small" type="button" title="Close (esc)" aria-label="Close the details" @click=${() => app.closeDrawer()}>✕</button></div>
     <div class="inside">${details}</div></aside>`;
 }

@@ -6,6 +6,7 @@ import { hasTerm, toggleTerm } from './filter.js';
 import { count, plural } from './format.js';
 import { packetTable } from './packet_table.js';
 import { cli } from './parts.js';
+import { quoted } from './words.js';
 
 /** @import { App } from './main.js' */
 
@@ -34,7 +35,7 @@ export function packetsView(app) {
       ${store.nodes.size > 1 && store.nodes.size <= CHIPS_MAX ? [...store.nodes.keys()].map((id) => chip(`node=${id}`, `at ${id}`)) : nothing}
       <span class="grow"></span>
       <span class="dim" data-testid="kept">${plural(app.ui.listed.length, 'record')} of ${count(store.shownPackets().length)} kept here</span>
-      ${cli(app, `tap${filter ? ` '${filter}'` : ''}`)}
+      ${cli(app, `tap${filter ? ` ${quoted(filter)}` : ''}`)}
     </div>
     ${table}</section>`;
 }

@@ -7,6 +7,7 @@ import { amount, plural } from './format.js';
 import { NODES_DRAWN_MAX } from './graph.js';
 import { badge, beside, cli, empty, facts, problem } from './parts.js';
 import { writePlace } from './place.js';
+import { quoted } from './words.js';
 
 /** @import { App } from './main.js' */
 /** @import { Candidate, Route, Step, Walk } from './types.js' */
@@ -50,7 +51,7 @@ function walk(app, node, destination, from, sum) {
   if (answer.error) return problem(answer, 'an explanation');
   if (!data) return html`<p class="dim">Asking …</p>`;
   return html`<section class="walk" aria-label="Explanation" data-testid="walk"><h2 class="lead"><b class=${data.ends}>${ENDS[data.ends] ?? data.ends}</b>
-    ${cli(app, `explain ${destination} --from ${node}${sum ? ` --amount ${sum}` : ''}`)}</h2>
+    ${cli(app, `explain ${quoted(destination)} --from ${quoted(node)}${sum ? ` --amount ${quoted(sum)}` : ''}`)}</h2>
     ${way(app, data)}
     <ol class="hops">${data.steps.map((step) => html`<li class="hop ${step.decision}">${stepCard(app, step)}</li>`)}</ol></section>`;
 }

@@ -104,3 +104,6 @@ export const shortAddress = (address) => (address ? middle(address, 34) : NONE);
 
 /** The heart of an error: `cannot connect to x: Connection refused (os error 111)` becomes `Connection refused`. @param {string} error */
 export const briefly = (error) => error.replace(/ \(os error \d+\)$/, '').split(': ').at(-1) || error;
+
+/** A word of a command line; quoted unless a shell takes it as it is. A shared link may hold any text. @param {string} text */
+export const quoted = (text) => (/^[\w.:/,@-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);

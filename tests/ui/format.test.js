@@ -7,7 +7,7 @@ import {
   NONE, amount, bytes, clock, count, duration, inAsset, micros, middle, percent, plural, rate, short, since,
 } from '../../src/ui/format.js';
 import { besideOf, pageOf, readPlace, selectionOf, writePlace } from '../../src/ui/place.js';
-import { briefly, shareOf, spaced } from '../../src/ui/words.js';
+import { briefly, quoted, shareOf, spaced } from '../../src/ui/words.js';
 
 /** Each row: what is given, what comes out. */
 function check(format, rows) {
@@ -93,4 +93,9 @@ test('the drawer keeps what is open beside it', () => {
 
 test('errors are brief on the graph', () => {
   check(briefly, [['cannot connect to 127.0.0.1:9: Connection refused (os error 111)', 'Connection refused'], ['timeout', 'timeout'], ['', '']]);
+});
+
+test('a copied command has each text as one word', () => {
+  check(quoted, [['test.a.b', 'test.a.b'], ['1000', '1000'], ['node=a code=F02', "'node=a code=F02'"], ["a';reboot;'", "'a'\\'';reboot;'\\'''"],
+    ['$(reboot)', "'$(reboot)'"], ['~', "'~'"], ['a\nb', "'a\nb'"]]);
 });
