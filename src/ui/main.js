@@ -134,7 +134,7 @@ export class App {
   }
 
   closeDrawer() {
-    this.dots.follow = null;
+    if (this.dots.follow) this.follow();
     const { sel, ...params } = this.place.params;
     if (sel) this.go({ ...this.place, params });
   }
