@@ -30,11 +30,10 @@ describe('packets', () => {
     const ladder = drawer.getByTestId('ladder');
     await eventually('the ladder has the whole way', async () =>
       /the way of the packet: cli, a, b, c$/i.test(await ladder.getAttribute('aria-label') ?? ''), () => ladder.getAttribute('aria-label'));
-    assert.equal(await ladder.locator('.move.prepare').count(), 3);
-    assert.equal(await ladder.locator('.move.fulfill').count(), 3);
+    for (const kind of ['prepare', 'fulfill']) await eventually(`three hops of the ${kind}`, async () => await ladder.locator(`.move.${kind}`).count() === 3);
     await drawer.getByRole('link', { name: 'Open' }).click();
     await page.getByRole('main').getByTestId('ladder').waitFor();
-    assert.match(page.url(), /#\/packet\//);
+    await page.waitForURL(/#\/packet\//);
     // The way back is the browser's.
     await page.goBack();
     await drawer.waitFor();
@@ -88,6 +87,7 @@ describe('packets', () => {
     await first.getByTestId('drawer').getByRole('link', { name: 'Open' }).click();
     await first.getByRole('main').getByTestId('verdict').waitFor();
     const shown = await first.getByRole('main').getByTestId('packet').getByRole('heading', { level: 2 }).textContent();
+    await first.waitForURL(/#\/packet\//);
     const { hash } = new URL(first.url());
     const second = await openPage(t, browser, network.url, { hash });
     const packet = second.getByRole('main').getByTestId('packet');
@@ -126,7 +126,7 @@ describe('packets', () => {
     await filter.fill('code=F08');
     await rows(page).filter({ hasText: 'F08' }).first().waitFor();
     assert.equal(await rows(page).filter({ hasText: 'F02' }).count(), 0);
-    assert.match(page.url(), /filter=code%3DF08/);
+    await page.waitForURL(/filter=code%3DF08/);
     await filter.fill('colour=red');
     await page.getByRole('alert').getByText(/colour/).waitFor();
     await filter.fill('');
