@@ -97,6 +97,26 @@ describe('packets', () => {
     await packet.getByTestId('verdict').waitFor();
   });
 
+  test('a node that kept no record is named', async (t) => {
+    await network.send('test.c.nobody');
+    const { packets: [packet] } = await network.get('/packets?filter=code%3DF02%20node%3Da&limit=1');
+    const path = await network.get(`/packets/${packet.id}`);
+    assert.deepEqual(path.hops.map((/** @type {any} */ hop) => hop.node), ['a', 'b', 'c']);
+    // As if the records of b had made room for others.
+    Object.assign(path.hops[1], { forwarded: null, answer: null });
+    const page = await openPage(t, browser, network.url, { hash: `#/packet/${packet.id}` });
+    await page.route(/\/api\/v1\/packets\?/, (route) => route.fulfill({ json: { packets: [], lost: 0 } }));
+    await page.route(/\/api\/v1\/packets\/./, (route) => route.fulfill({ json: path }));
+    await page.reload();
+    const ladder = page.getByTestId('ladder');
+    await eventually('the ladder says so', async () =>
+      /: cli, a, b \(no record here\), c$/.test(await ladder.getAttribute('aria-label') ?? ''), () => ladder.getAttribute('aria-label'));
+    await ladder.locator('.none').getByText('no record here').waitFor();
+    // The lines go on, there and back.
+    for (const kind of ['prepare', 'reject']) await eventually(`three hops of the ${kind}`, async () => await ladder.locator(`.move.${kind}`).count() === 3);
+    await page.getByTestId('no-record').getByRole('link', { name: 'b', exact: true }).waitFor();
+  });
+
   test('pause keeps the list and counts what comes', async (t) => {
     const page = await openPage(t, browser, network.url, { hash: '#/packets' });
     await live(page);
