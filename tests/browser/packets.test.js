@@ -156,7 +156,7 @@ describe('packets', () => {
   test('two tabs have the same packet', async (t) => {
     // No packet of another test has this amount.
     const amount = TOO_LARGE + 1;
-    const pages = await Promise.all([1, 2].map(() => openPage(t, browser, network.url, { hash: `#/packets?filter=${encodeURIComponent(`amount=${amount} node=a`)}` })));
+    const pages = await Promise.all([1, 2].map(() => openPage(t, browser, network.url, { hash: `#/packets?filter=${encodeURIComponent(`amount=${amount} node=a code=F08`)}` })));
     for (const page of pages) await live(page);
     await network.send('test.c', { amount });
     const links = [];
