@@ -54,7 +54,8 @@ export class App {
       message: (message) => {
         const isNew = message.type === 'packet' && this.filter.compiled(message);
         this.store.apply(message);
-        if (isNew && !this.ui.isStill && this.place.view === 'network') this.dots.add(message);
+        // Hours of packets that nobody looked at would come all at once.
+        if (isNew && !this.ui.isStill && !document.hidden && document.getElementById('dots')) this.dots.add(message);
         if (message.type === 'hello') this.#begin();
         if (message.type === 'state' || message.type === 'rates') this.#announce();
         this.#soon();

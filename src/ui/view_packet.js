@@ -44,7 +44,7 @@ export function packetView(app, id) {
   const decided = decision(chain);
   return html`<article class="packet" data-testid="packet">
     <h2>${end ? html`<span class="outcome ${end.phase}">${eventOf(end).mark} ${outcome(end)}</span>` : html`<span class="outcome forwarded">● In flight</span>`}</h2>
-    <p class="lead">${amount(first?.amount)} units${destination ? html` to <code class="address" title=${destination}>${middle(destination, 60)}</code>` : nothing}${
+    <p class="lead">${amount(first?.amount)} ${first?.amount === '1' ? 'unit' : 'units'}${destination ? html` to <code class="address" title=${destination}>${middle(destination, 60)}</code>` : nothing}${
   end?.latencyUs != null ? html`, answered in <b>${micros(end.latencyUs)}</b>` : nothing}</p>
     ${end?.phase === 'rejected' ? verdict(app, decided, end, destination, chain) : nothing}
     ${ladder(app, chain, app.roomForDetails())}
