@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 
 use super::filter::PacketFilter;
 use super::model::{ByeBody, GapBody, GapCause, PacketBody, StreamMessage};
@@ -133,8 +133,9 @@ impl StreamQueue {
 
     /// Adds an event.
     pub fn add_event(&self, message: &Arc<EncodedMessage>) {
-        if self.subscription.topics.events {
-            let mut waiting = self.waiting.lock();
+        if self.subscription.topics.events
+            && let Some(mut waiting) = self.open()
+        {
             waiting.add(message, Some(EVENTS));
             waiting.wake();
         }
@@ -142,7 +143,7 @@ impl StreamQueue {
 
     /// Adds a packet that the reader [wants](Self::wants), in this second of a monotonic clock.
     pub fn add_packet(&self, message: &Arc<EncodedMessage>, second: u64) {
-        let mut waiting = self.waiting.lock();
+        let Some(mut waiting) = self.open() else { return };
         if waiting.second != second {
             (waiting.second, waiting.packets) = (second, 0);
             waiting.tell_over_budget();
@@ -158,14 +159,14 @@ impl StreamQueue {
 
     /// Adds a packet that a reader has missed. The budget does not concern it.
     pub fn add_missed_packet(&self, message: &Arc<EncodedMessage>) {
-        let mut waiting = self.waiting.lock();
+        let Some(mut waiting) = self.open() else { return };
         waiting.add(message, Some(PACKETS));
         waiting.wake();
     }
 
     /// Replaces the state that waits, if one does.
     pub fn set_state(&self, message: &Arc<EncodedMessage>) {
-        let mut waiting = self.waiting.lock();
+        let Some(mut waiting) = self.open() else { return };
         waiting.needs_state = false;
         if self.subscription.topics.state {
             waiting.state = Some(Arc::clone(message));
@@ -176,7 +177,7 @@ impl StreamQueue {
     /// Replaces the figures that wait, if any do. Called at least once a second, so it also tells how many packets were
     /// above the budget.
     pub fn set_rates(&self, message: Option<&Arc<EncodedMessage>>, second: u64) {
-        let mut waiting = self.waiting.lock();
+        let Some(mut waiting) = self.open() else { return };
         if waiting.second != second {
             waiting.tell_over_budget();
         }
@@ -194,7 +195,7 @@ impl StreamQueue {
         if !is_wanted {
             return;
         }
-        let mut waiting = self.waiting.lock();
+        let Some(mut waiting) = self.open() else { return };
         let (first, last) = (gap.from_id.clone(), gap.to_id.clone());
         let lost = waiting.lost.entry((topic, gap.why)).or_default();
         lost.append(Lost { count: gap.lost, first, last });
@@ -204,7 +205,13 @@ impl StreamQueue {
 
     /// Whether the reader has lost something since the last state.
     pub fn needs_state(&self) -> bool {
-        self.subscription.topics.state && self.waiting.lock().needs_state
+        self.subscription.topics.state && self.open().is_some_and(|waiting| waiting.needs_state)
+    }
+
+    /// What waits; `None`: the stream ends. Nothing is added then, so that a reader that is always behind cannot go on.
+    fn open(&self) -> Option<MutexGuard<'_, Waiting>> {
+        let waiting = self.waiting.lock();
+        (waiting.bye.is_none() && !waiting.has_ended).then_some(waiting)
     }
 
     /// Ends the stream after what waits.

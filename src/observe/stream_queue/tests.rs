@@ -153,6 +153,31 @@ fn state_and_figures_are_replaced_and_the_end_comes_last() {
     assert_eq!(queue.poll_next(&mut Context::from_waker(Waker::noop())), Poll::Ready(None));
 }
 
+/// A reader that is always behind would otherwise go on after its token has changed.
+#[test]
+fn nothing_is_added_to_a_stream_that_ends() {
+    let queue = queue(2);
+    let add_all = |number| {
+        queue.add_event(&message("event", number, 1));
+        (0..3).for_each(|_| queue.add_packet(&message("packet", number, 1), number));
+        queue.add_missed_packet(&message("packet", number, 1));
+        queue.set_state(&message("state", number, 1));
+        queue.set_rates(Some(&message("rates", number, 1)), number);
+        let (topic, why) = (EVENTS.to_owned(), GapCause::Ring);
+        queue.add_gap(&GapBody { topic, lost: 1, from_id: None, to_id: None, why });
+    };
+    add_all(1);
+    queue.end("the apiToken has changed", 1_000);
+    let before = ["event", "packet", "packet", "packet", "gap", "state", "rates", "bye"];
+    for (number, kind) in (2..).zip(before) {
+        add_all(number);
+        assert!(!queue.needs_state());
+        assert_eq!(take(&queue).unwrap().kind, kind);
+    }
+    add_all(100);
+    assert_eq!(queue.poll_next(&mut Context::from_waker(Waker::noop())), Poll::Ready(None));
+}
+
 #[test]
 fn readers_get_only_their_topics() {
     let topics = Topics { state: false, rates: false, events: false, packets: true };
