@@ -36,7 +36,7 @@ pub struct StatusSettings<'a> {
     pub start_timeout: Duration,
     /// Required for all pages but `/health` (D22); `None`: for no page.
     pub api_token: Option<&'a str>,
-    /// Names under which `/peers` and `/routes` answer without a token, beside those that are always known.
+    /// Names under which `/peers`, `/routes` and `/api/v1` answer without a token, beside those that are always known.
     pub api_hosts: Vec<String>,
 }
 
@@ -160,6 +160,11 @@ impl NodeStatus {
         // Set once: a node has one set of listeners.
         let _ = self.addresses.set(addresses);
         self.observer.add_node(self);
+        if self.auth.has_token() {
+            // Those of the network were opened without this node, perhaps without its token.
+            let node = self.context.connector.node_id();
+            self.observer.end_streams(&node, "a node with an apiToken has started");
+        }
     }
 
     pub(super) fn addresses(&self) -> Option<NodeAddresses> {

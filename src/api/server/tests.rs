@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 use super::*;
-use crate::api::{HealthStatus, NodeAddresses, Observer, PeerRole, StatusSettings};
+use crate::api::{HealthStatus, NetworkApi, NodeAddresses, Observer, PeerRole, StatusSettings};
 use crate::connector::ConnectorSettings;
 use crate::net::{Clock, TransportSettings};
 use crate::testing::{connector_settings, node_context, route};

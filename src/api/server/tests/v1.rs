@@ -249,6 +249,41 @@ async fn another_token_and_the_end_of_the_node_end_streams() {
     assert_eq!((&bye["why"], &bye["retryMs"]), (&"the node stops".into(), &1000.into()));
 }
 
+/// The listener of all nodes that this observer knows.
+async fn serve_network(status: &Arc<NodeStatus>) -> RunningApi {
+    let (observer, context) = (Arc::clone(status.observer()), Arc::clone(status.context()));
+    let api = NetworkApi::bind(0, observer, context).await.unwrap();
+    let address = api.local_addr();
+    let mut task = JoinSet::new();
+    task.spawn(api.run());
+    RunningApi { address, _task: task }
+}
+
+#[tokio::test]
+async fn a_network_is_not_for_other_sites_nor_without_the_token_of_a_node_that_joins() {
+    let (status, hub) = serve_listening().await;
+    let api = serve_network(&status).await;
+    assert_eq!(api.send_as("GET /api/v1 HTTP/1.1", "host: evil.example").await.status, 403);
+    // A name of one node is not one of the network.
+    assert_eq!(api.send_as("GET /api/v1 HTTP/1.1", "host: node.example").await.status, 403);
+    let origin = "GET /api/v1/stream HTTP/1.1\r\norigin: http://evil.example";
+    assert_eq!(api.send(origin).await.status, 403);
+
+    let context =
+        node_context(connector_settings("late", &[]), Clock::start(), TransportSettings::default());
+    let late = NodeStatus::new(context, Arc::clone(status.observer())).unwrap();
+    configure(&late, &[], Some("s3cret"));
+    let mut reader = Reader::open(&api, STREAM, "").await;
+    assert_eq!(reader.object("hello").await["nodes"], json!(["hub"]));
+    listen(&late, &hub);
+    assert_eq!(reader.object("bye").await["why"], "a node with an apiToken has started");
+    assert_eq!(api.get(STREAM).await.status, 401);
+    let with_token = "GET /api/v1 HTTP/1.1\r\nauthorization: Bearer s3cret";
+    let answer = api.send(with_token).await;
+    let top: Value = serde_json::from_str(&answer.body).unwrap();
+    assert_eq!((answer.status, &top["nodes"]), (200, &json!(["hub", "late"])));
+}
+
 /// No client watches: no tap, and no samples.
 #[tokio::test]
 async fn packets_are_sampled_only_while_a_client_wants_them() {
