@@ -1,5 +1,5 @@
-//! Which requests `/peers` and `/routes` answer without a token: not those of other sites' pages in the operator's
-//! browser.
+//! Which requests `/peers`, `/routes` and `/api/v1` answer without a token: not those of other sites' pages in the
+//! operator's browser.
 //!
 //! Such a page can resolve its name to this machine (DNS rebinding), so that the browser takes our answer for the
 //! page's own. But `Host` then still holds the page's name. An IP address cannot be rebound, nor can a name without a

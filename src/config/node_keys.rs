@@ -64,11 +64,12 @@ keys! {
         restart healthCheckHost => health_check_host: Host = "0.0.0.0",
         /// Port of health, metrics and API; 0 picks a free one.
         restart healthCheckPort => health_check_port: Port = "8080",
-        /// Bearer token that `/metrics`, `/peers` and `/routes` require, and with which `/ledger/changes` changes
-        /// balances. Default: none required, and nothing can be changed.
+        /// Bearer token that `/metrics`, `/peers`, `/routes` and `/api/v1` require, and with which `/ledger/changes`
+        /// changes balances. Default: none required, and nothing can be changed.
         live apiToken | apiTokenFile => api_token: Option<Secret>,
-        /// Without an `apiToken`, `/peers` and `/routes` answer only if the `Host` is an IP address, `localhost`, a
-        /// name without a dot, `healthCheckHost`, or one of these names. This keeps out foreign web pages in a browser.
+        /// Without an `apiToken`, `/peers`, `/routes` and `/api/v1` answer only if the `Host` is an IP address,
+        /// `localhost`, a name without a dot, `healthCheckHost`, or one of these names. This keeps out foreign web
+        /// pages in a browser.
         live apiHosts => api_hosts: Option<HostNames>,
         /// `error`, `warn`, `info`, `debug`, `trace` or `off`, and `target=level` pairs, separated
         /// by commas: `info,btp=debug`. Targets are the rooms of the program and `packets`.
