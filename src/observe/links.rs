@@ -122,7 +122,7 @@ fn transport(peer: &PeerBody, back: Option<&PeerBody>) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::observe::model::{NodeStats, SessionBody};
+    use crate::observe::model::SessionBody;
 
     fn peer(id: &str, state: &str, error: Option<&str>) -> PeerBody {
         PeerBody {
@@ -139,19 +139,7 @@ mod tests {
     }
 
     fn node(id: &str, peers: Vec<PeerBody>) -> NodeBody {
-        NodeBody {
-            id: id.to_owned(),
-            status: "healthy".to_owned(),
-            reasons: Vec::new(),
-            address: None,
-            version: String::new(),
-            uptime_seconds: 0,
-            started_at: String::new(),
-            btp: None,
-            api: None,
-            stats: NodeStats::default(),
-            peers,
-        }
+        NodeBody { id: id.to_owned(), peers, ..NodeBody::default() }
     }
 
     fn check(ends: (&str, &str), state: LinkState) {

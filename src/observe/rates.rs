@@ -225,7 +225,7 @@ mod tests {
     use crate::connector::Connector;
     use crate::observe::accounts::account_bodies;
     use crate::observe::links::join_links;
-    use crate::observe::model::{NodeBody, NodeStats};
+    use crate::observe::model::NodeBody;
     use crate::routing::HashSeed;
     use crate::testing::connector_settings;
 
@@ -237,16 +237,8 @@ mod tests {
     fn state(reports: &[ConnectorReport]) -> StateBody {
         let nodes = reports.iter().map(|report| NodeBody {
             id: report.node_id.clone(),
-            status: "healthy".to_owned(),
-            reasons: Vec::new(),
-            address: None,
-            version: String::new(),
-            uptime_seconds: 0,
-            started_at: String::new(),
-            btp: None,
-            api: None,
-            stats: NodeStats::default(),
             peers: account_bodies(report, |_| false, &[]),
+            ..NodeBody::default()
         });
         let mut nodes: Vec<_> = nodes.collect();
         let links = join_links(&mut nodes);
