@@ -142,14 +142,7 @@ pub(super) fn traffic_body(traffic: &Traffic, codes: &[String]) -> TrafficBody {
 
 fn counters_body(stats: &Stats, peer: PeerCounts) -> CountersBody {
     CountersBody {
-        sessions: peer.sessions,
-        reconnects: peer.reconnects,
-        failed_attempts: peer.failed_attempts,
-        authentication_failures: peer.authentication_failures,
-        refused_logins: peer.refused_logins,
-        unreadable_frames: peer.unreadable_frames,
-        refused_frames: peer.refused_frames,
-        wrong_answers: peer.wrong_answers,
+        peer,
         timeouts: stats.timeouts,
         unexpected_answers: stats.unexpected_answers,
         dropped_answers: stats.dropped_answers,

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::peers::PeerCounts;
+
 /// One account of a node.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -130,22 +132,9 @@ pub struct LimitsBody {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CountersBody {
-    /// Authenticated sessions.
-    pub sessions: u64,
-    /// Connections after a disconnection.
-    pub reconnects: u64,
-    /// Failed attempts to reach it.
-    pub failed_attempts: u64,
-    /// Attempts that it refused because of our name or token.
-    pub authentication_failures: u64,
-    /// Refused logins with its name.
-    pub refused_logins: u64,
-    /// Text messages, and messages that are not BTP.
-    pub unreadable_frames: u64,
-    /// Frames that got a BTP ERROR.
-    pub refused_frames: u64,
-    /// HTTP answers to packets that no connector gives.
-    pub wrong_answers: u64,
+    /// Of its connections.
+    #[serde(flatten)]
+    pub peer: PeerCounts,
     /// Prepares to the peer that ended without an answer in time.
     pub timeouts: u64,
     /// Answers of the peer that were late or belonged to no request.

@@ -69,7 +69,7 @@ pub struct RefusedLogin {
 }
 
 /// Counters of one peer since the start of the process.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PeerCounts {
     /// Authenticated sessions.
