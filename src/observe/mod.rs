@@ -13,6 +13,7 @@ mod path;
 mod rates;
 mod ring;
 mod sampling;
+mod scope;
 mod stream_queue;
 
 pub use self::accounts::{account_bodies, format_time};
@@ -29,6 +30,7 @@ pub use self::path::packet_path;
 pub use self::rates::RateMeter;
 pub use self::ring::{Resumed, Ring};
 pub use self::sampling::{next_threshold, one_in};
+pub use self::scope::Scope;
 pub use self::stream_queue::{
     EncodedMessage, STREAM_PACKETS_PER_SECOND, STREAM_PACKETS_PER_SECOND_MAX, StreamQueue,
     Subscription, Topics,

@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::scope::Scope;
+
 pub use self::packet::{PacketBody, PacketLane, PacketPhase, ReasonBody};
 pub use self::peer::{
     BothWays, CountersBody, LimitsBody, OverLimitBody, PeerBody, RefusedLoginBody, SessionBody,
@@ -46,6 +48,15 @@ pub struct HelloBody {
     pub version: String,
     /// The ids of the nodes in view.
     pub nodes: Vec<String>,
+    /// What the token allows, or what is allowed without one.
+    #[serde(default)]
+    pub scopes: Vec<Scope>,
+    /// The token is that of this peer, and shows nothing about others.
+    #[serde(default)]
+    pub peer: Option<String>,
+    /// What this listener can do beside the rest of `/api/v1`.
+    #[serde(default)]
+    pub features: Vec<String>,
     /// Which packets are in the sample: those whose first eight bytes of the condition, as a number, exclusive-or
     /// `seed`, are below `threshold`. Hexadecimal.
     pub seed: String,

@@ -1,35 +1,34 @@
-//! Which requests `/api/v1` answers: those that `/peers` of each node in view would answer.
+//! Who sends a request to `/api/v1`. Without a token it must be one that `/peers` of each node in view would answer.
 
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::http::header::{HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
 
+use super::access::Caller;
 use super::{ApiView, V1};
 use crate::api::bearer_auth::AuthRefusal;
 use crate::api::hosts::Hosts;
 use crate::api::pages::remote;
 use crate::api::status::NodeStatus;
+use crate::observe::Scope;
 use crate::web::ProblemDetails;
 
-pub(super) async fn check(State(v1): State<Arc<V1>>, request: Request, next: Next) -> Response {
-    match refusal(&v1, &request) {
-        Some(refusal) => refusal.into_response(),
-        None => next.run(request).await,
-    }
-}
+/// What everybody may do at a node without tokens. Changes need a token, so that other users of the machine and its
+/// network cannot make them.
+const OPEN_NODE: [Scope; 2] = [Scope::Read, Scope::Packets];
 
-fn refusal(v1: &V1, request: &Request) -> Option<ProblemDetails> {
+/// # Errors
+/// The answer to a request that this listener does not answer otherwise, whatever it asks for.
+pub(super) fn admit(v1: &V1, request: &Request) -> Result<Caller, ProblemDetails> {
     let nodes = v1.observer.nodes(&v1.view);
     let mut has_token = false;
     for node in &nodes {
         has_token |= node.auth.has_token();
         let now = node.context().clock.mono();
         if let Err(refusal) = node.auth.authorize(request.headers(), remote(request), now) {
-            return Some(not_authorized(refusal, &v1.view));
+            return Err(not_authorized(refusal, &v1.view));
         }
     }
     let checked = match (&v1.view, nodes.first()) {
@@ -38,15 +37,20 @@ fn refusal(v1: &V1, request: &Request) -> Option<ProblemDetails> {
         _ => Hosts::default().check_request(request),
     };
     if let Err(refusal) = checked {
-        return Some(ProblemDetails::new(StatusCode::FORBIDDEN, refusal.to_string()));
+        return Err(ProblemDetails::new(StatusCode::FORBIDDEN, refusal.to_string()));
     }
     let is_standby = |node: &Arc<NodeStatus>| node.is_standby();
     // A standby has nothing of its own to show; a node that ends has no state any more.
     if nodes.iter().any(is_standby) || (nodes.is_empty() && v1.view != ApiView::Network) {
         let detail = "this process is a standby: ask the one that has the books, see /health";
-        return Some(ProblemDetails::new(StatusCode::SERVICE_UNAVAILABLE, detail));
+        return Err(ProblemDetails::new(StatusCode::SERVICE_UNAVAILABLE, detail));
     }
-    None
+    let scopes: &[Scope] = match (has_token, &v1.view) {
+        (false, ApiView::Node(_)) => &OPEN_NODE,
+        _ => &Scope::ALL,
+    };
+    let token = has_token.then(|| "apiToken".to_owned());
+    Ok(Caller { token, scopes: scopes.iter().copied().collect(), peer: None })
 }
 
 fn not_authorized(refusal: AuthRefusal, view: &ApiView) -> ProblemDetails {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -10,6 +11,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::V1;
+use super::access::Caller;
 use super::query::{Parameters, mistake, not_found};
 use crate::api::pages::{json, node_routes};
 use crate::api::status::NodeStatus;
@@ -37,12 +39,19 @@ pub(super) fn no_parameters(query: Option<&str>) -> Result<(), ProblemDetails> {
     Parameters::parse(query, &[]).map(drop)
 }
 
-pub(super) async fn top(State(v1): State<Arc<V1>>, RawQuery(query): RawQuery) -> ListAnswer {
+pub(super) async fn top(
+    State(v1): State<Arc<V1>>,
+    Extension(caller): Extension<Caller>,
+    RawQuery(query): RawQuery,
+) -> ListAnswer {
     no_parameters(query.as_deref())?;
     ok(&json!({
         "version": env!("CARGO_PKG_VERSION"),
         "boot": v1.observer.ids.boot(),
         "nodes": v1.observer.node_ids(&v1.view),
+        "scopes": caller.scopes,
+        "peer": caller.peer.as_ref().map(|peer| peer.as_str()),
+        "features": v1.features(),
     }))
 }
 

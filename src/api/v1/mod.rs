@@ -4,6 +4,7 @@
 //! of `up` ([`NetworkApi`](super::NetworkApi)) shows all nodes. Nothing here changes anything. While no client has a
 //! stream, nothing is read, sampled or polled.
 
+mod access;
 mod events;
 mod explain;
 mod guard;
@@ -21,13 +22,14 @@ mod watch;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::middleware::from_fn_with_state;
 use axum::routing::get;
 
+use self::access::ApiRouter;
 pub(super) use self::events::{reload_event, status_event};
 pub(super) use self::observer::ApiView;
 pub use self::observer::Observer;
 pub(super) use self::streams::Streams;
+use crate::observe::Scope;
 
 /// What the handlers of one listener share.
 #[derive(Debug)]
@@ -37,20 +39,26 @@ pub(super) struct V1 {
     pub(super) streams: Arc<Streams>,
 }
 
+impl V1 {
+    /// What this listener can do beside the rest, for pages and programs that would offer it.
+    fn features(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
 pub(super) fn router(v1: Arc<V1>) -> Router {
-    Router::new()
-        .route("/api/v1", get(lists::top))
-        .route("/api/v1/nodes", get(lists::nodes))
-        .route("/api/v1/nodes/{node}", get(lists::node))
-        .route("/api/v1/nodes/{node}/routes", get(lists::routes))
-        .route("/api/v1/links", get(lists::links))
-        .route("/api/v1/events", get(lists::events))
-        .route("/api/v1/money", get(lists::money))
-        .route("/api/v1/explain", get(explain::explain))
-        .route("/api/v1/packets", get(packet_lists::packets))
-        .route("/api/v1/packets/{id}", get(packet_lists::packet))
-        .route("/api/v1/reasons", get(packet_lists::reasons))
-        .route("/api/v1/stream", get(stream::get_stream))
-        .route_layer(from_fn_with_state(Arc::clone(&v1), guard::check))
-        .with_state(v1)
+    ApiRouter::new(v1)
+        .route(Scope::Read, "/api/v1", get(lists::top))
+        .route(Scope::Read, "/api/v1/nodes", get(lists::nodes))
+        .route(Scope::Read, "/api/v1/nodes/{node}", get(lists::node))
+        .route(Scope::Read, "/api/v1/nodes/{node}/routes", get(lists::routes))
+        .route(Scope::Read, "/api/v1/links", get(lists::links))
+        .route(Scope::Read, "/api/v1/events", get(lists::events))
+        .route(Scope::Read, "/api/v1/money", get(lists::money))
+        .route(Scope::Read, "/api/v1/explain", get(explain::explain))
+        .route(Scope::Packets, "/api/v1/packets", get(packet_lists::packets))
+        .route(Scope::Packets, "/api/v1/packets/{id}", get(packet_lists::packet))
+        .route(Scope::Read, "/api/v1/reasons", get(packet_lists::reasons))
+        .route(Scope::Read, "/api/v1/stream", get(stream::get_stream))
+        .finish()
 }

@@ -15,11 +15,13 @@ use futures_util::Stream;
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::V1;
+use super::access::Caller;
 use super::observer::Observer;
 use super::query::{Parameters, mistake};
 use super::streams::StreamPermit;
+use super::watch::NewReader;
 use crate::observe::{
-    EncodedMessage, PacketFilter, STREAM_PACKETS_PER_SECOND, STREAM_PACKETS_PER_SECOND_MAX,
+    EncodedMessage, PacketFilter, STREAM_PACKETS_PER_SECOND, STREAM_PACKETS_PER_SECOND_MAX, Scope,
     StreamQueue, Subscription, Topics,
 };
 use crate::web::{Connection, ProblemDetails};
@@ -49,11 +51,12 @@ pub(super) async fn get_stream(
     State(v1): State<Arc<V1>>,
     RawQuery(query): RawQuery,
     Extension(connection): Extension<Arc<Connection>>,
+    Extension(caller): Extension<Caller>,
     headers: HeaderMap,
 ) -> Result<Response, ProblemDetails> {
     let known = ["topics", "filter", "packets", "after"];
     let parameters = Parameters::parse(query.as_deref(), &known)?;
-    let subscription = subscription(&parameters)?;
+    let subscription = subscription(&parameters, &caller)?;
     let resumes_at = headers.get(LAST_EVENT_ID).and_then(|id| id.to_str().ok());
     let after = match parameters.get("after").or(resumes_at) {
         None => None,
@@ -71,7 +74,8 @@ pub(super) async fn get_stream(
         return Err(problem.with_header(RETRY_AFTER, "5"));
     };
     connection.become_stream();
-    let queue = v1.observer.watch.lock().add(&v1.observer, &v1.view, subscription, after);
+    let reader = NewReader { caller, features: v1.features(), subscription, after };
+    let queue = v1.observer.watch.lock().add(&v1.observer, &v1.view, reader);
     let accepts = |wanted: &str| {
         let accept = headers.get_all(ACCEPT).iter().filter_map(|accept| accept.to_str().ok());
         accept.into_iter().any(|accept| accept.contains(wanted))
@@ -93,8 +97,9 @@ pub(super) async fn get_stream(
     Ok((headers, Body::from_stream(body)).into_response())
 }
 
-fn subscription(parameters: &Parameters) -> Result<Subscription, ProblemDetails> {
-    let mut topics = Topics { state: true, rates: true, events: true, packets: true };
+fn subscription(parameters: &Parameters, caller: &Caller) -> Result<Subscription, ProblemDetails> {
+    let packets = caller.has(Scope::Packets);
+    let mut topics = Topics { state: true, rates: true, events: true, packets };
     if let Some(list) = parameters.get("topics") {
         topics = Topics { state: false, rates: false, events: false, packets: false };
         for topic in list.split(',') {
@@ -110,6 +115,9 @@ fn subscription(parameters: &Parameters) -> Result<Subscription, ProblemDetails>
                     return Err(mistake(detail));
                 }
             } = true;
+        }
+        if topics.packets {
+            caller.require(Scope::Packets)?;
         }
     }
     let filter = PacketFilter::parse(parameters.get("filter").unwrap_or_default());

@@ -6,6 +6,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use super::access::Caller;
 use super::limits::LimitWatch;
 use super::observer::{ApiView, Observer};
 use super::packets::{PACKETS_KEPT, PacketReader};
@@ -37,6 +38,15 @@ pub(super) struct Watch {
 struct WatchedStream {
     view: ApiView,
     queue: Arc<StreamQueue>,
+}
+
+/// A client that begins to read.
+pub(super) struct NewReader {
+    pub(super) caller: Caller,
+    pub(super) features: Vec<String>,
+    pub(super) subscription: Subscription,
+    /// The last object that it has.
+    pub(super) after: Option<Result<u64, OtherBoot>>,
 }
 
 /// What the streams of one view have in common.
@@ -71,9 +81,9 @@ impl Watch {
         &mut self,
         observer: &Observer,
         view: &ApiView,
-        subscription: Subscription,
-        after: Option<Result<u64, OtherBoot>>,
+        reader: NewReader,
     ) -> Arc<StreamQueue> {
+        let NewReader { caller, features, subscription, after } = reader;
         // Other streams get what comes before; this one gets the rest with them.
         self.pass_on_events(observer);
         self.pass_on_packets(observer);
@@ -85,6 +95,9 @@ impl Watch {
             boot: observer.ids.boot(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             nodes: observer.node_ids(view),
+            scopes: caller.scopes.iter().copied().collect(),
+            peer: caller.peer.as_ref().map(ToString::to_string),
+            features,
             seed: format!("{:016x}", sample.seed),
             threshold: format!("{:016x}", sample.threshold),
             limits: StreamLimits {

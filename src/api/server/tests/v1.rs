@@ -78,6 +78,7 @@ async fn every_list_and_every_client_error() {
     let (status, api) = serve_listening().await;
     let (code, top) = ask(&api, "/api/v1").await;
     assert_eq!((code, &top["nodes"]), (200, &json!(["hub"])));
+    assert_eq!((&top["scopes"], &top["peer"]), (&json!(["read", "packets"]), &Value::Null));
     let (_, nodes) = ask(&api, "/api/v1/nodes").await;
     let node = &nodes["nodes"][0];
     assert_eq!((&node["id"], &node["address"]), (&"hub".into(), &"test.hub".into()));
@@ -274,7 +275,9 @@ async fn a_network_is_not_for_other_sites_nor_without_the_token_of_a_node_that_j
     let late = NodeStatus::new(context, Arc::clone(status.observer())).unwrap();
     configure(&late, &[], Some("s3cret"));
     let mut reader = Reader::open(&api, STREAM, "").await;
-    assert_eq!(reader.object("hello").await["nodes"], json!(["hub"]));
+    let hello = reader.object("hello").await;
+    assert_eq!(hello["nodes"], json!(["hub"]));
+    assert_eq!(hello["scopes"], json!(["read", "packets", "operate", "audit"]));
     listen(&late, &hub);
     assert_eq!(reader.object("bye").await["why"], "a node with an apiToken has started");
     assert_eq!(api.get(STREAM).await.status, 401);

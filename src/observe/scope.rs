@@ -1,0 +1,38 @@
+//! What a token of the API allows.
+
+use serde::{Deserialize, Serialize};
+
+/// One thing that a token may allow. Each operation of `/api/v1` needs one of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Scope {
+    /// Nodes, links, routes, events and balances.
+    Read,
+    /// Single packets, with their destinations and amounts.
+    Packets,
+    /// Whatever changes something.
+    Operate,
+    /// Who has changed something.
+    Audit,
+}
+
+impl Scope {
+    /// All scopes.
+    pub const ALL: [Self; 4] = [Self::Read, Self::Packets, Self::Operate, Self::Audit];
+
+    /// As in JSON and in the configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Packets => "packets",
+            Self::Operate => "operate",
+            Self::Audit => "audit",
+        }
+    }
+}
+
+impl std::fmt::Display for Scope {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
