@@ -7,8 +7,8 @@ use crate::account::AccountId;
 use crate::api::status::NodeStatus;
 use crate::connector::{ObservedPacket, PacketTap, Sample};
 use crate::observe::{
-    ObjectIds, PacketBody, PacketDescriber, PacketLane, Resumed, Ring, SampledBody, next_threshold,
-    one_in,
+    ObjectIds, PacketBody, PacketDescriber, PacketLane, Resumed, Ring, SAMPLED_PER_SECOND,
+    SampledBody, next_threshold, one_in,
 };
 
 /// Records of sampled packets that are kept.
@@ -19,6 +19,8 @@ const REJECTS_KEPT: usize = 4_096;
 pub(super) const PACKETS_KEPT: usize = SAMPLES_KEPT + REJECTS_KEPT;
 /// How often the sample gets another size.
 const SAMPLE_STEP_MS: u64 = 250;
+/// After so many records of one node it gets one at once: packets may come suddenly.
+const STEP_RECORDS_MAX: u64 = 4 * SAMPLED_PER_SECOND * SAMPLE_STEP_MS / 1000;
 
 /// What has been read, and how far.
 #[derive(Debug)]
@@ -223,15 +225,36 @@ impl Sampling {
     /// The lowest threshold of all nodes, so that what is shown has its whole path.
     fn adjust(&mut self, now_ms: u64) {
         let step_ms = now_ms.saturating_sub(self.step_began_ms);
-        if step_ms < SAMPLE_STEP_MS {
+        let busiest = self.taps.values().map(|tapped| tapped.in_step).max().unwrap_or(0);
+        if step_ms < SAMPLE_STEP_MS && busiest <= STEP_RECORDS_MAX {
             return;
         }
         self.step_began_ms = now_ms;
-        let busiest = self.taps.values().map(|tapped| tapped.in_step).max().unwrap_or(0);
         self.sample.threshold = next_threshold(self.sample.threshold, busiest, step_ms);
         for tapped in self.taps.values_mut() {
             tapped.in_step = 0;
             tapped.tap.set_threshold(self.sample.threshold);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sudden_flood_shrinks_the_sample_at_once() {
+        let sample = Sample { seed: 0, threshold: u64::MAX };
+        let tap = PacketTap::new(sample);
+        let tapped = TapRead { node: Weak::new(), tap, lost: 0, in_step: 10_000 };
+        let taps = [("a".parse().unwrap(), tapped)].into();
+        let mut sampling = Sampling { sample, taps, step_began_ms: 0 };
+        sampling.adjust(10);
+        assert_eq!(one_in(sampling.sample.threshold).to_string(), "5000");
+        // A few more records wait for the end of the step, and then the sample may grow again.
+        sampling.adjust(20);
+        assert_eq!(one_in(sampling.sample.threshold).to_string(), "5000");
+        sampling.adjust(260);
+        assert_eq!(one_in(sampling.sample.threshold).to_string(), "2500");
     }
 }
