@@ -21,9 +21,16 @@ pub(crate) struct Load {
     pub(crate) window: u16,
     /// Peers write one message per system call.
     pub(crate) unbatched: bool,
+    /// All Prepares are rejected, because no route leads to their destination.
+    pub(crate) rejects: bool,
 }
 
 impl Load {
+    /// One sender and one receiver.
+    pub(crate) const fn of_window(window: u16) -> Self {
+        Self { fan_out: None, window, unbatched: false, rejects: false }
+    }
+
     fn peers(&self) -> usize {
         self.fan_out.unwrap_or(2)
     }
@@ -35,7 +42,11 @@ impl Load {
 
     /// Its name in a report.
     pub(crate) fn name(&self) -> String {
-        let how = if self.unbatched { ", unbatched" } else { "" };
+        let how = match self {
+            Self { unbatched: true, .. } => ", unbatched",
+            Self { rejects: true, .. } => ", rejects",
+            _ => "",
+        };
         match self.fan_out {
             None => format!("window {}{how}", self.window),
             Some(peers) => format!("{peers} peers, {} in flight{how}", self.window),
@@ -168,6 +179,7 @@ fn run(side: Side, comparison: &Comparison, pace: Pace) -> io::Result<Figures> {
         format!("--watch={}", running.process.id()),
         format!("--measure-ms={}", (pace.seconds * 1e3) as u64),
     ];
+    common.extend(load.rejects.then(|| "--rejects".to_owned()));
     common.extend(load.unbatched.then(|| "--unbatched".to_owned()));
     common.extend(side.subject.wants_login().then(|| "--login".to_owned()));
     let bench = std::env::current_exe()?;

@@ -11,6 +11,8 @@ use std::io;
 
 /// Bytes of one BTP MESSAGE that carries a Prepare.
 pub(crate) const PREPARE_BYTES: usize = 196;
+/// Bytes of its data, the last ones. The first eight are the packet's number.
+const PREPARE_DATA_BYTES: usize = 93;
 /// Bytes of one BTP RESPONSE that carries a Fulfill.
 pub(crate) const FULFILL_BYTES: usize = 80;
 
@@ -27,9 +29,18 @@ pub(crate) const WS_PONG: u8 = 0x8a;
 /// Where the ILP type of a small RESPONSE stands: type, request id, length, count, `ilp`, content type, length.
 const ILP_TYPE_AT: usize = 14;
 const ILP_FULFILL: u8 = 13;
+const ILP_REJECT: u8 = 14;
 
-/// Any but 32 zeros, which mean a packet of the routing protocols.
-const PREIMAGE: [u8; 32] = [7; 32];
+/// Different conditions, which the packets have in turn: observers choose their sample by the condition. A power of two.
+const CONDITIONS: u16 = 1 << 14;
+
+/// The preimage of the packet with this number.
+fn preimage(number: u64) -> [u8; 32] {
+    // Any but 32 zeros, which mean a packet of the routing protocols.
+    let mut preimage = [7; 32];
+    preimage[..2].copy_from_slice(&(number as u16 % CONDITIONS).to_be_bytes());
+    preimage
+}
 
 /// Every route of the bench and every destination behind it has the same length, so that a
 /// destination is seven digits written over a template.
@@ -40,6 +51,9 @@ const DIGITS_AT: usize = "test.bench.r".len();
 pub(crate) fn route_prefix(number: u32) -> String {
     format!("test.bench.r{number:07}")
 }
+
+/// A number that no route of the connector has.
+pub(crate) const NO_ROUTE: u32 = 9_999_999;
 
 /// The request id of a packet: the receiver, the sender, and a number that is unique in flight.
 ///
@@ -67,6 +81,8 @@ pub(crate) struct PrepareTemplate {
     frame: Frame,
     destination_at: usize,
     expiry_at: usize,
+    condition_at: usize,
+    conditions: Vec<[u8; 32]>,
     data_at: usize,
 }
 
@@ -77,14 +93,14 @@ impl PrepareTemplate {
         ilp.extend_from_slice(&1_000_u64.to_be_bytes());
         let expiry_in_ilp = ilp.len();
         ilp.extend_from_slice(b"20000101000000000");
-        ilp.extend_from_slice(ring::digest::digest(&ring::digest::SHA256, &PREIMAGE).as_ref());
+        let condition_in_ilp = ilp.len();
+        ilp.extend_from_slice(&[0; 32]);
         ilp.push(DESTINATION.len() as u8);
         let destination_in_ilp = ilp.len();
         ilp.extend_from_slice(DESTINATION.as_bytes());
-        let data_bytes = PREPARE_BYTES - BTP_HEADER_LONG - ilp.len() - 1;
-        ilp.push(data_bytes as u8);
+        ilp.push(PREPARE_DATA_BYTES as u8);
         let data_in_ilp = ilp.len();
-        ilp.resize(ilp.len() + data_bytes, b'.');
+        ilp.resize(ilp.len() + PREPARE_DATA_BYTES, b'.');
         ilp[2] = (ilp.len() - 3) as u8;
 
         let message = btp_frame(BTP_MESSAGE, [0; 4], &[("ilp", &ilp)]);
@@ -94,6 +110,8 @@ impl PrepareTemplate {
         Self {
             destination_at: ilp_at + destination_in_ilp + DIGITS_AT,
             expiry_at: ilp_at + expiry_in_ilp,
+            condition_at: ilp_at + condition_in_ilp,
+            conditions: (0..u64::from(CONDITIONS)).map(condition).collect(),
             data_at: ilp_at + data_in_ilp,
             frame,
         }
@@ -114,42 +132,74 @@ impl PrepareTemplate {
                 *digit = b'0' + (rest % 10) as u8;
                 rest /= 10;
             }
+            let condition = self.conditions[usize::from(number as u16 % CONDITIONS)];
+            frame[self.condition_at..][..32].copy_from_slice(&condition);
             frame[self.data_at..][..8].copy_from_slice(&number.to_be_bytes());
         });
     }
 }
 
-/// The Fulfill of every Prepare of the bench, without its request id.
+fn condition(number: u64) -> [u8; 32] {
+    let digest = ring::digest::digest(&ring::digest::SHA256, &preimage(number));
+    digest.as_ref().try_into().expect("SHA-256 has 32 bytes")
+}
+
+/// The number of the packet in a BTP MESSAGE with a Prepare of the bench.
+fn packet_number(message: &[u8]) -> u64 {
+    let data = &message[PREPARE_BYTES - PREPARE_DATA_BYTES..][..8];
+    u64::from_be_bytes(data.try_into().expect("eight bytes were taken"))
+}
+
+/// The Fulfill of every Prepare of the bench, without its request id and preimage.
 pub(crate) struct FulfillTemplate {
     frame: Frame,
+    preimage_at: usize,
 }
 
 impl FulfillTemplate {
     /// A template whose frames are masked with `mask`.
     pub(crate) fn new(mask: [u8; 4]) -> Self {
-        let data_bytes = FULFILL_BYTES - ILP_TYPE_AT - 2 - PREIMAGE.len() - 1;
-        let mut ilp = vec![ILP_FULFILL, (PREIMAGE.len() + 1 + data_bytes) as u8];
-        ilp.extend_from_slice(&PREIMAGE);
+        let data_bytes = FULFILL_BYTES - ILP_TYPE_AT - 2 - 32 - 1;
+        let mut ilp = vec![ILP_FULFILL, (32 + 1 + data_bytes) as u8];
+        ilp.extend_from_slice(&[0; 32]);
         ilp.push(data_bytes as u8);
         ilp.resize(ilp.len() + data_bytes, b'.');
         let message = btp_frame(BTP_RESPONSE, [0; 4], &[("ilp", &ilp)]);
         assert_eq!(message.len(), FULFILL_BYTES, "the template has the promised size");
-        Self { frame: Frame::new(&message, mask) }
+        let frame = Frame::new(&message, mask);
+        Self { preimage_at: frame.payload_at + ILP_TYPE_AT + 2, frame }
     }
 
-    /// Appends one frame to `out`.
-    pub(crate) fn append(&self, out: &mut Vec<u8>, id: [u8; 4]) {
-        self.frame.append(out, id, |_| ());
+    /// Appends the answer to the Prepare in `message` to `out`.
+    pub(crate) fn append(&self, out: &mut Vec<u8>, id: [u8; 4], message: &[u8]) {
+        let preimage = preimage(packet_number(message));
+        self.frame.append(out, id, |frame| {
+            frame[self.preimage_at..][..32].copy_from_slice(&preimage);
+        });
     }
 }
 
-/// Whether a BTP RESPONSE carries a Fulfill.
+/// The answer that all Prepares of a run get.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Answer {
+    Fulfill,
+    Reject,
+}
+
+/// Checks the answer in a BTP RESPONSE.
 ///
 /// # Errors
 ///
-/// Describes the other answer, as far as it can be parsed.
-pub(crate) fn expect_fulfill(message: &[u8]) -> io::Result<()> {
-    if message.get(ILP_TYPE_AT) == Some(&ILP_FULFILL) {
+/// Describes another answer than the expected one, as far as it can be parsed.
+pub(crate) fn expect_answer(message: &[u8], expected: Answer) -> io::Result<()> {
+    let is_expected = match expected {
+        Answer::Fulfill => message.get(ILP_TYPE_AT) == Some(&ILP_FULFILL),
+        // Its message may be long: two lengths of two bytes come before it.
+        Answer::Reject => {
+            [ILP_TYPE_AT, ILP_TYPE_AT + 2].iter().any(|&at| message.get(at) == Some(&ILP_REJECT))
+        }
+    };
+    if is_expected {
         return Ok(());
     }
     let readable: String = message
@@ -157,7 +207,9 @@ pub(crate) fn expect_fulfill(message: &[u8]) -> io::Result<()> {
         .skip(5)
         .map(|byte| if byte.is_ascii_graphic() || *byte == b' ' { char::from(*byte) } else { '.' })
         .collect();
-    Err(io::Error::other(format!("a Prepare was not fulfilled; the answer reads: {readable}")))
+    Err(io::Error::other(format!(
+        "a Prepare got another answer than expected, which reads: {readable}"
+    )))
 }
 
 /// The frame that logs a peer in (RFC 23, authentication).

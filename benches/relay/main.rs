@@ -21,6 +21,7 @@ mod idle;
 mod measure;
 mod modes;
 mod peers;
+mod reader;
 mod report;
 mod socket;
 mod subject;
@@ -31,7 +32,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use compare::{Comparison, Load, Outcome, Pace, Side};
 use modes::{
-    Common, DurabilityArguments, FanoutArguments, LoadArguments, LoggingArguments, RoutesArguments,
+    Common, DurabilityArguments, FanoutArguments, LoadArguments, LoggingArguments,
+    ObserversArguments, RoutesArguments,
 };
 use subject::Subject;
 
@@ -62,6 +64,8 @@ enum Command {
     Durability(DurabilityArguments),
     /// Packets logged and not.
     Logging(LoggingArguments),
+    /// Streams of the API open and not.
+    Observers(ObserversArguments),
     #[command(hide = true)]
     BareRelay(bare::Settings),
     #[command(hide = true)]
@@ -86,6 +90,7 @@ fn run() -> io::Result<ExitCode> {
         Some(Command::Idle(settings)) => idle::run(&settings),
         Some(Command::Durability(mode)) => measure(&mode.common, &modes::durability(&mode)),
         Some(Command::Logging(mode)) => measure(&mode.common, &modes::logging(&mode)),
+        Some(Command::Observers(mode)) => measure(&mode.common, &modes::observers(&mode)),
         Some(Command::BareRelay(settings)) => runtime.block_on(bare::run(settings)).map(done),
         Some(Command::Peers(settings)) => runtime.block_on(peers::run(settings)).map(done),
         None if arguments.bench => {
@@ -121,7 +126,7 @@ fn smoke_test() -> io::Result<ExitCode> {
     let pace = Pace { seconds: 0.1, rounds: 1 };
     for fan_out in [None, Some(4)] {
         let comparison = Comparison {
-            load: Load { fan_out, window: 16, unbatched: false },
+            load: Load { fan_out, ..Load::of_window(16) },
             base: Side { subject: Subject::BareRelay, routes: 10 },
             other: None,
             bar: None,

@@ -18,6 +18,7 @@ const MANY_ROUTES: u32 = 1_000_000;
 const ROUTES_WINDOW: u16 = 256;
 const LOGGING_WINDOW: u16 = 16;
 const DURABILITY_WINDOWS: [u16; 3] = [16, 256, 4096];
+const OBSERVERS_WINDOWS: [u16; 2] = [256, 4096];
 
 /// Of `load`.
 #[derive(clap::Args)]
@@ -85,6 +86,16 @@ pub(crate) struct DurabilityArguments {
     pub(crate) common: Common,
     /// Prepares in flight.
     #[arg(long, value_delimiter = ',', default_values_t = DURABILITY_WINDOWS)]
+    pub(crate) windows: Vec<u16>,
+}
+
+/// Of `observers`.
+#[derive(clap::Args)]
+pub(crate) struct ObserversArguments {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// Prepares in flight.
+    #[arg(long, value_delimiter = ',', default_values_t = OBSERVERS_WINDOWS)]
     pub(crate) windows: Vec<u16>,
 }
 
@@ -171,7 +182,7 @@ impl Common {
 /// One sender and one receiver.
 pub(crate) fn load(arguments: &LoadArguments) -> Vec<Comparison> {
     let compare = |&window: &u16| {
-        let load = Load { fan_out: None, window, unbatched: arguments.unbatched };
+        let load = Load { unbatched: arguments.unbatched, ..Load::of_window(window) };
         let bar = match window {
             _ if arguments.unbatched => Bar::PacketsAtLeast(1.0),
             0..=1 => Bar::LatencyAtMost(1.2),
@@ -186,7 +197,7 @@ pub(crate) fn load(arguments: &LoadArguments) -> Vec<Comparison> {
 /// Peers that all send to each other.
 pub(crate) fn fan_out(arguments: &FanoutArguments) -> Vec<Comparison> {
     let compare = |&window: &u16| {
-        let load = Load { fan_out: Some(arguments.peers), window, unbatched: false };
+        let load = Load { fan_out: Some(arguments.peers), ..Load::of_window(window) };
         arguments.common.beside_relay(load, Some(Bar::CpuAtMost(1.5)))
     };
     arguments.windows.iter().map(compare).collect()
@@ -196,7 +207,7 @@ pub(crate) fn fan_out(arguments: &FanoutArguments) -> Vec<Comparison> {
 pub(crate) fn routes(arguments: &RoutesArguments) -> Vec<Comparison> {
     let side = |routes| Side { subject: arguments.common.connector(), routes };
     vec![Comparison {
-        load: Load { fan_out: None, window: arguments.window, unbatched: false },
+        load: Load::of_window(arguments.window),
         base: side(arguments.few),
         other: Some(side(arguments.many)),
         bar: Some(Bar::PacketsAtLeast(0.6)),
@@ -208,7 +219,7 @@ pub(crate) fn routes(arguments: &RoutesArguments) -> Vec<Comparison> {
 pub(crate) fn logging(arguments: &LoggingArguments) -> Vec<Comparison> {
     let side = |subject| Side { subject, routes: arguments.common.routes };
     vec![Comparison {
-        load: Load { fan_out: None, window: arguments.window, unbatched: false },
+        load: Load::of_window(arguments.window),
         base: side(Subject::Connector),
         other: Some(side(Subject::ConnectorLogging)),
         bar: Some(Bar::PacketsAtLeast(0.8)),
@@ -221,7 +232,7 @@ pub(crate) fn logging(arguments: &LoggingArguments) -> Vec<Comparison> {
 pub(crate) fn durability(arguments: &DurabilityArguments) -> Vec<Comparison> {
     let side = |subject| Side { subject, routes: arguments.common.routes };
     let compare = |subject, window, bar| Comparison {
-        load: Load { fan_out: None, window, unbatched: false },
+        load: Load::of_window(window),
         base: side(Subject::Connector),
         other: Some(side(subject)),
         bar,
@@ -237,6 +248,33 @@ pub(crate) fn durability(arguments: &DurabilityArguments) -> Vec<Comparison> {
         ]
     };
     arguments.windows.iter().flat_map(of_window).collect()
+}
+
+/// No stream is open, a page is, and a reader of as many packets as the API gives; then the same while all packets are
+/// rejected.
+pub(crate) fn observers(arguments: &ObserversArguments) -> Vec<Comparison> {
+    let side = |subject| Side { subject, routes: arguments.common.routes };
+    let compare = |subject, load, bound| Comparison {
+        load,
+        base: side(Subject::Connector),
+        other: Some(side(subject)),
+        bar: Some(Bar::CpuAtMost(bound)),
+        // The thread of the API must be free to run beside the packets.
+        pinned: false,
+    };
+    let of_window = |&window: &u16| {
+        let load = Load::of_window(window);
+        [
+            compare(Subject::ConnectorWatched, load.clone(), 1.01),
+            compare(Subject::ConnectorTapped, load, 1.02),
+        ]
+    };
+    let rejects = |&window: &u16| {
+        let load = Load { rejects: true, ..Load::of_window(window) };
+        compare(Subject::ConnectorWatched, load, 1.03)
+    };
+    let windows = arguments.windows.iter();
+    windows.clone().flat_map(of_window).chain(windows.map(rejects)).collect()
 }
 
 /// Every comparison that has a bar.

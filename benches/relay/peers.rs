@@ -22,7 +22,8 @@ use tokio::task::JoinSet;
 
 use crate::figures::Figures;
 use crate::frames::{
-    BTP_MESSAGE, BTP_RESPONSE, FulfillTemplate, PrepareTemplate, expect_fulfill, request_id,
+    Answer, BTP_MESSAGE, BTP_RESPONSE, FulfillTemplate, NO_ROUTE, PrepareTemplate, expect_answer,
+    request_id,
 };
 use crate::measure::{cpu_time, resident_kib};
 use crate::socket::{Login, Socket};
@@ -59,6 +60,9 @@ pub(crate) struct Settings {
     /// Prepares that each peer of this process keeps in flight; 0 only answers.
     #[arg(long)]
     pub(crate) window: u16,
+    /// Send to a destination without a route, and expect a Reject for each Prepare.
+    #[arg(long)]
+    pub(crate) rejects: bool,
     /// Write each message with a system call of its own.
     #[arg(long)]
     pub(crate) unbatched: bool,
@@ -83,7 +87,7 @@ pub(crate) fn login(index: usize) -> Login {
 ///
 /// # Errors
 ///
-/// A peer could not connect, a Prepare was not fulfilled or not answered, or the connection broke.
+/// A peer could not connect, a Prepare got another answer than expected or none, or the connection broke.
 pub(crate) async fn run(settings: Settings) -> io::Result<()> {
     // Each peer has a socket. If the limit cannot be raised, connecting fails.
     let _ = rlimit::increase_nofile_limit(u64::MAX);
@@ -246,6 +250,7 @@ struct Peer {
     number: u64,
     fresh_until: Instant,
     random: SmallRng,
+    expected: Answer,
     routes: u32,
     answer_from: usize,
     answering: usize,
@@ -275,6 +280,7 @@ impl Peer {
             number: 0,
             fresh_until: now,
             random: SmallRng::seed_from_u64(index as u64),
+            expected: if settings.rejects { Answer::Reject } else { Answer::Fulfill },
             routes: settings.routes,
             answer_from: settings.answer_from,
             answering: settings.peers - settings.answer_from,
@@ -321,9 +327,9 @@ impl Peer {
             _ => return Err(io::Error::other("a message without a BTP header came")),
         };
         match kind {
-            BTP_MESSAGE => self.fulfill.append(output, id),
+            BTP_MESSAGE => self.fulfill.append(output, id, message),
             BTP_RESPONSE => {
-                expect_fulfill(message)?;
+                expect_answer(message, self.expected)?;
                 let slot =
                     usize::from(u16::from_be_bytes([id[2], id[3]])) & ((1 << self.slot_bits) - 1);
                 let sent_at = self.sent_at.get(slot).copied().ok_or_else(|| {
@@ -342,6 +348,9 @@ impl Peer {
 
     fn append_prepare(&mut self, slot: usize, now: Instant) {
         let (route, target) = loop {
+            if self.expected == Answer::Reject {
+                break (NO_ROUTE, self.answer_from);
+            }
             let route = self.random.next_u32() % self.routes;
             let target = self.answer_from + route as usize % self.answering;
             if target != self.index {

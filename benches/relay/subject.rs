@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use crate::frames::route_prefix;
 use crate::peers::login;
+use crate::reader::{self, Reader};
 
 /// The connector that cargo built beside this bench.
 const CONNECTOR: &str = env!("CARGO_BIN_EXE_ilp-connector");
@@ -29,6 +30,10 @@ pub(crate) enum Subject {
     Connector,
     /// The connector, and every packet logged.
     ConnectorLogging,
+    /// The connector, and a page that is open.
+    ConnectorWatched,
+    /// The connector, and a reader of as many packets as the API gives.
+    ConnectorTapped,
     /// The connector with a store: balances are saved within 20 ms.
     ConnectorBatched,
     /// The connector with a store that has each packet's money before the packet leaves.
@@ -46,6 +51,8 @@ impl Subject {
             Self::LeanRelay => "bare relay, lean",
             Self::Connector => "connector",
             Self::ConnectorLogging => "connector, packets logged",
+            Self::ConnectorWatched => "connector, page open",
+            Self::ConnectorTapped => "connector, tapped",
             Self::ConnectorBatched => "connector, batched store",
             Self::ConnectorStrict => "connector, strict store",
             Self::ConnectorComplete => "connector, complete",
@@ -55,6 +62,15 @@ impl Subject {
     /// Whether peers have to log in.
     pub(crate) fn wants_login(self) -> bool {
         !matches!(self, Self::BareRelay | Self::LeanRelay)
+    }
+
+    /// What is asked of its stream.
+    fn stream(self) -> Option<&'static str> {
+        match self {
+            Self::ConnectorWatched => Some(reader::PAGE),
+            Self::ConnectorTapped => Some(reader::TAP),
+            _ => None,
+        }
     }
 }
 
@@ -127,6 +143,8 @@ pub(crate) struct Running {
     pub(crate) address: SocketAddr,
     /// Where a connector answers `/health` and `/metrics`.
     health: Option<u16>,
+    /// Reads its stream until the run ends.
+    _reader: Option<Reader>,
 }
 
 impl Running {
@@ -165,6 +183,8 @@ pub(crate) fn start(
         Subject::LeanRelay => start_relay(network, true, cores),
         Subject::Connector
         | Subject::ConnectorLogging
+        | Subject::ConnectorWatched
+        | Subject::ConnectorTapped
         | Subject::ConnectorBatched
         | Subject::ConnectorStrict
         | Subject::ConnectorComplete => start_connector(subject, network, cores, directory),
@@ -179,7 +199,7 @@ fn start_relay(network: Network, lean: bool, cores: Option<&str>) -> io::Result<
     let mut process = Process::start(&relay, &arguments, cores, Stdio::piped())?;
     let line = process.lines()?.next().ok_or_else(|| io::Error::other("the relay ended"))??;
     let port: u16 = line.trim().parse().map_err(io::Error::other)?;
-    Ok(Running { process, address: ([127, 0, 0, 1], port).into(), health: None })
+    Ok(Running { process, address: ([127, 0, 0, 1], port).into(), health: None, _reader: None })
 }
 
 fn start_connector(
@@ -206,7 +226,9 @@ fn start_connector(
         }
         std::thread::park_timeout(Duration::from_millis(10));
     }
-    Ok(Running { process, address: ([127, 0, 0, 1], btp).into(), health: Some(health) })
+    let reader = subject.stream().map(|query| Reader::open(health, query)).transpose()?;
+    let address = ([127, 0, 0, 1], btp).into();
+    Ok(Running { process, address, health: Some(health), _reader: reader })
 }
 
 /// A port that was free a moment ago.
