@@ -25,14 +25,21 @@ export class AnswerError extends Error {
   }
 }
 
-/** @param {string} path @param {string} accept @param {AbortSignal} [signal] */
-async function request(path, accept, signal) {
+/**
+ * @param {string} path below /api/v1/ @param {string} accept
+ * @param {{ signal?: AbortSignal, method?: string, body?: unknown }} [how]
+ */
+async function request(path, accept, { signal, method = 'GET', body } = {}) {
   /** @type {Record<string, string>} */
   const headers = { Accept: accept };
+  // A form of another site cannot send this type.
+  if (method !== 'GET') headers['Content-Type'] = 'application/json';
   const token = sessionStorage.getItem(TOKEN);
   // A header is made of bytes. A mistyped character beyond ASCII must reach the node as well, which refuses it.
   if (token != null) headers.Authorization = `Bearer ${String.fromCharCode(...new TextEncoder().encode(token))}`;
-  const response = await fetch(new URL(path, api()), { headers, signal: signal ?? null, cache: 'no-store' });
+  const response = await fetch(new URL(path, api()), {
+    method, headers, body: body === undefined ? null : JSON.stringify(body), signal: signal ?? null, cache: 'no-store',
+  });
   if (!response.ok) throw new AnswerError(response.status, await reasonOf(response));
   return response;
 }
@@ -50,6 +57,12 @@ async function reasonOf(response) {
 
 /** @param {string} path below /api/v1/ @returns {Promise<any>} */
 export const getJson = async (path) => (await request(path, 'application/json')).json();
+
+/** Does something. @param {'POST' | 'DELETE'} method @param {string} path below /api/v1/ @param {unknown} [body] @returns {Promise<any>} */
+export async function send(method, path, body) {
+  const text = await (await request(path, 'application/json', { method, body })).text();
+  return text === '' ? null : JSON.parse(text);
+}
 
 /** The URL of a path of the API, for a command line. @param {string} path */
 export const urlOf = (path) => new URL(path, api()).href;
@@ -69,7 +82,7 @@ export function follow(on) {
   const read = async () => {
     const after = last ? `&after=${encodeURIComponent(last)}` : '';
     const topics = 'stream?topics=state,rates,events,packets&packets=200';
-    const response = await request(topics + after, 'application/x-ndjson', attempt.signal);
+    const response = await request(topics + after, 'application/x-ndjson', { signal: attempt.signal });
     on.status('live', '');
     wait = 250;
     for await (const line of lines(response, attempt)) {

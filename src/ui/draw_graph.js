@@ -2,7 +2,8 @@
 
 import { html, svg, nothing } from './vendor/lit-html/lit-html.js';
 import { repeat } from './vendor/lit-html/directives/repeat.js';
-import { middle, rate, since } from './format.js';
+import { faultLabel, faultOf } from './active.js';
+import { left, middle, rate, since } from './format.js';
 import { besideOf, selectionOf } from './place.js';
 import { chainOf } from './view_packet.js';
 import { briefly, linkName, shareOf, spaced, stateOf } from './words.js';
@@ -47,7 +48,8 @@ function drawEdge(app, edge, path) {
   const on = (along, right) => ({ x: a.x + ux * along - uy * right, y: a.y + uy * along + ux * right });
   const isDown = link.state !== 'up';
   const isChosen = isSelected(app, 'link', edge.id);
-  const css = `edge ${link.state} ${link.kind}${isChosen ? ' selected' : ''}${path.has(edge.id) ? ' marked' : ''}`;
+  const fault = faultOf(app, link);
+  const css = `edge${fault ? ' lab' : ''} ${link.state} ${link.kind}${isChosen ? ' selected' : ''}${path.has(edge.id) ? ' marked' : ''}`;
   const [ab, ba] = [rates?.abPerSecond ?? 0, rates?.baPerSecond ?? 0];
   const near = graph.radiusOf(edge.a) + 5;
   const far = Math.max(near + 2, length - graph.radiusOf(edge.b) - 5);
@@ -62,13 +64,16 @@ function drawEdge(app, edge, path) {
       line(on(far, -LANE), on(near, -LANE), ba > 0 ? 'lane busy' : 'lane', laneWidth(ba)),
     ]}
     ${tick(app, edge, on, near, far)}
-    ${isDown && length > 60 ? cross(on(length / 2, 0)) : nothing}
+    ${length > 60 && isDown ? cross(on(length / 2, 0)) : length > 60 && fault ? warning(on(length / 2, 0)) : nothing}
     ${graph.edges.length <= LABELS_MAX && length > 110 ? labels(app, edge, a, b, on(length / 2, 0), ab, ba) : nothing}</a>`;
 }
 
 /** @param {Point} p */
 const cross = (p) => svg`<g class="cross" transform="translate(${p.x.toFixed(1)} ${p.y.toFixed(1)})"><circle r="9"></circle>
   <path d="M-4-4L4 4M4-4L-4 4"></path></g>`;
+
+/** A link that the lab slows or that loses packets. @param {Point} p */
+const warning = (p) => svg`<g class="cross lab" transform="translate(${p.x.toFixed(1)} ${p.y.toFixed(1)})"><circle r="9"></circle><path d="M0-5V1.5M0 4.5V5"></path></g>`;
 
 /** Where the balance of the first end stands between its limits: on a selected link, and near a limit. @param {App} app @param {Edge} edge @param {(along: number, right: number) => Point} on @param {number} near @param {number} far */
 function tick(app, edge, on, near, far) {
@@ -96,6 +101,10 @@ function labels(app, edge, a, b, mid, ab, ba) {
     const anchor = !isSteep ? 'middle' : nx * side > 0 ? 'start' : 'end';
     return svg`<text aria-hidden="true" class="label ${css}" x=${x.toFixed(1)} y=${y.toFixed(1)} text-anchor=${anchor}>${text}</text>`;
   };
+  const fault = faultOf(app, link);
+  if (fault) {
+    return [label(b.x < a.x, `lab: ${faultLabel(fault)}`, 'fault'), label(b.x >= a.x, `${left(fault.expiresAt, app.now())} left`, 'dim')];
+  }
   if (link.state !== 'up') {
     const isLower = b.x >= a.x;
     const ago = link.since && link.state === 'down' ? ` ${since(link.since, app.now())}` : '';

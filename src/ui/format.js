@@ -82,6 +82,16 @@ export function duration(seconds) {
   return `${Math.floor(s / 86400)} d ${Math.floor((s % 86400) / 3600)} h`;
 }
 
+/** What is left of a time: 0:09, 9:31, 1:02:03. @param {string | null | undefined} time @param {number} now milliseconds */
+export function left(time, now) {
+  const ms = Date.parse(time ?? '') - now;
+  if (Number.isNaN(ms)) return NONE;
+  const s = Math.max(0, Math.ceil(ms / 1000));
+  const two = (/** @type {number} */ value) => String(value).padStart(2, '0');
+  const [hours, minutes] = [Math.floor(s / 3600), Math.floor((s % 3600) / 60)];
+  return hours > 0 ? `${hours}:${two(minutes)}:${two(s % 60)}` : `${minutes}:${two(s % 60)}`;
+}
+
 /** How long ago a time was. @param {string | null | undefined} time @param {number} now milliseconds */
 export const since = (time, now) => (time ? duration((now - Date.parse(time)) / 1000) : NONE);
 

@@ -1,14 +1,15 @@
 // Where the graph's vertices are, in pixels. The layout changes only when nodes or links come or go.
 
 import { SCALE_MAX, fit, project, unproject } from './camera.js';
+import { partsOf } from './graph_parts.js';
 import { layout, satellites } from './layout.js';
 
 /** @import { Store } from './store.js' */
 /** @import { Vertex, Edge, Point } from './types.js' */
 
-/** Above this, the table of nodes and links is shown instead. */
-export const NODES_DRAWN_MAX = 150;
 const ZOOM_MAX = 8;
+/** More peers outside the view take no part in the layout. */
+const OUTSIDE_MAX = 40;
 
 export class Graph {
   /** @type {Vertex[]} */ vertices = [];
@@ -18,19 +19,22 @@ export class Graph {
   camera = { sx: 100, sy: 100, isTurned: false, x: 0, y: 0 };
   size = { width: 0, height: 0 };
   /** Whether the reader has moved the camera. */ isMoved = false;
+  /** Links that are not drawn, because there are too many. */ notDrawn = 0;
   #revision = -1;
+  /** @type {string | null} */ #focus = null;
   #shape = '';
 
   /** @param {Store} store */
   constructor(store) { this.store = store; }
 
-  /** Follows the store, and fits the box unless the reader moved the camera. @param {number} width @param {number} height */
-  update(width, height) {
+  /** Follows the store, and fits the box unless the reader moved the camera. @param {number} width @param {number} height @param {string | null} [focus] the node to show of a large network */
+  update(width, height, focus = this.#focus) {
     const isResized = width !== this.size.width || height !== this.size.height;
     this.size = { width, height };
-    if (this.#revision !== this.store.revision) {
+    if (this.#revision !== this.store.revision || this.#focus !== focus) {
       this.#revision = this.store.revision;
-      ({ vertices: this.vertices, edges: this.edges } = this.store.graph());
+      this.#focus = focus;
+      ({ vertices: this.vertices, edges: this.edges, notDrawn: this.notDrawn } = partsOf(this.store, focus));
       const shape = JSON.stringify([this.vertices.map((v) => v.id), this.edges.map((e) => e.id)]);
       if (shape !== this.#shape) {
         this.#shape = shape;
@@ -42,7 +46,8 @@ export class Graph {
   }
 
   #place() {
-    const isFree = (/** @type {Vertex} */ v) => v.kind === 'tool' || v.kind === 'receiver';
+    const isMany = this.vertices.filter((v) => v.kind === 'outside').length > OUTSIDE_MAX;
+    const isFree = (/** @type {Vertex} */ v) => v.kind === 'tool' || v.kind === 'receiver' || (v.kind === 'outside' && isMany);
     const fixed = this.vertices.filter((v) => !isFree(v)).map((v) => v.id);
     /** @type {[string, string][]} */
     const links = this.edges.map((e) => [e.a, e.b]);

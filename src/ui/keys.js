@@ -1,17 +1,18 @@
 // The keys.
 
 import { step } from './packet_table.js';
-import { selectionOf, writePlace } from './place.js';
+import { besideOf, isPage, selectionOf, writePlace } from './place.js';
+import { hasLab } from './lab.js';
 
 /** @import { App } from './main.js' */
 
 /** @type {[string, string][]} */
 export const KEYS = [
   ['/', 'filter'], ['space', 'pause, go on'], ['j k', 'next and previous packet'], ['enter', 'open as a page'], ['esc', 'close'],
-  ['n p r m e', 'network, packets, routes, money, events'], ['arrows', 'walk the graph'], ['f', 'show the whole graph'], ['t', 'graph or tables'], ['.', 'one hop, while paused'], ['?', 'this help'],
+  ['n p r m e c', 'network, packets, routes, money, events, configuration'], ['arrows', 'walk the graph'], ['f', 'show the whole graph'], ['t', 'graph or tables'], ['.', 'one hop, while paused'], ['l', 'lab, if there is one'], ['?', 'this help'],
 ];
 /** @type {Record<string, string>} */
-const VIEW_OF = { n: 'network', p: 'packets', r: 'routes', m: 'money', e: 'events' };
+const VIEW_OF = { n: 'network', p: 'packets', r: 'routes', m: 'money', e: 'events', c: 'config' };
 /** @type {Record<string, { x: number, y: number }>} */
 const ARROWS = { ArrowLeft: { x: -1, y: 0 }, ArrowRight: { x: 1, y: 0 }, ArrowUp: { x: 0, y: -1 }, ArrowDown: { x: 0, y: 1 } };
 
@@ -48,7 +49,7 @@ function act(app, event, target) {
   else if (key === 'k') step(app, -1);
   else if (key === 'Enter' && target.matches('body, main, .scroll')) {
     const selection = selectionOf(app.place);
-    if (selection) app.go({ view: selection.kind, id: selection.id, params: {} });
+    if (selection && isPage(selection.kind)) app.go({ view: selection.kind, id: selection.id, params: {} });
   } else if (key === 'f') app.graph.fit();
   else if (key === 't') app.ui.isTable = !app.ui.isTable;
   else if (key === '.') app.dots.step();

@@ -9,15 +9,16 @@ import { Graph } from './graph.js';
 import { listenToKeys } from './keys.js';
 import { besideOf, readPlace, selectionOf, writePlace } from './place.js';
 import { listenToPointer } from './pointer.js';
+import { Voice } from './say.js';
 import { changes, shell } from './shell.js';
 import { Store } from './store.js';
+import { uiState } from './ui_state.js';
 import { details, view } from './views.js';
 
 /** @import { Packet, Place } from './types.js' */
 
 /** Data is drawn at most this often; what the reader does is drawn at once. */
 const DATA_MS = 125;
-const TOAST_MS = 1800;
 /** What is shown from before the page opened. Under load the newest packets are samples only, so Rejects are asked for too. */
 const EARLIER = ['packets?limit=1000', 'packets?limit=1000&filter=lane%3Dreject', 'events'];
 const NARROW = matchMedia('(max-width: 700px)');
@@ -28,13 +29,10 @@ export class App {
   graph = new Graph(this.store);
   dots = new Dots((node, peer) => this.store.far(node, peer));
   answers = answers(() => this.render());
+  voice = new Voice(() => this.render());
   place = readPlace(location.hash);
   /** @type {{ compiled: (packet: Packet) => boolean, error: string }} */ filter = { compiled: () => true, error: '' };
-  ui = {
-    isTable: false, isStill: STILL.matches, toast: '', scroll: { top: 0, room: 600 },
-    /** The list of packets stands still while the reader reads. @type {{ packets: Packet[], seen: number } | null} */ hold: null,
-    /** What the list of packets shows. @type {Packet[]} */ listed: [],
-  };
+  ui = uiState(STILL.matches);
   reconnect = () => {};
   #isDue = false;
   #drawnAt = 0;
@@ -76,8 +74,16 @@ export class App {
     for (const path of EARLIER) getJson(path).then((earlier) => { this.store.addEarlier(earlier); this.#soon(); }, () => {});
   }
 
-  now() { return Date.now(); }
+  /** By the clock of the node. */
+  now() { return Date.now() + this.store.skew; }
   isNarrow() { return NARROW.matches; }
+  /** The node whose neighbourhood a graph shows that is too large: the last one that was selected. */
+  focus() {
+    const selection = selectionOf(this.place);
+    if (selection?.kind === 'node') this.ui.focus = selection.id;
+    return this.ui.focus;
+  }
+
   /** Pixels from side to side for the details of a selection. */
   roomForDetails() { return Math.min(innerWidth - 36, selectionOf(this.place) ? (innerWidth > 1080 ? 360 : 310) : 760); }
   /** Runs after the next drawing. @param {() => void} work */
@@ -154,25 +160,18 @@ export class App {
   }
 
   /** @param {string} text */
-  copy(text) {
-    // Browsers give the clipboard only to pages of https or of this machine: otherwise the text is shown.
-    if (navigator.clipboard) navigator.clipboard.writeText(text).then(() => this.#toast('Copied'), () => this.#toast(text));
-    else this.#toast(text);
-  }
+  copy(text) { this.voice.copy(text); }
 
-  /** @param {string} text */
-  #toast(text) {
-    this.ui.toast = text;
-    this.render();
-    if (text) setTimeout(() => this.#toast(''), TOAST_MS);
+  /** What came of something that the reader did. @param {string} text @param {boolean} [isTrouble] */
+  say(text, isTrouble = false) {
+    this.voice.announce(text);
+    this.voice.show(text, isTrouble);
   }
 
   #announce() {
     const states = this.store.states();
-    const text = changes(this.#states, states);
+    this.voice.announce(changes(this.#states, states));
     this.#states = states;
-    const place = document.getElementById('live');
-    if (text && place) place.textContent = text;
   }
 
   #soon() { this.#isDue = true; }
@@ -184,7 +183,7 @@ export class App {
     this.#isDue = false;
     this.#drawnAt = performance.now();
     const picture = document.getElementById('picture');
-    if (picture) this.graph.update(picture.clientWidth, picture.clientHeight);
+    if (picture) this.graph.update(picture.clientWidth, picture.clientHeight, this.focus());
     const root = /** @type {HTMLElement} */ (document.getElementById('app'));
     root.dataset.drawer = selectionOf(this.place) ? 'open' : '';
     draw(shell(this, view(this), details(this)), root);

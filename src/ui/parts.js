@@ -78,5 +78,6 @@ export function problem(answer, what) {
   if (!answer.error) return nothing;
   const { status, message } = answer.error;
   if (status === 404) return empty(`This node does not offer ${what}.`, message);
+  if (status === 403) return empty(`Your token may not read ${what}.`, message);
   return empty(`The node did not give ${what}.`, `${status ? `${status}: ` : ''}${message}`);
 }

@@ -2,9 +2,12 @@
 
 import { html, nothing } from './vendor/lit-html/lit-html.js';
 import { live } from './vendor/lit-html/directives/live.js';
+import { notices } from './active.js';
+import { dialog } from './ask.js';
 import { hasToken, setToken, urlOf } from './connect.js';
 import { NONE, count, percent, plural, rate } from './format.js';
-import { pageOf, selectionOf, writePlace } from './place.js';
+import { hasLab } from './lab.js';
+import { besideOf, isPage, pageOf, selectionOf, writePlace } from './place.js';
 import { copy } from './parts.js';
 import { KEYS, openHelp } from './keys.js';
 import { Store } from './store.js';
@@ -19,15 +22,16 @@ const RAIL = [
   ['routes', 'Routes', 'M5 19V9a4 4 0 0 1 4-4h10M15 1l4 4-4 4M5 13h9'],
   ['money', 'Money', 'M12 3v18M5 7h14M3 14l2-7 3 7zM16 14l3-7 2 7z'],
   ['events', 'Events', 'M12 7v5l3 3M12 3a9 9 0 1 0 .01 0'],
+  ['config', 'Config', 'M4 7h9M19 7h1M4 17h3M13 17h7M16 4.5a2.5 2.5 0 1 0 .01 0M10 14.5a2.5 2.5 0 1 0 .01 0'],
 ];
 
 /** @param {App} app @param {unknown} view @param {unknown} details */
 export function shell(app, view, details) {
   return html`<a class="skip" href="#main" @click=${(/** @type {Event} */ e) => { e.preventDefault(); document.getElementById('main')?.focus(); }}>Skip to the content</a>
     ${bar(app)}${rail(app)}
-    <main id="main" tabindex="-1" data-view=${app.place.view}>${banner(app)}${view}</main>
-    ${details ? drawer(app, details) : nothing}${help()}${app.store.connection === 'token' ? token(app) : nothing}
-    ${app.ui.toast ? html`<div class="toast" role="status">${app.ui.toast}</div>` : nothing}`;
+    <main id="main" tabindex="-1" data-view=${app.place.view}>${banner(app)}${notices(app)}${view}</main>
+    ${details ? drawer(app, details) : nothing}${help()}${dialog(app)}${app.store.connection === 'token' ? token(app) : nothing}
+    ${app.voice.toast ? html`<div class="toast${app.voice.isTrouble ? ' trouble' : ''}" data-testid="toast">${app.voice.toast}</div>` : nothing}`;
 }
 
 /** @param {string} path */
@@ -61,8 +65,9 @@ function bar(app) {
 }
 
 /** @param {App} app */
-const rail = ({ place }) => html`<nav class="rail" aria-label="Views">${RAIL.map(([view, name, path]) => html`<a href=${writePlace({ view, params: place.params.filter && (view === 'network' || view === 'packets') ? { filter: place.params.filter } : {} })}
-  aria-current=${place.view === view ? 'page' : nothing}><svg viewBox="0 0 24 24" width="20" height="20" aria-hidden="true"><path d=${path}></path></svg><span>${name}</span></a>`)}</nav>`;
+const rail = (app) => html`<nav class="rail" aria-label="Views">${RAIL.map(([view, name, path]) => html`<a href=${writePlace({ view, params: app.place.params.filter && (view === 'network' || view === 'packets') ? { filter: app.place.params.filter } : {} })}
+  aria-current=${app.place.view === view ? 'page' : nothing}><svg viewBox="0 0 24 24" width="20" height="20" aria-hidden="true"><path d=${path}></path></svg><span>${name}</span></a>`)}
+  ${hasLab(app) ? html`<a href=${besideOf({ ...app.place, view: 'network', id: '' }, 'lab', 'all')} aria-current=${selectionOf(app.place)?.kind === 'lab' ? 'true' : nothing}><svg viewBox="0 0 24 24" width="20" height="20" aria-hidden="true"><path d="M9 3h6M10 3v6l-5 9a2 2 0 0 0 2 3h10a2 2 0 0 0 2-3l-5-9V3M7.5 15h9"></path></svg><span>Lab</span></a>` : nothing}</nav>`;
 
 /** @param {App} app */
 function banner({ store, reconnect }) {
@@ -76,14 +81,19 @@ function drawer(app, details) {
   const selection = selectionOf(app.place);
   if (!selection) return nothing;
   const { kind, id } = selection;
+  return html`<aside class="drawer" aria-label="Details" data-testid="drawer"><div class="actions">
+      ${isPage(kind) ? ways(app, kind, id) : copy(app, 'copy link', location.href)}
+      <span class="grow"></span><button class="icon small" type="button" title="Close (esc)" aria-label="Close the details" @click=${() => app.closeDrawer()}>✕</button></div>
+    <div class="inside">${details}</div></aside>`;
+}
+
+/** @param {App} app @param {'node' | 'link' | 'packet'} kind @param {string} id */
+function ways(app, kind, id) {
   const page = pageOf(kind, id);
   const path = kind === 'node' ? `nodes/${encodeURIComponent(id)}` : kind === 'link' ? 'links' : `packets/${encodeURIComponent(id)}`;
   const bearer = hasToken() ? " -H 'Authorization: Bearer TOKEN'" : '';
-  return html`<aside class="drawer" aria-label="Details" data-testid="drawer"><div class="actions">
-      <a class="button small" href=${page} title="As a page of its own">Open</a>
-      ${copy(app, 'copy link', new URL(page, location.href).href)}${copy(app, 'copy as curl', `curl -s${bearer} ${quoted(urlOf(path))}`)}
-      <span class="grow"></span><button class="icon small" type="button" title="Close (esc)" aria-label="Close the details" @click=${() => app.closeDrawer()}>✕</button></div>
-    <div class="inside">${details}</div></aside>`;
+  return html`<a class="button small" href=${page} title="As a page of its own">Open</a>
+    ${copy(app, 'copy link', new URL(page, location.href).href)}${copy(app, 'copy as curl', `curl -s${bearer} ${quoted(urlOf(path))}`)}`;
 }
 
 const help = () => html`<dialog id="help" aria-label="Help"><form method="dialog"><button class="icon" aria-label="Close the help">✕</button></form>

@@ -1,17 +1,18 @@
 // What the page knows: the last state, the last rates, five minutes of history, and the last packets and events.
 // Everything here has a bound.
 
-import { total } from './codes.js';
 import { ends } from './ends.js';
+import { Histories } from './history.js';
 import { assemble } from './paths.js';
 import { Recent } from './recent.js';
+import { Totals } from './totals.js';
 
-/** @import { Message, NodeInfo, Link, LinkRates, NodeRates, History, Packet, Event, Hello, Peer, Vertex, Edge, Rates } from './types.js' */
+/** @import { Message, NodeInfo, Link, LinkRates, NodeRates, Packet, Event, Fault, Hello, Override, Peer, State, Rates } from './types.js' */
 
 export const PACKETS_MAX = 5000;
 export const EVENTS_MAX = 1000;
-const HISTORY_SECONDS = 300;
-const RATE_WINDOW = 10;
+/** Clocks of node and reader that differ by less are taken as the same. */
+const SKEW_MS_MIN = 1500;
 
 export class Store {
   /** @type {Hello | null} */ hello = null;
@@ -21,8 +22,11 @@ export class Store {
   /** @type {Map<string, Link>} */ links = new Map();
   /** @type {Map<string, LinkRates>} */ rates = new Map();
   /** @type {Map<string, NodeRates>} */ nodeRates = new Map();
-  /** @type {Map<string, History>} */ history = new Map();
-  /** @type {{ at: number, entering: number, fulfills: number, rejects: number }[]} */ totals = [];
+  history = new Histories();
+  totals = new Totals();
+  /** What operators have changed for a while. @type {Override[]} */ overrides = [];
+  /** What is broken on purpose. @type {Fault[]} */ faults = [];
+  /** Milliseconds by which the node's clock is ahead of the reader's. */ skew = 0;
   /** @type {Recent<Packet>} */ #packets = new Recent(PACKETS_MAX);
   /** @type {Recent<Event>} */ #events = new Recent(EVENTS_MAX);
   /** Packets since the page opened. */ seen = 0;
@@ -36,7 +40,7 @@ export class Store {
   apply(message) {
     switch (message.type) {
       case 'hello': this.hello = message; break;
-      case 'state': this.#state(message.nodes, message.links); break;
+      case 'state': this.#state(message); break;
       case 'rates': this.#rates(message); break;
       case 'packet': if (this.#packets.add(message)) this.seen += 1; break;
       case 'event': this.#events.add(message); break;
@@ -45,8 +49,9 @@ export class Store {
     }
   }
 
-  /** @param {NodeInfo[]} nodes @param {Link[]} links */
-  #state(nodes, links) {
+  /** @param {State} state */
+  #state({ nodes, links, overrides = [], faults = [] }) {
+    Object.assign(this, { overrides, faults });
     this.nodes = new Map(nodes.map((node) => [node.id, node]));
     this.links = new Map(links.map((link) => [link.id, link]));
     this.#far = new Map();
@@ -55,7 +60,8 @@ export class Store {
       this.#far.set(`${link.a}\n${link.aPeer}`, { edge: link.id, vertex: b });
       if (link.bPeer != null) this.#far.set(`${link.b}\n${link.bPeer}`, { edge: link.id, vertex: a });
     }
-    for (const map of [this.rates, this.history]) for (const id of [...map.keys()]) if (!this.links.has(id)) map.delete(id);
+    for (const id of [...this.rates.keys()]) if (!this.links.has(id)) this.rates.delete(id);
+    this.history.keep(this.links);
     for (const id of [...this.nodeRates.keys()]) if (!this.nodes.has(id)) this.nodeRates.delete(id);
     this.revision += 1;
   }
@@ -64,6 +70,8 @@ export class Store {
   #rates(message) {
     const at = Date.parse(message.at) / 1000;
     this.sampled = message.sampled;
+    const skew = at * 1000 - Date.now();
+    this.skew = Math.abs(skew) > SKEW_MS_MIN ? skew : 0;
     for (const node of message.nodes) {
       const known = this.nodes.get(node.id);
       if (!known) continue;
@@ -76,55 +84,31 @@ export class Store {
     for (const link of message.links) {
       if (!this.links.has(link.id)) continue;
       this.rates.set(link.id, link);
-      let history = this.history.get(link.id);
-      const last = history?.at.at(-1) ?? -Infinity;
-      // The node's clock may be set back.
-      if (!history || !(at >= last)) history = { at: [], ab: [], ba: [], p50: [], p99: [] };
-      else if (at - last < 0.9) continue;
-      this.history.set(link.id, history);
-      history.at.push(at);
-      history.ab.push(link.abPerSecond);
-      history.ba.push(link.baPerSecond);
-      history.p50.push(link.latency?.p50Us ?? null);
-      history.p99.push(link.latency?.p99Us ?? null);
-      if (history.at.length > HISTORY_SECONDS) for (const list of Object.values(history)) list.shift();
+      this.history.add(at, link);
     }
-    this.#total(at);
+    this.totals.add(at, this.rates.values(), (id) => {
+      const link = this.links.get(id);
+      return link != null && link.kind !== 'receiver' && !this.isInside(link);
+    });
   }
 
-  /** @param {number} at seconds */
-  #total(at) {
-    let [entering, fulfills, rejects] = [0, 0, 0];
-    for (const link of this.rates.values()) {
-      const known = this.links.get(link.id);
-      if (known && known.kind !== 'receiver' && !this.isInside(known)) entering += link.ba.prepares;
-      for (const traffic of [link.ab, link.ba]) {
-        fulfills += traffic.fulfills;
-        rejects += total(traffic.rejects);
-      }
-    }
-    const last = this.totals.at(-1);
-    // Counters fall when a node restarts or leaves the view, and a clock may be set back.
-    if (last && (!(at >= last.at) || fulfills < last.fulfills || rejects < last.rejects || entering < last.entering)) this.totals = [];
-    this.totals.push({ at, entering, fulfills, rejects });
-    while (at - (this.totals[0]?.at ?? at) > RATE_WINDOW) this.totals.shift();
-  }
-
-  /** Over the last seconds: packets that enter the view each second, and the share of answers that are Fulfills. */
+  /** Now, and over the last seconds. */
   summary() {
-    const [first, last] = [this.totals[0], this.totals.at(-1)];
     const nodes = [...this.nodes.values()];
     const inFlight = [...this.nodeRates.values()].reduce((total, node) => total + node.inFlight, 0);
-    const isKnown = first && last && last.at > first.at;
-    const answers = isKnown ? last.fulfills - first.fulfills + last.rejects - first.rejects : 0;
     return {
+      ...this.totals.summary(),
       nodes: nodes.length,
       healthy: nodes.filter((node) => node.status === 'healthy').length,
-      perSecond: isKnown ? (last.entering - first.entering) / (last.at - first.at) : null,
-      fulfilled: isKnown && answers > 0 ? (100 * (last.fulfills - first.fulfills)) / answers : null,
       inFlight: this.nodeRates.size > 0 ? inFlight : null,
     };
   }
+
+  /** What the reader may do: what is not allowed is not offered. @param {string} scope */
+  may(scope) { return this.connection === 'live' && (this.hello?.scopes ?? []).includes(scope); }
+
+  /** @param {string} feature of the program that this page is of */
+  offers(feature) { return (this.hello?.features ?? []).includes(feature); }
 
   /** Oldest first. */
   get packets() { return this.#packets.list; }
@@ -167,23 +151,5 @@ export class Store {
   /** The records of one packet, by its condition. @param {string} condition */
   paths(condition) {
     return assemble(this.packets.filter((packet) => packet.condition === condition), (n, p) => this.far(n, p));
-  }
-
-  /** The graph: nodes, and what their links lead to. Accounts of tools are shown while they are connected. */
-  graph() {
-    /** @type {Vertex[]} */
-    const vertices = [...this.nodes.values()].map((node) => ({ id: node.id, kind: 'node', label: node.id, node, link: null }));
-    /** @type {Edge[]} */
-    const edges = [];
-    for (const link of this.links.values()) {
-      if (link.kind === 'tool' && link.state !== 'up') continue;
-      const [a, b] = ends(link, this.nodes);
-      if (!this.nodes.has(b)) {
-        const kind = link.kind === 'peer' ? 'outside' : link.kind;
-        vertices.push({ id: b, kind, label: link.aPeer, node: null, link });
-      }
-      edges.push({ id: link.id, a, b, link });
-    }
-    return { vertices, edges };
   }
 }

@@ -54,14 +54,34 @@ export interface Event {
 export interface Hello {
   type: 'hello'; boot: string; version: string; nodes: string[];
   limits: { packetsPerSecond: number; rejectsPerSecond: number; kept: number };
+  /** What the token may do: `read`, `packets`, `operate`, `audit`. */
+  scopes?: string[];
+  /** The peer that the token is bound to. */
+  peer?: string | null;
+  /** What this program offers besides: `lab`, `probes`. */
+  features?: string[];
 }
-export interface State { type: 'state'; nodes: NodeInfo[]; links: Link[] }
+export interface State { type: 'state'; nodes: NodeInfo[]; links: Link[]; overrides?: Override[]; faults?: Fault[] }
+
+/** What an operator has changed for a while. It ends by itself. */
+export interface Override {
+  id: string; node: string; peer?: string | null; kind: 'suspend' | 'resume' | 'logLevel'; value?: string | null;
+  reason: string | null; by: string | null; setAt: string; expiresAt: string;
+}
+/** What somebody has broken on purpose, for a while. */
+export interface Fault {
+  id: string; kind: 'stopNode' | 'cut' | 'delay' | 'drop' | 'burst'; node?: string | null; link?: string | null;
+  value?: string | null; by?: string | null; setAt: string; expiresAt: string;
+}
 export interface Gap { type: 'gap'; topic: string; lost: number; why: string }
 export interface Bye { type: 'bye'; why: string; retryMs: number }
 export type Message = Hello | State | Rates | Gap | Bye | (Event & { type: 'event' }) | (Packet & { type: 'packet' });
 
 /** One hop of a packet: what a node did with the Prepare, and the answer that it gave or passed back. Neither: no record of it is kept. */
 export interface Hop { node: string; forwarded: Packet | null; answer: Packet | null }
+
+/** What the drawer shows. */
+export type Kind = 'node' | 'link' | 'packet' | 'lab' | 'pings';
 
 /** A point of the graph: a node of this view, or the far end of a link that leads out of it. */
 export interface Vertex {
@@ -99,6 +119,17 @@ export interface Money {
 export interface MoneyPeer {
   node: string; peer: string; asset: string; balance: string; min: string | null; max: string | null;
   heldIn: string; heldOut: string; uncertain: string; volumeIn: string | null; volumeOut: string | null;
+}
+/** A value in force; `from`: `default`, `FILE:LINE`, `environment NAME`, `command line`, `parent` or `override`. */
+export interface ConfigValue { key: string; value: unknown; from: string }
+export interface Config {
+  node: string; file?: string | null; values: ConfigValue[];
+  lastReload?: { at: string; successful: boolean; error?: string | null } | null;
+}
+/** What the file would do, as it is now. */
+export interface ConfigCheck {
+  mistakes: { text: string; file?: string | null; line?: number | null }[];
+  changes: { key: string; running: unknown; file: unknown }[];
 }
 /** What the address bar says: `#/view/id?sel=node:a&filter=...`. */
 export interface Place { view: string; id: string; params: Record<string, string> }

@@ -6,6 +6,8 @@ import { total } from './codes.js';
 import { NONE, amount, bytes, count, micros, percent, rate, short, since } from './format.js';
 import { writePlace } from './place.js';
 import { badge, balanceBar, beside, cli, empty, facts } from './parts.js';
+import { linkLab } from './lab.js';
+import { peerVerbs } from './verbs.js';
 import { assetOf, kindOf, linkName, stateOf } from './words.js';
 
 /** @import { App } from './main.js' */
@@ -26,6 +28,7 @@ export function linkView(app, id) {
   return html`<article data-testid="link-view"><h2>${linkName(link)} ${badge(link.state)}</h2>
     <p class="lead">${kindOf(link)}${link.since ? html`, ${stateOf(link.state).says} for ${since(link.since, app.now())}` : nothing}</p>
     ${link.lastError ? html`<p class=${link.state === 'up' ? 'dim' : 'verdict'} data-testid="last-error">${link.state === 'up' ? 'last error: ' : ''}${link.lastError}</p>` : nothing}
+    ${linkLab(app, link)}
     <table class="ends"><caption class="unseen">Both directions</caption><thead><tr><td></td><th scope="col" class="num">${link.a} → ${far}</th><th scope="col" class="num">${far} → ${link.a}</th></tr></thead>
       <tbody>
         ${line('packets/s', rate(rates?.abPerSecond), rate(rates?.baPerSecond))}
@@ -108,5 +111,6 @@ function end(app, node, peer) {
     ['sessions', peer.sessions.map((session) => session.side).join(', ') || 'none'], ['reconnects', count(counters.reconnects)],
     ['failed attempts', counters.failedAttempts ? count(counters.failedAttempts) : null], ['timeouts', counters.timeouts ? count(counters.timeouts) : null],
     ['refused logins', counters.refusedLogins ? count(counters.refusedLogins) : null],
-    ['last refusal', peer.lastRefusal?.reason], ['held', `${amount(peer.held.received)} received, ${amount(peer.held.sent)} sent`]])}</section>`;
+    ['last refusal', peer.lastRefusal?.reason], ['held', `${amount(peer.held.received)} received, ${amount(peer.held.sent)} sent`]])}
+    ${peerVerbs(app, node, peer)}</section>`;
 }

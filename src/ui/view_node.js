@@ -5,6 +5,9 @@ import { codeName } from './codes.js';
 import { NONE, amount, clock, count, duration, rate, since } from './format.js';
 import { writePlace } from './place.js';
 import { balanceBar, badge, beside, copy, empty, facts } from './parts.js';
+import { nodeLab } from './lab.js';
+import { hasProbes, probePanel } from './probes.js';
+import { nodeVerbs, peerVerbs } from './verbs.js';
 import { assetOf, pingCommand } from './words.js';
 
 /** @import { App } from './main.js' */
@@ -33,8 +36,21 @@ export function nodeView(app, id) {
     <p class="actions"><a class="button" href=${writePlace({ view: 'packets', params: { filter: `node=${id}` } })}>Its packets</a>
       <a class="button" href=${writePlace({ view: 'routes', params: { node: id } })}>Its routes</a>
       ${copy(app, 'copy ping command', pingCommand([...[...store.nodes.values()].filter((other) => other !== node).slice(0, 1), node]))}</p>
+    ${nodeVerbs(app, id)}${nodeLab(app, id)}
+    ${node.address ? reach(app, node) : nothing}
     ${peers(app, node)}
     ${reasons(app, id)}</article>`;
+}
+
+/** From this node to another one, which the reader chooses. @param {App} app @param {NodeInfo} node */
+function reach(app, node) {
+  if (!hasProbes(app)) return nothing;
+  const others = [...app.store.nodes.values()].filter((other) => other.address && other !== node);
+  const to = app.place.params.to || (others.at(-1)?.address ?? '');
+  const choose = (/** @type {any} */ event) => app.go({ ...app.place, params: { ...app.place.params, to: event.target.value.trim() } }, true);
+  return html`<h3>Can it reach …</h3><label class="reach">address <input list="addresses" .value=${to} placeholder="test.bob" autocomplete="off" spellcheck="false" @change=${choose}></label>
+    <datalist id="addresses">${others.slice(0, 50).map((other) => html`<option value=${other.address}></option>`)}</datalist>
+    ${probePanel(app, node.id, to)}`;
 }
 
 /** @param {App} app @param {NodeInfo} node */
@@ -72,7 +88,8 @@ function account(app, node, peer) {
       <span class="dim">${assetOf(peer)}</span></div>
     ${peer.lastError ? html`<div class="line bad-text">${peer.lastError}</div>` : nothing}
     ${peer.lastRefusal ? html`<div class="line dim">last refusal, ${since(peer.lastRefusal.at, app.now())} ago: ${peer.lastRefusal.reason}</div>` : nothing}
-    ${peer.uncertain !== '0' ? html`<div class="line warn-text">uncertain ${amount(peer.uncertain)}: in flight when the node last ended without a clean stop</div>` : nothing}</li>`;
+    ${peer.uncertain !== '0' ? html`<div class="line warn-text">uncertain ${amount(peer.uncertain)}: in flight when the node last ended without a clean stop</div>` : nothing}
+    ${peerVerbs(app, node.id, peer)}</li>`;
 }
 
 /** Complete counters of the reasons for rejects. @param {App} app @param {string} id */

@@ -7,6 +7,7 @@ import { assemble, decision, ending } from './paths.js';
 import { ladder } from './ladder.js';
 import { writePlace } from './place.js';
 import { beside, copy, empty, facts, peerLink, problem } from './parts.js';
+import { fieldsOf } from './wire.js';
 import { eventOf, outcome, sentence, spaced } from './words.js';
 
 /** @import { App } from './main.js' */
@@ -50,7 +51,8 @@ export function packetView(app, id) {
     ${ladder(app, chain, app.roomForDetails())}
     <h3>What each node did</h3>
     <ol class="hops">${chain.map((hop, index) => hopCard(app, hop, chain[index + 1] ?? null))}</ol>
-    <details><summary>All fields</summary>${records.map((record) => html`<pre tabindex="0">${JSON.stringify(record, null, 1)}</pre>`)}</details>
+    <details><summary>On the wire</summary><p class="dim">Made again from the records, field by field. What no record has is named, and never invented.</p>${records.map((record) => wire(app, record))}</details>
+    <details><summary>All fields of the records</summary>${records.map((record) => html`<pre tabindex="0">${JSON.stringify(record, null, 1)}</pre>`)}</details>
   </article>`;
 }
 
@@ -74,6 +76,20 @@ function verdict(app, decided, end, destination, chain) {
     ${destination ? html`<p><a class="button" href=${writePlace({ view: 'routes', params: {
     node: chain[0]?.node ?? node, destination, amount: (chain[0]?.forwarded ?? decided).amount ?? '', from: chain[0]?.answer?.from ?? '' } })}>Explain this route</a></p>` : nothing}
   </section>`;
+}
+
+/** The frame that a record is about. @param {App} app @param {Packet} record */
+function wire(app, record) {
+  const isSent = record.phase === 'forwarded';
+  const peer = isSent ? record.to : record.from;
+  const link = peer == null ? null : app.store.links.get(app.store.linkOf(record.node, peer) ?? '');
+  const isPrepare = isSent || record.phase === 'received';
+  const way = isPrepare && !isSent ? `${peer ?? 'itself'} → ${record.node}` : `${record.node} → ${peer ?? 'itself'}`;
+  const fields = fieldsOf(record, peer != null && link?.transport !== 'http');
+  return html`<div class="wide-table" tabindex="0" role="region" aria-label="${eventOf(record).word}, ${way}"><table class="wire" data-testid="wire"><caption>${eventOf(record).mark} ${way}${link?.transport === 'http' ? ' (over HTTP)' : ''}</caption>
+    <thead><tr><th scope="col">field</th><th scope="col">bytes</th><th scope="col">value</th></tr></thead>
+    <tbody>${fields.map(({ layer, name, hex, means }) => html`<tr><th scope="row"><span class="dim">${layer}</span> ${name}</th><td class="wrap">${hex == null ? html`<span class="dim">…</span>` : html`<code>${hex}</code>`}</td>
+      <td class="wrap ${hex == null ? 'dim' : ''}">${means}</td></tr>`)}</tbody></table></div>`;
 }
 
 /** @param {App} app @param {Hop} hop @param {Hop | null} next */

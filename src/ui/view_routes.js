@@ -4,9 +4,10 @@ import { html, nothing } from './vendor/lit-html/lit-html.js';
 import { codeName } from './codes.js';
 import { drawGraph } from './draw_graph.js';
 import { amount, plural } from './format.js';
-import { NODES_DRAWN_MAX } from './graph.js';
+import { NODES_DRAWN_MAX } from './graph_parts.js';
 import { badge, beside, cli, empty, facts, problem } from './parts.js';
 import { writePlace } from './place.js';
+import { probePanel } from './probes.js';
 import { quoted } from './words.js';
 
 /** @import { App } from './main.js' */
@@ -52,7 +53,7 @@ function walk(app, node, destination, from, sum) {
   if (!data) return html`<p class="dim">Asking …</p>`;
   return html`<section class="walk" aria-label="Explanation" data-testid="walk"><h2 class="lead"><b class=${data.ends}>${ENDS[data.ends] ?? data.ends}</b>
     ${cli(app, `explain ${quoted(destination)} --from ${quoted(node)}${sum ? ` --amount ${quoted(sum)}` : ''}`)}</h2>
-    ${way(app, data)}
+    ${probePanel(app, node, destination)}${way(app, data)}
     <ol class="hops">${data.steps.map((step) => html`<li class="hop ${step.decision}">${stepCard(app, step)}</li>`)}</ol></section>`;
 }
 

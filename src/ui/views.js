@@ -1,7 +1,10 @@
 // Which view a place shows, and which details the drawer.
 
 import { html } from './vendor/lit-html/lit-html.js';
+import { labView } from './lab.js';
 import { selectionOf } from './place.js';
+import { probesView } from './probes.js';
+import { configView } from './view_config.js';
 import { eventsView } from './view_events.js';
 import { linkView } from './view_link.js';
 import { moneyView } from './view_money.js';
@@ -13,7 +16,8 @@ import { routesView } from './view_routes.js';
 
 /** @import { App } from './main.js' */
 
-const DETAILS = { node: nodeView, link: linkView, packet: packetView };
+/** @type {Record<import('./types.js').Kind, (app: App, id: string) => unknown>} */
+const DETAILS = { node: nodeView, link: linkView, packet: packetView, lab: labView, pings: probesView };
 const TITLES = { node: 'Node', link: 'Link', packet: 'Packet' };
 
 /** @param {App} app */
@@ -24,6 +28,7 @@ export function view(app) {
     case 'routes': return routesView(app);
     case 'money': return moneyView(app);
     case 'events': return eventsView(app);
+    case 'config': return configView(app);
     case 'node':
     case 'link':
     case 'packet': return html`<section class="page detail"><h1 class="unseen">${TITLES[name]}</h1>${DETAILS[name](app, id)}</section>`;

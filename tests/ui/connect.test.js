@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { answers, follow, setToken } from '../../src/ui/connect.js';
+import { answers, follow, send, setToken } from '../../src/ui/connect.js';
 
 const kept = new Map();
 Object.assign(globalThis, {
@@ -91,4 +91,17 @@ test('an answer is asked for again when it is old, but not with a token that was
   // A stream has begun, so the token is right.
   list.clear();
   assert.equal((await next(-1)).data.n, 4);
+});
+
+test('a verb is sent as JSON, and a refusal says why', async () => {
+  const seen = [];
+  const list = [Response.json({ id: '7' }), new Response(null, { status: 200 }), new Response('{"detail":"your token may not do this"}', { status: 403 })];
+  globalThis.fetch = (url, { method, body, headers }) => {
+    seen.push([method, url.pathname, body, headers['Content-Type']]);
+    return Promise.resolve(list.shift());
+  };
+  assert.deepEqual(await send('POST', 'nodes/a/peers/b/suspend', { ttlSeconds: 60 }), { id: '7' });
+  assert.equal(await send('DELETE', 'overrides/7'), null);
+  await assert.rejects(send('DELETE', 'overrides/7'), { status: 403, message: 'your token may not do this' });
+  assert.deepEqual(seen.slice(0, 2), [['POST', '/api/v1/nodes/a/peers/b/suspend', '{"ttlSeconds":60}', 'application/json'], ['DELETE', '/api/v1/overrides/7', null, 'application/json']]);
 });

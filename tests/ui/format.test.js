@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { codeClass, codeName } from '../../src/ui/codes.js';
 import {
-  NONE, amount, bytes, clock, count, duration, inAsset, micros, middle, percent, plural, rate, short, since,
+  NONE, amount, bytes, clock, count, duration, inAsset, left, micros, middle, percent, plural, rate, short, since,
 } from '../../src/ui/format.js';
 import { besideOf, pageOf, readPlace, selectionOf, writePlace } from '../../src/ui/place.js';
 import { briefly, quoted, shareOf, spaced } from '../../src/ui/words.js';
@@ -98,4 +98,10 @@ test('errors are brief on the graph', () => {
 test('a copied command has each text as one word', () => {
   check(quoted, [['test.a.b', 'test.a.b'], ['1000', '1000'], ['node=a code=F02', "'node=a code=F02'"], ["a';reboot;'", "'a'\\'';reboot;'\\'''"],
     ['$(reboot)', "'$(reboot)'"], ['~', "'~'"], ['a\nb', "'a\nb'"]]);
+});
+
+test('what is left of a time counts down to zero and no further', () => {
+  const now = Date.parse('2026-01-01T00:00:00Z');
+  const rows = [['2026-01-01T00:10:00Z', '10:00'], ['2026-01-01T00:00:08.100Z', '0:09'], ['2026-01-01T01:02:03Z', '1:02:03'], ['2025-12-31T00:00:00Z', '0:00'], ['garbage', NONE], [null, NONE]];
+  for (const [time, expected] of rows) assert.equal(left(time, now), expected, String(time));
 });

@@ -5,11 +5,14 @@ import assert from 'node:assert/strict';
 
 import { chromium } from 'playwright-core';
 
+import { pageFile } from './fixture.js';
 import { WAIT_MS_MAX, atEnd } from './waiting.js';
 
 /** A hint about `drawnPixels`. */
 const READBACK = /willReadFrequently/;
 const EXECUTABLE = process.env.CHROMIUM ?? '/usr/bin/chromium';
+/** While one works on the page: its files come from src/ui, and the program need not be built again. */
+const IS_FROM_SOURCE = process.env.PAGE_FROM_SOURCE != null;
 
 /** @param {any} t */
 export async function startBrowser(t) {
@@ -47,6 +50,12 @@ export async function openPage(t, browser, url, { hash = '', theme = 'dark', wid
     const { origin, protocol } = new URL(request.url());
     if (protocol !== 'data:' && origin !== new URL(url).origin) problems.push(`a request to ${request.url()}`);
   });
+  if (IS_FROM_SOURCE) {
+    await context.route(/\/ui\/[^#?]*$/, (route) => {
+      const file = pageFile(new URL(route.request().url()).pathname.slice('/ui/'.length));
+      return file ? route.fulfill({ ...file, status: 200 }) : route.fulfill({ status: 404 });
+    });
+  }
   const page = await context.newPage();
   atEnd(t, async () => {
     await context.close();

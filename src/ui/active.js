@@ -1,0 +1,86 @@
+// What is not as the configuration says, for a while: changes by operators, and faults of the lab. Each with its end, and
+// a button that ends it now.
+
+import { html, nothing } from './vendor/lit-html/lit-html.js';
+import { act } from './ask.js';
+import { send } from './connect.js';
+import { left, plural } from './format.js';
+import { beside } from './parts.js';
+
+/** @import { App } from './main.js' */
+/** @import { Fault, Link, Override } from './types.js' */
+
+const SHOWN_MAX = 4;
+
+/** @param {string} id */
+const linkText = (id) => id.replace('~', ' – ');
+
+/** What a fault does, in a sentence that the name of its place begins. @param {Fault} fault */
+export function faultText({ kind, value }) {
+  const figure = (/** @type {string} */ unit) => (value && /^\d+$/.test(value) ? `${value} ${unit}` : value ?? '');
+  switch (kind) {
+    case 'stopNode': return 'is stopped';
+    case 'cut': return 'is cut';
+    case 'delay': return `is slower by ${figure('ms')}`;
+    case 'drop': return `loses ${figure('%')} of its packets`;
+    default: return `has a burst${value ? `: ${value}` : ''}`;
+  }
+}
+
+/** The same without its place, for a label. @param {Fault} fault */
+export const faultLabel = (fault) => (fault.link ? faultText(fault).replace(/^is /, '').replace(' of its packets', '') : `${fault.node} ${faultText(fault)}`);
+
+/** @param {Fault} fault */
+export const placeOf = (fault) => (fault.link ? linkText(fault.link) : fault.node ?? 'the network');
+
+/** @param {Override} override */
+export function overrideText({ node, peer, kind, value }) {
+  switch (kind) {
+    case 'suspend': return `${peer} is suspended at ${node}`;
+    case 'resume': return `${peer} is switched on at ${node}`;
+    default: return `${node} logs at level ${value}`;
+  }
+}
+
+/** @param {App} app @param {{ id: string }} item @param {'overrides' | 'lab'} list @param {string} what */
+const undo = (app, item, list, what) => html`<button class="small" type="button" data-testid="undo" aria-label="Undo: ${what}" @click=${() => act(app, async () => {
+  await send('DELETE', `${list}/${encodeURIComponent(item.id)}`);
+  return `Undone: ${what}`;
+})}>Undo</button>`;
+
+/** @param {App} app @param {{ expiresAt: string }} item */
+const countdown = (app, { expiresAt }) => html`<span class="countdown" title="ends by itself at ${expiresAt}"><b class="num">${left(expiresAt, app.now())}</b> left</span>`;
+
+/** @param {App} app @param {Fault} fault */
+export function faultLine(app, fault) {
+  const what = `${placeOf(fault)} ${faultText(fault)}`;
+  const place = fault.link && app.store.links.has(fault.link) ? beside(app, 'link', fault.link, placeOf(fault))
+    : fault.node && app.store.nodes.has(fault.node) ? beside(app, 'node', fault.node) : placeOf(fault);
+  return html`<span class="active" data-testid="fault"><span><b>${place}</b> ${faultText(fault)}</span> ${countdown(app, fault)}
+    ${app.store.may('operate') ? undo(app, fault, 'lab', what) : nothing}</span>`;
+}
+
+/** @param {App} app @param {Override} override */
+export function overrideLine(app, override) {
+  const what = overrideText(override);
+  const link = override.peer ? app.store.linkOf(override.node, override.peer) : null;
+  return html`<span class="active" data-testid="override"><span><b>${link ? beside(app, 'link', link, what) : beside(app, 'node', override.node, what)}</b>${
+    override.reason ? html`: <q>${override.reason}</q>` : nothing}${override.by ? html` <span class="dim">by ${override.by}</span>` : nothing}</span>
+    ${countdown(app, override)}${app.store.may('operate') ? undo(app, override, 'overrides', what) : nothing}</span>`;
+}
+
+/** Above every view: nobody shall take a broken network for a real one. @param {App} app */
+export function notices(app) {
+  const { faults, overrides } = app.store;
+  return html`${faults.length > 0 ? html`<div class="banner lab" role="group" aria-label="Faults of the lab" data-testid="faults"><b class="sign">Lab</b>
+      ${faults.slice(0, SHOWN_MAX).map((fault) => faultLine(app, fault))}${more(faults)}</div>` : nothing}
+    ${overrides.length > 0 ? html`<div class="banner changed" role="group" aria-label="Changes by operators" data-testid="overrides">
+      ${overrides.slice(0, SHOWN_MAX).map((override) => overrideLine(app, override))}${more(overrides)}</div>` : nothing}`;
+}
+
+/** @param {unknown[]} list */
+const more = (list) => (list.length > SHOWN_MAX ? html`<span>and ${plural(list.length - SHOWN_MAX, 'more')}</span>` : nothing);
+
+/** The fault that breaks a link: its own, or that of a node at its end. @param {App} app @param {Link} link @returns {Fault | null} */
+export const faultOf = (app, link) => app.store.faults.find((fault) => fault.kind !== 'burst'
+  && (fault.link === link.id || (fault.node != null && (fault.node === link.a || fault.node === link.b)))) ?? null;
