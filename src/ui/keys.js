@@ -51,6 +51,7 @@ function act(app, event, target) {
     const selection = selectionOf(app.place);
     if (selection && isPage(selection.kind)) app.go({ view: selection.kind, id: selection.id, params: {} });
   } else if (key === 'f') app.graph.fit();
+  else if (key === 'l' && hasLab(app)) app.go(besideOf({ ...app.place, view: 'network', id: '' }, 'lab', 'all'));
   else if (key === 't') app.ui.isTable = !app.ui.isTable;
   else if (key === '.') app.dots.step();
   else return false;

@@ -48,7 +48,7 @@ function bar(app) {
   return html`<header class="bar"><a class="brand" href="#/network" title=${store.hello ? `version ${store.hello.version}` : ''}><img src="icon.svg" alt="" width="22" height="22"> <b>${name}</b></a>
     <div class="figures" role="group" aria-label="Now">
       <span class=${now.nodes === 0 ? 'dim' : isWhole ? 'good-text' : 'bad-text'} data-testid="healthy" title="nodes that are ready">
-        <b>${now.nodes === 0 ? NONE : `${isWhole ? '✓' : '!'} ${now.healthy}/${now.nodes}`}</b> healthy</span>
+        <b>${now.nodes === 0 ? NONE : `${isWhole ? '✓' : '!'} ${count(now.healthy)}/${count(now.nodes)}`}</b> healthy</span>
       <span title="Prepares a second that enter from outside this view; over the last ten seconds" data-testid="per-second"><b>${rate(now.perSecond)}</b> packets/s</span>
       <span title="share of Fulfills among the answers on all links, over the last ten seconds" class=${fulfilled} data-testid="fulfilled"><b>${percent(now.fulfilled)}</b> fulfilled</span>
       <span title="Prepares without an answer, at all nodes" data-testid="in-flight"><b>${count(now.inFlight)}</b> in flight</span>

@@ -31,10 +31,12 @@ export interface NodeInfo {
   id: string; status: string; reasons: string[]; address: string | null; version: string;
   uptimeSeconds: number; startedAt: string | null; btp: string | number | null; api: string | number | null;
   peers: Peer[];
+  /** The node does not answer: these figures are from then. */
+  seenAt?: string | null;
 }
 export interface Link {
   id: string; a: string; b: string; aPeer: string; bPeer: string | null;
-  aState: string | null; bState: string | null; state: 'up' | 'down' | 'partly' | 'suspended';
+  aState: string | null; bState: string | null; state: 'up' | 'down' | 'partly' | 'suspended' | 'unknown';
   since: string | null; lastError: string | null; kind: 'peer' | 'tool' | 'receiver' | 'outside';
   transport: string | null; asset: string | null;
 }

@@ -91,6 +91,8 @@ function owes(node, other, balance) {
 
 /** @param {App} app @param {string} id @param {string} a @param {string} b */
 function charts(app, id, a, b) {
+  const earlier = app.answers.get(`links/${encodeURIComponent(id)}/history`, 60_000);
+  if (earlier.data) app.store.history.merge(id, earlier.data.points ?? []);
   const history = app.store.history.get(id);
   if (!history || history.at.length < 3) return html`<p class="dim">The chart begins with the page: a few seconds, please.</p>`;
   return html`${chart(app, `${id} rate`, 'packets per second', history.at, [

@@ -57,7 +57,8 @@ const waiting = (app) => (app.store.connection === 'live'
   ? empty('This network has no nodes yet.', 'Add one to the configuration file; it appears here by itself.')
   : empty('Connecting …', app.store.problem));
 
-const PAGE = 100;
+/** Rows of each of the two tables. */
+const PAGE = 50;
 
 /** @param {App} app @param {string} name @param {number} total */
 function pages(app, name, total) {

@@ -25,6 +25,7 @@ export function nodeView(app, id) {
   }
   const rates = store.nodeRates.get(id);
   return html`<article data-testid="node-view"><h2>${node.id} ${badge(node.status)}</h2>
+    ${node.seenAt ? html`<p class="warn-text">It does not answer. What you see is from ${since(node.seenAt, app.now())} ago.</p>` : nothing}
     ${node.reasons.length > 0 ? html`<ul class="reasons" data-testid="reasons">${node.reasons.map((reason) => html`<li>${reason}</li>`)}</ul>` : nothing}
     ${facts([
     ['ILP address', node.address ? html`<code>${node.address}</code>` : 'none yet; its parent gives it one'],

@@ -16,7 +16,7 @@ export async function startProxy(t, url) {
       return;
     }
     const far = net.connect(Number(target.port), target.hostname);
-    for (const [socket, other] of [[near, far], [far, near]]) {
+    for (const [socket, other] of /** @type {[net.Socket, net.Socket][]} */ ([[near, far], [far, near]])) {
       sockets.add(socket);
       socket.on('error', () => {});
       socket.on('close', () => {

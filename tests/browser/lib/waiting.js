@@ -46,6 +46,7 @@ export function atEnd(t, action) {
   if (!endings.has(t)) {
     endings.set(t, []);
     t.after(async () => {
+      /** @type {unknown[]} */
       const failures = [];
       for (const ending of endings.get(t).reverse()) await Promise.resolve().then(ending).catch((error) => failures.push(error));
       if (failures.length > 0) throw failures[0];
