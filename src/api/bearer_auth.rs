@@ -1,19 +1,60 @@
-//! The operator's token: which requests may read more than `/health` (D22) or change a balance, and how many wrong
-//! tokens are checked.
+//! The tokens of a node's pages: which of them a request has, what that allows, and how many wrong tokens are checked.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use arc_swap::ArcSwapOption;
+use arc_swap::ArcSwap;
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use parking_lot::Mutex;
 
+use crate::account::AccountId;
 use crate::link::TokenFingerprint;
 use crate::net::{ClientAddress, LogThrottle, SharedRate};
+use crate::observe::Scope;
 use crate::peers::{NoRandomness, TokenFingerprinter};
-use crate::time::MonoTime;
+use crate::time::Now;
 use crate::web::{WRONG_TOKENS, bearer_token};
+use crate::wire::Timestamp;
+
+pub(super) const NEEDS_TOKEN: &str =
+    "this page needs the header Authorization: Bearer with a token of the node";
+pub(super) const EXPIRED: &str =
+    "this token has expired; ask the operator of the node for another one";
+pub(super) const ABOVE_RATE: &str =
+    "too many wrong tokens from this address; try again in a second";
+
+/// A token of the configuration.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ApiToken<'a> {
+    /// Its name in logs, for messages and for the audit.
+    pub id: &'a str,
+    /// The token itself.
+    pub secret: &'a str,
+    /// What it allows.
+    pub scopes: BTreeSet<Scope>,
+    /// It is the token of this peer, which learns nothing about others.
+    pub peer: Option<AccountId>,
+    /// From this moment on it is refused.
+    pub expires: Option<Timestamp>,
+}
+
+impl std::fmt::Debug for ApiToken<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ApiToken").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// A token of the configuration, of which only a fingerprint is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct KnownToken {
+    pub(super) id: String,
+    fingerprint: TokenFingerprint,
+    pub(super) scopes: BTreeSet<Scope>,
+    pub(super) peer: Option<AccountId>,
+    expires: Option<Timestamp>,
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum AuthRefusal {
@@ -21,17 +62,23 @@ pub(super) enum AuthRefusal {
     WrongToken,
     /// Its address has sent so many wrong tokens that this one is not checked.
     AboveRate,
-    /// The request would change something, and no token is configured.
-    NoneConfigured,
+    /// It was a token of this node.
+    Expired,
 }
 
-/// Checks the token of requests. Only its fingerprint is kept, so neither memory nor the time of a comparison reveals
-/// it.
+/// Checks the tokens of requests. Only their fingerprints under a random key are kept and compared, so neither memory
+/// nor the time of a comparison reveals a token.
 pub(super) struct ApiAuth {
     fingerprinter: TokenFingerprinter,
-    expected: ArcSwapOption<TokenFingerprint>,
+    known: ArcSwap<Vec<Arc<KnownToken>>>,
     wrong_tokens: Mutex<SharedRate<ClientAddress>>,
     throttle: LogThrottle,
+}
+
+impl KnownToken {
+    fn is_expired(&self, now: Timestamp) -> bool {
+        self.expires.is_some_and(|expires| now >= expires)
+    }
 }
 
 impl ApiAuth {
@@ -39,120 +86,158 @@ impl ApiAuth {
     pub(super) fn new() -> Result<Self, NoRandomness> {
         Ok(Self {
             fingerprinter: TokenFingerprinter::new()?,
-            expected: ArcSwapOption::empty(),
+            known: ArcSwap::default(),
             wrong_tokens: Mutex::new(SharedRate::new(WRONG_TOKENS)),
             throttle: LogThrottle::default(),
         })
     }
 
-    /// `None`: every request passes. Returns whether this is another token than before.
-    pub(super) fn set_token(&self, token: Option<&str>) -> bool {
-        let new = token.map(|token| Arc::new(self.fingerprinter.fingerprint(token.as_bytes())));
-        let before = self.expected.swap(new.clone());
-        before != new
+    /// Replaces all tokens; without any, every request passes. Returns whether they are others than before.
+    pub(super) fn set_tokens(&self, tokens: &[ApiToken<'_>]) -> bool {
+        let known = |token: &ApiToken<'_>| KnownToken {
+            id: token.id.to_owned(),
+            fingerprint: self.fingerprinter.fingerprint(token.secret.as_bytes()),
+            scopes: token.scopes.clone(),
+            peer: token.peer.clone(),
+            expires: token.expires,
+        };
+        let known: Arc<Vec<_>> = Arc::new(tokens.iter().map(known).map(Arc::new).collect());
+        let before = self.known.swap(Arc::clone(&known));
+        before != known
     }
 
-    pub(super) fn has_token(&self) -> bool {
-        self.expected.load().is_some()
+    pub(super) fn has_tokens(&self) -> bool {
+        !self.known.load().is_empty()
     }
 
-    /// Whether a request may read.
-    pub(super) fn authorize(
+    /// The token of a request; `None`: this node has no tokens, so that none is needed.
+    pub(super) fn identify(
         &self,
         headers: &HeaderMap,
         remote: SocketAddr,
-        now: MonoTime,
-    ) -> Result<(), AuthRefusal> {
-        match self.authorize_change(headers, remote, now) {
-            Err(AuthRefusal::NoneConfigured) => Ok(()),
-            checked => checked,
+        now: Now,
+    ) -> Result<Option<Arc<KnownToken>>, AuthRefusal> {
+        let known = self.known.load();
+        if known.is_empty() {
+            return Ok(None);
         }
-    }
-
-    /// Whether a request may change something.
-    pub(super) fn authorize_change(
-        &self,
-        headers: &HeaderMap,
-        remote: SocketAddr,
-        now: MonoTime,
-    ) -> Result<(), AuthRefusal> {
-        let expected = self.expected.load();
-        let expected = expected.as_deref().ok_or(AuthRefusal::NoneConfigured)?;
         // A request without a token is no guess.
         if !headers.contains_key(AUTHORIZATION) {
             return Err(AuthRefusal::WrongToken);
         }
         let address = ClientAddress::from(remote);
-        if self.wrong_tokens.lock().ready_at(address, now) > now {
+        if self.wrong_tokens.lock().ready_at(address, now.mono) > now.mono {
             return Err(AuthRefusal::AboveRate);
         }
-        if bearer_token(headers)
-            .is_some_and(|token| self.fingerprinter.fingerprint(token) == *expected)
-        {
-            return Ok(());
+        let given = bearer_token(headers).map(|token| self.fingerprinter.fingerprint(token));
+        let found = known.iter().find(|token| Some(&token.fingerprint) == given.as_ref());
+        match found {
+            Some(token) if token.is_expired(now.wall) => Err(AuthRefusal::Expired),
+            Some(token) => Ok(Some(Arc::clone(token))),
+            None => {
+                self.wrong_tokens.lock().spend(address, 1, now.mono);
+                if let Some(suppressed) = self.throttle.admit(now.mono) {
+                    tracing::warn!(%remote, suppressed, "a page was requested with a wrong apiToken");
+                }
+                Err(AuthRefusal::WrongToken)
+            }
         }
-        self.wrong_tokens.lock().spend(address, 1, now);
-        if let Some(suppressed) = self.throttle.admit(now) {
-            tracing::warn!(%remote, suppressed, "a page was requested with a wrong apiToken");
+    }
+
+    /// # Errors
+    /// Why a client that has shown this token may not go on: the token has changed, has expired, or is gone.
+    pub(super) fn check_again(
+        &self,
+        shown: Option<&KnownToken>,
+        now: Timestamp,
+    ) -> Result<(), String> {
+        let Some(shown) = shown else {
+            return match self.has_tokens() {
+                false => Ok(()),
+                true => Err("the node has a token now".to_owned()),
+            };
+        };
+        let known = self.known.load();
+        let is_same = |token: &&Arc<KnownToken>| {
+            token.id == shown.id
+                && token.fingerprint == shown.fingerprint
+                && token.peer == shown.peer
+                && token.scopes.is_superset(&shown.scopes)
+        };
+        match known.iter().find(is_same) {
+            None => Err(format!("the token {} has changed or is gone", shown.id)),
+            Some(token) if token.is_expired(now) => {
+                Err(format!("the token {} has expired", shown.id))
+            }
+            Some(_) => Ok(()),
         }
-        Err(AuthRefusal::WrongToken)
     }
 }
 
 impl std::fmt::Debug for ApiAuth {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ApiAuth").field("has_token", &self.has_token()).finish_non_exhaustive()
+        f.debug_struct("ApiAuth").field("has_tokens", &self.has_tokens()).finish_non_exhaustive()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::time::MonoTime;
 
-    const NOW: MonoTime = MonoTime(1_000_000_000);
+    const NOW: Now = Now { wall: Timestamp::from_millis(1_000), mono: MonoTime(1_000_000_000) };
 
     fn remote(last: u8) -> SocketAddr {
         ([192, 0, 2, last], 5000).into()
     }
 
-    fn passes(auth: &ApiAuth, headers: &HeaderMap) -> bool {
-        auth.authorize(headers, remote(1), NOW).is_ok()
+    fn with_token(token: &str) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(AUTHORIZATION, format!("Bearer {token}").parse().unwrap());
+        headers
+    }
+
+    fn token<'a>(id: &'a str, secret: &'a str) -> ApiToken<'a> {
+        ApiToken { id, secret, scopes: Scope::ALL.into(), peer: None, expires: None }
+    }
+
+    fn auth(tokens: &[ApiToken<'_>]) -> ApiAuth {
+        let auth = ApiAuth::new().unwrap();
+        auth.set_tokens(tokens);
+        auth
+    }
+
+    /// The id of the token that a request is found to have.
+    fn found(auth: &ApiAuth, headers: &HeaderMap, now: Now) -> Result<Option<String>, AuthRefusal> {
+        Ok(auth.identify(headers, remote(1), now)?.map(|token| token.id.clone()))
     }
 
     #[test]
     fn guesses_are_counted_by_address() {
-        let auth = ApiAuth::new().unwrap();
-        auth.set_token(Some("s3cret"));
-        let with_token = |token: &str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(AUTHORIZATION, format!("Bearer {token}").parse().unwrap());
-            headers
+        let auth = auth(&[token("apiToken", "s3cret")]);
+        let identify = |token: &str, last| {
+            auth.identify(&with_token(token), remote(last), NOW).map(|token| token.is_some())
         };
-        let guesses = (0..10_000).filter(|n| {
-            auth.authorize(&with_token(&n.to_string()), remote(1), NOW)
-                == Err(AuthRefusal::WrongToken)
-        });
-        let checked = guesses.count();
-        assert!((100..=210).contains(&checked), "{checked}");
-        assert_eq!(
-            auth.authorize(&with_token("s3cret"), remote(1), NOW),
-            Err(AuthRefusal::AboveRate)
-        );
-        assert_eq!(auth.authorize(&HeaderMap::new(), remote(1), NOW), Err(AuthRefusal::WrongToken));
-        assert_eq!(auth.authorize(&with_token("s3cret"), remote(2), NOW), Ok(()));
-        let later = MonoTime(NOW.0 + 5_000_000_000);
-        assert_eq!(auth.authorize(&with_token("s3cret"), remote(1), later), Ok(()));
+        let guesses = (0..10_000)
+            .filter(|n| identify(&n.to_string(), 1) == Err(AuthRefusal::WrongToken))
+            .count();
+        assert!((100..=210).contains(&guesses), "{guesses}");
+        assert_eq!(identify("s3cret", 1), Err(AuthRefusal::AboveRate));
+        assert_eq!(found(&auth, &HeaderMap::new(), NOW), Err(AuthRefusal::WrongToken));
+        assert_eq!(identify("s3cret", 2), Ok(true));
+        let later = Now { mono: MonoTime(NOW.mono.0 + 5_000_000_000), ..NOW };
+        assert!(found(&auth, &with_token("s3cret"), later).is_ok());
     }
 
-    fn check(token: Option<&str>, header: Option<&str>, expected: bool) {
-        let auth = ApiAuth::new().unwrap();
-        auth.set_token(token);
+    fn check(token_of_node: Option<&str>, header: Option<&str>, expected: bool) {
+        let tokens: Vec<_> = token_of_node.iter().map(|secret| token("apiToken", secret)).collect();
+        let auth = auth(&tokens);
         let mut headers = HeaderMap::new();
         if let Some(header) = header {
             headers.insert(AUTHORIZATION, header.parse().unwrap());
         }
-        assert_eq!(passes(&auth, &headers), expected, "{token:?} {header:?}");
-        assert!(!format!("{auth:?}").contains("s3cret"));
+        assert_eq!(found(&auth, &headers, NOW).is_ok(), expected, "{token_of_node:?} {header:?}");
+        assert!(!format!("{auth:?} {tokens:?}").contains("s3cret"));
     }
 
     #[test]
@@ -172,15 +257,58 @@ mod tests {
     }
 
     #[test]
-    fn a_reload_changes_the_token() {
-        let auth = ApiAuth::new().unwrap();
-        let mut headers = HeaderMap::new();
-        headers.insert(AUTHORIZATION, "Bearer one".parse().unwrap());
-        for (token, expected) in [(Some("one"), true), (Some("two"), false), (None, true)] {
-            auth.set_token(token);
-            assert_eq!(passes(&auth, &headers), expected);
-            let changes = auth.authorize_change(&headers, remote(1), NOW).is_ok();
-            assert_eq!(changes, expected && token.is_some());
-        }
+    fn each_token_is_known_until_it_expires() {
+        let expires = Some(Timestamp::from_millis(2_000));
+        let auth =
+            auth(&[token("apiToken", "one"), ApiToken { expires, ..token("monitor", "two") }]);
+        let at = |millis, secret| {
+            let now = Now { wall: Timestamp::from_millis(millis), ..NOW };
+            found(&auth, &with_token(secret), now)
+        };
+        assert_eq!(at(1_999, "one"), Ok(Some("apiToken".to_owned())));
+        assert_eq!(at(1_999, "two"), Ok(Some("monitor".to_owned())));
+        assert_eq!(at(2_000, "one"), Ok(Some("apiToken".to_owned())));
+        assert_eq!(at(2_000, "two"), Err(AuthRefusal::Expired));
+        // A node whose tokens have all expired is not open.
+        auth.set_tokens(&[ApiToken { expires, ..token("monitor", "two") }]);
+        assert_eq!(at(2_000, ""), Err(AuthRefusal::WrongToken));
+    }
+
+    #[test]
+    fn a_reload_changes_the_tokens() {
+        let auth = auth(&[]);
+        let changes = |tokens: &[ApiToken<'_>]| auth.set_tokens(tokens);
+        assert!(!changes(&[]));
+        assert!(changes(&[token("a", "one")]));
+        assert!(!changes(&[token("a", "one")]));
+        assert!(changes(&[token("a", "two")]));
+        assert_eq!(found(&auth, &with_token("one"), NOW), Err(AuthRefusal::WrongToken));
+        assert!(changes(&[]));
+        assert_eq!(found(&auth, &with_token("one"), NOW), Ok(None));
+    }
+
+    #[test]
+    fn what_was_shown_is_checked_again() {
+        let reader = || ApiToken { scopes: [Scope::Read].into(), ..token("a", "one") };
+        let auth = auth(&[reader()]);
+        let shown = auth.identify(&with_token("one"), remote(1), NOW).unwrap().unwrap();
+        let check = |tokens: &[ApiToken<'_>], expected: Result<(), &str>| {
+            auth.set_tokens(tokens);
+            let found = auth.check_again(Some(&shown), NOW.wall);
+            assert_eq!(found, expected.map_err(str::to_owned), "{tokens:?}");
+        };
+        let changed = Err("the token a has changed or is gone");
+        check(&[reader()], Ok(()));
+        check(&[token("b", "two"), reader()], Ok(()));
+        check(&[token("a", "one")], Ok(()));
+        check(&[], changed);
+        check(&[token("a", "two")], changed);
+        check(&[token("b", "one")], changed);
+        check(&[ApiToken { scopes: [Scope::Packets].into(), ..reader() }], changed);
+        check(&[ApiToken { peer: Some("p".parse().unwrap()), ..reader() }], changed);
+        check(&[ApiToken { expires: Some(NOW.wall), ..reader() }], Err("the token a has expired"));
+        assert!(auth.check_again(None, NOW.wall).is_err());
+        auth.set_tokens(&[]);
+        assert_eq!(auth.check_again(None, NOW.wall), Ok(()));
     }
 }

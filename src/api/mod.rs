@@ -1,12 +1,11 @@
 //! The operator's pages: `/health`, `/health/live`, `/health/ready`, `/metrics`, `/peers`, `/routes` and
 //! `/ledger/changes`.
 //!
-//! Only `POST /ledger/changes` changes anything: a balance, with the `apiToken`, and never without one. No answer
-//! contains a secret. `/health` is open to all clients; the other pages require `Authorization: Bearer <apiToken>` once
-//! a token is set (D22). Without one, `/peers` and `/routes` refuse the pages of other sites in a browser (`hosts`).
-//! `node` updates [`NodeStatus`] and makes the changes; all else is read from the connector and the peers when a
-//! request comes. Handlers that read never wait. Nothing here spawns: [`Api::run`] is one future that owns its
-//! connections.
+//! `POST /ledger/changes` changes a balance, with a token that allows it, and never without one. No answer contains a
+//! secret. `/health` is open to all clients; the other pages require `Authorization: Bearer <token>` once a token is
+//! set (D22). Without one, `/peers` and `/routes` refuse the pages of other sites in a browser (`hosts`). `node`
+//! updates [`NodeStatus`] and makes the changes; all else is read from the connector and the peers when a request
+//! comes. Handlers that read never wait. Nothing here spawns: [`Api::run`] is one future that owns its connections.
 
 mod bearer_auth;
 mod health;
@@ -23,6 +22,7 @@ mod status;
 mod ui;
 mod v1;
 
+pub use bearer_auth::ApiToken;
 pub use health::HealthStatus;
 pub use ledger_changes::{ChangeOrder, ChangeRefusal};
 pub use network::NetworkApi;

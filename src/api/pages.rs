@@ -16,14 +16,14 @@ use axum::routing::{get, post};
 use serde::Serialize;
 use serde_json::json;
 
-use super::bearer_auth::AuthRefusal;
+use super::bearer_auth::{ABOVE_RATE, AuthRefusal, EXPIRED, NEEDS_TOKEN};
 use super::health::HealthStatus;
 use super::query::{QueryError, RoutesQuery};
 use super::status::NodeStatus;
 use super::v1::{self, V1};
 use super::{ledger_changes, peers, routes, ui};
 use crate::net::{mask_random_words, sanitize_json};
-use crate::observe::format_time;
+use crate::observe::{Scope, format_time};
 use crate::peers::PeerState;
 use crate::telemetry::{Exposition, Metrics, StatusMetrics};
 use crate::web::{Connection, json_response, json_text};
@@ -45,11 +45,14 @@ pub(super) fn router(pages: Pages, v1: Arc<V1>) -> Router {
         .route_layer(middleware::from_fn_with_state(Arc::clone(&pages), refuse_on_standby))
         .route_layer(middleware::from_fn_with_state(Arc::clone(&pages), refuse_web_pages))
         .route("/metrics", get(metrics))
-        .route_layer(middleware::from_fn_with_state(Arc::clone(&pages), authorize));
+        .route_layer(middleware::from_fn_with_state((Arc::clone(&pages), Scope::Read), authorize));
     let changes = Router::new()
         .route("/ledger/changes", post(ledger_changes::post))
         .route_layer(middleware::from_fn_with_state(Arc::clone(&pages), refuse_on_standby))
-        .route_layer(middleware::from_fn_with_state(Arc::clone(&pages), authorize_change));
+        .route_layer(middleware::from_fn_with_state(
+            (Arc::clone(&pages), Scope::Operate),
+            authorize,
+        ));
     Router::new()
         .route("/health", get(health))
         .route("/health/live", get(live))
@@ -203,42 +206,44 @@ async fn method_not_allowed() -> Response {
     error(StatusCode::METHOD_NOT_ALLOWED, message)
 }
 
-async fn authorize(State(pages): State<Arc<Pages>>, request: Request, next: Next) -> Response {
-    let now = pages.status.context().clock.mono();
-    match pages.status.auth.authorize(request.headers(), remote(&request), now) {
-        Ok(()) => next.run(request).await,
-        Err(refusal) => not_authorized(refusal),
-    }
-}
-
-/// Changes need a token, so without one there are none.
-async fn authorize_change(
-    State(pages): State<Arc<Pages>>,
+/// Lets callers with this scope pass. Changes need a token, so without one there are none.
+async fn authorize(
+    State((pages, scope)): State<(Arc<Pages>, Scope)>,
     request: Request,
     next: Next,
 ) -> Response {
-    let now = pages.status.context().clock.mono();
-    match pages.status.auth.authorize_change(request.headers(), remote(&request), now) {
-        Ok(()) => next.run(request).await,
+    let now = pages.status.context().clock.now();
+    match pages.status.auth.identify(request.headers(), remote(&request), now) {
         Err(refusal) => not_authorized(refusal),
+        Ok(None) if scope == Scope::Operate => {
+            let message = "without an apiToken nothing can be changed here; set one";
+            error(StatusCode::FORBIDDEN, message)
+        }
+        Ok(None) => next.run(request).await,
+        Ok(Some(token)) if !token.scopes.contains(&scope) => {
+            let id = &token.id;
+            let message =
+                format!("this page needs the scope {scope}, which the token {id} does not have");
+            error(StatusCode::FORBIDDEN, &message)
+        }
+        Ok(Some(token)) if token.peer.is_some() => {
+            let message =
+                "this page is not for the token of a peer, because it shows others; /api/v1 is";
+            error(StatusCode::FORBIDDEN, message)
+        }
+        Ok(Some(_)) => next.run(request).await,
     }
 }
 
 fn not_authorized(refusal: AuthRefusal) -> Response {
     match refusal {
-        AuthRefusal::NoneConfigured => {
-            let message = "without an apiToken nothing can be changed here; set one";
-            error(StatusCode::FORBIDDEN, message)
-        }
-        AuthRefusal::WrongToken => {
-            let message =
-                "this page needs the header Authorization: Bearer with the node's apiToken";
+        AuthRefusal::WrongToken | AuthRefusal::Expired => {
+            let message = if refusal == AuthRefusal::Expired { EXPIRED } else { NEEDS_TOKEN };
             let challenge = [(WWW_AUTHENTICATE, "Bearer realm=\"ilp-connector\"")];
             (challenge, error(StatusCode::UNAUTHORIZED, message)).into_response()
         }
         AuthRefusal::AboveRate => {
-            let message = "too many wrong tokens from this address; try again in a second";
-            let answer = error(StatusCode::TOO_MANY_REQUESTS, message);
+            let answer = error(StatusCode::TOO_MANY_REQUESTS, ABOVE_RATE);
             ([(RETRY_AFTER, "1")], answer).into_response()
         }
     }
@@ -251,7 +256,7 @@ async fn refuse_web_pages(
     request: Request,
     next: Next,
 ) -> Response {
-    if !pages.status.auth.has_token()
+    if !pages.status.auth.has_tokens()
         && let Err(refusal) = pages.status.hosts.check_request(&request)
     {
         return error(StatusCode::FORBIDDEN, &refusal.to_string());

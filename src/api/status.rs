@@ -10,7 +10,7 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, watch};
 
-use super::bearer_auth::ApiAuth;
+use super::bearer_auth::{ApiAuth, ApiToken};
 use super::health::{Health, HealthInput, HealthStatus, PeerHealth, health, reasons_not_ready};
 use super::heartbeat::Heartbeat;
 use super::hosts::Hosts;
@@ -34,8 +34,8 @@ pub struct StatusSettings<'a> {
     pub peers: Vec<PeerRole>,
     /// A node that was never healthy is `starting` for this long at most (D6: 30 s).
     pub start_timeout: Duration,
-    /// Required for all pages but `/health` (D22); `None`: for no page.
-    pub api_token: Option<&'a str>,
+    /// One is required for all pages but `/health` (D22); without any: for no page.
+    pub api_tokens: Vec<ApiToken<'a>>,
     /// Names under which `/peers`, `/routes` and `/api/v1` answer without a token, beside those that are always known.
     pub api_hosts: Vec<String>,
 }
@@ -122,11 +122,10 @@ impl NodeStatus {
 
     /// Applies a configuration, at the start and at each reload.
     pub fn configure(&self, settings: StatusSettings<'_>) {
-        let StatusSettings { mut peers, start_timeout, api_token, api_hosts } = settings;
+        let StatusSettings { mut peers, start_timeout, api_tokens, api_hosts } = settings;
         peers.sort_by(|a, b| a.id.cmp(&b.id));
-        if self.auth.set_token(api_token) {
-            let node = self.context.connector.node_id();
-            self.observer.end_streams(&node, "the apiToken has changed");
+        if self.auth.set_tokens(&api_tokens) {
+            self.observer.end_streams_without_access();
         }
         self.hosts.set_names(&api_hosts);
         self.configured.store(Arc::new(Configured { peers, start_timeout }));
@@ -160,10 +159,10 @@ impl NodeStatus {
         // Set once: a node has one set of listeners.
         let _ = self.addresses.set(addresses);
         self.observer.add_node(self);
-        if self.auth.has_token() {
+        if self.auth.has_tokens() {
             // Those of the network were opened without this node, perhaps without its token.
             let node = self.context.connector.node_id();
-            self.observer.end_streams(&node, "a node with an apiToken has started");
+            self.observer.end_streams(&node, "a node with a token has started");
         }
     }
 

@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::config::{
-    Environment, Loaded, NodeSettings, Secret, Source, read_secret, read_secret_file, variable,
+    Environment, Loaded, NodeConfig, Secret, Source, read_secret, read_secret_file, variable,
 };
 use crate::console::{Failure, SourceArguments, host_to_dial, load_local_node, shell_quote};
-use crate::net::{HttpUrl, authority};
+use crate::net::{Clock, HttpUrl, authority};
+use crate::observe::Scope;
 use crate::topology::{self, Deployment, Described, Topology};
 
 /// The most nodes that one command asks.
@@ -20,7 +21,7 @@ pub(super) struct AskedNode {
     pub(super) id: Option<String>,
     /// Its pages, without a path.
     pub(super) url: HttpUrl,
-    /// Its `apiToken`.
+    /// Its `apiToken`, or another one that may read.
     pub(super) token: Option<Secret>,
     /// What to do if it does not answer.
     pub(super) hint: String,
@@ -80,7 +81,7 @@ fn nodes_of_configuration(
         None => {
             let node = load_local_node(source, environment)?;
             let hint = "start it with `ilp-connector run`, or name a file or a URL".to_owned();
-            Ok(vec![node_on_this_machine(&node.config.settings, hint)?])
+            Ok(vec![node_on_this_machine(&node.config, hint)?])
         }
     }
 }
@@ -103,7 +104,7 @@ fn nodes_of_file(
         Described::Node(loaded) => {
             check_id(&loaded, node, file)?;
             let hint = format!("start it with `ilp-connector run --config {name}`");
-            Ok(vec![node_on_this_machine(&loaded.config.settings, hint)?])
+            Ok(vec![node_on_this_machine(&loaded.config, hint)?])
         }
         Described::Network(network) => {
             let ids: Vec<&str> = match node {
@@ -118,7 +119,7 @@ fn nodes_of_file(
                     let hint = format!(
                         "start it with `ilp-connector up {name}`; if its port was in use, `up` has printed another one"
                     );
-                    node_on_this_machine(&loaded.config.settings, hint)
+                    node_on_this_machine(&loaded.config, hint)
                 }
             });
             nodes.collect()
@@ -138,19 +139,20 @@ fn check_id(loaded: &Loaded, node: Option<&str>, file: &Path) -> Result<(), Fail
     }
 }
 
-fn node_on_this_machine(settings: &NodeSettings, hint: String) -> Result<AskedNode, Failure> {
-    asked_node(settings, &host_to_dial(&settings.health_check_host), hint)
+fn node_on_this_machine(config: &NodeConfig, hint: String) -> Result<AskedNode, Failure> {
+    asked_node(config, &host_to_dial(&config.settings.health_check_host), hint)
 }
 
 fn node_on_its_host(network: &Topology, id: &str, here: &str) -> Result<AskedNode, Failure> {
-    let settings = network.node(id, Deployment::Spread)?.config.settings;
+    let config = network.node(id, Deployment::Spread)?.config;
     match network.host_of(id) {
-        Some(host) if id != here => asked_node(&settings, &host, format!("is the host {host} up?")),
-        _ => node_on_this_machine(&settings, "is it running?".to_owned()),
+        Some(host) if id != here => asked_node(&config, &host, format!("is the host {host} up?")),
+        _ => node_on_this_machine(&config, "is it running?".to_owned()),
     }
 }
 
-fn asked_node(settings: &NodeSettings, host: &str, hint: String) -> Result<AskedNode, Failure> {
+fn asked_node(config: &NodeConfig, host: &str, hint: String) -> Result<AskedNode, Failure> {
+    let settings = &config.settings;
     let id = settings.node_id.to_string();
     let port = settings.health_check_port;
     if port == 0 {
@@ -162,7 +164,8 @@ fn asked_node(settings: &NodeSettings, host: &str, hint: String) -> Result<Asked
     let url = url.parse().map_err(|error| {
         Failure::Usage(format!("{id} has no pages at {url}: {error}; give their URL"))
     })?;
-    Ok(AskedNode { id: Some(id), url, token: settings.api_token.clone(), hint })
+    let token = config.token_with(Scope::Read, Clock::start().now().wall).cloned();
+    Ok(AskedNode { id: Some(id), url, token, hint })
 }
 
 fn node_at_url(text: &str, token: Option<Secret>) -> Result<AskedNode, Failure> {

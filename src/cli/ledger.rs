@@ -11,7 +11,7 @@ mod through_node;
 use std::io::Write;
 
 use super::args::{LedgerArguments, LedgerCommand, StoreArguments};
-use crate::config::{Environment, NodeSettings};
+use crate::config::{Environment, NodeConfig};
 use crate::console::{Failure, Table, count, error_chain, load_local_node};
 use crate::net::StorePlace;
 use crate::store::{OpenError, Store, StoreIdentity};
@@ -55,7 +55,7 @@ pub(super) fn run(
 struct NamedStore {
     place: StorePlace,
     /// The configuration that names it. `None`: `--store` does.
-    settings: Option<NodeSettings>,
+    config: Option<NodeConfig>,
 }
 
 impl NamedStore {
@@ -63,21 +63,21 @@ impl NamedStore {
         if let Some(place) = &arguments.store {
             let place = place.expose().parse();
             let place = place.map_err(|error| Failure::Usage(format!("--store: {error}")))?;
-            return Ok(Self { place, settings: None });
+            return Ok(Self { place, config: None });
         }
-        let settings = load_local_node(&arguments.source, environment)?.config.settings;
-        let place = settings.store_place().ok_or_else(|| {
+        let config = load_local_node(&arguments.source, environment)?.config;
+        let place = config.settings.store_place().ok_or_else(|| {
             Failure::Usage(
                 "this node has no store: its configuration sets no `store`; name a file with --store"
                     .to_owned(),
             )
         })?;
-        Ok(Self { place, settings: Some(settings) })
+        Ok(Self { place, config: Some(config) })
     }
 
     /// Whose books they must be.
     fn identity(&self) -> StoreIdentity {
-        StoreIdentity { node: self.settings.as_ref().map(|settings| settings.node_id.clone()) }
+        StoreIdentity { node: self.config.as_ref().map(|config| config.settings.node_id.clone()) }
     }
 }
 

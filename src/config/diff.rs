@@ -137,6 +137,9 @@ fn compare_settings(old: &NodeConfig, new: &NodeConfig, change: &mut Change) {
     if old.receivers != new.receivers {
         note(&NODE.receivers);
     }
+    if old.api_tokens != new.api_tokens {
+        note(&NODE.api_tokens);
+    }
 }
 
 #[cfg(test)]
@@ -239,7 +242,9 @@ mod tests {
         let old = node(BASE);
         for key in NodeSettings::KEYS
             .iter()
-            .filter(|key| !matches!(key.name, "peers" | "receivers" | "routes" | "rates"))
+            .filter(|key| {
+                !matches!(key.name, "peers" | "receivers" | "apiTokens" | "routes" | "rates")
+            })
             .filter(|key| key.kind != ValueKind::SecretFile)
         {
             let value = other(key.name, key.kind).expect(key.name);

@@ -1,5 +1,6 @@
 //! The types in the rows of `keys!`: how a value becomes one of them, and which [`ValueKind`] describes it.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::marker::PhantomData;
 use std::path::PathBuf;
@@ -20,7 +21,8 @@ use super::value::{Map, Value, ValueData};
 use super::value_kind::ValueKind;
 use crate::account::{AccountId, Rate, Relation};
 use crate::net::{HttpAuth, HttpMode, HttpUrl, PeerUrl, StorePlace};
-use crate::wire::{Address, Amount, Prefix};
+use crate::observe::Scope;
+use crate::wire::{Address, Amount, Prefix, Timestamp};
 
 /// Tokens that are valid at the same time.
 const SECRETS_MAX: usize = 4;
@@ -172,6 +174,8 @@ pub struct Balance;
 pub struct Priority;
 /// Log levels.
 pub struct LogLevel;
+/// A date, or a date and a time, in UTC.
+pub struct Moment;
 /// One of [`HostNames`].
 struct HostName;
 
@@ -195,6 +199,7 @@ scalars! {
     Secret => Secret, Secret, |text| parse::secret(text).map(Secret::new);
     Segment => Arc<str>, Segment, |text| parse::segment(text).map(Arc::from);
     StorePlace => StorePlace, Store, parse::store_place;
+    Moment => Timestamp, Moment, parse::moment;
     Text => String, Text, |text| parse::text(text).map(str::to_owned);
 }
 
@@ -255,6 +260,7 @@ choices! {
     LinkTransport { "btp" => Btp, "http" => Http }
     Relation { "parent" => Parent, "peer" => Peer, "child" => Child }
     Routing { "static" => Static, "dynamic" => Dynamic }
+    Scope { "read" => Read, "packets" => Packets, "operate" => Operate, "audit" => Audit }
 }
 
 /// Reads the items of a list, each as an `S`. `None`: one of them has a mistake.
@@ -329,6 +335,35 @@ impl KeyType for HostNames {
         let names = text.split(',').map(|name| HostName::parse(name.trim()));
         let names: Parsed<Vec<String>> = names.collect();
         names.map_err(|what| key.report_mistake(what, report)).ok()
+    }
+}
+
+/// Scopes: a list, or a text with commas between them.
+pub struct Scopes;
+
+impl KeyType for Scopes {
+    type Value = BTreeSet<Scope>;
+
+    const KIND: ValueKind = ValueKind::Scopes;
+
+    fn read(
+        key: KeyRef<'_>,
+        value: &Value,
+        report: &mut DiagnosticSink,
+    ) -> Option<BTreeSet<Scope>> {
+        let scopes = match value.as_text() {
+            None => read_items::<Scope>(key, value, report)?,
+            Some(text) => {
+                let scopes: Parsed<Vec<Scope>> =
+                    text.split(',').map(|word| Scope::parse(word.trim())).collect();
+                scopes.map_err(|what| key.report_mistake(what, report)).ok()?
+            }
+        };
+        if scopes.is_empty() {
+            key.report_mistake("allows nothing".to_owned(), report);
+            return None;
+        }
+        Some(scopes.into_iter().collect())
     }
 }
 

@@ -3,7 +3,7 @@
 //! `keys!` makes them of the tables in `node_keys`, `peer_keys`, `route_keys` and `topology_keys`.
 
 use super::key_types::KeySet;
-use super::node_keys::{NODE, NodeSettings, PingToggles, TlsFiles};
+use super::node_keys::{ApiTokenSettings, NODE, NodeSettings, PingToggles, TlsFiles};
 use super::peer_keys::{PeerSettings, ReceiverSettings};
 use super::route_keys::{RateSettings, RouteSettings};
 use super::topology_keys::{LinkSettings, TopologyNodeSettings, TopologySettings};
@@ -35,8 +35,9 @@ pub const fn doc_text(doc: &'static str) -> &'static str {
 }
 
 /// The keys of each kind of mapping.
-const TABLES: [&[KeyInfo]; 10] = [
+const TABLES: [&[KeyInfo]; 11] = [
     NodeSettings::KEYS,
+    ApiTokenSettings::KEYS,
     PeerSettings::KEYS,
     ReceiverSettings::KEYS,
     RouteSettings::KEYS,

@@ -5,7 +5,7 @@
 //!    reads secrets from files of their own.
 //! 2. `node_tree`, with `env`, applies environment and command line to that tree. [`topology`](crate::topology) makes
 //!    such trees of a file that describes a network.
-//! 3. `node_file`, with `peers`, `receivers` and `routes`, reads the tree into a [`NodeConfig`].
+//! 3. `node_file`, with `peers`, `receivers`, `api_tokens` and `routes`, reads the tree into a [`NodeConfig`].
 //!
 //! Each key is one row of `keys!`, in `node_keys`, `peer_keys`, `route_keys` or `topology_keys`. The typed values, the
 //! reader, the schema, `--print`, the comparison at a reload and the tables of docs/CONFIG.md follow from the row
@@ -17,6 +17,7 @@
 #[macro_use]
 mod keys_macro;
 
+mod api_tokens;
 mod diagnostics;
 mod diff;
 pub mod env;
@@ -66,7 +67,7 @@ pub use key_types::{KeySet, wrong_type};
 pub use loaded::{FileForm, Loaded};
 pub use location::{FirstUses, Location, PlaceDetails, ValueOrigin, ValuePath, ValuePlace};
 pub use mapping::Mapping;
-pub use node_keys::{NODE, NodeSettings, TlsFiles};
+pub use node_keys::{ApiTokenSettings, NODE, NodeSettings, TlsFiles};
 pub use node_tree::{apply_overrides, overlay_node_file, tree_without_file};
 pub use own_address::OwnAddressError;
 pub use schema::schema;

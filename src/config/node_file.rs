@@ -14,7 +14,7 @@ use super::node_keys::{NODE, NodeDraft, NodeSettings};
 use super::own_address::{mistakes_below, not_below_peer};
 use super::settings::{NodeConfig, Routing, Unset};
 use super::value::Value;
-use super::{peers, receivers, routes, store, weak_secrets};
+use super::{api_tokens, peers, receivers, routes, store, weak_secrets};
 use crate::account::{Asset, Relation};
 use crate::net::{StorePlace, is_loopback};
 use crate::wire::{Address, Scheme};
@@ -53,6 +53,8 @@ pub fn read(
     peers::adopt_from_parent(&mut asset, asset_unset, &mut peers);
     let receivers = receivers::read(&asset, &peers, mapping, report);
     receivers::check_secret(draft.receiver_secret.as_ref(), mapping, report);
+    let operators = draft.api_token.as_ref();
+    let api_tokens = api_tokens::read(&peers, operators, mapping, report);
     let routes = routes::read(&peers, mapping, report);
     let rates = routes::read_rates(mapping, report);
 
@@ -103,6 +105,7 @@ pub fn read(
         asset_unset,
         peers,
         receivers,
+        api_tokens,
         routes,
         rates,
     })
@@ -146,11 +149,14 @@ fn check_listeners(draft: &NodeDraft, mapping: Mapping<'_>, report: &mut Diagnos
     }
     if let Some(host) = &draft.health_check_host
         && !mapping.has(&NODE.api_token)
+        && mapping.items(&NODE.api_tokens).is_empty()
         && !is_loopback(host)
     {
-        let what = "/metrics, /peers and /routes are open to everyone who reaches the port";
+        let what =
+            "/metrics, /peers, /routes and /api/v1 are open to everyone who reaches the port";
         let help = format!("set apiToken, or healthCheckHost to 127.0.0.1 (it is {host})");
-        let keys = [mapping.places_of(&NODE.api_token), mapping.places_of(&NODE.health_check_host)];
+        let keys = [&NODE.api_token, &NODE.api_tokens, &NODE.health_check_host];
+        let keys = keys.map(|key| mapping.places_of(key));
         report.following(keys.into_iter().flatten(), |report| {
             mapping.warn(&NODE.api_token, what, help, report);
         });

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::key_types::{
-    AssetCode, Host, HostNames, Integer, KeySet, LogLevel, Millis, Nested, Port,
+    AssetCode, Host, HostNames, Integer, KeySet, LogLevel, Millis, Moment, Nested, Port, Scopes,
 };
 use super::peer_keys::{PeerSettings, ReceiverSettings};
 use super::route_keys::{RateSettings, RouteSettings};
@@ -64,10 +64,10 @@ keys! {
         restart healthCheckHost => health_check_host: Host = "0.0.0.0",
         /// Port of health, metrics and API; 0 picks a free one.
         restart healthCheckPort => health_check_port: Port = "8080",
-        /// Bearer token that `/metrics`, `/peers`, `/routes` and `/api/v1` require, and with which `/ledger/changes`
-        /// changes balances. Default: none required, and nothing can be changed.
+        /// The operator's bearer token for `/metrics`, `/peers`, `/routes`, `/ledger/changes` and `/api/v1`. It allows
+        /// everything. Default: without it and `apiTokens`, no token is required, and nothing can be changed.
         live apiToken | apiTokenFile => api_token: Option<Secret>,
-        /// Without an `apiToken`, `/peers`, `/routes` and `/api/v1` answer only if the `Host` is an IP address,
+        /// Without any token, `/peers`, `/routes` and `/api/v1` answer only if the `Host` is an IP address,
         /// `localhost`, a name without a dot, `healthCheckHost`, or one of these names. This keeps out foreign web
         /// pages in a browser.
         live apiHosts => api_hosts: Option<HostNames>,
@@ -132,11 +132,31 @@ keys! {
         optional peers => peers: ValueKind::List(PeerSettings::KEYS),
         /// Accounts that STREAM senders pay, at `<ilpAddress>.<id>`. Default: none.
         optional receivers => receivers: ValueKind::List(ReceiverSettings::KEYS),
+        /// Further bearer tokens, each for what its scopes allow. Default: none.
+        optional apiTokens => api_tokens: ValueKind::List(ApiTokenSettings::KEYS),
         /// Static routes. Children and a default route to the parent need none. Default: none;
         /// computed in a topology file.
         optional routes => routes: ValueKind::List(RouteSettings::KEYS),
         /// Exchange rates between assets. Default: none.
         optional rates => rates: ValueKind::List(RateSettings::KEYS),
+    }
+}
+
+keys! {
+    /// The keys of a token in `apiTokens`.
+    ApiTokenSettings, ApiTokenDraft, ApiTokenKeys as API_TOKEN {
+        /// Name of the token, for logs and audit.
+        live id => id: AccountId,
+        /// The bearer token itself.
+        live token | tokenFile => token: Secret,
+        /// What it allows: `read` (nodes, links, routes, events, balances and metrics), `packets` (single packets),
+        /// `operate` (changes of any kind), `audit` (who has changed something).
+        live scopes => scopes: Scopes,
+        /// Binds it to this peer, whose operator may then see what this node decides about the peer's packets, and the
+        /// peer's balance; names and figures of others are left out. Default: it shows everything.
+        live peer => peer: Option<AccountId>,
+        /// From this moment on it is refused: a date and a time in UTC, such as `2027-01-31T12:00:00Z`, or a date.
+        live expires => expires: Option<Moment>,
     }
 }
 

@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use crate::account::{AccountId, AccountIdError, AssetError, check_asset_code};
 use crate::net::{HttpUrl, StorePlace};
+use crate::wire::Timestamp;
 use crate::wire::address::is_segment;
 
 /// Bytes of a token, which every authentication frame contains.
@@ -23,6 +24,33 @@ pub fn integer(text: &str, min: u64, max: u64) -> Parsed<u64> {
         Ok(number) if (min..=max).contains(&number) => Ok(number),
         _ => Err("out of range".into()),
     }
+}
+
+/// A date, or a date and a time, in UTC: RFC 3339 with `Z`.
+pub fn moment(text: &str) -> Parsed<Timestamp> {
+    let (date, time) = match text.split_once(['T', ' ']) {
+        None => (text, "00:00:00"),
+        Some((date, time)) => match time.strip_suffix('Z') {
+            Some(time) => (date, time),
+            None => return Err("is not in UTC, with Z at the end".to_owned()),
+        },
+    };
+    let (time, fraction) = time.split_once('.').unwrap_or((time, "0"));
+    let has_form = |text: &str, form: &str| {
+        text.len() == form.len()
+            && text.bytes().zip(form.bytes()).all(|(byte, form)| match form {
+                b'0' => byte.is_ascii_digit(),
+                _ => byte == form,
+            })
+    };
+    let is_fraction =
+        (1..=9).contains(&fraction.len()) && fraction.bytes().all(|byte| byte.is_ascii_digit());
+    if !has_form(date, "0000-00-00") || !has_form(time, "00:00:00") || !is_fraction {
+        return Err("is not a date and a time".to_owned());
+    }
+    let digits = format!("{date}{time}{fraction:0<3.3}").replace(['-', ':'], "");
+    let digits = digits.as_bytes().try_into().expect("the form has 17 digits");
+    Timestamp::read17(digits).map_err(|error| error.to_string())
 }
 
 /// A port to listen on.

@@ -8,6 +8,7 @@ use super::keys::{self, KeyInfo};
 use super::node_keys::NodeSettings;
 use super::topology_keys::TopologySettings;
 use super::value_kind::ValueKind;
+use crate::observe::Scope;
 
 /// `${NAME}` may stand for any value.
 const VARIABLE: &str = r"\$\{[A-Za-z_][A-Za-z0-9_]*(:-.*)?\}";
@@ -134,6 +135,15 @@ fn kind(kind: ValueKind) -> Value {
         }
         ValueKind::Prefix => {
             text(r"^$|^(g|private|example|self|test[1-3]?|local)(\.[A-Za-z0-9_~-]+)*\.?$")
+        }
+        ValueKind::Moment => text(r"^[0-9]{4}-[0-9]{2}-[0-9]{2}([T ].+Z)?$"),
+        ValueKind::Scopes => {
+            let words = Scope::ALL.map(Scope::as_str).join("|");
+            let several = format!("^({words})( *, *({words}))*$");
+            json!({ "anyOf": [
+                { "type": "array", "items": text(&format!("^({words})$")), "minItems": 1 },
+                text(&several),
+            ] })
         }
         ValueKind::HostNames => {
             json!({ "type": ["array", "string", "null"], "items": self::kind(ValueKind::Host) })

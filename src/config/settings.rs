@@ -2,16 +2,17 @@
 
 use std::sync::Arc;
 
-use super::node_keys::NodeSettings;
+use super::node_keys::{ApiTokenSettings, NodeSettings};
 use super::secret::Secret;
 use crate::account::{AccountId, AccountSettings, Asset, Rate, Relation};
 use crate::connector::{ConnectorSettings, Timing};
 use crate::local::PingSettings;
 use crate::net::{AddressLimits, HttpAuth, HttpLimits, HttpMode, HttpUrl, PeerUrl};
+use crate::observe::Scope;
 use crate::routing::Route;
 use crate::routing::ccp::CcpTiming;
 use crate::stream::{Receiver, SECRET_LEN};
-use crate::wire::{Address, Amount, Scheme};
+use crate::wire::{Address, Amount, Scheme, Timestamp};
 
 /// One node. Every value is in range and fits the others.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,6 +31,8 @@ pub struct NodeConfig {
     pub peers: Vec<PeerConfig>,
     /// The STREAM receivers, in the order of the file.
     pub receivers: Vec<ReceiverConfig>,
+    /// The tokens of `apiTokens`, in the order of the file.
+    pub api_tokens: Vec<ApiTokenSettings>,
     /// Static routes: configured, or computed from a topology. Routes that follow from a relation are not among them.
     pub routes: Vec<Route>,
     /// Exchange rates: from, to, units of `to` for one of `from`.
@@ -231,7 +234,19 @@ impl NodeConfig {
         let own = [&self.settings.api_token, &self.settings.receiver_secret].into_iter().flatten();
         let accepted = self.peers.iter().flat_map(PeerConfig::tokens);
         let sent = self.peers.iter().filter_map(|peer| peer.url.as_ref()?.token());
+        let own = own.chain(self.api_tokens.iter().map(|token| &token.token));
         own.chain(accepted).map(Secret::expose).chain(sent)
+    }
+
+    /// A token that allows this at the node's API and shows everything: the operator's, if there is one.
+    pub fn token_with(&self, scope: Scope, now: Timestamp) -> Option<&Secret> {
+        let allows = |token: &&ApiTokenSettings| {
+            token.scopes.contains(&scope)
+                && token.peer.is_none()
+                && token.expires.is_none_or(|expires| now < expires)
+        };
+        let further = || self.api_tokens.iter().find(allows).map(|token| &token.token);
+        self.settings.api_token.as_ref().or_else(further)
     }
 
     /// The peer with that id.

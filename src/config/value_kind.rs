@@ -23,6 +23,10 @@ pub enum ValueKind {
     Integer(u64, u64),
     /// Milliseconds in a range.
     Millis(u64, u64),
+    /// A date, or a date and a time, in UTC.
+    Moment,
+    /// Scopes of a token: a list, or a text with commas between them.
+    Scopes,
     /// A port to listen on.
     Port,
     /// An address or host name to listen on.
@@ -87,6 +91,8 @@ impl ValueKind {
             Self::Millis(min, max) => {
                 format!("a whole number of milliseconds from {min} to {max}")
             }
+            Self::Moment => "a date, or a date and a time in UTC: 2027-01-31T12:00:00Z".into(),
+            Self::Scopes => "a list of read, packets, operate and audit: [read, packets]".into(),
             Self::Port => "a port is a whole number from 0 to 65535 (0 picks a free one)".into(),
             Self::Host => "an IP address or a host name, without a port".into(),
             Self::HostNames => "a list of host names: [node.example, ilp.example]".into(),
@@ -138,6 +144,7 @@ impl ValueKind {
             Self::List(_)
             | Self::Prefixes
             | Self::HostNames
+            | Self::Scopes
             | Self::Secrets
             | Self::SecretFiles => "a list",
             _ => "a text",

@@ -5,12 +5,13 @@ use ring::rand::SystemRandom;
 use super::adopt::ParentState;
 use super::diallers::PeerDial;
 use crate::account::Relation;
-use crate::api::{PeerRole, StatusSettings};
+use crate::api::{ApiToken, PeerRole, StatusSettings};
 use crate::btp::BtpDial;
-use crate::config::{AssetMismatch, NodeConfig, OwnAddressError, PeerConfig, Secret};
+use crate::config::{AssetMismatch, NodeConfig, OwnAddressError, PeerConfig};
 use crate::connector::ConnectorSettings;
 use crate::http::HttpDial;
 use crate::net::{KeepAliveSettings, PeerUrl, TlsTrust, TransportSettings};
+use crate::observe::{OPERATOR_TOKEN, Scope};
 use crate::peers::{LoginDirectory, NoRandomness, PeerLogin, Token};
 use crate::stream::SECRET_LEN;
 
@@ -90,7 +91,7 @@ pub(super) fn status_settings(config: &NodeConfig) -> StatusSettings<'_> {
     StatusSettings {
         peers: config.peers.iter().map(role).collect(),
         start_timeout: config.settings.start_timeout,
-        api_token: config.settings.api_token.as_ref().map(Secret::expose),
+        api_tokens: api_tokens(config),
         api_hosts: config
             .settings
             .api_hosts
@@ -100,6 +101,24 @@ pub(super) fn status_settings(config: &NodeConfig) -> StatusSettings<'_> {
             .cloned()
             .collect(),
     }
+}
+
+fn api_tokens(config: &NodeConfig) -> Vec<ApiToken<'_>> {
+    let operators = config.settings.api_token.iter().map(|token| ApiToken {
+        id: OPERATOR_TOKEN,
+        secret: token.expose(),
+        scopes: Scope::ALL.into(),
+        peer: None,
+        expires: None,
+    });
+    let further = config.api_tokens.iter().map(|token| ApiToken {
+        id: token.id.as_str(),
+        secret: token.token.expose(),
+        scopes: token.scopes.clone(),
+        peer: token.peer.clone(),
+        expires: token.expires,
+    });
+    operators.chain(further).collect()
 }
 
 /// The peers that may log in.

@@ -30,7 +30,7 @@ pub use self::path::packet_path;
 pub use self::rates::RateMeter;
 pub use self::ring::{Resumed, Ring};
 pub use self::sampling::{SAMPLED_PER_SECOND, next_threshold, one_in};
-pub use self::scope::Scope;
+pub use self::scope::{OPERATOR_TOKEN, Scope};
 pub use self::stream_queue::{
     EncodedMessage, STREAM_PACKETS_PER_SECOND, STREAM_PACKETS_PER_SECOND_MAX, StreamQueue,
     Subscription, Topics,

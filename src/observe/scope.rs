@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+/// The id of the token that `apiToken` sets. No other token has it.
+pub const OPERATOR_TOKEN: &str = "apiToken";
+
 /// One thing that a token may allow. Each operation of `/api/v1` needs one of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -17,6 +20,9 @@ pub enum Scope {
 }
 
 impl Scope {
+    /// What the token of a peer may have.
+    pub const OF_PEERS: [Self; 2] = [Self::Read, Self::Packets];
+
     /// All scopes.
     pub const ALL: [Self; 4] = [Self::Read, Self::Packets, Self::Operate, Self::Audit];
 

@@ -10,9 +10,12 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 use super::*;
-use crate::api::{HealthStatus, NetworkApi, NodeAddresses, Observer, PeerRole, StatusSettings};
+use crate::api::{
+    ApiToken, HealthStatus, NetworkApi, NodeAddresses, Observer, PeerRole, StatusSettings,
+};
 use crate::connector::ConnectorSettings;
 use crate::net::{Clock, TransportSettings};
+use crate::observe::{OPERATOR_TOKEN, Scope};
 use crate::testing::{connector_settings, node_context, route};
 use crate::web::testing::{Answer, RawConnection, request_once};
 
@@ -33,9 +36,19 @@ fn status() -> Arc<NodeStatus> {
 fn configure(status: &NodeStatus, peers: &[(&str, bool)], api_token: Option<&str>) {
     let role = |&(id, required): &(&str, bool)| PeerRole { id: id.parse().unwrap(), required };
     let peers = peers.iter().map(role).collect();
+    let api_tokens = api_token.map(|secret| api_token_of(OPERATOR_TOKEN, secret, &Scope::ALL));
+    configure_with(status, peers, api_tokens.into_iter().collect());
+}
+
+fn configure_with(status: &NodeStatus, peers: Vec<PeerRole>, api_tokens: Vec<ApiToken<'_>>) {
     let start_timeout = Duration::from_secs(30);
     let api_hosts = vec!["node.example".to_owned()];
-    status.configure(StatusSettings { peers, start_timeout, api_token, api_hosts });
+    status.configure(StatusSettings { peers, start_timeout, api_tokens, api_hosts });
+}
+
+fn api_token_of<'a>(id: &'a str, secret: &'a str, scopes: &[Scope]) -> ApiToken<'a> {
+    let scopes = scopes.iter().copied().collect();
+    ApiToken { id, secret, scopes, peer: None, expires: None }
 }
 
 /// A running server, until it is dropped.

@@ -5,7 +5,7 @@
 //! cannot send JSON to us without asking first, and its browser says where it comes from.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -17,19 +17,23 @@ use axum::routing::MethodRouter;
 
 use super::{V1, guard};
 use crate::account::AccountId;
+use crate::api::bearer_auth::KnownToken;
+use crate::api::status::NodeStatus;
 use crate::observe::Scope;
 use crate::web::ProblemDetails;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Who sends a request, and what that allows.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Caller {
     /// The id of the token; `None`: no token is needed here.
     pub(super) token: Option<String>,
     pub(super) scopes: BTreeSet<Scope>,
     /// The token is that of this peer, which learns nothing about others.
     pub(super) peer: Option<AccountId>,
+    /// The tokens that the nodes in view know; `None`: a node has none.
+    pub(super) shown: Vec<(Weak<NodeStatus>, Option<Arc<KnownToken>>)>,
 }
 
 impl Caller {
@@ -54,6 +58,17 @@ impl Caller {
             ),
         };
         Err(ProblemDetails::new(StatusCode::FORBIDDEN, detail))
+    }
+
+    /// # Errors
+    /// Why this client may not go on: its token has changed, has expired, or is gone.
+    pub(super) fn check_again(&self) -> Result<(), String> {
+        for (node, token) in &self.shown {
+            // A node that has stopped asks for nothing.
+            let Some(node) = node.upgrade() else { continue };
+            node.auth.check_again(token.as_deref(), node.context().clock.now().wall)?;
+        }
+        Ok(())
     }
 }
 
@@ -88,6 +103,10 @@ async fn check(
 ) -> Response {
     let checked = guard::admit(&v1, &request).and_then(|caller| {
         caller.require(scope)?;
+        if caller.peer.is_some() {
+            let detail = "this is not for the token of a peer: it would show others";
+            return Err(ProblemDetails::new(StatusCode::FORBIDDEN, detail));
+        }
         if changes_something(request.method()) {
             check_verb(request.headers())?;
         }

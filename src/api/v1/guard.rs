@@ -8,14 +8,14 @@ use axum::http::header::{HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
 
 use super::access::Caller;
 use super::{ApiView, V1};
-use crate::api::bearer_auth::AuthRefusal;
+use crate::api::bearer_auth::{ABOVE_RATE, AuthRefusal, EXPIRED, NEEDS_TOKEN};
 use crate::api::hosts::Hosts;
 use crate::api::pages::remote;
 use crate::api::status::NodeStatus;
 use crate::observe::Scope;
 use crate::web::ProblemDetails;
 
-/// What everybody may do at a node without tokens. Changes need a token, so that other users of the machine and its
+/// What all clients may do at a node without tokens. Changes need a token, so that other users of the machine and its
 /// network cannot make them.
 const OPEN_NODE: [Scope; 2] = [Scope::Read, Scope::Packets];
 
@@ -23,16 +23,24 @@ const OPEN_NODE: [Scope; 2] = [Scope::Read, Scope::Packets];
 /// The answer to a request that this listener does not answer otherwise, whatever it asks for.
 pub(super) fn admit(v1: &V1, request: &Request) -> Result<Caller, ProblemDetails> {
     let nodes = v1.observer.nodes(&v1.view);
-    let mut has_token = false;
+    let mut caller = Caller { scopes: Scope::ALL.into(), ..Caller::default() };
     for node in &nodes {
-        has_token |= node.auth.has_token();
-        let now = node.context().clock.mono();
-        if let Err(refusal) = node.auth.authorize(request.headers(), remote(request), now) {
-            return Err(not_authorized(refusal, &v1.view));
+        let now = node.context().clock.now();
+        let token = node.auth.identify(request.headers(), remote(request), now);
+        let token = token.map_err(|refusal| not_authorized(refusal, &v1.view))?;
+        if let Some(token) = &token {
+            caller.scopes.retain(|scope| token.scopes.contains(scope));
+            caller.token.get_or_insert_with(|| token.id.clone());
+            caller.peer = caller.peer.or_else(|| token.peer.clone());
         }
+        caller.shown.push((Arc::downgrade(node), token));
+    }
+    if caller.peer.is_some() && v1.view == ApiView::Network {
+        let detail = "the token of a peer is for the pages of the node that has this peer, not for those of a network";
+        return Err(ProblemDetails::new(StatusCode::FORBIDDEN, detail));
     }
     let checked = match (&v1.view, nodes.first()) {
-        _ if has_token => Ok(()),
+        _ if caller.token.is_some() => Ok(()),
         (ApiView::Node(_), Some(node)) => node.hosts.check_request(request),
         _ => Hosts::default().check_request(request),
     };
@@ -45,30 +53,31 @@ pub(super) fn admit(v1: &V1, request: &Request) -> Result<Caller, ProblemDetails
         let detail = "this process is a standby: ask the one that has the books, see /health";
         return Err(ProblemDetails::new(StatusCode::SERVICE_UNAVAILABLE, detail));
     }
-    let scopes: &[Scope] = match (has_token, &v1.view) {
-        (false, ApiView::Node(_)) => &OPEN_NODE,
-        _ => &Scope::ALL,
-    };
-    let token = has_token.then(|| "apiToken".to_owned());
-    Ok(Caller { token, scopes: scopes.iter().copied().collect(), peer: None })
+    if caller.token.is_none() && v1.view != ApiView::Network {
+        caller.scopes = OPEN_NODE.into();
+    }
+    Ok(caller)
 }
 
 fn not_authorized(refusal: AuthRefusal, view: &ApiView) -> ProblemDetails {
     let header = |name: HeaderName, value| (name, value);
     let (status, detail, (name, value)) = match (refusal, view) {
-        (AuthRefusal::AboveRate, _) => (
-            StatusCode::TOO_MANY_REQUESTS,
-            "too many wrong tokens from this address; try again in a second",
-            header(RETRY_AFTER, "1"),
-        ),
-        (_, ApiView::Node(_)) => (
+        (AuthRefusal::AboveRate, _) => {
+            (StatusCode::TOO_MANY_REQUESTS, ABOVE_RATE, header(RETRY_AFTER, "1"))
+        }
+        (AuthRefusal::Expired, _) => (
             StatusCode::UNAUTHORIZED,
-            "this page needs the header Authorization: Bearer with the node's apiToken",
+            EXPIRED,
+            header(WWW_AUTHENTICATE, "Bearer realm=\"ilp-connector\", error=\"invalid_token\""),
+        ),
+        (AuthRefusal::WrongToken, ApiView::Node(_)) => (
+            StatusCode::UNAUTHORIZED,
+            NEEDS_TOKEN,
             header(WWW_AUTHENTICATE, "Bearer realm=\"ilp-connector\""),
         ),
-        (_, ApiView::Network) => (
+        (AuthRefusal::WrongToken, ApiView::Network) => (
             StatusCode::UNAUTHORIZED,
-            "this page needs the header Authorization: Bearer with a token that each node with an apiToken accepts; if \
+            "this page needs the header Authorization: Bearer with a token that each node with tokens accepts; if \
              they have different ones, use the pages of each node",
             header(WWW_AUTHENTICATE, "Bearer realm=\"ilp-connector\""),
         ),

@@ -118,7 +118,12 @@ impl Observer {
         self.watch.lock().end_streams(&ApiView::Node(node.clone()), why);
     }
 
-    /// Ends the streams that show this node: they were opened with a token that is no longer valid.
+    /// Ends the streams of clients whose tokens are no longer valid.
+    pub(in crate::api) fn end_streams_without_access(&self) {
+        self.watch.lock().end_streams_without_access();
+    }
+
+    /// Ends the streams that show this node.
     pub(in crate::api) fn end_streams(&self, node: &AccountId, why: &str) {
         let mut watch = self.watch.lock();
         watch.end_streams(&ApiView::Node(node.clone()), why);

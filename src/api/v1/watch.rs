@@ -37,6 +37,7 @@ pub(super) struct Watch {
 #[derive(Debug)]
 struct WatchedStream {
     view: ApiView,
+    caller: Caller,
     queue: Arc<StreamQueue>,
 }
 
@@ -121,7 +122,8 @@ impl Watch {
         let figures = self.views.entry(view.clone()).or_default();
         figures.due_at_ms = 0;
         figures.state = None;
-        self.streams.push(WatchedStream { view: view.clone(), queue: Arc::clone(&queue) });
+        let view = view.clone();
+        self.streams.push(WatchedStream { view, caller, queue: Arc::clone(&queue) });
         queue
     }
 
@@ -167,6 +169,15 @@ impl Watch {
         }
     }
 
+    /// Ends the streams of clients whose tokens have changed, have expired or are gone.
+    pub(super) fn end_streams_without_access(&mut self) {
+        for stream in &self.streams {
+            if let Err(why) = stream.caller.check_again() {
+                stream.queue.end(&why, RETRY_MS);
+            }
+        }
+    }
+
     /// Passes on what has happened since the last step.
     pub(super) fn step(&mut self, observer: &Observer) {
         self.pass_on_events(observer);
@@ -175,6 +186,9 @@ impl Watch {
         }
         let now_ms = observer.now_ms();
         let sampled = self.packets.sampled();
+        if self.views.values().any(|figures| figures.due_at_ms <= now_ms) {
+            self.end_streams_without_access();
+        }
         for (view, figures) in &mut self.views {
             if figures.due_at_ms > now_ms {
                 continue;

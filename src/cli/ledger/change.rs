@@ -13,6 +13,7 @@ use crate::books::{
 use crate::config::{Environment, variable};
 use crate::console::{Failure, error_chain, sanitize};
 use crate::net::Clock;
+use crate::observe::Scope;
 use crate::store::{OpenError, Store};
 use crate::wire::Timestamp;
 
@@ -60,7 +61,7 @@ fn make_change(
     let at = clock.now().wall;
     let text = match Store::open(&named.place, &named.identity(), clock) {
         Ok((store, books)) => change_store(&request, at, store, books, err)?.to_string(),
-        Err(in_use) if in_use.is_in_use() => change_in_node(&request, &named, &in_use)?,
+        Err(in_use) if in_use.is_in_use() => change_in_node(&request, at, &named, &in_use)?,
         Err(error) => return Err(failed(error)),
     };
     writeln!(out, "{text}")?;
@@ -70,21 +71,22 @@ fn make_change(
 /// Has the running node make the change, if its configuration is known.
 fn change_in_node(
     request: &ChangeRequest,
+    at: Timestamp,
     named: &NamedStore,
     in_use: &OpenError,
 ) -> Result<String, Failure> {
     let in_use = error_chain(in_use);
-    let Some(settings) = &named.settings else {
+    let Some(config) = &named.config else {
         return Err(Failure::Failed(format!(
             "{in_use}\nname the configuration of the node with --config instead of --store, so that the node makes the change; or stop it"
         )));
     };
-    let Some(token) = &settings.api_token else {
+    let Some(token) = config.token_with(Scope::Operate, at) else {
         return Err(Failure::Failed(format!(
             "{in_use}\nset an apiToken in its configuration, so that the node makes the change; or stop it"
         )));
     };
-    through_node::change(request, settings, token.expose())
+    through_node::change(request, &config.settings, token.expose())
 }
 
 /// A failure after which the change may have been made.

@@ -2,7 +2,7 @@
 
 use crate::config::key_types::KeySet;
 use crate::config::keys::KeyInfo;
-use crate::config::node_keys::{NodeSettings, PingToggles, TlsFiles};
+use crate::config::node_keys::{ApiTokenSettings, NodeSettings, PingToggles, TlsFiles};
 use crate::config::peer_keys::{PeerSettings, ReceiverSettings};
 use crate::config::route_keys::{RateSettings, RouteSettings};
 use crate::config::topology_keys::{LinkSettings, TopologyNodeSettings, TopologySettings};
@@ -21,6 +21,8 @@ fn kind(kind: ValueKind) -> String {
         ValueKind::Bool => "true, false".into(),
         ValueKind::Integer(min, max) => format!("{min} to {max}"),
         ValueKind::Millis(min, max) => format!("ms, {min} to {max}"),
+        ValueKind::Moment => "date and time".into(),
+        ValueKind::Scopes => "list of scopes".into(),
         ValueKind::Port => "0 to 65535".into(),
         ValueKind::Host => "host".into(),
         ValueKind::Url | ValueKind::HttpUrl => "URL".into(),
@@ -72,6 +74,7 @@ fn tables_list_the_keys() {
     let mut new = text.clone();
     let tables = [
         ("node", NodeSettings::KEYS, true),
+        ("apiTokens", ApiTokenSettings::KEYS, false),
         ("peers", PeerSettings::KEYS, false),
         ("receivers", ReceiverSettings::KEYS, false),
         ("routes", RouteSettings::KEYS, false),

@@ -26,6 +26,7 @@ const FILES: &[(&str, &str)] = &[
     ("values.txt", include_str!("values.txt")),
     ("peers.txt", include_str!("peers.txt")),
     ("receivers.txt", include_str!("receivers.txt")),
+    ("api_tokens.txt", include_str!("api_tokens.txt")),
     ("routes.txt", include_str!("routes.txt")),
     ("environment.txt", include_str!("environment.txt")),
     ("topology.txt", include_str!("topology.txt")),

@@ -80,6 +80,8 @@ fn others(properties: &Map<String, Value>, except: &str) -> Vec<Other> {
             continue;
         }
         let value = match (&schema["default"], schema["type"].to_string().contains("array")) {
+            _ if name == "scopes" => "[read]".to_owned(),
+            _ if name == "expires" => "2999-12-31".to_owned(),
             (Value::Null, true) => "[test.x]".to_owned(),
             (Value::Null, false) => "x1".to_owned(),
             (Value::String(text), _) if !text.is_empty() => text.clone(),
@@ -147,6 +149,7 @@ impl Place {
                     _ if elsewhere => continue,
                     ("nodes", _) | (_, "from") => "a",
                     (_, "to") => "b",
+                    (_, "scopes") => "read",
                     _ => "ext",
                 };
                 text += &format!("{pad}{dash}{name}: {value}\n");

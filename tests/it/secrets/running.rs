@@ -71,27 +71,42 @@ fn connection(port: u64, observed: &mut Observed) -> [String; 2] {
 #[test]
 fn no_secret_is_in_log_pages_or_output_of_a_node_at_work() {
     let mut observed = Observed::default();
-    let [api, receivers, alice, old, dialled, refuser, in_url, poster, signer, away, payer, wrong] =
-        [
-            "apiToken",
-            "receiverSecret",
-            "alice",
-            "old",
-            "dialled",
-            "refuser",
-            "in_url",
-            "poster",
-            "signer",
-            "away",
-            "payer",
-            "wrong",
-        ]
-        .map(|name| observed.secret(name));
+    let [
+        api,
+        wall,
+        receivers,
+        alice,
+        old,
+        dialled,
+        refuser,
+        in_url,
+        poster,
+        signer,
+        away,
+        payer,
+        wrong,
+    ] = [
+        "apiToken",
+        "wall",
+        "receiverSecret",
+        "alice",
+        "old",
+        "dialled",
+        "refuser",
+        "in_url",
+        "poster",
+        "signer",
+        "away",
+        "payer",
+        "wrong",
+    ]
+    .map(|name| observed.secret(name));
     let (bob, bob_port) = bind_listener();
     let (carl, carl_port) = bind_listener();
     let [dan, eve] = [Server::start(), Server::start()];
     let yaml = format!(
         "nodeId: n\nilpAddress: test.n\nlogLevel: \"{LOG_LEVEL}\"\npacketLog: true\napiToken: {api}\n\
+         apiTokens: [{{ id: wall, token: {wall}, scopes: [read] }}]\n\
          receiverSecret: {receivers}\nreceivers: [{{ id: wallet }}]\nhttpServerHost: 127.0.0.1\n\
          httpServerPort: 0\npeers:\n  \
            - {{ id: alice, maxSessions: 2, authTokens: [{alice}, {old}] }}\n  \

@@ -1,6 +1,7 @@
-//! Requests with the `apiToken`, and guesses.
+//! Requests with tokens, and guesses.
 
 use super::*;
+use crate::wire::Timestamp;
 
 #[tokio::test]
 async fn a_token_guards_all_but_health() {
@@ -27,6 +28,42 @@ async fn a_token_guards_all_but_health() {
                 assert!(!answer.body.contains("s3cret"));
             }
         }
+    }
+}
+
+#[tokio::test]
+async fn each_token_does_what_its_scopes_allow() {
+    let (status, api) = serve_configured(&[], None).await;
+    status.set_listening(NodeAddresses { btp: api.address, api: api.address });
+    let _orders = status.accept_changes();
+    let [reader, operator, peers, old] = [
+        ("reader", Scope::Read),
+        ("operator", Scope::Operate),
+        ("bob", Scope::Read),
+        ("old", Scope::Read),
+    ]
+    .map(|(id, scope)| api_token_of(id, id, &[scope]));
+    let peers = ApiToken { peer: Some("bob".parse().unwrap()), ..peers };
+    let old = ApiToken { expires: Some(Timestamp::from_millis(1)), ..old };
+    configure_with(&status, Vec::new(), vec![reader, operator, peers, old]);
+    let (get, change) = ("GET /peers HTTP/1.1", "POST /ledger/changes HTTP/1.1");
+    for (token, request, code, says) in [
+        ("reader", get, 200, ""),
+        ("reader", "GET /metrics HTTP/1.1", 200, ""),
+        ("reader", change, 403, "needs the scope operate, which the token reader does not have"),
+        ("operator", get, 403, "needs the scope read, which the token operator does not have"),
+        // The body is missing.
+        ("operator", change, 400, ""),
+        ("bob", get, 403, "not for the token of a peer"),
+        ("bob", "GET /routes HTTP/1.1", 403, "not for the token of a peer"),
+        ("bob", "GET /metrics HTTP/1.1", 403, "not for the token of a peer"),
+        ("old", get, 401, "this token has expired"),
+        ("old", "GET /api/v1 HTTP/1.1", 401, "this token has expired"),
+        ("other", get, 401, "needs the header"),
+    ] {
+        let answer = api.send(&format!("{request}\r\nauthorization: Bearer {token}")).await;
+        assert_eq!(answer.status, code, "{token} {request} {}", answer.body);
+        assert!(answer.body.contains(says), "{token} {request} {}", answer.body);
     }
 }
 

@@ -240,7 +240,7 @@ async fn another_token_and_the_end_of_the_node_end_streams() {
     let mut reader = Reader::open(&api, STREAM, "").await;
     reader.object("state").await;
     configure(&status, &[], Some("s3cret"));
-    assert_eq!(reader.object("bye").await["why"], "the apiToken has changed");
+    assert_eq!(reader.object("bye").await["why"], "the node has a token now");
     assert_eq!(reader.connection.read_to_end().await, "");
     let with_token = "Authorization: Bearer s3cret\r\n";
     let mut reader = Reader::open(&api, STREAM, with_token).await;
@@ -279,7 +279,7 @@ async fn a_network_is_not_for_other_sites_nor_without_the_token_of_a_node_that_j
     assert_eq!(hello["nodes"], json!(["hub"]));
     assert_eq!(hello["scopes"], json!(["read", "packets", "operate", "audit"]));
     listen(&late, &hub);
-    assert_eq!(reader.object("bye").await["why"], "a node with an apiToken has started");
+    assert_eq!(reader.object("bye").await["why"], "a node with a token has started");
     assert_eq!(api.get(STREAM).await.status, 401);
     let with_token = "GET /api/v1 HTTP/1.1\r\nauthorization: Bearer s3cret";
     let answer = api.send(with_token).await;
