@@ -4,7 +4,7 @@
 import { html, nothing } from './vendor/lit-html/lit-html.js';
 import { act } from './ask.js';
 import { send } from './connect.js';
-import { left, plural } from './format.js';
+import { count, left, plural } from './format.js';
 import { beside } from './parts.js';
 
 /** @import { App } from './main.js' */
@@ -23,7 +23,7 @@ export function faultText({ kind, value }) {
     case 'cut': return 'is cut';
     case 'delay': return `is slower by ${figure('ms')}`;
     case 'drop': return `loses ${figure('%')} of its packets`;
-    default: return `has a burst${value ? `: ${value}` : ''}`;
+    default: return `sends ${value ?? 'packets'}`;
   }
 }
 
@@ -51,12 +51,19 @@ const undo = (app, item, list, what) => html`<button class="small" type="button"
 /** @param {App} app @param {{ expiresAt: string }} item */
 const countdown = (app, { expiresAt }) => html`<span class="countdown" title="ends by itself at ${expiresAt}"><b class="num">${left(expiresAt, app.now())}</b> left</span>`;
 
+/** What has become of the packets of a burst. @param {Fault} fault */
+function outcome({ result }) {
+  if (!result || result.sent === 0) return nothing;
+  const codes = Object.entries(result.rejected).map(([code, n]) => html` <b class="code">${code}</b> ${count(n)}`);
+  return html`<span class="dim" data-testid="burst">${count(result.sent)} sent, <span class="good-text">${count(result.fulfilled)} fulfilled</span>${codes}</span>`;
+}
+
 /** @param {App} app @param {Fault} fault */
 export function faultLine(app, fault) {
   const what = `${placeOf(fault)} ${faultText(fault)}`;
   const place = fault.link && app.store.links.has(fault.link) ? beside(app, 'link', fault.link, placeOf(fault))
     : fault.node && app.store.nodes.has(fault.node) ? beside(app, 'node', fault.node) : placeOf(fault);
-  return html`<span class="active" data-testid="fault"><span><b>${place}</b> ${faultText(fault)}</span> ${countdown(app, fault)}
+  return html`<span class="active" data-testid="fault"><span><b>${place}</b> ${faultText(fault)}</span> ${outcome(fault)} ${countdown(app, fault)}
     ${app.store.may('operate') ? undo(app, fault, 'lab', what) : nothing}</span>`;
 }
 

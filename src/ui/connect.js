@@ -81,8 +81,8 @@ export function follow(on) {
 
   const read = async () => {
     const after = last ? `&after=${encodeURIComponent(last)}` : '';
-    const topics = 'stream?topics=state,rates,events,packets&packets=200';
-    const response = await request(topics + after, 'application/x-ndjson', { signal: attempt.signal });
+    // Without topics: all that the token may read.
+    const response = await request(`stream?packets=200${after}`, 'application/x-ndjson', { signal: attempt.signal });
     on.status('live', '');
     wait = 250;
     for await (const line of lines(response, attempt)) {

@@ -39,7 +39,7 @@ const ttl = (app) => ({ name: 'ttl', label: 'for', value: app.ui.labSeconds, opt
 function delay(app, link, name) {
   ask(app, {
     title: `Slow ${name} down?`, says: 'Everything on this link comes later, both ways. Packets whose time runs out get R00.',
-    fields: [{ name: 'delayMs', label: 'milliseconds', kind: 'number', value: '500', min: 1, max: 60_000, isRequired: true }, ttl(app)], button: 'Delay',
+    fields: [{ name: 'delayMs', label: 'milliseconds', kind: 'number', value: '500', min: 1, max: 10_000, isRequired: true }, ttl(app)], button: 'Delay',
     run: ({ delayMs, ttl }) => set(app, { kind: 'delay', link, delayMs: Number(delayMs), ttlSeconds: Number(ttl) }),
   });
 }
@@ -77,7 +77,7 @@ function burst(app, from, to) {
 const button = (label, name, click) => html`<button class="small" type="button" aria-label="${label} ${name}" @click=${click}>${label}</button>`;
 
 /** What breaks a link now. @param {App} app @param {Link} link */
-const faultsOf = (app, link) => app.store.faults.filter((fault) => fault.link === link.id || (fault.node != null && [link.a, link.b].includes(fault.node)));
+const faultsOf = (app, link) => app.store.faults.filter((fault) => fault.link === link.id || (fault.kind === 'stopNode' && [link.a, link.b].includes(fault.node ?? '')));
 
 /** @param {App} app @param {Link} link */
 export function linkLab(app, link) {
@@ -85,7 +85,7 @@ export function linkLab(app, link) {
   const isOffered = hasLab(app) && app.store.isInside(link);
   if (faults.length === 0 && !isOffered) return nothing;
   return html`<section class="card lab-card" aria-label="Lab" data-testid="lab"><b class="sign">Lab</b>
-    ${faults.map((fault) => html`<div class="line">${faultLine(app, fault)}</div>`)}
+    ${faults.map((fault) => whole(app, fault))}
     ${isOffered ? html`<div class="line">${linkButtons(app, link)} ${times(app)}</div>` : nothing}</section>`;
 }
 
@@ -98,11 +98,17 @@ function linkButtons(app, link) {
 }
 
 /** @param {App} app @param {string} node */
+const stopOf = (app, node) => app.store.faults.find((fault) => fault.kind === 'stopNode' && fault.node === node);
+
+/** A fault with what else follows from it. @param {App} app @param {Fault} fault */
+const whole = (app, fault) => html`<div class="line">${faultLine(app, fault)}</div>${fault.note ? html`<p class="dim">Note: ${fault.note}.</p>` : nothing}`;
+
+/** @param {App} app @param {string} node */
 export function nodeLab(app, node) {
-  const fault = app.store.faults.find((fault) => fault.node === node);
+  const fault = stopOf(app, node);
   if (!fault && !hasLab(app)) return nothing;
   return html`<section class="card lab-card" aria-label="Lab" data-testid="lab"><b class="sign">Lab</b>
-    ${fault ? html`<div class="line">${faultLine(app, fault)}</div>` : html`<div class="line">${stopButton(app, node)} ${times(app)}</div>`}</section>`;
+    ${fault ? whole(app, fault) : html`<div class="line">${stopButton(app, node)} ${times(app)}</div>`}</section>`;
 }
 
 /** @param {App} app @param {string} node */
@@ -118,10 +124,10 @@ export function labView(app) {
   return html`<article data-testid="lab-view"><h2>Lab</h2>
     <p class="lead">Break something, and see what packets do. Each fault ends by itself, nothing goes into the configuration.</p>
     ${isAllowed ? html`<p class="line">${times(app)}</p>${tour(app, links, nodes)}` : html`<p class="dim">Your token may look, and change nothing.</p>`}
-    ${store.faults.length > 0 ? html`<h3>Broken now</h3><ul class="cards">${store.faults.map((fault) => html`<li class="card"><div class="line">${faultLine(app, fault)}</div></li>`)}</ul>` : nothing}
+    ${store.faults.length > 0 ? html`<h3>Broken now</h3><ul class="cards">${store.faults.map((fault) => html`<li class="card">${whole(app, fault)}</li>`)}</ul>` : nothing}
     ${isAllowed ? html`<h3>Links</h3><ul class="rows">${links.slice(0, LISTED_MAX).map((link) => html`<li>${beside(app, 'link', link.id, linkName(link))} ${badge(link.state)}<span class="grow"></span>${linkButtons(app, link)}</li>`)}</ul>
       <h3>Nodes</h3><ul class="rows">${nodes.slice(0, LISTED_MAX).map((node) => html`<li>${beside(app, 'node', node.id)} ${badge(node.status)}<span class="grow"></span>${
-  store.faults.some((fault) => fault.node === node.id) ? nothing : stopButton(app, node.id)}</li>`)}</ul>` : nothing}</article>`;
+  stopOf(app, node.id) ? nothing : stopButton(app, node.id)}</li>`)}</ul>` : nothing}</article>`;
 }
 
 /** Three steps for somebody who opens the lab for the first time. @param {App} app @param {Link[]} links @param {NodeInfo[]} nodes */

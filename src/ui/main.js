@@ -71,7 +71,8 @@ export class App {
   /** A stream has begun: fetches what was kept before it. */
   #begin() {
     this.answers.clear();
-    for (const path of EARLIER) getJson(path).then((earlier) => { this.store.addEarlier(earlier); this.#soon(); }, () => {});
+    const isReadable = (/** @type {string} */ path) => this.store.may(path.startsWith('packets') ? 'packets' : 'read');
+    for (const path of EARLIER.filter(isReadable)) getJson(path).then((earlier) => { this.store.addEarlier(earlier); this.#soon(); }, () => {});
   }
 
   /** By the clock of the node. */

@@ -94,6 +94,7 @@ export function packetTable(app) {
 function nothingYet(app) {
   const { store } = app;
   if (store.connection !== 'live' && store.packets.length === 0) return empty('Waiting for the node …', store.problem);
+  if (store.connection === 'live' && !store.may('packets')) return empty('Your token may not read packets.', 'Its scopes do not have "packets". Figures and widths of lines count every packet all the same.');
   if (app.filter.error) return empty('The filter cannot be read.', app.filter.error);
   if (store.shownPackets().length > 0) {
     return empty('No packet passes the filter.', `${store.shownPackets().length} packets are kept here.`,

@@ -114,7 +114,7 @@ function token(app) {
   };
   const isWrong = hasToken();
   return html`<div class="cover"><form class="card token" role="dialog" aria-modal="true" aria-label="Token" @submit=${submit} data-testid="token">
-    <h2>This node asks for a token</h2><p>It is the <code>apiToken</code> of its configuration. This page keeps it until you close the tab.</p>
+    <h2>This node asks for a token</h2><p>It is the <code>apiToken</code> of its configuration, or one of its <code>apiTokens</code>. This page keeps it until you close the tab.</p>
     <label>Token <input name="token" type="password" required autocomplete="off" autofocus></label>
     ${isWrong ? html`<p class="bad-text" role="alert">The node refused the last one. Compare it with the configuration.</p>` : nothing}
     <p class="actions"><button type="submit">Go on</button></p></form></div>`;

@@ -14,6 +14,9 @@ export const EVENTS_MAX = 1000;
 /** Clocks of node and reader that differ by less are taken as the same. */
 const SKEW_MS_MIN = 1500;
 
+/** What a node allows that does not say. */
+const READER = ['read', 'packets'];
+
 export class Store {
   /** @type {Hello | null} */ hello = null;
   /** @type {'connecting' | 'live' | 'lost' | 'token'} */ connection = 'connecting';
@@ -105,7 +108,7 @@ export class Store {
   }
 
   /** What the reader may do: what is not allowed is not offered. @param {string} scope */
-  may(scope) { return this.connection === 'live' && (this.hello?.scopes ?? []).includes(scope); }
+  may(scope) { return this.connection === 'live' && (this.hello?.scopes ?? READER).includes(scope); }
 
   /** @param {string} feature of the program that this page is of */
   offers(feature) { return (this.hello?.features ?? []).includes(feature); }

@@ -14,6 +14,8 @@ export interface Packet {
   destination: string | null; prefix: string | null; amount: string | null; outgoingAmount: string | null;
   expiresAt: string | null; latencyUs: number | null; code: string | null; decidedHere: boolean;
   reason: Reason | null; triggeredBy: string | null; message: string | null;
+  /** Of the account that it was sent to. */
+  balanceAfter?: string | null;
 }
 export interface Traffic { prepares: number; fulfills: number; rejects: Record<string, number> }
 export interface Peer {
@@ -74,6 +76,10 @@ export interface Override {
 export interface Fault {
   id: string; kind: 'stopNode' | 'cut' | 'delay' | 'drop' | 'burst'; node?: string | null; link?: string | null;
   value?: string | null; by?: string | null; setAt: string; expiresAt: string;
+  /** What else follows from it. */
+  note?: string | null;
+  /** What has become of the packets of a burst. */
+  result?: { sent: number; fulfilled: number; rejected: Record<string, number>; waiting: number } | null;
 }
 export interface Gap { type: 'gap'; topic: string; lost: number; why: string }
 export interface Bye { type: 'bye'; why: string; retryMs: number }

@@ -94,11 +94,25 @@ function charts(app, id, a, b) {
   const earlier = app.answers.get(`links/${encodeURIComponent(id)}/history`, 60_000);
   if (earlier.data) app.store.history.merge(id, earlier.data.points ?? []);
   const history = app.store.history.get(id);
-  if (!history || history.at.length < 3) return html`<p class="dim">The chart begins with the page: a few seconds, please.</p>`;
+  const spread = histogram(earlier.data?.buckets ?? []);
+  if (!history || history.at.length < 3) return html`<p class="dim">The chart begins with the page: a few seconds, please.</p>${spread}`;
   return html`${chart(app, `${id} rate`, 'packets per second', history.at, [
     { label: `${a} → ${b}`, color: '--prepare', values: history.ab }, { label: `${b} → ${a}`, color: '--other', values: history.ba }], rate)}
     ${chart(app, `${id} latency`, 'latency', history.at, [
-    { label: 'p50', color: '--fulfill', values: history.p50 }, { label: 'p99', color: '--warn', values: history.p99 }], micros)}`;
+    { label: 'p50', color: '--fulfill', values: history.p50 }, { label: 'p99', color: '--warn', values: history.p99 }], micros)}${spread}`;
+}
+
+/** How many answers came within which time. @param {{ upToUs: number | null, count: number }[]} buckets */
+function histogram(buckets) {
+  const all = buckets.reduce((sum, bucket) => sum + bucket.count, 0);
+  if (all === 0) return nothing;
+  const most = Math.max(...buckets.map((bucket) => bucket.count));
+  const bound = (/** @type {number} */ i) => (buckets[i]?.upToUs == null ? `above ${micros(buckets[i - 1]?.upToUs)}` : `up to ${micros(buckets[i]?.upToUs)}`);
+  const first = buckets.findIndex((bucket) => bucket.count > 0);
+  const last = buckets.findLastIndex((bucket) => bucket.count > 0);
+  return html`<h3>How long answers took</h3><table class="histogram" data-testid="histogram"><caption class="unseen">Answers by time</caption><tbody>${buckets.map((bucket, i) => (i < first || i > last ? nothing : html`<tr><th scope="row">${bound(i)}</th>
+    <td><svg viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true"><rect width=${((100 * bucket.count) / most).toFixed(1)} height="10"></rect></svg></td>
+    <td class="num">${count(bucket.count)}</td><td class="num dim">${percent((100 * bucket.count) / all)}</td></tr>`))}</tbody></table>`;
 }
 
 /** @param {Link} link @param {boolean} isInside */

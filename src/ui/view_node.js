@@ -4,7 +4,7 @@ import { html, nothing } from './vendor/lit-html/lit-html.js';
 import { codeName } from './codes.js';
 import { NONE, amount, clock, count, duration, rate, since } from './format.js';
 import { writePlace } from './place.js';
-import { balanceBar, badge, beside, copy, empty, facts } from './parts.js';
+import { balanceBar, badge, beside, copy, empty, facts, peerLink, time } from './parts.js';
 import { nodeLab } from './lab.js';
 import { hasProbes, probePanel } from './probes.js';
 import { nodeVerbs, peerVerbs } from './verbs.js';
@@ -14,6 +14,7 @@ import { assetOf, pingCommand } from './words.js';
 /** @import { NodeInfo, Peer, ReasonCount } from './types.js' */
 
 const PEERS_PAGE = 100;
+const ENDED_MAX = 8;
 
 /** @param {App} app @param {string} id */
 export function nodeView(app, id) {
@@ -40,7 +41,8 @@ export function nodeView(app, id) {
     ${nodeVerbs(app, id)}${nodeLab(app, id)}
     ${node.address ? reach(app, node) : nothing}
     ${peers(app, node)}
-    ${reasons(app, id)}</article>`;
+    ${reasons(app, id)}
+    ${endings(app, id)}</article>`;
 }
 
 /** From this node to another one, which the reader chooses. @param {App} app @param {NodeInfo} node */
@@ -108,4 +110,11 @@ function reasons(app, id) {
         ${row.key ? html`set by <code>${row.key}</code>` : nothing}
         <a href=${writePlace({ view: 'packets', params: { filter: `node=${id} code=${row.code} kind=${row.kind}` } })}>show</a></div>
         ${row.advice ? html`<div class="line">${row.advice}</div>` : nothing}</li>`)}</ul>`}`;
+}
+
+/** Sessions that ended, with their reasons, as far as events are kept. @param {App} app @param {string} id */
+function endings(app, id) {
+  const list = app.store.events.filter((event) => event.node === id && event.kind === 'peer.disconnected').slice(-ENDED_MAX).reverse();
+  return html`<h3>Sessions that ended</h3>${list.length === 0 ? html`<p class="dim">None that is known.</p>` : html`<ul class="rows" data-testid="ended">${list.map((event) => html`<li>${time(event.at)}
+    <b>${peerLink(app, id, event.peer)}</b> <span>${event.text}</span></li>`)}</ul><p class="actions"><a class="button" href=${writePlace({ view: 'events', params: { node: id } })}>All its events</a></p>`}`;
 }

@@ -19,6 +19,9 @@ export function chainOf(app, id) {
   const mine = store.packets.find((packet) => packet.id === id);
   const far = (/** @type {string} */ n, /** @type {string} */ p) => store.far(n, p);
   const own = mine ? store.paths(mine.condition).find((chain) => chain.some((hop) => hop.forwarded?.id === id || hop.answer?.id === id)) ?? [] : [];
+  // What may be asked is known with the first line of the stream.
+  if (!store.hello) return { chain: own, note: empty('Connecting …', store.problem) };
+  if (store.connection === 'live' && !store.may('packets')) return { chain: own, note: empty('Your token may not read packets.') };
   const answer = app.answers.get(`packets/${encodeURIComponent(id)}`, ending(own) ? 60_000 : 2000);
   /** @type {Hop[]} */
   const given = answer.data?.hops ?? [];
@@ -108,6 +111,7 @@ function hopCard(app, hop, next) {
     ['from', record.from == null ? 'the node itself' : peerLink(app, node, record.from)],
     ['to', record.to ? peerLink(app, node, record.to) : null],
     ['amount', out != null && out !== into ? `${amount(into)} → ${amount(out)} ${converted ? `(${converted})` : ''}` : amount(into)],
+    ['balance after', record.to && (answer?.balanceAfter ?? forwarded?.balanceAfter) != null ? amount(answer?.balanceAfter ?? forwarded?.balanceAfter) : null, 'of the account that it was sent to, right after this; positive: that peer owes this node'],
     ['at', clock(record.at)],
     ['expiry left', left == null ? null : duration(left), 'from here to the expiry that the next hop was given'],
     ['answer after', answer?.latencyUs == null ? null : micros(answer.latencyUs)],

@@ -40,6 +40,16 @@ describe('operate', () => {
     assert.ok(server.asked.every(({ method }) => method === 'GET'));
   });
 
+  test('a token without packets gets figures, and asks for no packet', async (t) => {
+    const server = await startFixture(t, { state: network(), hello: { scopes: ['read'] } });
+    for (const hash of ['#/network', '#/packets', '#/packet/00000001-7']) {
+      const page = await openPage(t, browser, server.url, { hash });
+      await live(page);
+      await page.getByText('Your token may not read packets.').waitFor();
+    }
+    assert.deepEqual(server.asked.filter(({ path }) => path.startsWith('packets')), []);
+  });
+
   test('a peer is suspended with a reason and a time, and the change is undone', async (t) => {
     const server = await startFixture(t, { state: network(), answer: ({ method, path, body }) => {
       if (method === 'DELETE') {
@@ -181,11 +191,12 @@ describe('operate', () => {
 
   test('charts begin with what the node kept', async (t) => {
     const points = Array.from({ length: 200 }, (_, i) => ({ at: soon(i - 200), abPerSecond: i, baPerSecond: 0, latency: null }));
-    const server = await startFixture(t, { state: network(), answer: ({ path }) => (path.endsWith('/history') ? { id: 'a~b', points } : undefined) });
+    const server = await startFixture(t, { state: network(), answer: ({ path }) => (path.endsWith('/history') ? { id: 'a~b', points, buckets: [{ upToUs: 100, count: 0 }, { upToUs: 1000, count: 30 }, { upToUs: null, count: 10 }] } : undefined) });
     const page = await openPage(t, browser, server.url, { hash: '#/link/a~b', expected: /status of 404/ });
     await live(page);
     server.push({ type: 'rates', at: soon(0), sampled: { oneIn: 1, lost: 0 }, links: [linkRates('a~b', 10, 5)], nodes: [] });
     await page.locator('[data-chart="a~b rate"] canvas').waitFor();
     assert.equal(await page.getByText('The chart begins with the page').count(), 0);
+    await page.getByTestId('histogram').getByRole('row', { name: 'above 1 ms 10 25 %' }).waitFor();
   });
 });
