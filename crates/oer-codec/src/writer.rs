@@ -30,13 +30,19 @@ pub fn put_u64(value: u64, out: &mut Vec<u8>) {
 
 /// Appends a length determinant. RFC 30 "Length determinant": the short form up to 127, and the
 /// long form with as few bytes as possible from 128. [rows 1, 2]
-#[inline]
+#[inline(always)]
 pub fn put_length(len: usize, out: &mut Vec<u8>) {
-    // The three sizes of the packet path are written out, so that each is one store.
+    let [.., low] = (len as u64).to_be_bytes();
+    // Most lengths of the packet path: one store in its caller.
+    if len <= 0x7f { out.push(low) } else { put_longer_length(len, out) }
+}
+
+#[inline(never)]
+fn put_longer_length(len: usize, out: &mut Vec<u8>) {
+    // The other two sizes of the packet path are written out, so that each is one store.
     let [.., high, low] = (len as u64).to_be_bytes();
     match len {
-        0..=0x7f => out.push(low),
-        0x80..=0xff => out.extend_from_slice(&[0x81, low]),
+        ..=0xff => out.extend_from_slice(&[0x81, low]),
         0x100..=0xffff => out.extend_from_slice(&[0x82, high, low]),
         _ => put_long_length(len as u64, out),
     }
