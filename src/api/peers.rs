@@ -44,7 +44,7 @@ mod tests {
     use std::time::{Duration, UNIX_EPOCH};
 
     use super::*;
-    use crate::account::{AccountSettings, Asset, Limits, OverLimit, Relation};
+    use crate::account::{AccountSettings, Asset, Limits, OverLimit, Relation, Totals};
     use crate::connector::{AccountReport, OwnAccountReport, Stats};
     use crate::link::{SessionId, SessionKind};
     use crate::peers::{PeerCounts, PeerState, RefusedLogin};
@@ -59,6 +59,7 @@ mod tests {
             in_flight_to: 0,
             outbox_bytes: 0,
             balance: 0,
+            totals: Totals::default(),
             held_in: 0,
             held_out: 0,
             uncertain: 0,
@@ -83,6 +84,7 @@ mod tests {
         (account.in_flight_from, account.in_flight_to, account.outbox_bytes) = (1, 2, 3);
         (account.balance, account.held_in, account.held_out) = (-(1 << 80), 10, 20);
         account.uncertain = 5;
+        account.totals = Totals { fulfilled_in: 1 << 90, fulfilled_out: 41, adjusted: -42 };
         let over = OverLimit { reached: -(1 << 81), limit: -5 };
         account.last_refusal = Some((Timestamp::from_millis(1_514_132_000_000), over));
         account.stats.received.prepares = 30;
@@ -108,7 +110,11 @@ mod tests {
             address: Some("test.hub".parse().unwrap()),
             routes: 0,
             accounts: vec![removed, busy(), account("alice", Relation::Parent), wallet()],
-            own_accounts: vec![OwnAccountReport { asset: Asset::new("USD", 9), balance: -100 }],
+            own_accounts: vec![OwnAccountReport {
+                asset: Asset::new("USD", 9),
+                balance: -100,
+                totals: Totals { fulfilled_out: 100, ..Totals::default() },
+            }],
         };
         let snapshot = PeerSnapshot {
             last_attempt_failure: None,

@@ -47,6 +47,8 @@ pub struct OwnAccountReport {
     pub asset: Asset,
     /// Amounts sent minus amounts received.
     pub balance: i128,
+    /// What the balance is made of: `fulfilled_in` has been sent, `fulfilled_out` received.
+    pub totals: Totals,
 }
 
 impl OwnAccountReport {
@@ -162,7 +164,8 @@ impl OwnAccount {
 
     fn report(&self) -> Option<OwnAccountReport> {
         let totals = self.state.lock().totals;
-        let report = || OwnAccountReport { asset: self.asset.clone(), balance: totals.balance() };
+        let balance = totals.balance();
+        let report = || OwnAccountReport { asset: self.asset.clone(), balance, totals };
         (totals != Totals::default()).then(report)
     }
 

@@ -7,7 +7,7 @@ use super::own_account::OwnAccountReport;
 use super::refusal::Refusal;
 use super::snapshot::{AccountEntry, Snapshot};
 use super::stats::Stats;
-use crate::account::{AccountId, AccountSettings, Asset, OverLimit};
+use crate::account::{AccountId, AccountSettings, Asset, OverLimit, Totals};
 use crate::link::{SessionId, SessionKind, Slot};
 use crate::routing::ccp::LearnedReport;
 use crate::routing::{RouteCandidate, RouteOrigin};
@@ -45,6 +45,8 @@ pub struct AccountReport {
     pub outbox_bytes: usize,
     /// Positive: the peer owes us.
     pub balance: i128,
+    /// What the balance is made of.
+    pub totals: Totals,
     /// Held for the peer's packets in flight.
     pub held_in: i128,
     /// Held for our packets in flight to the peer.
@@ -250,6 +252,7 @@ fn account_report(entry: &AccountEntry) -> AccountReport {
         in_flight_to: state.pending.len(),
         outbox_bytes: state.sessions.iter().map(|session| session.outbox.waiting_bytes()).sum(),
         balance: state.ledger.balance(),
+        totals: state.ledger.totals(),
         held_in: state.ledger.held_in(),
         held_out: state.ledger.held_out(),
         uncertain: state.ledger.uncertain(),

@@ -4,7 +4,7 @@ use super::model::{
     BothWays, CountersBody, LimitsBody, OverLimitBody, PeerBody, RefusedLoginBody, SessionBody,
     TrafficBody,
 };
-use crate::account::{AccountId, Limits};
+use crate::account::{AccountId, Limits, Totals};
 use crate::connector::{
     AccountReport, ConnectorReport, OwnAccountReport, Stats, Traffic, code_labels,
 };
@@ -67,6 +67,8 @@ fn peer_body(
             .map(|(id, side)| SessionBody { id: id.0, side: side.as_str().to_owned() })
             .collect(),
         balance: account.balance.to_string(),
+        volume: volume(&account.totals),
+        adjusted: account.totals.adjusted.to_string(),
         last_refusal: account
             .last_refusal
             .map(|(at, over)| OverLimitBody { at: at.to_string(), reason: over.to_string() }),
@@ -104,11 +106,17 @@ fn own_account_body(account: &OwnAccountReport) -> PeerBody {
         enabled: true,
         state: "own".to_owned(),
         balance: account.balance.to_string(),
+        volume: volume(&account.totals),
+        adjusted: account.totals.adjusted.to_string(),
         held: BothWays { received: "0".to_owned(), sent: "0".to_owned() },
         uncertain: "0".to_owned(),
         limits: limits_body(&Limits::default()),
         ..PeerBody::default()
     }
+}
+
+fn volume(totals: &Totals) -> BothWays<String> {
+    BothWays { received: totals.fulfilled_in.to_string(), sent: totals.fulfilled_out.to_string() }
 }
 
 /// RFC 3339 in UTC, with milliseconds.

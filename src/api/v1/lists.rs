@@ -1,6 +1,5 @@
 //! What can be asked for once: nodes, links, routes, events and balances.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Extension;
@@ -15,7 +14,7 @@ use super::access::Caller;
 use super::query::{Parameters, mistake, not_found};
 use crate::api::pages::{json, node_routes};
 use crate::api::status::NodeStatus;
-use crate::observe::{EventBody, PeerBody};
+use crate::observe::EventBody;
 use crate::web::ProblemDetails;
 
 pub(super) type ListAnswer = Result<Response, ProblemDetails>;
@@ -105,56 +104,4 @@ pub(super) async fn events(State(v1): State<Arc<V1>>, RawQuery(query): RawQuery)
     let events = found.items.iter().map(|(_, event)| &**event);
     let events: Vec<&EventBody> = events.filter(|event| v1.view.shows(&event.node)).collect();
     ok(&json!({ "events": events, "lost": found.lost }))
-}
-
-#[derive(Debug, Default)]
-struct Totals {
-    assets: i128,
-    liabilities: i128,
-}
-
-pub(super) async fn money(State(v1): State<Arc<V1>>, RawQuery(query): RawQuery) -> ListAnswer {
-    no_parameters(query.as_deref())?;
-    let (state, _) = v1.observer.sample(&v1.view);
-    let mut totals: BTreeMap<(&str, String), Totals> = BTreeMap::new();
-    let mut peers = Vec::new();
-    for node in &state.nodes {
-        // The node's own accounts balance the others: with them, each sum would be zero.
-        for peer in node.peers.iter().filter(|peer| peer.kind != "own") {
-            let asset = format!("{}/{}", peer.asset_code, peer.asset_scale);
-            let balance: i128 = peer.balance.parse().unwrap_or_default();
-            let total = totals.entry((&node.id, asset.clone())).or_default();
-            total.assets = total.assets.saturating_add(balance.max(0));
-            total.liabilities = total.liabilities.saturating_sub(balance.min(0));
-            peers.push(money_of(&node.id, peer, &asset));
-        }
-    }
-    let assets = totals.into_iter().map(|((node, asset), total)| {
-        json!({
-            "node": node,
-            "asset": asset,
-            "assets": total.assets.to_string(),
-            "liabilities": total.liabilities.to_string(),
-            "net": total.assets.saturating_sub(total.liabilities).to_string(),
-        })
-    });
-    let assets: Vec<_> = assets.collect();
-    ok(&json!({ "assets": assets, "peers": peers }))
-}
-
-fn money_of(node: &str, peer: &PeerBody, asset: &str) -> serde_json::Value {
-    json!({
-        "node": node,
-        "peer": peer.id,
-        "asset": asset,
-        "balance": peer.balance,
-        "min": peer.limits.min_balance,
-        "max": peer.limits.max_balance,
-        "heldIn": peer.held.received,
-        "heldOut": peer.held.sent,
-        "uncertain": peer.uncertain,
-        // The ledger has no sums of what moved.
-        "volumeIn": null,
-        "volumeOut": null,
-    })
 }

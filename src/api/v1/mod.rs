@@ -10,6 +10,7 @@ mod explain;
 mod guard;
 mod limits;
 mod lists;
+mod money;
 mod observer;
 mod packet_lists;
 mod packets;
@@ -54,7 +55,7 @@ pub(super) fn router(v1: Arc<V1>) -> Router {
         .route(Scope::Read, "/api/v1/nodes/{node}/routes", get(lists::routes))
         .route(Scope::Read, "/api/v1/links", get(lists::links))
         .route(Scope::Read, "/api/v1/events", get(lists::events))
-        .route(Scope::Read, "/api/v1/money", get(lists::money))
+        .route(Scope::Read, "/api/v1/money", get(money::money))
         .route(Scope::Read, "/api/v1/explain", get(explain::explain))
         .route(Scope::Packets, "/api/v1/packets", get(packet_lists::packets))
         .route(Scope::Packets, "/api/v1/packets/{id}", get(packet_lists::packet))

@@ -38,6 +38,13 @@ pub struct PeerBody {
     pub sessions: Vec<SessionBody>,
     /// Positive: the peer owes the node.
     pub balance: String,
+    /// Fulfilled amounts: what the peer's packets brought, and what packets to it took. With a store, since its
+    /// beginning.
+    #[serde(default)]
+    pub volume: BothWays<String>,
+    /// What operators have changed the balance by.
+    #[serde(default)]
+    pub adjusted: String,
     /// The last packet that exceeded `maxBalance` or `minBalance`.
     pub last_refusal: Option<OverLimitBody>,
     /// Amounts of packets in flight.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
 
 use super::*;
-use crate::account::{AccountSettings, Asset, Relation};
+use crate::account::{AccountSettings, Asset, Relation, Totals};
 use crate::connector::{AccountReport, ConnectorReport, Stats};
 use crate::net::{Clock, ClockReport};
 use crate::peers::{
@@ -43,6 +43,7 @@ fn account(id: &str, stats: Stats) -> AccountReport {
         in_flight_to: 4,
         outbox_bytes: 500,
         balance: -12,
+        totals: Totals::default(),
         held_in: 7,
         held_out: i128::from(u64::MAX) * 4,
         uncertain: 11,
