@@ -8,6 +8,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsStream;
 
+use crate::net::FaultyStream;
+
 /// A connected stream. TLS state is large; in a box it does not enlarge plain sessions.
 #[derive(Debug)]
 pub(super) enum ByteStream {
@@ -15,6 +17,8 @@ pub(super) enum ByteStream {
     Plain(TcpStream),
     /// `wss://`
     Tls(Box<TlsStream<TcpStream>>),
+    /// Either of them, with what is wrong with the link. Only with a lab.
+    Faulty(Box<FaultyStream<Self>>),
     /// A pipe for tests.
     #[cfg(test)]
     Memory(tokio::io::DuplexStream),
@@ -26,6 +30,7 @@ macro_rules! poll_inner {
         match $stream.get_mut() {
             ByteStream::Plain(stream) => Pin::new(stream).$poll($($argument),*),
             ByteStream::Tls(stream) => Pin::new(stream).$poll($($argument),*),
+            ByteStream::Faulty(stream) => Pin::new(stream).$poll($($argument),*),
             #[cfg(test)]
             ByteStream::Memory(stream) => Pin::new(stream).$poll($($argument),*),
         }

@@ -18,7 +18,7 @@ use super::upgrade::{self, UpgradeError};
 use crate::account::AccountId;
 use crate::connector::Account;
 use crate::link::{Framing, Outbox, SessionKind, TokenFingerprint};
-use crate::net::{BtpUrl, ConnectionError, connect_tcp};
+use crate::net::{BtpUrl, ConnectionError, LINK_IS_CUT, LinkCarrier, LinkFaults, connect_tcp};
 use crate::peers::{
     AttemptFailure, CloseReason, DialBackoff, DialHandle, DialSignals, GOING_AWAY, NodeContext,
     PeerStatus, SessionGuard, Token, WaitEnd,
@@ -122,10 +122,26 @@ impl BtpDialler {
 
     async fn run_until_stopped(&mut self, status: &Arc<PeerStatus>) {
         let mut backoff = DialBackoff::new(self.context.settings.retry_unit);
+        let faults = self.context.dialled_faults(&self.peer, LinkCarrier::Frames);
         loop {
             let dial = self.updater.0.load_full();
             status.record_attempt(&dial.url.to_string());
-            let attempt = async { Box::pin(connect(&dial, &self.context, status)).await };
+            if let Some(cut) = faults.as_ref().filter(|faults| faults.settings().is_cut) {
+                status.record_failed_attempt(
+                    LINK_IS_CUT,
+                    AttemptFailure::Unreachable,
+                    Duration::ZERO,
+                );
+                tokio::select! {
+                    biased;
+                    _ = self.signals.stopped() => return,
+                    () = cut.until_joined() => {}
+                }
+                backoff = DialBackoff::new(self.context.settings.retry_unit);
+                continue;
+            }
+            let faults = faults.as_ref();
+            let attempt = async { Box::pin(connect(&dial, &self.context, status, faults)).await };
             let attempted = tokio::select! {
                 biased;
                 _ = self.signals.stopped() => return,
@@ -182,6 +198,7 @@ async fn connect(
     dial: &BtpDial,
     context: &Arc<NodeContext>,
     status: &Arc<PeerStatus>,
+    faults: Option<&Arc<LinkFaults>>,
 ) -> Result<Driver, DialError> {
     let account = context.connector.account(dial.peer.as_str()).ok_or(DialError::NoAccount)?;
     let settings = &context.settings;
@@ -213,6 +230,9 @@ async fn connect(
             let (kind, frames) = (SessionKind::Dialled, Arc::clone(&socket.outbox));
             let (login, remote) = (dial.fingerprint(), remote.to_string());
             let guard = SessionGuard::attach(shared, account, status, kind, login, frames, &remote);
+            if let Some(faults) = faults {
+                socket = socket.with_faults(faults);
+            }
             Ok(Driver::new(Arc::clone(context), socket, BtpSession::new(guard)))
         }
         // RFC 23 "Authentication": a client closes a connection whose server does not answer its login. [row 73]

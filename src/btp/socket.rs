@@ -22,7 +22,7 @@ use tokio_tungstenite::tungstenite::{Bytes, Error, Utf8Bytes};
 
 use super::byte_stream::ByteStream;
 use crate::link::{Outbox, POLICY_VIOLATION};
-use crate::net::sanitize_bytes;
+use crate::net::{FaultyStream, LinkFaults, sanitize_bytes};
 use crate::peers::{CloseReason, NOT_UTF8, PROTOCOL_ERROR, TOO_BIG};
 use crate::wire::ws::FrameHeader;
 
@@ -83,6 +83,12 @@ impl Socket {
             needs_flush: false,
             received_frames: 0,
         }
+    }
+
+    /// The same with the faults of its link. Call it between two frames that are written.
+    pub(super) fn with_faults(self, faults: &Arc<LinkFaults>) -> Self {
+        let stream = FaultyStream::new(self.stream, faults, &self.unread);
+        Self { stream: ByteStream::Faulty(Box::new(stream)), ..self }
     }
 
     /// Receives the next data message, before the login, and answers pings meanwhile. [row 90] Later bytes stay for the

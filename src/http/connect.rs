@@ -15,7 +15,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 
 use super::answer_meter::{AnswerMeter, RequestedAnswers};
-use crate::net::{ClientTls, ConnectionError, HttpUrl, connect_tcp};
+use super::link_stream::LinkStream;
+use crate::net::{ClientTls, ConnectionError, HttpUrl, LINK_IS_CUT, LinkFaults, connect_tcp};
 use crate::web::{FrameCounter, Metered, Tasks};
 
 const AGENT: &str = concat!("ilp-connector/", env!("CARGO_PKG_VERSION"));
@@ -40,6 +41,8 @@ const PING_TIMEOUT: Duration = Duration::from_secs(10);
 pub enum ConnectError {
     #[error(transparent)]
     Connection(#[from] ConnectionError),
+    #[error("{LINK_IS_CUT}")]
+    Cut,
     #[error("no HTTP connection within {0:?}")]
     Timeout(Duration),
     #[error("the HTTP connection failed: {0}")]
@@ -129,16 +132,21 @@ impl HttpSender {
     }
 }
 
-/// Connects. The connection is one of `tasks`: it makes progress while they are polled, and ends when its senders are
+/// Connects, with the faults of the link, if there are any. The connection is one of `tasks`: it makes progress while they are polled, and ends when its senders are
 /// dropped.
 pub(super) async fn connect(
     url: &HttpUrl,
     tls: &ClientTls,
     time_max: Duration,
     tasks: &Tasks,
+    faults: Option<&Arc<LinkFaults>>,
 ) -> Result<(HttpSender, SocketAddr), ConnectError> {
+    if faults.is_some_and(|faults| faults.settings().is_cut) {
+        return Err(ConnectError::Cut);
+    }
     let connected = connect_tcp(url.host(), url.port(), time_max).await;
     let (stream, remote) = connected.map_err(ConnectionError::Tcp)?;
+    let stream = LinkStream::new(stream, faults);
     let handshake = async {
         if !url.is_tls() {
             return begin_http1(stream, tasks).await;

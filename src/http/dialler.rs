@@ -8,6 +8,7 @@
 
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::time::{sleep, sleep_until};
@@ -19,6 +20,7 @@ use super::pool::Pool;
 use super::poster::{LossKind, PacketPoster, SILENT, ServerLoss};
 use super::request_permits::RequestPermits;
 use crate::link::{CloseRequest, Framing, Outbox, SessionKind, TakenPacket};
+use crate::net::{LINK_IS_CUT, LinkCarrier, LinkFaults};
 use crate::peers::{
     AttemptFailure, CloseReason, DialBackoff, DialDelay, DialHandle, DialSignals, PeerStatus,
     SessionGuard, WaitEnd,
@@ -26,7 +28,7 @@ use crate::peers::{
 use crate::web::Tasks;
 
 /// How often a stopped dialler checks whether all requests are answered.
-const DRAIN_POLL_INTERVAL: std::time::Duration = std::time::Duration::from_millis(10);
+const DRAIN_POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Keeps a session with one peer's server.
 #[derive(Debug)]
@@ -58,7 +60,8 @@ impl HttpDialler {
         let tasks = Tasks::default();
         let mut poller = tasks.poller();
         let url = self.peer.dial().url.clone();
-        let pool = Pool::new(url, node, tasks.clone());
+        let faults = node.dialled_faults(self.peer.dial().peer(), LinkCarrier::Bytes);
+        let pool = Pool::new(url, node, tasks.clone()).with_faults(faults);
         let (peer, context) = (Arc::clone(&self.peer), Arc::clone(&self.context));
         let (poster, mut losses) =
             PacketPoster::new(peer, context, account, Arc::clone(&status), pool);
@@ -85,6 +88,20 @@ impl HttpDialler {
         let mut was_silent = false;
         loop {
             status.record_attempt(&target);
+            if let Some(cut) = cut_link(poster) {
+                status.record_failed_attempt(
+                    LINK_IS_CUT,
+                    AttemptFailure::Unreachable,
+                    Duration::ZERO,
+                );
+                tokio::select! {
+                    biased;
+                    _ = self.signals.stopped() => break,
+                    () = cut.until_joined() => {}
+                }
+                backoff = DialBackoff::new(context.settings.retry_unit);
+                continue;
+            }
             let attempted = tokio::select! {
                 biased;
                 _ = self.signals.stopped() => break,
@@ -132,6 +149,19 @@ impl HttpDialler {
     }
 }
 
+/// The faults of the link, if it is cut.
+fn cut_link(poster: &PacketPoster) -> Option<&Arc<LinkFaults>> {
+    poster.pool.faults.as_ref().filter(|faults| faults.settings().is_cut)
+}
+
+/// Waits until the link is cut. Never ends without a lab. Cancel safe.
+async fn until_cut(faults: Option<&Arc<LinkFaults>>) {
+    match faults {
+        Some(faults) => faults.until_cut().await,
+        None => std::future::pending().await,
+    }
+}
+
 /// The server's address. After silence it must answer a request before it gets packets again.
 async fn connect(poster: &PacketPoster, was_silent: bool) -> Result<String, String> {
     let remote = poster.pool.reconnect().await.map_err(|error| error.to_string())?;
@@ -160,6 +190,7 @@ impl PacketPoster {
         let context = &self.context.node;
         let interval = context.settings.keep_alive.interval;
         let mut check_at = context.clock.mono().after(interval);
+        let poster_faults = self.pool.faults.as_ref();
         loop {
             tokio::select! {
                 biased;
@@ -172,6 +203,10 @@ impl PacketPoster {
                         poster.post(taken).await;
                         drop(permit);
                     });
+                }
+                () = until_cut(poster_faults) => {
+                    let reason = LINK_IS_CUT.to_owned();
+                    return Ok(ServerLoss { reason, kind: LossKind::Unreachable });
                 }
                 // A requester that was at its limit may have packets in the outbox.
                 () = permits.wait_for_release() => {}

@@ -16,6 +16,7 @@ mod http_peers;
 mod ilp;
 mod inbound_session;
 mod jwt;
+mod link_stream;
 mod pool;
 mod poster;
 mod reply;

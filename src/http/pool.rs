@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 
 use super::client::{FetchError, read_body, with_source};
 use super::connect::{ConnectError, Http2, HttpSender, connect};
-use crate::net::HttpUrl;
+use crate::net::{HttpUrl, LinkFaults};
 use crate::peers::NodeContext;
 use crate::web::Tasks;
 
@@ -36,6 +36,8 @@ pub(super) struct Pool {
     /// Held while connecting to a peer that may speak HTTP/2, which needs few connections.
     connecting: tokio::sync::Mutex<()>,
     incomplete_bytes: AtomicUsize,
+    /// What is wrong with the link. `None` without a lab.
+    pub(super) faults: Option<Arc<LinkFaults>>,
 }
 
 #[derive(Debug, Default)]
@@ -102,7 +104,13 @@ impl Pool {
     /// Connections to the server of `url`, which make progress while `tasks` are polled.
     pub(super) fn new(url: HttpUrl, context: Arc<NodeContext>, tasks: Tasks) -> Self {
         let (connections, connecting) = (Mutex::default(), tokio::sync::Mutex::default());
-        Self { url, context, tasks, connections, connecting, incomplete_bytes: AtomicUsize::new(0) }
+        let incomplete_bytes = AtomicUsize::new(0);
+        Self { url, context, tasks, connections, connecting, incomplete_bytes, faults: None }
+    }
+
+    /// The same with what is wrong with the link.
+    pub(super) fn with_faults(self, faults: Option<Arc<LinkFaults>>) -> Self {
+        Self { faults, ..self }
     }
 
     /// Opens a connection, which replaces the kept ones.
@@ -209,7 +217,9 @@ impl Pool {
 
     async fn connect(&self) -> Result<(HttpSender, SocketAddr), ConnectError> {
         let time = self.context.settings.connect_timeout;
-        let connected = connect(&self.url, &self.context.client_tls, time, &self.tasks).await?;
+        let connected =
+            connect(&self.url, &self.context.client_tls, time, &self.tasks, self.faults.as_ref());
+        let connected = connected.await?;
         self.connections.lock().only_http1 = matches!(connected.0, HttpSender::Http1(..));
         Ok(connected)
     }

@@ -7,9 +7,11 @@ use std::sync::{Arc, OnceLock};
 use super::known_addresses::KnownAddresses;
 use super::peer_status::Peers;
 use super::store_meter::StoreMeter;
+use crate::account::AccountId;
 use crate::connector::Connector;
 use crate::net::{
-    ClientTls, Clock, ClockWatch, Descriptors, TlsError, TlsHandshakes, TransportSettings,
+    ClientTls, Clock, ClockWatch, Descriptors, LinkCarrier, LinkFaults, NodeFaults, TlsError,
+    TlsHandshakes, TransportSettings,
 };
 
 /// The connector, the status of all peers, the clock and the limits of a node.
@@ -37,6 +39,8 @@ pub struct NodeContext {
     pub certificate_expiry: OnceLock<Arc<AtomicU64>>,
     /// What the store does. Unset without one.
     pub store_meter: OnceLock<StoreMeter>,
+    /// What is wrong with the links that this node dials. Unset without a lab.
+    pub faults: OnceLock<Arc<NodeFaults>>,
     /// Counters of the BTP listener.
     pub btp_counts: BtpCounters,
     /// Counters of the HTTP listener.
@@ -132,9 +136,19 @@ impl NodeContext {
             client_tls,
             certificate_expiry: OnceLock::new(),
             store_meter: OnceLock::new(),
+            faults: OnceLock::new(),
             btp_counts: BtpCounters::default(),
             http_counts: HttpCounters::default(),
         })
+    }
+
+    /// What is wrong with the link to a peer that is dialled. `None` without a lab.
+    pub fn dialled_faults(
+        &self,
+        peer: &AccountId,
+        carrier: LinkCarrier,
+    ) -> Option<Arc<LinkFaults>> {
+        self.faults.get().map(|faults| faults.add_dialled(peer.as_str(), carrier))
     }
 
     pub fn btp_counts(&self) -> BtpCounts {

@@ -86,7 +86,7 @@ fn start(dial: BtpDial, context: &Arc<NodeContext>) -> (JoinSet<()>, DialHandle)
 }
 
 async fn connect_once(dial: &BtpDial, context: &Arc<NodeContext>) -> Result<Driver, DialError> {
-    connect(dial, context, &context.peers.status(&dial.peer)).await
+    connect(dial, context, &context.peers.status(&dial.peer), None).await
 }
 
 #[tokio::test]

@@ -62,7 +62,7 @@ impl HttpClient {
         asked: DocumentRequest<'_>,
         tasks: &Tasks,
     ) -> Result<(HttpSender, Response<Incoming>), FetchError> {
-        let (mut sender, _) = connect(asked.url, &self.tls, asked.timeout, tasks).await?;
+        let (mut sender, _) = connect(asked.url, &self.tls, asked.timeout, tasks, None).await?;
         let request = super::begin_request(&sender, asked)?;
         let request = request.body(Body::empty()).map_err(FetchError::Url)?;
         let answer = timeout(asked.timeout, sender.send(request, asked.bytes_max)).await;
