@@ -28,4 +28,4 @@ pub use ledger_changes::{ChangeOrder, ChangeRefusal};
 pub use network::NetworkApi;
 pub use server::Api;
 pub use status::{LastReload, NodeAddresses, NodeStatus, PeerRole, StatusSettings};
-pub use v1::Observer;
+pub use v1::{Lab, LabOrder, Observer};

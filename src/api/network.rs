@@ -89,12 +89,22 @@ impl NetworkApi {
         };
         let mut connections = FuturesUnordered::new();
         let mut driving = pin!(self.observer.drive(&self.streams));
+        let mut lab = pin!(drive_lab(&self.observer));
         loop {
             tokio::select! {
                 () = &mut driving => {}
+                () = &mut lab => {}
                 accepted = listener.accept() => connections.extend(accepted.connection.map(|one| one.run())),
                 Some(_) = connections.next() => {}
             }
         }
+    }
+}
+
+/// Ends what the lab has broken when its time is over. Never ends.
+async fn drive_lab(observer: &Observer) {
+    match observer.lab() {
+        Some(lab) => lab.drive(observer).await,
+        None => std::future::pending().await,
     }
 }

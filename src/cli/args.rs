@@ -185,6 +185,9 @@ pub(super) struct UpArguments {
     /// Serve no page
     #[arg(long)]
     pub(super) no_ui: bool,
+    /// Let the page and its API break things for a time: stop a node, cut a link, make it slow, lose packets, send many
+    #[arg(long, conflicts_with = "no_ui")]
+    pub(super) lab: bool,
 }
 
 #[derive(Debug, Args)]

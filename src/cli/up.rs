@@ -35,6 +35,7 @@ use crate::topology::{Deployment, Topology};
 
 /// The first port that is tried for the page.
 const UI_PORT: u16 = 8000;
+const LAB_NOTE: &str = "this is a lab: its page and API can stop nodes and break links, each for a time; see docs/TOPOLOGIES.md";
 /// How often the view is drawn.
 const REDRAW: Duration = Duration::from_secs(1);
 
@@ -53,9 +54,13 @@ pub(super) fn run(
     // Dropped last, so that every log line until then is written.
     let (logs, _log_thread) = start_logs(&log_to, arguments.log_level.as_deref(), environment)?;
     let planned = prepare_nodes(Plan::Network(source.clone(), arguments.base_port), &log_to)?;
+    let planned = planned.with_lab(arguments.lab);
     let moved_btp_ports = moved_btp_ports(&planned, &source);
     let note = |port| describe_replaced_port(port, "is in use", &arguments.file);
-    let notes: Vec<String> = planned.port_notes().iter().map(note).collect();
+    let mut notes: Vec<String> = planned.port_notes().iter().map(note).collect();
+    if arguments.lab {
+        notes.push(LAB_NOTE.to_owned());
+    }
     for note in &notes {
         // Fails only if stderr is closed; then there is nowhere to report it.
         let _ = writeln!(io::stderr(), "note: {note}");
@@ -124,10 +129,12 @@ async fn ping_and_run(
     (log, page): (&Path, Option<&str>),
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
-    let nodes = supervisor.handles().borrow().clone();
+    let handles = supervisor.handles();
     let mut pinged = Ok(true);
     let shown = async {
+        let nodes = handles.borrow().clone();
         pinged = ping_pairs::run(&nodes, logins, out).await;
+        drop(nodes);
         if let Ok(true) = pinged {
             let log = log.display();
             let page = page.map(|page| format!("; its page is {page}")).unwrap_or_default();

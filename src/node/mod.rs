@@ -19,6 +19,7 @@ mod diallers;
 mod draining;
 mod file_fingerprint;
 mod ildcp;
+mod lab;
 mod lease;
 mod log_thread;
 mod node_task;

@@ -20,6 +20,8 @@ pub struct LoadedPlan {
     /// The nodes of a network keep their ports when the file changes.
     pub(super) ports: PortAssignments,
     port_notes: Vec<PortReplacement>,
+    /// Nodes and links can be broken on purpose.
+    pub(super) has_lab: bool,
 }
 
 impl Plan {
@@ -53,11 +55,17 @@ impl Plan {
                 None => Topology::load(source).map(|_| Vec::new())?,
             },
         };
-        Ok(LoadedPlan { plan: self, nodes, file, ports, port_notes })
+        Ok(LoadedPlan { plan: self, nodes, file, ports, port_notes, has_lab: false })
     }
 }
 
 impl LoadedPlan {
+    /// The same with a lab.
+    #[must_use]
+    pub fn with_lab(self, has_lab: bool) -> Self {
+        Self { has_lab, ..self }
+    }
+
     /// The nodes, with the ports that they will have.
     pub fn nodes(&self) -> &[Loaded] {
         &self.nodes

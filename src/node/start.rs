@@ -168,6 +168,10 @@ async fn build(
         None => (Connector::new(settings_of_packets, HashSeed::Random)?, None),
     };
     let context = NodeContext::with_tls(connector, clock, settings, tls.client, descriptors);
+    if let Some(lab) = observer.lab() {
+        // Set once: a context has one node.
+        let _ = context.faults.set(lab.node_faults(&config.settings.node_id));
+    }
     let logins = Arc::new(Logins::from_pointee(login_directory(&config)?));
     let mut watched: Vec<_> = tls.btp.iter().cloned().collect();
     if let Some(tls) = &tls.btp {

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 
 use super::command::{NodeCommand, NodeHandle};
 use super::config_watcher::ConfigWatcher;
+use super::lab::{self, LabNodes};
 use super::plan::{LoadedPlan, Plan};
 use super::runtime_thread::RuntimeThread;
 use super::signals::Signals;
@@ -47,12 +48,14 @@ pub enum PagePort {
 /// The nodes of this process.
 pub struct Supervisor {
     config: ConfigWatcher,
-    nodes: Vec<Node>,
-    handles: watch::Sender<Vec<NodeHandle>>,
+    pub(super) nodes: Vec<Node>,
+    pub(super) handles: watch::Sender<Vec<NodeHandle>>,
     logs: Logs,
     /// Shared by the connections that all nodes accept.
     descriptors: Descriptors,
-    observer: Arc<Observer>,
+    pub(super) observer: Arc<Observer>,
+    /// Only with `up --lab`.
+    pub(super) lab: Option<LabNodes>,
     /// Serves the page of the network.
     page_thread: Option<RuntimeThread>,
     signals: Signals,
@@ -84,14 +87,21 @@ impl Supervisor {
             logs.set_node(node.config.settings.node_id.as_str());
         }
         plan.log_port_notes();
+        let mut lab = plan.has_lab.then(LabNodes::new);
         let (config, nodes) = ConfigWatcher::new(plan);
+        let observer = Observer::new();
+        if let Some(lab) = &mut lab {
+            observer.set_lab(Arc::clone(&lab.lab));
+            nodes.iter().for_each(|node| lab.note_config(node));
+        }
         let supervisor = Self {
             config,
             nodes: Vec::new(),
             handles: watch::Sender::default(),
             logs,
             descriptors,
-            observer: Observer::new(),
+            observer,
+            lab,
             page_thread: None,
             signals,
             is_stopping: false,
@@ -187,6 +197,7 @@ impl Supervisor {
                     Ok(nodes) => self.apply(nodes).await,
                     Err(refusal) => self.report_refusal(&refusal.0),
                 },
+                step = lab::next_step(&mut self.lab) => self.take_lab_step(step).await,
                 Some((id, node)) = self.starting.next() => self.handle_started(&id, node),
                 () = remove_ended(&mut self.nodes) => {
                     has_lost_node = true;
@@ -196,8 +207,17 @@ impl Supervisor {
         }
         // It shows the nodes until they have stopped.
         let _page_thread = self.page_thread;
+        let lab = self.lab;
+        let stopped = async {
+            let of_lab = async {
+                if let Some(lab) = lab {
+                    lab.finish().await;
+                }
+            };
+            tokio::join!(stop_all(self.nodes), of_lab);
+        };
         tokio::select! {
-            () = stop_all(self.nodes) => !has_lost_node,
+            () = stopped => !has_lost_node,
             () = self.signals.stop.recv() => false,
         }
     }
@@ -220,6 +240,7 @@ impl Supervisor {
                 node.handle().send(NodeCommand::DropLinks).await;
             }
         }
+        self.forget_removed_in_lab(&loaded);
         for one in loaded {
             // Levels first, so that a reload that lowers the level shows its warnings.
             set_levels(&self.logs, &one);
@@ -230,6 +251,7 @@ impl Supervisor {
                     node.handle().send(NodeCommand::Reload(Box::new(one.config))).await;
                 }
                 None if self.starting_ids.contains(id) => {}
+                None if self.lab.as_ref().is_some_and(|lab| lab.has_stopped(id)) => {}
                 None => self.start_new(one),
             }
         }
@@ -244,7 +266,7 @@ impl Supervisor {
     }
 
     /// Starts a node that a reload added, beside everything else.
-    fn start_new(&mut self, loaded: Loaded) {
+    pub(super) fn start_new(&mut self, loaded: Loaded) {
         let id = loaded.config.settings.node_id.clone();
         self.starting_ids.push(id.clone());
         let start = self.start_node(loaded);
@@ -257,6 +279,9 @@ impl Supervisor {
             Ok(node) => self.add_node(node),
             Err(error) => {
                 tracing::error!(node = %id, error = error_chain(&error), "the new node cannot start");
+                if let Some(lab) = &mut self.lab {
+                    lab.retry(id);
+                }
             }
         }
         if self.starting_ids.is_empty() && std::mem::take(&mut self.must_read_when_started) {

@@ -21,9 +21,9 @@ pub use self::event_log::{EventLog, NewEvent, ObjectIds, OtherBoot};
 pub use self::filter::PacketFilter;
 pub use self::links::join_links;
 pub use self::model::{
-    EventBody, EventLevel, GapBody, GapCause, HelloBody, LinkBody, LinkKind, LinkRates, LinkState,
-    NodeBody, NodeStats, PacketBody, PacketLane, PacketPhase, PeerBody, RatesBody, ReasonBody,
-    SampledBody, StateBody, StreamLimits, StreamMessage,
+    BurstBody, EventBody, EventLevel, FaultBody, FaultKind, GapBody, GapCause, HelloBody, LinkBody,
+    LinkKind, LinkRates, LinkState, NodeBody, NodeStats, PacketBody, PacketLane, PacketPhase,
+    PeerBody, RatesBody, ReasonBody, SampledBody, StateBody, StreamLimits, StreamMessage,
 };
 pub use self::packet::{PacketDescriber, reason_body};
 pub use self::path::packet_path;

@@ -2,6 +2,7 @@
 //! readers represent exactly. Times are RFC 3339 in UTC with milliseconds. Programs that read the API use these types
 //! too.
 
+mod lab;
 mod packet;
 mod peer;
 
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::scope::Scope;
 
+pub use self::lab::{BurstBody, FaultBody, FaultKind};
 pub use self::packet::{PacketBody, PacketLane, PacketPhase, ReasonBody};
 pub use self::peer::{
     BothWays, CountersBody, LimitsBody, OverLimitBody, PeerBody, RefusedLoginBody, SessionBody,
@@ -86,6 +88,9 @@ pub struct StateBody {
     pub nodes: Vec<NodeBody>,
     /// Sorted by id.
     pub links: Vec<LinkBody>,
+    /// What is broken on purpose, with `up --lab`.
+    #[serde(default)]
+    pub faults: Vec<FaultBody>,
 }
 
 /// One node.

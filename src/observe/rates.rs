@@ -242,7 +242,7 @@ mod tests {
         });
         let mut nodes: Vec<_> = nodes.collect();
         let links = join_links(&mut nodes);
-        StateBody { nodes, links }
+        StateBody { nodes, links, ..StateBody::default() }
     }
 
     #[test]

@@ -27,6 +27,7 @@ mod house;
 mod http;
 mod interop;
 mod jamming;
+mod lab;
 mod ledger;
 mod ledger_export;
 mod lenient_btp;

@@ -8,6 +8,7 @@ mod access;
 mod events;
 mod explain;
 mod guard;
+mod lab;
 mod limits;
 mod lists;
 mod money;
@@ -18,15 +19,17 @@ mod query;
 mod sample;
 mod stream;
 mod streams;
+mod verb_body;
 mod watch;
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::get;
+use axum::routing::{delete, get, post};
 
 use self::access::ApiRouter;
 pub(super) use self::events::{reload_event, status_event};
+pub use self::lab::{Lab, LabOrder};
 pub(super) use self::observer::ApiView;
 pub use self::observer::Observer;
 pub(super) use self::streams::Streams;
@@ -43,12 +46,26 @@ pub(super) struct V1 {
 impl V1 {
     /// What this listener can do beside the rest, for pages and programs that would offer it.
     fn features(&self) -> Vec<String> {
-        Vec::new()
+        self.has_lab().then(|| "lab".to_owned()).into_iter().collect()
+    }
+
+    /// The lab breaks whole nodes, so it is not on the pages of one of them.
+    fn has_lab(&self) -> bool {
+        self.view == ApiView::Network && self.observer.lab().is_some()
     }
 }
 
 pub(super) fn router(v1: Arc<V1>) -> Router {
-    ApiRouter::new(v1)
+    let router = match v1.has_lab() {
+        true => ApiRouter::new(v1)
+            .route(Scope::Read, "/api/v1/lab", get(lab::get_lab))
+            .route(Scope::Operate, "/api/v1/lab", post(lab::post_lab))
+            .route(Scope::Operate, "/api/v1/lab/{id}", delete(lab::undo)),
+        false => ApiRouter::new(v1)
+            .route(Scope::Read, "/api/v1/lab", get(lab::no_lab).post(lab::no_lab))
+            .route(Scope::Read, "/api/v1/lab/{id}", delete(lab::no_lab)),
+    };
+    router
         .route(Scope::Read, "/api/v1", get(lists::top))
         .route(Scope::Read, "/api/v1/nodes", get(lists::nodes))
         .route(Scope::Read, "/api/v1/nodes/{node}", get(lists::node))

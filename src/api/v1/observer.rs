@@ -1,11 +1,12 @@
 //! The observer of a process: its nodes, what happened to them, and who watches.
 
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use tokio::time::sleep;
 
+use super::lab::Lab;
 use super::sample::sample_all;
 use super::streams::Streams;
 use super::watch::Watch;
@@ -35,6 +36,8 @@ pub struct Observer {
     /// Sorted by id.
     nodes: Mutex<Vec<(AccountId, Weak<NodeStatus>)>>,
     pub(super) watch: Mutex<Watch>,
+    /// Only with `up --lab`.
+    lab: OnceLock<Arc<Lab>>,
     started: Instant,
 }
 
@@ -46,9 +49,21 @@ impl Observer {
             events: EventLog::new(Arc::clone(&ids)),
             watch: Mutex::new(Watch::default()),
             nodes: Mutex::default(),
+            lab: OnceLock::new(),
             started: Instant::now(),
             ids,
         })
+    }
+
+    /// Sets the lab of the process, before its nodes start. Called once.
+    pub fn set_lab(&self, lab: Arc<Lab>) {
+        // A second one would have no effect.
+        let _ = self.lab.set(lab);
+    }
+
+    /// The lab of the process, if it has one.
+    pub fn lab(&self) -> Option<&Arc<Lab>> {
+        self.lab.get()
     }
 
     /// Adds a node, or replaces one with its id. It is forgotten when its status is dropped.
@@ -78,7 +93,11 @@ impl Observer {
 
     /// The nodes and links of a view.
     pub(super) fn sample(&self, view: &ApiView) -> (StateBody, Vec<ConnectorReport>) {
-        sample_all(&self.nodes(view))
+        let (mut state, reports) = sample_all(&self.nodes(view), self.lab.get());
+        if let Some(lab) = self.lab.get() {
+            state.faults = lab.faults().into_iter().filter(|fault| view.concerns(fault)).collect();
+        }
+        (state, reports)
     }
 
     /// Milliseconds of a monotonic clock.

@@ -2,10 +2,14 @@
 
 use std::sync::Arc;
 
+use super::lab::Lab;
 use crate::api::peers::is_required;
 use crate::api::status::NodeStatus;
 use crate::connector::ConnectorReport;
 use crate::observe::{NodeBody, NodeStats, StateBody, account_bodies, format_time, join_links};
+
+/// The status of a node that the lab has stopped.
+const STOPPED: &str = "stopped";
 
 /// The state of one node, and the report that it was made of.
 #[derive(Debug)]
@@ -16,11 +20,16 @@ pub(super) struct NodeSample {
 
 impl NodeSample {
     /// Locks one account of the node at a time.
-    pub(super) fn take(node: &NodeStatus) -> Self {
+    pub(super) fn take(node: &NodeStatus, lab: Option<&Arc<Lab>>) -> Self {
         let (report, snapshots) =
             (node.context().connector.report(), node.context().peers.snapshot());
         let roles = node.roles();
         let health = node.health(&node.peers());
+        let stop = lab.and_then(|lab| lab.stop_of(&node.context().connector.node_id()));
+        let (status, reasons) = match stop {
+            Some(why) => (STOPPED, vec![why]),
+            None => (health.status.as_str(), health.reasons),
+        };
         let peers = account_bodies(&report, |id| is_required(&roles, id), &snapshots);
         let mut stats = NodeStats { routes: report.routes, ..NodeStats::default() };
         for account in report.accounts.iter().filter(|account| !account.settings.is_receiver()) {
@@ -34,8 +43,8 @@ impl NodeSample {
         let uptime = node.uptime();
         let body = NodeBody {
             id: report.node_id.clone(),
-            status: health.status.as_str().to_owned(),
-            reasons: health.reasons,
+            status: status.to_owned(),
+            reasons,
             address: report.address.as_ref().map(ToString::to_string),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             uptime_seconds: uptime.as_secs(),
@@ -50,10 +59,13 @@ impl NodeSample {
 }
 
 /// The state of these nodes and of the links between them, and the reports that it was made of.
-pub(super) fn sample_all(nodes: &[Arc<NodeStatus>]) -> (StateBody, Vec<ConnectorReport>) {
-    let samples = nodes.iter().map(|node| NodeSample::take(node));
+pub(super) fn sample_all(
+    nodes: &[Arc<NodeStatus>],
+    lab: Option<&Arc<Lab>>,
+) -> (StateBody, Vec<ConnectorReport>) {
+    let samples = nodes.iter().map(|node| NodeSample::take(node, lab));
     let (mut nodes, reports): (Vec<_>, Vec<_>) =
         samples.map(|sample| (sample.body, sample.report)).unzip();
     let links = join_links(&mut nodes);
-    (StateBody { nodes, links }, reports)
+    (StateBody { nodes, links, ..StateBody::default() }, reports)
 }

@@ -12,8 +12,9 @@ use super::observer::{ApiView, Observer};
 use super::packets::{PACKETS_KEPT, PacketReader};
 use crate::connector::{ConnectorReport, REJECTS_KEPT_PER_SECOND};
 use crate::observe::{
-    EncodedMessage, EventBody, GapBody, GapCause, HelloBody, OtherBoot, PacketBody, RateMeter,
-    SampledBody, StateBody, StreamLimits, StreamMessage, StreamQueue, Subscription, format_time,
+    EncodedMessage, EventBody, FaultBody, GapBody, GapCause, HelloBody, OtherBoot, PacketBody,
+    RateMeter, SampledBody, StateBody, StreamLimits, StreamMessage, StreamQueue, Subscription,
+    format_time,
 };
 
 /// How often the streams of one node get figures.
@@ -66,6 +67,12 @@ impl ApiView {
             Self::Network => true,
             Self::Node(id) => id.as_str() == node,
         }
+    }
+
+    /// Whether it shows the node, or an end of the link, that is broken.
+    pub(super) fn concerns(&self, fault: &FaultBody) -> bool {
+        let ends = fault.link.iter().flat_map(|link| link.split('~'));
+        fault.node.as_deref().into_iter().chain(ends).any(|node| self.shows(node))
     }
 
     fn figures_ms(&self) -> u64 {
@@ -292,6 +299,9 @@ fn fingerprint_of(state: &StateBody) -> u64 {
             (&peer.id, &peer.state, &peer.since, peer.configured, peer.required).hash(&mut hasher);
             (&peer.last_error, peer.sessions.len()).hash(&mut hasher);
         }
+    }
+    for fault in &state.faults {
+        fault.id.hash(&mut hasher);
     }
     for link in &state.links {
         (&link.id, link.state, link.kind, &link.transport).hash(&mut hasher);

@@ -1,0 +1,337 @@
+//! The lab of a real `up --lab`: each fault breaks what it says, and everything is as before when it is over.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::network::TestNetwork;
+use crate::peer::{TIMEOUT, TestNode, get_json, try_http_get};
+use crate::process::Process;
+use crate::support::{PROGRAM, combined_output, eventually, run};
+
+/// A line of three nodes without balances that survive, and its page.
+struct LabNetwork {
+    network: TestNetwork,
+    port: u64,
+    _process: Process,
+}
+
+impl LabNetwork {
+    fn start(network: TestNetwork) -> Self {
+        let arguments = ["up", network.file(), "--plain", "--ui-port", "0", "--lab"];
+        let process = Process::start(&arguments, []);
+        let url = process.wait_for_log("the page of the network is served", "url");
+        let port = url.as_str().unwrap().trim_end_matches('/').rsplit_once(':').unwrap().1;
+        let port = port.parse().unwrap();
+        for node in network.nodes() {
+            network.wait_health(&node, 200);
+        }
+        Self { network, port, _process: process }
+    }
+
+    fn line() -> Self {
+        let started = Self::start(TestNetwork::from_example("examples/linear-3.yaml"));
+        started.network.wait_reachable("a", "test.c");
+        started
+    }
+
+    /// Sends a request of the lab. Returns status and body.
+    fn request(&self, method: &str, path: &str, body: &Value) -> (u16, Value) {
+        let body = body.to_string();
+        let mut socket =
+            TcpStream::connect(("127.0.0.1", u16::try_from(self.port).unwrap())).unwrap();
+        socket.set_read_timeout(Some(TIMEOUT)).unwrap();
+        let head = format!(
+            "{method} /api/v1/lab{path} HTTP/1.0\r\nHost: localhost\r\nContent-Type: application/json\r\n\
+             Content-Length: {}\r\n\r\n",
+            body.len()
+        );
+        socket.write_all(format!("{head}{body}").as_bytes()).unwrap();
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).unwrap();
+        let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
+        let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+        (status, serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {answer}")))
+    }
+
+    /// Breaks something.
+    fn set(&self, body: Value) -> Value {
+        let (status, fault) = self.request("POST", "", &body);
+        assert_eq!(status, 200, "{body}: {fault}");
+        fault
+    }
+
+    fn refused(&self, body: Value, status: u16, part: &str) {
+        let answer = self.request("POST", "", &body);
+        let detail = answer.1["detail"].as_str().unwrap_or_default();
+        assert!(answer.0 == status && detail.contains(part), "{body}: {answer:?}");
+    }
+
+    fn undo(&self, fault: &Value) {
+        let (status, undone) =
+            self.request("DELETE", &format!("/{}", fault["id"].as_str().unwrap()), &json!({}));
+        assert_eq!((status, &undone["id"]), (200, &fault["id"]), "{undone}");
+    }
+
+    /// Null: there is none.
+    fn link(&self, id: &str) -> Value {
+        let links = get_json(self.port, "/api/v1/links");
+        let mut links = links["links"].as_array().unwrap().iter();
+        links.find(|link| link["id"] == id).cloned().unwrap_or_default()
+    }
+
+    fn wait_link(&self, id: &str, state: &str) -> Value {
+        let what = format!("{id} is {state}");
+        let found = eventually(&what, TIMEOUT, || {
+            let link = self.link(id);
+            if link["state"] == state { Ok(link) } else { Err(link.to_string()) }
+        });
+        found.0
+    }
+
+    /// The faults that are over, the newest first.
+    fn ended(&self) -> Vec<Value> {
+        get_json(self.port, "/api/v1/lab")["ended"].as_array().unwrap().clone()
+    }
+
+    fn faults(&self) -> usize {
+        get_json(self.port, "/api/v1/lab")["faults"].as_array().unwrap().len()
+    }
+
+    fn wait_ended(&self, fault: &Value, how: &str) -> Value {
+        let what = format!("{fault} is over");
+        let found = eventually(&what, TIMEOUT, || {
+            let ended = self.ended();
+            let found = ended.iter().find(|ended| ended["id"] == fault["id"]);
+            found.cloned().ok_or_else(|| format!("{ended:?}"))
+        });
+        assert_eq!(found.0["how"], how, "{}", found.0);
+        found.0
+    }
+
+    /// Sends packets from `a` to `c`, and returns what became of them.
+    fn burst(&self, count: u64) -> Value {
+        let burst = self.set(json!({
+            "kind": "burst", "from": "a", "to": "c", "count": count, "perSecond": 10_000, "amount": "3",
+        }));
+        self.wait_ended(&burst, "done")["result"].clone()
+    }
+
+    fn kinds_of_events(&self, of: &str) -> Vec<String> {
+        let events = get_json(self.port, "/api/v1/events");
+        let events = events["events"].as_array().unwrap();
+        let of = events.iter().filter(|event| event["fields"]["id"] == of);
+        of.map(|event| event["kind"].as_str().unwrap().to_owned()).collect()
+    }
+}
+
+#[test]
+fn a_cut_link_is_down_until_it_is_over() {
+    let lab = LabNetwork::line();
+    assert_eq!(get_json(lab.port, "/api/v1")["features"], json!(["lab"]));
+    let cut = lab.set(json!({ "kind": "cut", "link": "b~c", "ttlSeconds": 3600 }));
+    let link = lab.wait_link("b~c", "down");
+    let error = link["lastError"].as_str().unwrap();
+    assert!(error.starts_with("the lab has cut this link"), "{error}");
+    let refused = lab.burst(2);
+    assert_eq!(refused["rejected"], json!({ "T01": 2 }), "{refused}");
+    let reasons = get_json(lab.port, "/api/v1/reasons");
+    assert!(reasons.to_string().contains("next hop c is not connected"), "{reasons}");
+    lab.undo(&cut);
+    lab.wait_link("b~c", "up");
+    assert_eq!(lab.burst(2)["fulfilled"], 2);
+    assert_eq!(lab.kinds_of_events(cut["id"].as_str().unwrap()), ["lab.set", "lab.ended"]);
+
+    let short = lab.set(json!({ "kind": "cut", "link": "b~c", "ttlSeconds": 1 }));
+    lab.wait_link("b~c", "down");
+    lab.wait_ended(&short, "expired");
+    lab.wait_link("b~c", "up");
+    assert_eq!(lab.burst(2)["fulfilled"], 2);
+    assert_eq!(lab.kinds_of_events(short["id"].as_str().unwrap()), ["lab.set", "lab.expired"]);
+    assert_eq!(lab.faults(), 0);
+}
+
+#[test]
+fn a_slow_link_takes_longer_both_ways_and_loses_nothing() {
+    let lab = LabNetwork::line();
+    let round_trip = || {
+        let burst = lab.burst(1);
+        assert_eq!(burst["fulfilled"], 1, "{burst}");
+        let ended = &lab.ended()[0];
+        let time = |key: &str| {
+            let text = ended[key].as_str().unwrap();
+            let (_, seconds) = text.rsplit_once(':').unwrap();
+            seconds.trim_end_matches('Z').parse::<f64>().unwrap()
+        };
+        (time("endedAt") - time("setAt")).rem_euclid(60.0)
+    };
+    let slow = lab.set(json!({ "kind": "delay", "link": "a~b", "delayMs": 300, "ttlSeconds": 60 }));
+    assert_eq!(slow["value"], "300 ms");
+    assert!(round_trip() >= 0.59, "there and back");
+    let slower =
+        lab.set(json!({ "kind": "delay", "link": "a~b", "delayMs": 500, "ttlSeconds": 60 }));
+    lab.wait_ended(&slow, "replaced");
+    assert!(round_trip() >= 0.99);
+    lab.undo(&slower);
+    assert!(round_trip() < 0.5, "as before");
+    assert_eq!(lab.link("a~b")["state"], "up");
+}
+
+#[test]
+fn a_lossy_link_loses_packets_which_then_expire() {
+    let example = include_str!("../../examples/linear-3.yaml");
+    // A hop keeps a packet for little more than a second, so that lost ones expire soon.
+    let text = example.replacen(
+        "defaults:\n",
+        "defaults:\n  minMessageWindowMs: 10\n  maxHoldTimeMs: 2000\n",
+        1,
+    );
+    let lab = LabNetwork::start(TestNetwork::from_text(&text));
+    lab.network.wait_reachable("a", "test.c");
+    let lossy =
+        lab.set(json!({ "kind": "drop", "link": "b~c", "dropPercent": 100, "ttlSeconds": 60 }));
+    assert_eq!(lossy["value"], "100 %");
+    assert_eq!(lab.burst(5)["rejected"], json!({ "R00": 5 }));
+    let packets = get_json(lab.port, "/api/v1/packets?filter=code%3DR00%20from%3Da");
+    let packet = &packets["packets"][0];
+    assert_eq!(packet["reason"]["text"], "next hop c did not answer in time", "{packets}");
+    assert_eq!(lab.link("b~c")["state"], "up", "its sessions live");
+    lab.undo(&lossy);
+    assert_eq!(lab.burst(5)["fulfilled"], 5);
+    lab.refused(json!({ "kind": "drop", "link": "a~b", "dropPercent": 101 }), 400, "from 1 to 100");
+}
+
+#[test]
+fn a_stopped_node_is_gone_and_starts_again() {
+    let lab = LabNetwork::line();
+    let before = lab.burst(10);
+    assert_eq!(before["fulfilled"], 10);
+    let stop = lab.set(json!({ "kind": "stopNode", "node": "b", "ttlSeconds": 3600 }));
+    assert!(stop["note"].as_str().unwrap().contains("has no store"), "{stop}");
+    let port = u64::from(lab.network.ports("b").1);
+    eventually("b does not listen", TIMEOUT, || match try_http_get(port, "/health") {
+        Err(_) => Ok(()),
+        Ok(answer) => Err(format!("{answer:?}")),
+    });
+    let node = get_json(lab.port, "/api/v1/nodes/b");
+    assert_eq!(node["status"], "stopped");
+    assert!(node["reasons"][0].as_str().unwrap().contains("stopped by the lab until"), "{node}");
+    for link in ["a~b", "b~c"] {
+        assert_eq!(lab.wait_link(link, "down")["kind"], "peer", "links keep their names");
+    }
+    assert_eq!(lab.burst(2)["rejected"], json!({ "T01": 2 }));
+    lab.refused(json!({ "kind": "burst", "from": "b", "to": "c" }), 400, "stopped by the lab");
+    // A reload does not start it.
+    lab.network.edit(|text| text.replacen("  - id: c\n", "  - id: c\n  - id: d\n", 1));
+    lab.network.wait_health("d", 200);
+    assert!(try_http_get(port, "/health").is_err());
+
+    let again = lab.set(json!({ "kind": "stopNode", "node": "b", "ttlSeconds": 1 }));
+    lab.wait_ended(&stop, "replaced");
+    lab.wait_ended(&again, "expired");
+    lab.network.wait_health("b", 200);
+    for link in ["a~b", "b~c"] {
+        lab.wait_link(link, "up");
+    }
+    assert_eq!(lab.burst(10)["fulfilled"], 10);
+    assert_eq!(get_json(lab.port, "/api/v1/nodes/b")["status"], "healthy");
+    // Ten packets of 3 before, ten after: a remembers both, b only those since its start.
+    let money = get_json(lab.port, "/api/v1/money");
+    let out = |node: &str, peer: &str, key: &str| {
+        let peers = money["peers"].as_array().unwrap();
+        let row = peers.iter().find(|row| row["node"] == node && row["peer"] == peer).unwrap();
+        row[key].as_str().unwrap().parse::<u64>().unwrap()
+    };
+    assert!(out("a", "b", "volumeOut") >= 60, "{money}");
+    assert_eq!(out("b", "c", "volumeOut"), 30, "{money}");
+}
+
+#[test]
+fn faults_end_with_what_they_broke() {
+    let lab = LabNetwork::line();
+    let cut = lab.set(json!({ "kind": "cut", "link": "b~c", "ttlSeconds": 3600 }));
+    let slow = lab.set(json!({ "kind": "delay", "link": "a~b", "delayMs": 1, "ttlSeconds": 3600 }));
+    lab.network.edit(|text| {
+        text.lines()
+            .filter(|line| !line.contains("to: c"))
+            .map(|line| format!("{line}\n"))
+            .collect()
+    });
+    lab.wait_ended(&cut, "gone");
+    assert_eq!(lab.faults(), 1, "the other link is still there");
+    lab.undo(&slow);
+    lab.network.edit(|text| {
+        text.replacen("links:\n", "links:\n  - { from: b, to: c, secret: again }\n", 1)
+    });
+    lab.wait_link("b~c", "up");
+    let (status, _) =
+        lab.request("DELETE", &format!("/{}", cut["id"].as_str().unwrap()), &json!({}));
+    assert_eq!(status, 404, "it is over already");
+}
+
+#[test]
+fn links_over_http_can_be_cut_and_slow() {
+    let lab = LabNetwork::start(TestNetwork::from_example("examples/http-links.yaml"));
+    let links = get_json(lab.port, "/api/v1/links");
+    let links = links["links"].as_array().unwrap();
+    let link =
+        links.iter().find(|link| link["kind"] == "peer" && link["transport"] != "btp").unwrap();
+    let id = link["id"].as_str().unwrap().to_owned();
+    lab.refused(json!({ "kind": "drop", "link": id, "dropPercent": 5 }), 400, "over HTTP");
+    let cut = lab.set(json!({ "kind": "cut", "link": id, "ttlSeconds": 3600 }));
+    lab.wait_link(&id, "down");
+    lab.undo(&cut);
+    lab.wait_link(&id, "up");
+}
+
+#[test]
+fn mistakes_say_what_is_possible() {
+    let lab = LabNetwork::line();
+    lab.refused(json!({ "kind": "cut", "link": "a~z" }), 404, "no link");
+    lab.refused(json!({ "kind": "cut" }), 400, "link is needed");
+    lab.refused(json!({ "kind": "cut", "link": "a~b", "count": 1 }), 400, "cut has no count");
+    lab.refused(json!({ "kind": "cut", "link": "a~b", "ttlSeconds": 0 }), 400, "from 1 to 3600");
+    lab.refused(json!({ "kind": "cut", "link": "a~wallet" }), 400, "inside its node");
+    lab.refused(json!({ "kind": "cut", "link": "a~cli" }), 400, "no node of this network dials");
+    lab.refused(json!({ "kind": "delay", "link": "a~b", "delayMs": 10_001 }), 400, "10000");
+    lab.refused(json!({ "kind": "stopNode", "node": "z" }), 404, "a, b, c");
+    lab.refused(json!({ "kind": "burst", "from": "a", "to": "a" }), 400, "same node");
+    lab.refused(json!({ "kind": "burst", "from": "a", "to": "!" }), 400, "neither a node");
+    lab.refused(
+        json!({ "kind": "burst", "from": "a", "to": "c", "count": 100_001 }),
+        400,
+        "100000",
+    );
+    lab.refused(json!({ "kind": "melt" }), 400, "stopNode");
+    assert_eq!(lab.faults(), 0);
+    let unknown = lab.burst_to("test.z");
+    assert_eq!(unknown["rejected"], json!({ "F02": 1 }));
+}
+
+impl LabNetwork {
+    fn burst_to(&self, to: &str) -> Value {
+        let burst = self.set(json!({ "kind": "burst", "from": "a", "to": to, "count": 1 }));
+        self.wait_ended(&burst, "done")["result"].clone()
+    }
+}
+
+#[test]
+fn without_the_flag_there_is_no_lab() {
+    let network = TestNetwork::from_example("examples/linear-3.yaml");
+    let process = Process::start(&["up", network.file(), "--plain", "--ui-port", "0"], []);
+    let url = process.wait_for_log("the page of the network is served", "url");
+    let port = url.as_str().unwrap().trim_end_matches('/').rsplit_once(':').unwrap().1;
+    let lab = LabNetwork { port: port.parse().unwrap(), network, _process: process };
+    lab.refused(json!({ "kind": "stopNode", "node": "a" }), 404, "up --lab");
+    let (status, answer) = lab.request("DELETE", "/lab-1", &json!({}));
+    assert_eq!(status, 404, "{answer}");
+    assert_eq!(get_json(lab.port, "/api/v1")["features"], json!([]));
+    let node = TestNode::start("nodeId: n\n");
+    let (status, body) = try_http_get(node.health_port, "/api/v1/lab").unwrap();
+    assert!(status == 404 && body.contains("up --lab"), "{status} {body}");
+    let output =
+        run(Command::new(PROGRAM).args(["up", lab.network.file(), "--lab", "--no-ui"]).env_clear());
+    assert_eq!(output.status.code(), Some(64), "{}", combined_output(&output));
+}
