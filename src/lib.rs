@@ -33,6 +33,7 @@
 
 mod account;
 mod api;
+mod audit;
 mod books;
 mod btp;
 mod cli;

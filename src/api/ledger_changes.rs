@@ -13,10 +13,13 @@ use serde_json::json;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
+use super::audited::{AuditedVerb, VerbClient, record, record_refused};
 use super::pages::{Pages, error, json};
 use crate::books::{Adjustment, BalanceChange, ChangeError, ChangeId, ChangeRequest};
 use crate::net::sanitize;
 
+/// In the audit log.
+const VERB: &str = "ledger.change";
 /// Bytes of a body.
 const BODY_BYTES_MAX: usize = 16 * 1024;
 /// For the body to arrive.
@@ -71,33 +74,81 @@ struct ChangeBody {
     by: Option<String>,
 }
 
-pub(super) async fn post(State(pages): State<Arc<Pages>>, request: Request) -> Response {
+pub(super) async fn post(
+    State(pages): State<Arc<Pages>>,
+    client: VerbClient,
+    request: Request,
+) -> Response {
     let request = match read_request(request.into_body()).await {
         Ok(request) => request,
-        Err((code, message)) => return error(code, &message),
+        Err((code, message)) => {
+            let verb = AuditedVerb { verb: VERB, ..AuditedVerb::default() };
+            record_refused(&pages.status, &client, verb, &message);
+            return error(code, &message);
+        }
     };
     let id = request.id.clone();
+    let ticket = match record(&pages.status, &client, verb_of(&request)).await {
+        Ok(ticket) => ticket,
+        Err(problem) => return error(StatusCode::SERVICE_UNAVAILABLE, problem.detail()),
+    };
+    let (response, outcome) = make(&pages, request, &id).await;
+    match outcome {
+        Made::Yes => ticket.done(),
+        Made::No(why) => ticket.fail(&why),
+        Made::Unknown(why) => ticket.leave_open(&why),
+    }
+    response
+}
+
+/// Whether a balance has changed.
+enum Made {
+    Yes,
+    No(String),
+    Unknown(String),
+}
+
+fn verb_of(request: &ChangeRequest) -> AuditedVerb {
+    let ChangeRequest { id, account, asset, change, reason, by } = request;
+    let parameters = [
+        ("id", json!(id.as_str())),
+        ("asset", json!(asset)),
+        ("kind", json!(change.kind())),
+        ("amount", json!(change.amount().to_string())),
+        ("by", json!(by)),
+    ];
+    let parameters = parameters.into_iter().filter(|(_, value)| !value.is_null());
+    AuditedVerb {
+        verb: VERB,
+        target: account.clone(),
+        parameters: parameters.map(|(key, value)| (key.to_owned(), value)).collect(),
+        reason: Some(reason.clone()),
+    }
+}
+
+async fn make(pages: &Pages, request: ChangeRequest, id: &ChangeId) -> (Response, Made) {
     let Some(orders) = pages.status.changes.get() else {
         return refused(&ChangeError::NoStore.into());
     };
     let (reply, made) = oneshot::channel();
     if orders.try_send(ChangeOrder { request, reply }).is_err() {
         let message = "nothing has changed: too many changes wait, or the node stops; try later";
-        return error(StatusCode::SERVICE_UNAVAILABLE, message);
+        let response = error(StatusCode::SERVICE_UNAVAILABLE, message);
+        return (response, Made::No(message.to_owned()));
     }
     match made.await {
-        Ok(Ok(made)) => json(StatusCode::OK, &body_of(&made)),
+        Ok(Ok(made)) => (json(StatusCode::OK, &body_of(&made)), Made::Yes),
         Ok(Err(refusal)) => refused(&refusal),
         Err(_) => {
             let message = format!(
                 "the node stops, and may or may not have made the change; repeat it with the id {id} when the node runs again"
             );
-            error(StatusCode::SERVICE_UNAVAILABLE, &message)
+            (error(StatusCode::SERVICE_UNAVAILABLE, &message), Made::Unknown(message))
         }
     }
 }
 
-fn refused(refusal: &ChangeRefusal) -> Response {
+fn refused(refusal: &ChangeRefusal) -> (Response, Made) {
     let code = match refusal {
         ChangeRefusal::Change(ChangeError::UnknownAccount(_)) => StatusCode::NOT_FOUND,
         ChangeRefusal::Change(ChangeError::AmountTooLarge(_)) => StatusCode::BAD_REQUEST,
@@ -107,7 +158,15 @@ fn refused(refusal: &ChangeRefusal) -> Response {
         | ChangeRefusal::NotSaved(_) => StatusCode::SERVICE_UNAVAILABLE,
         ChangeRefusal::Change(_) => StatusCode::CONFLICT,
     };
-    error(code, &refusal.to_string())
+    let why = refusal.to_string();
+    let response = error(code, &why);
+    let made = match refusal {
+        // The balance has changed, and the node goes on trying to save it.
+        ChangeRefusal::NotSaved(_) => Made::Yes,
+        ChangeRefusal::Unknown(_) => Made::Unknown(why),
+        ChangeRefusal::Change(_) | ChangeRefusal::StoreFails(_) => Made::No(why),
+    };
+    (response, made)
 }
 
 fn body_of(made: &Adjustment) -> serde_json::Value {

@@ -7,6 +7,7 @@
 //! updates [`NodeStatus`] and makes the changes; all else is read from the connector and the peers when a request
 //! comes. Handlers that read never wait. Nothing here spawns: [`Api::run`] is one future that owns its connections.
 
+mod audited;
 mod bearer_auth;
 mod health;
 mod heartbeat;

@@ -16,6 +16,7 @@ use axum::routing::{get, post};
 use serde::Serialize;
 use serde_json::json;
 
+use super::audited::{VerbToken, note_refused_access};
 use super::bearer_auth::{ABOVE_RATE, AuthRefusal, EXPIRED, NEEDS_TOKEN};
 use super::health::HealthStatus;
 use super::query::{QueryError, RoutesQuery};
@@ -209,41 +210,52 @@ async fn method_not_allowed() -> Response {
 /// Lets callers with this scope pass. Changes need a token, so without one there are none.
 async fn authorize(
     State((pages, scope)): State<(Arc<Pages>, Scope)>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response {
     let now = pages.status.context().clock.now();
+    let refuse = |request: &Request, token: Option<&str>, message: &str| {
+        note_refused_access(&pages.status, request, token, message);
+        error(StatusCode::FORBIDDEN, message)
+    };
     match pages.status.auth.identify(request.headers(), remote(&request), now) {
-        Err(refusal) => not_authorized(refusal),
+        Err(refusal) => not_authorized(&pages, &request, refusal),
         Ok(None) if scope == Scope::Operate => {
-            let message = "without an apiToken nothing can be changed here; set one";
-            error(StatusCode::FORBIDDEN, message)
+            refuse(&request, None, "without an apiToken nothing can be changed here; set one")
         }
         Ok(None) => next.run(request).await,
         Ok(Some(token)) if !token.scopes.contains(&scope) => {
             let id = &token.id;
             let message =
                 format!("this page needs the scope {scope}, which the token {id} does not have");
-            error(StatusCode::FORBIDDEN, &message)
+            refuse(&request, Some(id), &message)
         }
         Ok(Some(token)) if token.peer.is_some() => {
             let message =
                 "this page is not for the token of a peer, because it shows others; /api/v1 is";
-            error(StatusCode::FORBIDDEN, message)
+            refuse(&request, Some(&token.id), message)
         }
-        Ok(Some(_)) => next.run(request).await,
+        Ok(Some(token)) => {
+            request.extensions_mut().insert(VerbToken(token.id.clone()));
+            next.run(request).await
+        }
     }
 }
 
-fn not_authorized(refusal: AuthRefusal) -> Response {
+fn not_authorized(pages: &Pages, request: &Request, refusal: AuthRefusal) -> Response {
+    let message = match refusal {
+        AuthRefusal::WrongToken => NEEDS_TOKEN,
+        AuthRefusal::Expired => EXPIRED,
+        AuthRefusal::AboveRate => ABOVE_RATE,
+    };
+    note_refused_access(&pages.status, request, None, message);
     match refusal {
         AuthRefusal::WrongToken | AuthRefusal::Expired => {
-            let message = if refusal == AuthRefusal::Expired { EXPIRED } else { NEEDS_TOKEN };
             let challenge = [(WWW_AUTHENTICATE, "Bearer realm=\"ilp-connector\"")];
             (challenge, error(StatusCode::UNAUTHORIZED, message)).into_response()
         }
         AuthRefusal::AboveRate => {
-            let answer = error(StatusCode::TOO_MANY_REQUESTS, ABOVE_RATE);
+            let answer = error(StatusCode::TOO_MANY_REQUESTS, message);
             ([(RETRY_AFTER, "1")], answer).into_response()
         }
     }

@@ -17,6 +17,7 @@ use super::hosts::Hosts;
 use super::ledger_changes::{CHANGE_ORDERS_MAX, ChangeOrder};
 use super::v1::{self, Observer};
 use crate::account::AccountId;
+use crate::audit::AuditLog;
 use crate::peers::{NoRandomness, NodeContext, PeerSnapshot, PeerState};
 use crate::time::MonoTime;
 
@@ -83,6 +84,7 @@ pub struct NodeStatus {
     last_reload: Mutex<LastReload>,
     pub(super) auth: ApiAuth,
     pub(super) hosts: Hosts,
+    audit: AuditLog,
 }
 
 #[derive(Debug, Default)]
@@ -107,6 +109,7 @@ impl NodeStatus {
             changes: OnceLock::new(),
             last_reload: Mutex::new(LastReload { at: now, succeeded_at: now, error: None }),
             hosts: Hosts::default(),
+            audit: AuditLog::default(),
             started: context.clock.mono(),
             context,
             observer,
@@ -232,7 +235,12 @@ impl NodeStatus {
         self.health(&self.peers()).status
     }
 
-    pub(super) fn context(&self) -> &Arc<NodeContext> {
+    /// Where the verbs of operators are written.
+    pub fn audit(&self) -> &AuditLog {
+        &self.audit
+    }
+
+    pub fn context(&self) -> &Arc<NodeContext> {
         &self.context
     }
 

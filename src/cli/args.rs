@@ -3,6 +3,7 @@
 //! Values that a configuration also has (ports, names, levels) stay texts here; `config` checks them, so that a flag, a
 //! variable and a file report the same mistake in the same words.
 
+mod audit;
 mod files;
 mod ledger;
 mod network;
@@ -10,6 +11,7 @@ mod network;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub(super) use audit::{AuditArguments, AuditCommand, AuditVerifyArguments};
 use clap::{Args, Parser, Subcommand, ValueHint};
 pub(super) use files::{CompletionsArguments, ComposeArguments, SchemaArguments, SchemaForm};
 pub(super) use ledger::{
@@ -90,6 +92,8 @@ pub(super) enum Command {
     Bench(BenchArguments),
     /// Read and correct the balances that a node has saved
     Ledger(Box<LedgerArguments>),
+    /// Check that no line of an audit log was changed
+    Audit(AuditArguments),
     /// Print a docker-compose.yml for a topology file
     Compose(ComposeArguments),
     /// Print the JSON Schema of a configuration file, for editors

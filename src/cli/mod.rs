@@ -7,6 +7,7 @@
 
 mod args;
 mod asked_nodes;
+mod audit;
 mod check;
 mod compose;
 mod edges;
@@ -78,6 +79,7 @@ fn dispatch(
         Command::Send(arguments) => run_tool(send::run(&arguments, environment, out)),
         Command::Bench(arguments) => bench::run(&arguments, out, err),
         Command::Ledger(arguments) => ledger::run(&arguments, environment, out, err),
+        Command::Audit(arguments) => audit::run(&arguments, out),
         Command::Compose(arguments) => compose::run(&arguments, environment, out, err),
         Command::Schema(arguments) => schema::run(&arguments, out),
         Command::Completions(arguments) => print_completions(&arguments, out),

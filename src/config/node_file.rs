@@ -117,7 +117,7 @@ fn make_paths_absolute(draft: &mut NodeDraft, directory: Option<&Path>) {
         StorePlace::File(path) => Some(path),
         StorePlace::Postgres(_) => None,
     });
-    for path in tls.chain(&mut draft.ca_file).chain(store) {
+    for path in tls.chain(&mut draft.ca_file).chain(store).chain(&mut draft.audit_log) {
         *path = absolute(std::mem::take(path), directory);
     }
 }

@@ -71,6 +71,10 @@ keys! {
         /// `localhost`, a name without a dot, `healthCheckHost`, or one of these names. This keeps out foreign web
         /// pages in a browser.
         live apiHosts => api_hosts: Option<HostNames>,
+        /// File with a line for each change through the API, and for each one that was refused. With a `/` at the end
+        /// it is a directory, and the file in it is `<nodeId>.audit.jsonl`. A relative path starts at the directory of
+        /// the configuration file. While it cannot be written, nothing can be changed. Default: none.
+        live auditLog => audit_log: Option<PathBuf>,
         /// `error`, `warn`, `info`, `debug`, `trace` or `off`, and `target=level` pairs, separated
         /// by commas: `info,btp=debug`. Targets are the rooms of the program and `packets`.
         live logLevel => log_level: LogLevel = "info",

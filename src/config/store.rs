@@ -1,6 +1,6 @@
-//! Where a node keeps its books, and settings of that which are allowed but probably not meant.
+//! Where a node keeps its books and its audit log, and settings of that which are allowed but probably not meant.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::diagnostics::DiagnosticSink;
 use super::mapping::Mapping;
@@ -17,11 +17,23 @@ impl NodeSettings {
     /// no store.
     pub fn store_place(&self) -> Option<StorePlace> {
         Some(match self.store.as_ref()? {
-            StorePlace::File(path) if path.as_os_str().as_encoded_bytes().ends_with(b"/") => {
-                StorePlace::File(path.join(format!("{}.db", self.node_id)))
-            }
+            StorePlace::File(path) => StorePlace::File(self.file_at(path, "db")),
             place => place.clone(),
         })
+    }
+
+    /// The file that `auditLog` names, or the node's file in the directory that it names. `None`: the node has no audit
+    /// log.
+    pub fn audit_log_place(&self) -> Option<PathBuf> {
+        self.audit_log.as_ref().map(|path| self.file_at(path, "audit.jsonl"))
+    }
+
+    /// A file, or the node's own one in a directory.
+    fn file_at(&self, path: &Path, extension: &str) -> PathBuf {
+        match path.as_os_str().as_encoded_bytes().ends_with(b"/") {
+            true => path.join(format!("{}.{extension}", self.node_id)),
+            false => path.to_owned(),
+        }
     }
 }
 

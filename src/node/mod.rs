@@ -7,6 +7,7 @@
 mod acceptor;
 mod adopt;
 mod apply;
+mod audit_thread;
 mod books;
 mod ccp;
 mod certificate_watch;

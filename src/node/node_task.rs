@@ -8,6 +8,7 @@ use tokio::task::JoinHandle;
 
 use super::acceptor::Acceptor;
 use super::adopt::ParentState;
+use super::audit_thread::AuditThread;
 use super::changes::ChangesTask;
 use super::command::NodeCommand;
 use super::derive::{RandomSecret, http_dials, peer_dials, status_settings};
@@ -48,6 +49,7 @@ pub(super) struct NodeTask {
     pub(super) draining: Draining,
     pub(super) status: Arc<NodeStatus>,
     pub(super) packet_log: PacketLogSwitch,
+    pub(super) audit: AuditThread,
     pub(super) sweep: AbortOnDrop,
     pub(super) _certificate_watch: AbortOnDrop,
     pub(super) _clock_watch: AbortOnDrop,
@@ -116,6 +118,7 @@ impl NodeTask {
         self.status.configure(status_settings(&self.config));
         set_peer_status(&self.config, &self.context);
         self.packet_log.follow_config(&self.config, &self.context);
+        self.audit.follow_config(&self.config.settings);
         if let Some(saver) = &self.saver {
             saver.follow_config(&self.config.settings, &self.context);
         }

@@ -73,6 +73,7 @@ impl NodeTask {
             saver.stop().await;
         }
         drop(self.api_thread);
+        self.status.audit().close().await;
         self.packet_log.stop(&context);
         self.packet_log.drain().await;
         log_balances(&context).await;

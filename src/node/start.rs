@@ -10,6 +10,7 @@ use tracing::Instrument;
 
 use super::acceptor::Acceptor;
 use super::adopt::ParentState;
+use super::audit_thread::AuditThread;
 use super::books::OpenBooks;
 use super::changes::ChangesTask;
 use super::command::{COMMANDS_MAX, NodeCommand, NodeHandle};
@@ -265,6 +266,7 @@ async fn build(
         saver,
         lease,
         changes,
+        audit: AuditThread::new(Arc::clone(&status)),
         status,
         packet_log,
         events,

@@ -11,8 +11,8 @@ use super::reachability;
 use super::simulation::{DialledLink, LinkEnd};
 use crate::account::Relation;
 use crate::config::{
-    Credentials, DiagnosticSink, LinkTransport, Location, MASK, NodeConfig, PeerConfig, Unset,
-    Value, ValuePath, node_file, redact,
+    Credentials, DiagnosticSink, LinkTransport, Location, MASK, NodeConfig, NodeSettings,
+    PeerConfig, Unset, Value, ValuePath, node_file, redact,
 };
 use crate::net::{PeerUrl, StorePlace};
 use crate::wire::{Network, Scheme};
@@ -115,7 +115,7 @@ impl Topology {
         self.check_dialled_ports(report);
         let mut found = NetworkReport { strict: strictness != Strictness::Warn, report };
         self.check_ports(strictness, &mut found);
-        self.check_stores(nodes, strictness, &mut found);
+        self.check_files(nodes, strictness, &mut found);
         found.strict = strictness == Strictness::All;
         self.check_ends(nodes, &mut found);
     }
@@ -263,26 +263,49 @@ impl Topology {
         differ && strictness != Strictness::Startable
     }
 
-    /// A store belongs to one node.
-    fn check_stores(
+    /// A store belongs to one node, and so does an audit log.
+    fn check_files(
         &self,
         nodes: &NetworkNodes,
         strictness: Strictness,
         found: &mut NetworkReport<'_>,
     ) {
+        // A database has the books of any number of nodes.
+        self.check_own_files(
+            nodes,
+            strictness,
+            ("store", "store"),
+            found,
+            |settings| match settings.store_place() {
+                Some(StorePlace::File(file)) => Some(file),
+                _ => None,
+            },
+        );
+        self.check_own_files(nodes, strictness, ("auditLog", "audit log"), found, |settings| {
+            settings.audit_log_place()
+        });
+    }
+
+    fn check_own_files(
+        &self,
+        nodes: &NetworkNodes,
+        strictness: Strictness,
+        (key, name): (&str, &str),
+        found: &mut NetworkReport<'_>,
+        file_of: impl Fn(&NodeSettings) -> Option<PathBuf>,
+    ) {
         let mut known: HashMap<PathBuf, Vec<usize>> = HashMap::new();
         for (number, config) in nodes.configs.iter().enumerate() {
-            let place = config.as_ref().and_then(|config| config.settings.store_place());
-            // A database has the books of any number of nodes.
-            let Some(StorePlace::File(file)) = place else { continue };
+            let file = config.as_ref().and_then(|config| file_of(&config.settings));
+            let Some(file) = file else { continue };
             let file = std::path::absolute(&file).unwrap_or(file);
             let others = known.entry(file).or_default();
             let clash = others.iter().find(|other| !self.are_apart(**other, number, strictness));
             if let Some(other) = clash {
-                let what = format!("the node {} has the same store", self.id(*other));
+                let what = format!("the node {} has the same {name}", self.id(*other));
                 let help =
                     "name a directory, with a / at the end: each node has a file of its own in it";
-                found.add(self.place(number, "store"), what, help);
+                found.add(self.place(number, key), what, help);
             }
             others.push(number);
         }

@@ -17,6 +17,7 @@ use axum::routing::MethodRouter;
 
 use super::{V1, guard};
 use crate::account::AccountId;
+use crate::api::audited::{VerbToken, note_refused_access};
 use crate::api::bearer_auth::KnownToken;
 use crate::api::status::NodeStatus;
 use crate::observe::Scope;
@@ -101,7 +102,9 @@ async fn check(
     mut request: Request,
     next: Next,
 ) -> Response {
+    let mut token = None;
     let checked = guard::admit(&v1, &request).and_then(|caller| {
+        token.clone_from(&caller.token);
         caller.require(scope)?;
         if caller.peer.is_some() {
             let detail = "this is not for the token of a peer: it would show others";
@@ -114,10 +117,18 @@ async fn check(
     });
     match checked {
         Ok(caller) => {
+            if let Some(token) = &caller.token {
+                request.extensions_mut().insert(VerbToken(token.clone()));
+            }
             request.extensions_mut().insert(caller);
             next.run(request).await
         }
-        Err(refusal) => refusal.into_response(),
+        Err(refusal) => {
+            for node in v1.observer.nodes(&v1.view) {
+                note_refused_access(&node, &request, token.as_deref(), refusal.detail());
+            }
+            refusal.into_response()
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 //! stream, nothing is read, sampled or polled.
 
 mod access;
+mod audit;
 mod events;
 mod explain;
 mod guard;
@@ -76,6 +77,7 @@ pub(super) fn router(v1: Arc<V1>) -> Router {
         .route(Scope::Read, "/api/v1/explain", get(explain::explain))
         .route(Scope::Packets, "/api/v1/packets", get(packet_lists::packets))
         .route(Scope::Packets, "/api/v1/packets/{id}", get(packet_lists::packet))
+        .route(Scope::Audit, "/api/v1/audit", get(audit::audit))
         .route(Scope::Read, "/api/v1/reasons", get(packet_lists::reasons))
         .route(Scope::Read, "/api/v1/stream", get(stream::get_stream))
         .finish()

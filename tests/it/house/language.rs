@@ -14,6 +14,7 @@ const FOLDERS: &[&str] = &[
     "fuzz/fuzz_targets",
     "src/account",
     "src/api",
+    "src/audit",
     "src/connector",
     "src/config",
     "src/topology",
