@@ -14,7 +14,7 @@ use super::record_budget::RecordBudget;
 use crate::time::MonoTime;
 use crate::wire::Condition;
 
-/// Records that wait to be read. A reader that comes every 10 ms leaves it nearly empty.
+/// Records that wait to be read. A reader that comes every 25 ms leaves it nearly empty.
 pub const TAP_CAPACITY: usize = 1_024;
 /// Records of one node in a second, however the threshold is set.
 pub const TAP_RECORDS_PER_SECOND_MAX: u32 = 2_000;

@@ -16,7 +16,7 @@ use crate::connector::ConnectorReport;
 use crate::observe::{EventLog, ObjectIds, StateBody, StreamQueue};
 
 /// How often records of packets and events are passed on to streams.
-const STEP: Duration = Duration::from_millis(10);
+const STEP: Duration = Duration::from_millis(25);
 
 /// The nodes of a listener.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
