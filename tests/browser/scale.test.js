@@ -5,6 +5,7 @@ import { after, before, describe, test } from 'node:test';
 
 import { openPage, rows, startBrowser } from './lib/browser.js';
 import { link, linkRates, node, peer, startFixture } from './lib/fixture.js';
+import { ringOf, startNetwork } from './lib/network.js';
 import { atEnd, eventually, suite } from './lib/waiting.js';
 
 const NODES = 100;
@@ -132,5 +133,24 @@ describe('scale', () => {
     await page.getByText(/9,952 accounts not drawn/).waitFor();
     const elements = await page.evaluate(() => document.querySelectorAll('*').length);
     assert.ok(elements <= 2 * ELEMENTS_MAX, `${elements}`);
+  });
+
+  test(`${NODES} real nodes are drawn, none over another`, async (t) => {
+    const real = await startNetwork(t, { config: ringOf(NODES) });
+    const page = await openPage(t, browser, real.url);
+    await page.getByTestId('healthy').getByText(`${NODES}/${NODES}`).waitFor();
+    await eventually('all are drawn', async () => await page.getByTestId('node').count() === NODES);
+    await real.ping('test.n09', 5);
+    await rows(page).first().waitFor();
+    const closest = await page.getByTestId('node').evaluateAll((all) => {
+      const at = all.map((one) => one.querySelector('.body')?.getBoundingClientRect() ?? new DOMRect());
+      const gaps = at.flatMap((p, i) => at.slice(i + 1).map((q) => Math.hypot(p.x - q.x, p.y - q.y) - (p.width + q.width) / 2));
+      return Math.min(...gaps);
+    });
+    assert.ok(closest > -1, `two nodes overlap by ${-closest} pixels`);
+    const elements = await page.evaluate(() => document.querySelectorAll('*').length);
+    assert.ok(elements <= ELEMENTS_MAX, `${elements} elements`);
+    const { nodes } = await page.evaluate(() => fetch('../api/v1/nodes').then((answer) => answer.json()));
+    assert.equal(nodes.length, NODES);
   });
 });

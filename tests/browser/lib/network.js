@@ -66,19 +66,34 @@ async function stop(program, signal) {
 /** The lines of a log that has JSON lines. @param {string} text @returns {any[]} */
 const logLines = (text) => text.slice(0, text.lastIndexOf('\n') + 1).split('\n').filter((line) => line.startsWith('{')).map((line) => JSON.parse(line));
 
-/** Starts the network, and waits until its nodes are linked and its page answers. @param {any} t */
-export async function startNetwork(t) {
+/** A ring of nodes with a chord at every second one. @param {number} count */
+export function ringOf(count) {
+  const id = (/** @type {number} */ i) => `n${String(i % count).padStart(2, '0')}`;
+  const link = (/** @type {number} */ from, /** @type {number} */ to) => ({ from: id(from), to: id(to), secret: `secret-${from}-${to}` });
+  return {
+    ...topology(0),
+    nodes: Array.from({ length: count }, (_, i) => ({ id: id(i) })),
+    links: Array.from({ length: count }, (_, i) => [link(i, i + 1), ...(i % 2 ? [] : [link(i, i + 7)])]).flat(),
+  };
+}
+
+/**
+ * Starts the network, and waits until its nodes are linked and its page answers.
+ * @param {any} t @param {{ config?: any, flags?: string[] }} [how] `flags` are further ones of `up`
+ */
+export async function startNetwork(t, how = {}) {
   const folder = await fs.mkdtemp(path.join(os.tmpdir(), 'ilp-browser-'));
   atEnd(t, () => fs.rm(folder, { recursive: true }));
   const file = path.join(folder, 'network.yaml');
-  const [base, portOfPage, portOfDora] = [await freePorts(3), await freePorts(1), await freePorts(1)];
-  const config = topology(portOfDora);
+  const [portOfPage, portOfDora] = [await freePorts(1), await freePorts(1)];
+  const config = how.config ?? topology(portOfDora);
+  const base = await freePorts(config.nodes.length);
   const save = async () => {
     await fs.writeFile(`${file}.new`, JSON.stringify(config, null, 2));
     await fs.rename(`${file}.new`, file);
   };
   await save();
-  const program = start(['up', file, '--plain', '--base-port', String(base), '--ui-port', String(portOfPage)]);
+  const program = start(['up', file, '--plain', '--base-port', String(base), '--ui-port', String(portOfPage), ...(how.flags ?? [])]);
   atEnd(t, async () => {
     const end = await stop(program, 'SIGTERM');
     assert.deepEqual(end, { code: 0, signal: null }, `the network did not stop by itself:\n${program.stdout}${program.stderr}`);
@@ -93,7 +108,7 @@ export async function startNetwork(t) {
   await eventually('all nodes are healthy', async () => {
     assert.ok(!program.isOver, `the network ended early:\n${program.stdout}${program.stderr}`);
     const { nodes } = await get('/nodes').catch(() => ({ nodes: [] }));
-    return nodes.length === 3 && nodes.every((/** @type {any} */ node) => node.status === 'healthy');
+    return nodes.length === config.nodes.length && nodes.every((/** @type {any} */ node) => node.status === 'healthy');
   }, () => program.stdout);
   const network = {
     url,
@@ -102,24 +117,24 @@ export async function startNetwork(t) {
     /** Saves `config` as the file of the network, which follows it. */
     save,
     /** The login of the account `cli` at a node. @param {string} node */
-    via: (node) => {
+    via: (/** @type {string} */ node) => {
       const line = logLines(program.stdout).find((line) => line.node === node && line.message === 'BTP server listening');
       return `btp+ws://cli:token-cli@127.0.0.1:${line.port}`;
     },
     /** Pings from a. @param {string} address */
     ping: async (address, count = 1) => {
-      const ping = start(['ping', address, '--count', String(count), '--interval', '0.01', '--via', network.via('a')]);
+      const ping = start(['ping', address, '--count', String(count), '--interval', '0.01', '--via', network.via(config.nodes[0].id)]);
       assert.deepEqual(await ping.ended, { code: 0, signal: null }, ping.stdout + ping.stderr);
     },
     /** Sends packets from a, whatever becomes of them. Each has an amount above zero. @param {string} destination @param {{ amount?: number, count?: number }} [how] */
     send: async (destination, { amount = 1, count = 1 } = {}) => {
-      const send = start(['send', destination, '--amount', String(amount), '--count', String(count), '--json', '--via', network.via('a')]);
+      const send = start(['send', destination, '--amount', String(amount), '--count', String(count), '--json', '--via', network.via(config.nodes[0].id)]);
       await send.ended;
       assert.equal(JSON.parse(send.stdout).sent ?? count, count, send.stdout + send.stderr);
     },
     /** Sends packets to an address until its end is called. @param {string} destination */
     stream: (destination, perSecond = 50) => {
-      const send = start(['send', destination, '--count', '1000000', '--rate', String(perSecond), '--via', network.via('a')]);
+      const send = start(['send', destination, '--count', '1000000', '--rate', String(perSecond), '--via', network.via(config.nodes[0].id)]);
       const end = async () => { await stop(send, 'SIGTERM'); };
       atEnd(t, end);
       return end;

@@ -17,6 +17,7 @@ export async function viewsOf(network) {
     { name: 'packet', hash: `#/packet/${packet}`, shown: (page) => page.getByTestId('ladder') },
     { name: 'routes', hash: '#/routes?node=a&destination=test.c.nobody', shown: (page) => page.getByTestId('walk') },
     { name: 'money', hash: '#/money', shown: (page) => page.getByTestId('money') },
+    { name: 'config', hash: '#/config?node=b', shown: (page) => page.getByTestId('values').or(page.getByText('does not offer its configuration')).first() },
     { name: 'events', hash: '#/events', shown: (page) => page.getByTestId('events') },
   ];
 }
