@@ -17,12 +17,11 @@ const linkText = (id) => id.replace('~', ' – ');
 
 /** What a fault does, in a sentence that the name of its place begins. @param {Fault} fault */
 export function faultText({ kind, value }) {
-  const figure = (/** @type {string} */ unit) => (value && /^\d+$/.test(value) ? `${value} ${unit}` : value ?? '');
-  switch (kind) {
+    switch (kind) {
     case 'stopNode': return 'is stopped';
     case 'cut': return 'is cut';
-    case 'delay': return `is slower by ${figure('ms')}`;
-    case 'drop': return `loses ${figure('%')} of its packets`;
+    case 'delay': return value ? `is slower by ${value}` : 'is slow';
+    case 'drop': return value ? `loses ${value} of its packets` : 'loses packets';
     default: return `sends ${value ?? 'packets'}`;
   }
 }
@@ -91,3 +90,18 @@ const more = (list) => (list.length > SHOWN_MAX ? html`<span>and ${plural(list.l
 /** The fault that breaks a link: its own, or that of a node at its end. @param {App} app @param {Link} link @returns {Fault | null} */
 export const faultOf = (app, link) => app.store.faults.find((fault) => fault.kind !== 'burst'
   && (fault.link === link.id || (fault.node != null && (fault.node === link.a || fault.node === link.b)))) ?? null;
+
+/**
+ * The fault that was set when a node refused a packet, because of which it may have: as the lab says now, or as its events
+ * said then. In words, or null.
+ * @param {App} app @param {string} node @param {string | null | undefined} peer @param {string} at
+ */
+export function labThen(app, node, peer, at) {
+  const link = peer ? app.store.links.get(app.store.linkOf(node, peer) ?? '') : undefined;
+  if (!link) return null;
+  const now = faultOf(app, link);
+  if (now && now.setAt <= at) return `${placeOf(now)} ${faultText(now)}`;
+  const ends = [link.id, link.a, link.b];
+  const last = app.store.events.findLast(({ kind, at: when, fields }) => kind.startsWith('lab.') && when <= at && fields?.fault !== 'burst' && ends.includes(String(fields?.place)));
+  return last?.kind === 'lab.set' ? `${linkText(String(last.fields.place))} ${faultText({ kind: /** @type {Fault['kind']} */ (last.fields.fault), id: '', setAt: at, expiresAt: at })}` : null;
+}

@@ -67,7 +67,7 @@ function burst(app, from, to) {
     button: 'Send',
     run: async (values) => {
       const [count, perSecond] = [Number(values.count), Number(values.perSecond)];
-      await set(app, { kind: 'burst', from: values.from, to: values.to, amount: values.amount, count, perSecond, ttlSeconds: Math.ceil(count / perSecond) + 10 });
+      await set(app, { kind: 'burst', from: values.from, to: values.to, amount: values.amount, count, perSecond, ttlSeconds: Math.min(3600, Math.ceil(count / perSecond) + 10) });
       return `${amount(values.count)} packets are on their way from ${values.from} to ${values.to}`;
     },
   });

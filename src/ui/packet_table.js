@@ -1,6 +1,7 @@
 // The list of packets: only the rows in sight are drawn, so that thousands cost as much as twenty.
 
 import { html, nothing } from './vendor/lit-html/lit-html.js';
+import { labThen } from './active.js';
 import { amount, clock, count, micros, short } from './format.js';
 import { eventOf, whyOf } from './words.js';
 import { besideOf, selectionOf } from './place.js';
@@ -43,7 +44,8 @@ const amounts = (packet) => {
 
 /** @param {App} app @param {Packet} packet @param {number} index @param {number} height @param {boolean} isSelected */
 function row(app, packet, index, height, isSelected) {
-  const why = whyOf(packet) || (app.isNarrow() ? `${packet.from ?? 'itself'} → ${packet.to ?? '–'}` : '');
+  const fault = packet.reason?.peer && packet.decidedHere ? labThen(app, packet.node, packet.reason.peer, packet.at) : null;
+  const why = (fault ? `${whyOf(packet)}: lab, ${fault}` : whyOf(packet)) || (app.isNarrow() ? `${packet.from ?? 'itself'} → ${packet.to ?? '–'}` : '');
   const { mark, word } = eventOf(packet);
   return html`<div role="row" class="row ${packet.phase}" aria-rowindex=${index + 2} aria-selected=${isSelected ? 'true' : 'false'}
       .style=${`transform:translateY(${index * height}px)`} @click=${() => app.go(besideOf(app.place, 'packet', packet.id))}>

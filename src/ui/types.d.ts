@@ -121,12 +121,13 @@ export interface ReasonCount {
   summed?: boolean;
 }
 export interface Money {
-  assets: { node?: string; asset: string; assets: string; liabilities: string; net: string }[];
+  assets: { node?: string; asset: string; assets: string; liabilities: string; net: string; volumeIn?: string; volumeOut?: string; earned?: string }[];
   peers: MoneyPeer[];
 }
 export interface MoneyPeer {
   node: string; peer: string; asset: string; balance: string; min: string | null; max: string | null;
   heldIn: string; heldOut: string; uncertain: string; volumeIn: string | null; volumeOut: string | null;
+  volumeNet?: string; direction?: 'in' | 'out' | 'even';
 }
 /** A value in force; `from`: `default`, `FILE:LINE`, `environment NAME`, `command line`, `parent` or `override`. */
 export interface ConfigValue { key: string; value: unknown; from: string }

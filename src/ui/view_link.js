@@ -77,7 +77,8 @@ function money(link, rates, endA, endB) {
   const difference = isSame && a != null && b != null ? BigInt(a) + BigInt(b) : null;
   return html`<ul class="cards">${rows.map(({ node, peer, balance }) => (peer && balance != null ? html`<li class="card"><div class="line"><b>${node}</b>
       <span>${owes(node, node === link.a ? link.aPeer : link.a, balance)}</span> <span class="dim">${assetOf(peer)}</span></div>
-      <div class="line">${balanceBar({ balance, min: peer.limits.minBalance, max: peer.limits.maxBalance, held: peer.held.received })}</div></li>` : nothing))}</ul>
+      <div class="line">${peer.limits.minBalance == null && peer.limits.maxBalance == null ? html`<span class="dim">no limits</span>`
+    : balanceBar({ balance, min: peer.limits.minBalance, max: peer.limits.maxBalance, held: peer.held.received })}</div></li>` : nothing))}</ul>
     ${difference == null ? nothing : html`<p class=${difference === 0n ? 'dim' : 'warn-text'} data-testid="difference">${difference === 0n ? 'Both ends agree.'
     : `The ends differ by ${amount(String(difference < 0n ? -difference : difference))}. Packets in flight explain a small difference for a moment; one that stays needs a look at both ledgers.`}</p>`}`;
 }

@@ -3,6 +3,7 @@
 import { html, nothing } from './vendor/lit-html/lit-html.js';
 import { codeClass, codeName } from './codes.js';
 import { amount, clock, duration, micros, middle } from './format.js';
+import { labThen } from './active.js';
 import { assemble, decision, ending } from './paths.js';
 import { ladder } from './ladder.js';
 import { writePlace } from './place.js';
@@ -70,9 +71,11 @@ function verdict(app, decided, end, destination, chain) {
   end.message ? html` It says: <q>${end.message}</q>` : nothing}</p></section>`;
   }
   const { reason, node } = decided;
+  const fault = labThen(app, node, reason?.peer, decided.at);
   return html`<section class="verdict" aria-label="Why" data-testid="verdict">
     <p class="who"><b>${beside(app, 'node', node)}</b> refused it: <b data-testid="reason">${reason?.text ?? decided.message ?? codeName(code)}</b></p>
     <p>${title}</p>
+    ${fault ? html`<p data-testid="lab-then"><b class="sign">Lab</b> <b>${fault}</b>, on purpose: somebody broke it with the lab.</p>` : nothing}
     ${facts([['figures', reason?.figures], ['rule', reason ? spaced(reason.kind) : null], ['account', reason?.peer ? peerLink(app, node, reason.peer) : null],
     ['set by', reason?.key ? html`<code data-testid="key">${reason.key}</code> ${copy(app, 'copy', reason.key)}` : null]])}
     ${reason?.advice ? html`<p class="advice" data-testid="advice"><b>What to change:</b> ${reason.advice}</p>` : nothing}

@@ -42,6 +42,7 @@ const STATES = {
   starting: { tone: 'warn', mark: '…', says: 'not ready yet since the start' },
   unhealthy: { tone: 'bad', mark: '!', says: 'not ready; read the reasons' },
   standby: { tone: 'calm', mark: '=', says: 'another process has the books' },
+  stopped: { tone: 'warn', mark: '■', says: 'stopped by the lab' },
   unreachable: { tone: 'bad', mark: '?', says: 'it does not answer; what you see is from before' },
   unknown: { tone: 'calm', mark: '?', says: 'no end can be asked' },
   stopping: { tone: 'warn', mark: '■', says: 'shutting down' },

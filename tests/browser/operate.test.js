@@ -147,7 +147,7 @@ describe('operate', () => {
         return {};
       }
       if (method !== 'POST') return undefined;
-      const fault = { id: 'f3', kind: body.kind, link: body.link ?? null, node: body.node ?? null, value: body.delayMs ? String(body.delayMs) : null, by: 'ops', setAt: soon(0), expiresAt: soon(body.ttlSeconds) };
+      const fault = { id: 'f3', kind: body.kind, link: body.link ?? null, node: body.node ?? null, value: body.delayMs ? `${body.delayMs} ms` : null, by: 'ops', setAt: soon(0), expiresAt: soon(body.ttlSeconds) };
       server.setState({ faults: [fault], links: network().links.map((one) => (one.id === body.link && body.kind === 'cut' ? { ...one, state: 'down', lastError: 'cut by the lab' } : one)) });
       return fault;
     } });
