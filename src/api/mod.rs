@@ -9,6 +9,7 @@
 
 mod audited;
 mod bearer_auth;
+mod config_values;
 mod health;
 mod heartbeat;
 mod hosts;
@@ -24,6 +25,9 @@ mod ui;
 mod v1;
 
 pub use bearer_auth::ApiToken;
+pub use config_values::{
+    ConfigCheck, ConfigCheckOrder, ConfigMistake, ConfigValue, ConfigValues, ParentValues,
+};
 pub use health::HealthStatus;
 pub use ledger_changes::{ChangeOrder, ChangeRefusal};
 pub use network::NetworkApi;

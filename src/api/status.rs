@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use tokio::sync::{mpsc, watch};
 
 use super::bearer_auth::{ApiAuth, ApiToken};
+use super::config_values::{ConfigMistake, ConfigValues, MISTAKES_MAX, ParentValues};
 use super::health::{Health, HealthInput, HealthStatus, PeerHealth, health, reasons_not_ready};
 use super::heartbeat::Heartbeat;
 use super::hosts::Hosts;
@@ -50,6 +51,8 @@ pub struct LastReload {
     pub succeeded_at: SystemTime,
     /// Why it was refused: the first mistake, without secrets.
     pub error: Option<String>,
+    /// All mistakes, each with its place.
+    pub mistakes: Vec<ConfigMistake>,
 }
 
 /// Where a node listens.
@@ -82,9 +85,17 @@ pub struct NodeStatus {
     /// Where changes of balances go. Empty without a store.
     pub(super) changes: OnceLock<mpsc::Sender<ChangeOrder>>,
     last_reload: Mutex<LastReload>,
+    config: Mutex<NodeValues>,
     pub(super) auth: ApiAuth,
     pub(super) hosts: Hosts,
     audit: AuditLog,
+}
+
+/// The values in force.
+#[derive(Debug, Default)]
+struct NodeValues {
+    own: ConfigValues,
+    parent: ParentValues,
 }
 
 #[derive(Debug, Default)]
@@ -107,7 +118,13 @@ impl NodeStatus {
             standby: Mutex::default(),
             store_failure: watch::Sender::default(),
             changes: OnceLock::new(),
-            last_reload: Mutex::new(LastReload { at: now, succeeded_at: now, error: None }),
+            last_reload: Mutex::new(LastReload {
+                at: now,
+                succeeded_at: now,
+                error: None,
+                mistakes: Vec::new(),
+            }),
+            config: Mutex::default(),
             hosts: Hosts::default(),
             audit: AuditLog::default(),
             started: context.clock.mono(),
@@ -213,16 +230,46 @@ impl NodeStatus {
     /// The configuration was read again and applied.
     pub fn record_reload(&self) {
         let now = SystemTime::now();
-        *self.last_reload.lock() = LastReload { at: now, succeeded_at: now, error: None };
+        let (error, mistakes) = (None, Vec::new());
+        *self.last_reload.lock() = LastReload { at: now, succeeded_at: now, error, mistakes };
         self.record_event(v1::reload_event(None));
     }
 
     /// The configuration was read again and refused. `error` must not contain a secret.
     pub fn record_refused_reload(&self, at: SystemTime, error: &str) {
+        self.record_mistakes(at, error, Vec::new());
+    }
+
+    /// The same with the mistakes of the file, of which `error` is the first.
+    pub fn record_mistakes(&self, at: SystemTime, error: &str, mut mistakes: Vec<ConfigMistake>) {
+        mistakes.truncate(MISTAKES_MAX);
+        let event = v1::reload_event(Some((error, mistakes.first())));
         let mut last = self.last_reload.lock();
-        (last.at, last.error) = (at, Some(error.to_owned()));
+        (last.at, last.error, last.mistakes) = (at, Some(error.to_owned()), mistakes);
         drop(last);
-        self.record_event(v1::reload_event(Some(error)));
+        self.record_event(event);
+    }
+
+    /// The values of the configuration that is applied. Those of `needs_restart` stay as they were.
+    pub fn set_config_values(&self, values: ConfigValues, needs_restart: &[String]) {
+        let mut config = self.config.lock();
+        config.own = values.keep_until_restart(&config.own, needs_restart);
+    }
+
+    /// The configuration no longer names the node: it has no peers and no routes.
+    pub fn drop_config_values_of_links(&self) {
+        let mut config = self.config.lock();
+        config.own = config.own.without_links();
+    }
+
+    /// What the node has from its parent.
+    pub fn set_parent_values(&self, parent: ParentValues) {
+        self.config.lock().parent = parent;
+    }
+
+    pub(super) fn config_values(&self) -> ConfigValues {
+        let config = self.config.lock();
+        config.own.clone().with_parent(&config.parent)
     }
 
     pub fn last_reload(&self) -> LastReload {

@@ -20,6 +20,7 @@ mod keys_macro;
 mod api_tokens;
 mod diagnostics;
 mod diff;
+mod effective;
 pub mod env;
 mod file;
 pub mod key_names;
@@ -61,6 +62,7 @@ pub mod yaml_hints;
 
 pub use diagnostics::{Diagnostic, DiagnosticSink, Diagnostics};
 pub use diff::diff;
+pub use effective::EffectiveValue;
 pub use env::{Environment, environment_of_process, variable, variable_of_peer, variable_part};
 pub use file::FileContent;
 pub use key_types::{KeySet, wrong_type};

@@ -14,16 +14,15 @@ use super::value_kind::ValueKind;
 
 /// Routes that are printed. The others are counted.
 const ROUTES_SHOWN: usize = 200;
+/// The origin of a value that no file, variable or flag sets.
+pub(super) const DEFAULT: &str = "default";
 /// The column that origins start at.
 const COLUMN: usize = 44;
 
 impl Loaded {
     /// The node as YAML: values of the file, the environment and the command line, and defaults for all other keys.
     pub fn print(&self) -> String {
-        let file = self.file.as_ref().map_or("file".to_owned(), |file| {
-            file.file_name().unwrap_or(file.as_os_str()).to_string_lossy().into_owned()
-        });
-        let mut printer = Printer { file, out: String::new() };
+        let mut printer = Printer { file: self.file_name(), out: String::new() };
         if let Some(map) = self.tree.as_map() {
             let address = self.config.address.as_ref().map(ToString::to_string);
             printer.print_keys(map, NodeSettings::KEYS, &[(NODE.ilp_address.name, address)], 0, "");
@@ -82,13 +81,13 @@ impl Printer {
                 if at.is_none() && keys.iter().all(|key| key.default.is_none()) {
                     return;
                 }
-                self.print_line(&start, &self.origin(at));
+                self.print_line(&start, &origin(&self.file, at));
                 self.print_keys(inner, keys, &[], indent + 2, "");
             }
             (ValueKind::List(keys), Some((ValueData::List(list), at))) => {
                 self.print_line(
                     &format!("{start}{}", if list.is_empty() { " []" } else { "" }),
-                    &self.origin(Some(at)),
+                    &origin(&self.file, Some(at)),
                 );
                 for item in list.iter().take(ROUTES_SHOWN) {
                     if let Some(item) = item.as_map() {
@@ -104,17 +103,20 @@ impl Printer {
             }
             (ValueKind::Secrets, Some((ValueData::List(list), at))) => {
                 let masks = vec![format!("\"{MASK}\""); list.len()];
-                self.print_line(&format!("{start} [{}]", masks.join(", ")), &self.origin(Some(at)));
+                self.print_line(
+                    &format!("{start} [{}]", masks.join(", ")),
+                    &origin(&self.file, Some(at)),
+                );
             }
             (_, Some((ValueData::List(list), at))) => {
                 let texts: Vec<&str> = list.iter().filter_map(|text| text.as_text()).collect();
                 let shown = format!("{start} [{}]", texts.join(", "));
-                self.print_line(&shown, &self.origin(Some(at)));
+                self.print_line(&shown, &origin(&self.file, Some(at)));
             }
             (ValueKind::List(_), _) => self.print_line(&format!("{start} []"), "default"),
             (_, Some((ValueData::Text(text), at))) => {
                 let shown = yaml_text(key, text);
-                self.print_line(&format!("{start} {shown}"), &self.origin(Some(at)));
+                self.print_line(&format!("{start} {shown}"), &origin(&self.file, Some(at)));
             }
             (_, _) => {
                 let derived = derived.iter().find(|(name, _)| *name == key.name);
@@ -139,34 +141,34 @@ impl Printer {
         }
         self.out.push('\n');
     }
+}
 
-    /// The origin of a value.
-    fn origin(&self, at: Option<&ValuePlace>) -> String {
-        let Some(at) = at else { return "default".into() };
-        let line = match at.line {
-            0 => self.file.clone(),
-            line => format!("{}:{line}", self.file),
-        };
-        match at.origin() {
-            ValueOrigin::CommandLine(flag) => format!("command line {flag}"),
-            ValueOrigin::Environment(variable) => format!("environment {variable}"),
-            ValueOrigin::Default => "default".into(),
-            ValueOrigin::Computed => match at.line {
-                0 => "computed".into(),
-                _ => format!("computed from {line}"),
-            },
-            ValueOrigin::File if at.more.as_ref().is_some_and(|more| more.file.is_some()) => {
-                format!("{line}, a file of its own")
-            }
-            ValueOrigin::File => match at.more.as_ref().filter(|more| !more.variables.is_empty()) {
-                Some(more) => {
-                    let names = more.variables.iter().map(|name| redact::variable(name));
-                    let names: Vec<&str> = names.map(|name| name.unwrap_or(MASK)).collect();
-                    format!("{line}, environment {}", names.join(", "))
-                }
-                None => line,
-            },
+/// The origin of a value of this file.
+pub(super) fn origin(file: &str, at: Option<&ValuePlace>) -> String {
+    let Some(at) = at else { return DEFAULT.into() };
+    let line = match at.line {
+        0 => file.to_owned(),
+        line => format!("{file}:{line}"),
+    };
+    match at.origin() {
+        ValueOrigin::CommandLine(flag) => format!("command line {flag}"),
+        ValueOrigin::Environment(variable) => format!("environment {variable}"),
+        ValueOrigin::Default => DEFAULT.into(),
+        ValueOrigin::Computed => match at.line {
+            0 => "computed".into(),
+            _ => format!("computed from {line}"),
+        },
+        ValueOrigin::File if at.more.as_ref().is_some_and(|more| more.file.is_some()) => {
+            format!("{line}, a file of its own")
         }
+        ValueOrigin::File => match at.more.as_ref().filter(|more| !more.variables.is_empty()) {
+            Some(more) => {
+                let names = more.variables.iter().map(|name| redact::variable(name));
+                let names: Vec<&str> = names.map(|name| name.unwrap_or(MASK)).collect();
+                format!("{line}, environment {}", names.join(", "))
+            }
+            None => line,
+        },
     }
 }
 
@@ -175,7 +177,21 @@ fn yaml_text(key: &KeyInfo, text: &str) -> String {
     if key.kind == ValueKind::Secret {
         return format!("\"{MASK}\"");
     }
-    let text = match key.kind {
+    let text = shown_text(key, text);
+    let plain =
+        |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '/' | '~' | '=' | ':');
+    let safe = text.chars().all(plain)
+        && text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '-' || c == '/')
+        && !text.starts_with("--")
+        && text != "-"
+        && !text.ends_with(':');
+    if safe { text } else { quoted(&text) }
+}
+
+/// A value as people read it, without secrets.
+pub(super) fn shown_text(key: &KeyInfo, text: &str) -> String {
+    match key.kind {
+        ValueKind::Secret => MASK.to_owned(),
         // Shows user and host, but not the token.
         ValueKind::Url | ValueKind::HttpUrl => match text.parse::<crate::net::PeerUrl>() {
             Ok(url) => url.to_string(),
@@ -186,15 +202,7 @@ fn yaml_text(key: &KeyInfo, text: &str) -> String {
             Err(_) => MASK.to_owned(),
         },
         _ => text.to_owned(),
-    };
-    let plain =
-        |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '/' | '~' | '=' | ':');
-    let safe = text.chars().all(plain)
-        && text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '-' || c == '/')
-        && !text.starts_with("--")
-        && text != "-"
-        && !text.ends_with(':');
-    if safe { text } else { quoted(&text) }
+    }
 }
 
 /// A text in double quotes, as YAML and JSON write it.

@@ -7,6 +7,7 @@
 use super::apply::ApplyError;
 use super::node_task::NodeTask;
 use crate::account::Asset;
+use crate::api::ParentValues;
 use crate::books::SavedBooks;
 use crate::config::NodeConfig;
 use crate::net::error_chain;
@@ -88,11 +89,22 @@ impl NodeTask {
             self.parent = before;
             return Err(error.into());
         }
+        self.status.set_parent_values(self.parent_values());
         if self.config.address.is_some() {
             // Packets have passed already. Children ask for the new asset when they reconnect.
             self.close_sessions_with_changed_assets(&assets);
         }
         Ok(())
+    }
+
+    /// What this node has from its parent, for the pages.
+    pub(super) fn parent_values(&self) -> ParentValues {
+        let adopted = self.parent.info.as_ref().filter(|_| self.config.asks_parent());
+        let address = adopted.filter(|_| self.config.address.is_none());
+        ParentValues {
+            address: address.map(|info| info.address.clone()),
+            asset: adopted.map(|info| info.asset.clone()),
+        }
     }
 
     /// A configured address does not come from the parent.

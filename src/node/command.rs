@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use crate::account::AccountId;
-use crate::api::NodeStatus;
+use crate::api::{ConfigValues, NodeStatus};
 use crate::config::NodeConfig;
 use crate::peers::NodeContext;
 
@@ -16,7 +16,8 @@ pub(super) const COMMANDS_MAX: usize = 16;
 /// A command to a running node.
 #[derive(Debug)]
 pub enum NodeCommand {
-    Reload(Box<NodeConfig>),
+    /// Apply this configuration, whose values the pages show.
+    Reload(Box<NodeConfig>, ConfigValues),
     /// Drop all links, and wait, because the configuration no longer names this node (D17).
     DropLinks,
     /// Stop gracefully (D18).

@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
+use super::config_checks::mistakes_of;
 use super::file_fingerprint::is_regular;
 use super::plan::{LoadedPlan, Plan};
 use super::single_flight::SingleFlight;
 use super::watched_files::WatchedFiles;
+use crate::api::ConfigMistake;
 use crate::config::{Diagnostics, Loaded, WatchDecision};
 use crate::topology::PortAssignments;
 
@@ -30,7 +32,7 @@ pub(super) struct ConfigWatcher {
     must_read_again: bool,
 }
 
-enum ReadResult {
+pub(super) enum ReadResult {
     Content(Box<Result<(LoadedPlan, WatchedFiles), Diagnostics>>),
     /// The file was replaced, by a pipe for example.
     NoRegularFile(PathBuf),
@@ -38,7 +40,18 @@ enum ReadResult {
 
 /// Why a changed configuration is refused. The log has the details.
 #[derive(Debug)]
-pub(super) struct ConfigRefusal(pub(super) String);
+pub(super) struct ConfigRefusal {
+    /// The first reason.
+    pub(super) reason: String,
+    /// The mistakes of the file.
+    pub(super) mistakes: Vec<ConfigMistake>,
+}
+
+impl ConfigRefusal {
+    fn new(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), mistakes: Vec::new() }
+    }
+}
 
 impl ConfigWatcher {
     /// Takes over the configuration from a loaded plan. Blocks while it reads the files of secrets.
@@ -95,7 +108,7 @@ impl ConfigWatcher {
             );
             let reason =
                 "the configuration is not in a regular file, so it was read once, at the start";
-            return Err(ConfigRefusal(reason.to_owned()));
+            return Err(ConfigRefusal::new(reason));
         }
         self.start_read();
         Ok(())
@@ -118,7 +131,7 @@ impl ConfigWatcher {
             WatchDecision::Wait => {}
             WatchDecision::Gone => {
                 self.file.as_deref().into_iter().for_each(log_unreadable);
-                return Err(ConfigRefusal("the configuration file cannot be read".to_owned()));
+                return Err(ConfigRefusal::new("the configuration file cannot be read"));
             }
             WatchDecision::Apply => self.start_read(),
         }
@@ -132,7 +145,7 @@ impl ConfigWatcher {
                 tracing::error!(
                     "a file with a secret cannot be read; the running configuration stays"
                 );
-                return Err(ConfigRefusal("a file with a secret cannot be read".to_owned()));
+                return Err(ConfigRefusal::new("a file with a secret cannot be read"));
             }
             WatchDecision::Apply => {
                 tracing::info!("a file with a secret changed: reading the configuration again");
@@ -148,8 +161,13 @@ impl ConfigWatcher {
         if self.must_read_again {
             return;
         }
+        self.reading.start(self.read());
+    }
+
+    /// Reads everything as it is now. Only the caller decides whether it applies.
+    pub(super) fn read(&self) -> impl FnOnce() -> ReadResult + Send + 'static {
         let (plan, ports, file) = (self.plan.clone(), self.ports.clone(), self.file.clone());
-        self.reading.start(move || {
+        move || {
             if let Some(file) = file
                 && file.exists()
                 && !is_regular(&file)
@@ -162,7 +180,7 @@ impl ConfigWatcher {
                 (loaded, secrets)
             });
             ReadResult::Content(Box::new(loaded))
-        });
+        }
     }
 
     fn handle_read(&mut self, result: ReadResult) -> Result<Vec<Loaded>, ConfigRefusal> {
@@ -174,7 +192,7 @@ impl ConfigWatcher {
             ReadResult::NoRegularFile(file) => {
                 log_unreadable(&file);
                 let reason = "the configuration file is no longer a regular file";
-                return Err(ConfigRefusal(reason.to_owned()));
+                return Err(ConfigRefusal::new(reason));
             }
         };
         match loaded {
@@ -194,7 +212,8 @@ impl ConfigWatcher {
                 }
                 tracing::error!("the configuration is not valid; nothing was changed");
                 let first = diagnostics.problems.first().map(ToString::to_string);
-                Err(ConfigRefusal(first.unwrap_or_default()))
+                let mistakes = mistakes_of(&diagnostics);
+                Err(ConfigRefusal { reason: first.unwrap_or_default(), mistakes })
             }
         }
     }

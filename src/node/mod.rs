@@ -14,6 +14,7 @@ mod certificate_watch;
 mod changes;
 mod clock_watch;
 mod command;
+mod config_checks;
 mod config_watcher;
 mod derive;
 mod diallers;

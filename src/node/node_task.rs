@@ -83,7 +83,7 @@ impl NodeTask {
                     is_starting = self.status.observe_health() == HealthStatus::Starting;
                 }
                 command = commands.recv() => match command {
-                    Some(NodeCommand::Reload(config)) => self.reload(*config),
+                    Some(NodeCommand::Reload(config, values)) => self.reload(*config, Some(values)),
                     Some(NodeCommand::DropLinks) => self.drop_all_links(),
                     // `None`: all handles are gone, so that nothing could stop the node later.
                     Some(NodeCommand::Stop) | None => break,
@@ -116,6 +116,7 @@ impl NodeTask {
     /// Makes everything around the packet path follow the configuration.
     pub(super) fn follow_config(&mut self) {
         self.status.configure(status_settings(&self.config));
+        self.status.set_parent_values(self.parent_values());
         set_peer_status(&self.config, &self.context);
         self.packet_log.follow_config(&self.config, &self.context);
         self.audit.follow_config(&self.config.settings);

@@ -6,12 +6,13 @@ use super::adopt::ParentState;
 use super::derive::connector_settings;
 use super::node_task::NodeTask;
 use crate::account::AccountId;
+use crate::api::ConfigValues;
 use crate::config::{NodeConfig, diff};
 use crate::net::error_chain;
 
 impl NodeTask {
-    /// Applies `new`. Values that cannot change while the node runs stay, and the log names them.
-    pub(super) fn reload(&mut self, new: NodeConfig) {
+    /// Applies `new`; without `values`, the pages show the old ones without links. Values that cannot change while the node runs stay, and the log names them.
+    pub(super) fn reload(&mut self, new: NodeConfig, values: Option<ConfigValues>) {
         let change = diff(&self.config, &new);
         let config = change.keep_until_restart(&self.config, new);
         let parent_before = self.parent.clone();
@@ -36,6 +37,10 @@ impl NodeTask {
             return;
         }
         self.config = config;
+        match values {
+            Some(values) => self.status.set_config_values(values, &change.needs_restart),
+            None => self.status.drop_config_values_of_links(),
+        }
         // Assets may change without a change in the file: another parent may give another one.
         self.close_sessions_with_changed_assets(&assets_before);
         for peer in &change.removed {
@@ -76,7 +81,7 @@ impl NodeTask {
         config.peers.clear();
         config.receivers.clear();
         config.routes.clear();
-        self.reload(config);
+        self.reload(config, None);
         self.status.set_listed(false);
     }
 }

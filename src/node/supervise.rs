@@ -11,7 +11,8 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::watch;
 
 use super::command::{NodeCommand, NodeHandle};
-use super::config_watcher::ConfigWatcher;
+use super::config_checks::{ConfigChecks, config_values};
+use super::config_watcher::{ConfigRefusal, ConfigWatcher};
 use super::lab::{self, LabNodes};
 use super::plan::{LoadedPlan, Plan};
 use super::runtime_thread::RuntimeThread;
@@ -48,6 +49,7 @@ pub enum PagePort {
 /// The nodes of this process.
 pub struct Supervisor {
     config: ConfigWatcher,
+    checks: ConfigChecks,
     pub(super) nodes: Vec<Node>,
     pub(super) handles: watch::Sender<Vec<NodeHandle>>,
     logs: Logs,
@@ -96,6 +98,7 @@ impl Supervisor {
         }
         let supervisor = Self {
             config,
+            checks: ConfigChecks::new(observer.accept_config_checks()),
             nodes: Vec::new(),
             handles: watch::Sender::default(),
             logs,
@@ -146,7 +149,12 @@ impl Supervisor {
         loaded: Loaded,
     ) -> impl Future<Output = Result<Node, StartError>> + Send + 'static {
         let (logs, descriptors) = (self.logs.clone(), self.descriptors.clone());
-        Node::start(loaded.config, logs, descriptors, Arc::clone(&self.observer))
+        let (observer, values) = (Arc::clone(&self.observer), config_values(&loaded));
+        async move {
+            let node = Node::start(loaded.config, logs, descriptors, observer).await?;
+            node.handle().status.set_config_values(values, &[]);
+            Ok(node)
+        }
     }
 
     /// Serves the page and the API of all nodes until the end. Returns where; `None`: no node has started.
@@ -195,8 +203,9 @@ impl Supervisor {
                 _ = self.signals.hangup.recv() => self.reload_on_sighup(),
                 changed = self.config.next() => match changed {
                     Ok(nodes) => self.apply(nodes).await,
-                    Err(refusal) => self.report_refusal(&refusal.0),
+                    Err(refusal) => self.report_refusal(&refusal),
                 },
+                () = self.checks.until_due() => self.checks.start(self.config.read()),
                 step = lab::next_step(&mut self.lab) => self.take_lab_step(step).await,
                 Some((id, node)) = self.starting.next() => self.handle_started(&id, node),
                 () = remove_ended(&mut self.nodes) => {
@@ -227,7 +236,7 @@ impl Supervisor {
         tracing::info!("SIGHUP: reading the configuration again");
         self.logs.output().reopen();
         if let Err(refusal) = self.config.read_on_request() {
-            self.report_refusal(&refusal.0);
+            self.report_refusal(&refusal);
         }
     }
 
@@ -248,7 +257,9 @@ impl Supervisor {
             let id = &one.config.settings.node_id;
             match self.nodes.iter().find(|node| node.handle().id == *id) {
                 Some(node) => {
-                    node.handle().send(NodeCommand::Reload(Box::new(one.config))).await;
+                    let values = config_values(&one);
+                    let config = Box::new(one.config);
+                    node.handle().send(NodeCommand::Reload(config, values)).await;
                 }
                 None if self.starting_ids.contains(id) => {}
                 None if self.lab.as_ref().is_some_and(|lab| lab.has_stopped(id)) => {}
@@ -258,10 +269,11 @@ impl Supervisor {
     }
 
     /// Shows on the pages of all nodes that the configuration was refused.
-    fn report_refusal(&self, reason: &str) {
+    fn report_refusal(&self, refusal: &ConfigRefusal) {
         let now = SystemTime::now();
         for node in &self.nodes {
-            node.handle().status.record_refused_reload(now, reason);
+            let (reason, mistakes) = (&refusal.reason, refusal.mistakes.clone());
+            node.handle().status.record_mistakes(now, reason, mistakes);
         }
     }
 

@@ -18,7 +18,7 @@ use super::command::NodeCommand;
 use super::start::Node;
 use super::*;
 use crate::account::AccountId;
-use crate::api::{HealthStatus, Observer};
+use crate::api::{ConfigValues, HealthStatus, Observer};
 use crate::config::{FileContent, NodeConfig, Source};
 use crate::link::Outcome;
 use crate::net::Descriptors;
@@ -63,7 +63,9 @@ async fn start(id: &str, rest: &str) -> Node {
 
 async fn reload(node: &Node, rest: &str) {
     let config = config_of(node.handle().id.as_str(), rest);
-    assert!(node.handle().send(NodeCommand::Reload(Box::new(config))).await);
+    assert!(
+        node.handle().send(NodeCommand::Reload(Box::new(config), ConfigValues::default())).await
+    );
 }
 
 fn connected(node: &Node, peer: &str) -> bool {

@@ -13,6 +13,7 @@ mod ccp;
 mod child;
 mod cli;
 mod client;
+mod config_pages;
 mod crash;
 mod differential;
 mod docker;

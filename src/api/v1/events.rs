@@ -2,6 +2,7 @@
 
 use std::time::SystemTime;
 
+use crate::api::config_values::ConfigMistake;
 use crate::api::health::HealthStatus;
 use crate::api::status::NodeStatus;
 use crate::observe::{EventLevel, NewEvent};
@@ -37,16 +38,21 @@ impl NodeStatus {
 }
 
 /// The configuration was applied, or refused for this reason.
-pub(in crate::api) fn reload_event(refused: Option<&str>) -> NewEvent {
+pub(in crate::api) fn reload_event(refused: Option<(&str, Option<&ConfigMistake>)>) -> NewEvent {
     let (level, kind, text) = match refused {
         None => (EventLevel::Info, "config.reloaded", "configuration reloaded".to_owned()),
-        Some(error) => (
+        Some((error, _)) => (
             EventLevel::Error,
             "config.refused",
             format!("configuration refused, the old one stays: {error}"),
         ),
     };
-    NewEvent { level, kind, text, peer: None, fields: Vec::new() }
+    let mut fields = Vec::new();
+    if let Some(mistake) = refused.and_then(|(_, mistake)| mistake) {
+        fields.extend(mistake.file.clone().map(|file| ("file", file)));
+        fields.extend(mistake.line.map(|line| ("line", line.to_string())));
+    }
+    NewEvent { level, kind, text, peer: None, fields }
 }
 
 /// The health of the node has changed.

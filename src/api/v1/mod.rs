@@ -6,6 +6,7 @@
 
 mod access;
 mod audit;
+mod config;
 mod events;
 mod explain;
 mod guard;
@@ -71,6 +72,8 @@ pub(super) fn router(v1: Arc<V1>) -> Router {
         .route(Scope::Read, "/api/v1/nodes", get(lists::nodes))
         .route(Scope::Read, "/api/v1/nodes/{node}", get(lists::node))
         .route(Scope::Read, "/api/v1/nodes/{node}/routes", get(lists::routes))
+        .route(Scope::Read, "/api/v1/nodes/{node}/config", get(config::config))
+        .route(Scope::Read, "/api/v1/nodes/{node}/config/check", get(config::config_check))
         .route(Scope::Read, "/api/v1/links", get(lists::links))
         .route(Scope::Read, "/api/v1/events", get(lists::events))
         .route(Scope::Read, "/api/v1/money", get(money::money))

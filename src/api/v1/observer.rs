@@ -4,6 +4,7 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+use tokio::sync::mpsc;
 use tokio::time::sleep;
 
 use super::lab::Lab;
@@ -11,6 +12,7 @@ use super::sample::sample_all;
 use super::streams::Streams;
 use super::watch::Watch;
 use crate::account::AccountId;
+use crate::api::config_values::{CHECK_ORDERS_MAX, ConfigCheckOrder};
 use crate::api::status::NodeStatus;
 use crate::connector::ConnectorReport;
 use crate::observe::{EventLog, ObjectIds, StateBody, StreamQueue};
@@ -38,6 +40,8 @@ pub struct Observer {
     pub(super) watch: Mutex<Watch>,
     /// Only with `up --lab`.
     lab: OnceLock<Arc<Lab>>,
+    /// Where requests to read the configuration file go.
+    config_checks: OnceLock<mpsc::Sender<ConfigCheckOrder>>,
     started: Instant,
 }
 
@@ -50,6 +54,7 @@ impl Observer {
             watch: Mutex::new(Watch::default()),
             nodes: Mutex::default(),
             lab: OnceLock::new(),
+            config_checks: OnceLock::new(),
             started: Instant::now(),
             ids,
         })
@@ -59,6 +64,18 @@ impl Observer {
     pub fn set_lab(&self, lab: Arc<Lab>) {
         // A second one would have no effect.
         let _ = self.lab.set(lab);
+    }
+
+    /// From now on, requests to read the configuration file come out of this channel. Called once.
+    pub fn accept_config_checks(&self) -> mpsc::Receiver<ConfigCheckOrder> {
+        let (sender, orders) = mpsc::channel(CHECK_ORDERS_MAX);
+        // A second call leaves the first channel in use; the new one has no sender, and ends.
+        let _ = self.config_checks.set(sender);
+        orders
+    }
+
+    pub(super) fn config_checks(&self) -> Option<&mpsc::Sender<ConfigCheckOrder>> {
+        self.config_checks.get()
     }
 
     /// The lab of the process, if it has one.

@@ -404,6 +404,7 @@ mod tests {
             at: SystemTime::UNIX_EPOCH,
             succeeded_at: SystemTime::UNIX_EPOCH,
             error: error.map(str::to_owned),
+            mistakes: Vec::new(),
         };
         let check = |changed: &[(&str, Option<&str>)], expected: &[&str]| {
             let changed: Vec<_> =

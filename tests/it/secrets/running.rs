@@ -237,7 +237,18 @@ fn no_secret_is_in_log_pages_or_output_of_a_node_at_work() {
     peers[0].send_prepare(6, &prepare_to("test.n.nowhere"));
     observed.add(&peers[0].receive().raw);
     let pages = ["/health", "/health/live", "/health/ready", "/metrics", "/peers", "/routes", "/x"];
-    let objects = ["", "/nodes", "/nodes/n", "/links", "/events", "/packets", "/reasons", "/money"];
+    let objects = [
+        "",
+        "/nodes",
+        "/nodes/n",
+        "/nodes/n/config",
+        "/nodes/n/config/check",
+        "/links",
+        "/events",
+        "/packets",
+        "/reasons",
+        "/money",
+    ];
     let objects = objects.map(|object| format!("/api/v1{object}"));
     for page in pages.into_iter().chain(objects.iter().map(String::as_str)) {
         observed.add(http_get(node.health_port, &format!("GET {page}")).1);
@@ -310,6 +321,11 @@ fn no_secret_is_in_log_pages_or_output_of_a_node_at_work() {
             (node.process.output_lines().iter().filter(refused).count() > number).then_some(())
         });
         observed.add(http_get(node.health_port, "GET /health").1);
+        for page in ["config", "config/check"] {
+            let page = format!("/api/v1/nodes/n/{page}");
+            let request = format!("GET {page} HTTP/1.1\r\nAuthorization: Bearer {api}\r\nX:");
+            observed.add(http_get(node.health_port, &request).1);
+        }
     }
     node.rewrite_config(&yaml.replace(&old, &wrong).replace(&api, &receivers));
     node.process.signal("HUP");
