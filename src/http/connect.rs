@@ -132,8 +132,8 @@ impl HttpSender {
     }
 }
 
-/// Connects, with the faults of the link, if there are any. The connection is one of `tasks`: it makes progress while they are polled, and ends when its senders are
-/// dropped.
+/// Connects, with the faults of the link, if there are any. The connection is one of `tasks`: it makes progress while
+/// they are polled, and ends when its senders are dropped.
 pub(super) async fn connect(
     url: &HttpUrl,
     tls: &ClientTls,

@@ -200,7 +200,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for FaultyStream<S> {
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let settings = this.settings(cx)?;
-        // Nobody else may come to write what has become due. An error comes again with the next write.
+        // Perhaps no write comes to move what has become due. An error comes again with the next one.
         let _ = this.poll_outgoing(cx, settings.delay);
         loop {
             if let Some(bytes) = this.incoming.due(settings.delay) {

@@ -11,7 +11,8 @@ use crate::config::{NodeConfig, diff};
 use crate::net::error_chain;
 
 impl NodeTask {
-    /// Applies `new`; without `values`, the pages show the old ones without links. Values that cannot change while the node runs stay, and the log names them.
+    /// Applies `new`; without `values`, the pages show the old ones without links. Values that cannot change while the
+    /// node runs stay, and the log names them.
     pub(super) fn reload(&mut self, new: NodeConfig, values: Option<ConfigValues>) {
         let change = diff(&self.config, &new);
         let config = change.keep_until_restart(&self.config, new);

@@ -1,3 +1,5 @@
+//! Frames that are lost, bytes that are late, and links that are cut.
+
 use std::future::poll_fn;
 use std::sync::Arc;
 
