@@ -2,8 +2,9 @@
 
 import { render as draw } from './vendor/lit-html/lit-html.js';
 import { animate } from './animate.js';
-import { answers, follow, getJson } from './connect.js';
+import { answers, follow } from './connect.js';
 import { Dots } from './dots.js';
+import { fetchEarlier } from './earlier.js';
 import { compile } from './filter.js';
 import { Graph } from './graph.js';
 import { listenToKeys } from './keys.js';
@@ -12,6 +13,7 @@ import { listenToPointer } from './pointer.js';
 import { Voice } from './say.js';
 import { changes, shell } from './shell.js';
 import { Store } from './store.js';
+import { switchTheme } from './theme_switch.js';
 import { uiState } from './ui_state.js';
 import { details, view } from './views.js';
 
@@ -19,8 +21,6 @@ import { details, view } from './views.js';
 
 /** Data is drawn at most this often; what the reader does is drawn at once. */
 const DATA_MS = 125;
-/** What is shown from before the page opened. Under load the newest packets are samples only, so Rejects are asked for too. */
-const EARLIER = ['packets?limit=1000', 'packets?limit=1000&filter=lane%3Dreject', 'events'];
 const NARROW = matchMedia('(max-width: 700px)');
 const STILL = matchMedia('(prefers-reduced-motion: reduce)');
 
@@ -71,8 +71,7 @@ export class App {
   /** A stream has begun: fetches what was kept before it. */
   #begin() {
     this.answers.clear();
-    const isReadable = (/** @type {string} */ path) => this.store.may(path.startsWith('packets') ? 'packets' : 'read');
-    for (const path of EARLIER.filter(isReadable)) getJson(path).then((earlier) => { this.store.addEarlier(earlier); this.#soon(); }, () => {});
+    fetchEarlier(this.store, () => this.#soon());
   }
 
   /** By the clock of the node. */
@@ -148,10 +147,7 @@ export class App {
   }
 
   switchTheme() {
-    const root = document.documentElement;
-    const isDark = getComputedStyle(root).colorScheme.startsWith('dark');
-    root.dataset.theme = isDark ? 'light' : 'dark';
-    localStorage.setItem('ilp-connector.theme', root.dataset.theme);
+    switchTheme();
     this.#recolor();
   }
 
@@ -159,9 +155,6 @@ export class App {
     this.dots.readColors();
     this.render();
   }
-
-  /** @param {string} text */
-  copy(text) { this.voice.copy(text); }
 
   /** What came of something that the reader did. @param {string} text @param {boolean} [isTrouble] */
   say(text, isTrouble = false) {
@@ -183,15 +176,24 @@ export class App {
   render() {
     this.#isDue = false;
     this.#drawnAt = performance.now();
-    const picture = document.getElementById('picture');
-    if (picture) this.graph.update(picture.clientWidth, picture.clientHeight, this.focus());
+    this.#measure();
     const root = /** @type {HTMLElement} */ (document.getElementById('app'));
     root.dataset.drawer = selectionOf(this.place) ? 'open' : '';
-    draw(shell(this, view(this), details(this)), root);
+    const paint = () => draw(shell(this, view(this), details(this)), root);
+    paint();
+    // A drawer that opens makes the graph's box smaller, and the first drawing makes that box.
+    if (this.#measure()) paint();
     document.title = `${this.place.id || this.place.view} · ${this.store.hello?.nodes.join(', ').slice(0, 40) || 'ilp-connector'}`;
     for (const work of this.#after.splice(0)) work();
-    // The first drawing makes the box that the graph is fitted to.
-    if (!picture && document.getElementById('picture')) this.#soon();
+  }
+
+  /** Fits the graph to its box. @returns {boolean} whether the box has another size than before */
+  #measure() {
+    const picture = document.getElementById('picture');
+    if (!picture) return false;
+    const { width, height } = this.graph.size;
+    this.graph.update(picture.clientWidth, picture.clientHeight, this.focus());
+    return width !== picture.clientWidth || height !== picture.clientHeight;
   }
 }
 

@@ -31,7 +31,7 @@ export function peerLink(app, node, peer) {
 
 /** A button that copies a text. @param {App} app @param {string} label @param {string} text */
 export const copy = (app, label, text) => html`<button class="small" type="button" title=${text}
-  @click=${() => app.copy(text)}>${label}</button>`;
+  @click=${() => app.voice.copy(text)}>${label}</button>`;
 
 /** A button that copies a command which reads this API. @param {App} app @param {string} command */
 export const cli = (app, command) => copy(app, 'copy as CLI',

@@ -130,15 +130,16 @@ export interface MoneyPeer {
   volumeNet?: string; direction?: 'in' | 'out' | 'even';
 }
 /** A value in force; `from`: `default`, `FILE:LINE`, `environment NAME`, `command line`, `parent` or `override`. */
-export interface ConfigValue { key: string; value: unknown; from: string }
+export interface ConfigValue { key: string; value: unknown; from: string; live?: boolean }
+export interface Mistake { text: string; file?: string | null; line?: number | null }
 export interface Config {
   node: string; file?: string | null; values: ConfigValue[];
-  lastReload?: { at: string; successful: boolean; error?: string | null } | null;
+  lastReload?: { at: string; successful: boolean; succeededAt?: string | null; error?: string | null; mistakes?: Mistake[] } | null;
 }
 /** What the file would do, as it is now. */
 export interface ConfigCheck {
-  mistakes: { text: string; file?: string | null; line?: number | null }[];
-  changes: { key: string; running: unknown; file: unknown }[];
+  mistakes: Mistake[]; warnings?: Mistake[]; moreChanges?: number;
+  changes: { key: string; running: unknown; file: unknown; needsRestart?: boolean }[];
 }
 /** What the address bar says: `#/view/id?sel=node:a&filter=...`. */
 export interface Place { view: string; id: string; params: Record<string, string> }

@@ -70,8 +70,11 @@ export function peerVerbs(app, node, peer) {
 }
 
 /** @param {App} app @param {string} node */
-export function nodeVerbs(app, node) {
-  const changes = app.store.overrides.filter((override) => override.node === node && override.kind === 'logLevel');
-  return html`${changes.map((change) => html`<p class="line">${overrideLine(app, change)}</p>`)}
-    ${app.store.may('operate') && changes.length === 0 ? html`<p class="actions"><button type="button" @click=${() => setLevel(app, node)}>Log level …</button></p>` : nothing}`;
-}
+const levels = (app, node) => app.store.overrides.filter((override) => override.node === node && override.kind === 'logLevel');
+
+/** A button among others. @param {App} app @param {string} node */
+export const levelButton = (app, node) => (app.store.may('operate') && levels(app, node).length === 0
+  ? html`<button type="button" @click=${() => setLevel(app, node)}>Log level …</button>` : nothing);
+
+/** What is changed at a node. @param {App} app @param {string} node */
+export const levelLines = (app, node) => levels(app, node).map((change) => html`<p class="line">${overrideLine(app, change)}</p>`);

@@ -30,25 +30,29 @@ export function configView(app) {
 /** @param {App} app @param {Config} config */
 function reload(app, { lastReload }) {
   if (!lastReload) return nothing;
-  const { at, successful, error } = lastReload;
+  const { at, successful, error, succeededAt, mistakes = [] } = lastReload;
   return successful ? html`<p class="line" data-testid="reload"><span class="badge good"><span aria-hidden="true">✓</span> in force</span>
       <span>What was read ${since(at, app.now())} ago is in force.</span> <span class="dim">${time(at)}</span></p>`
-    : html`<section class="verdict" aria-label="The last reload" data-testid="reload"><p><b>The file was refused</b> ${since(at, app.now())} ago (${time(at)}). The node goes on with the version before.</p>
-      ${error ? html`<p><code>${error}</code></p>` : nothing}</section>`;
+    : html`<section class="verdict" aria-label="The last reload" data-testid="reload"><p><b>The file was refused</b> ${since(at, app.now())} ago (${time(at)}). The node goes on with the version ${succeededAt ? html`of ${time(succeededAt)}` : 'before'}.</p>
+      ${mistakes.length > 0 ? html`<ul class="plain">${mistakes.map(mistake)}</ul>` : error ? html`<p><code>${error}</code></p>` : nothing}</section>`;
 }
+
+/** @param {{ text: string, file?: string | null, line?: number | null }} mistake */
+const mistake = ({ text, file, line }) => html`<li>${file ? html`<code>${file}${line == null ? '' : `:${line}`}</code> ` : line == null ? nothing : html`<code>line ${line}</code> `}${text}</li>`;
 
 /** What the file would do, as it is on the disk now. @param {App} app @param {{ data: ConfigCheck | null, error: any }} check */
 function fileNow(app, check) {
   if (check.error) return check.error.status === 404 ? nothing : html`<p class="dim">The file cannot be compared: ${check.error.message}</p>`;
   if (!check.data) return html`<p class="dim">Reading the file …</p>`;
-  const { mistakes = [], changes = [] } = check.data;
+  const { mistakes = [], warnings = [], changes = [], moreChanges = 0 } = check.data;
   return html`<section aria-label="The file as it is now" data-testid="check"><h2>The file as it is now</h2>
-    ${mistakes.length > 0 ? html`<ul class="reasons" data-testid="mistakes">${mistakes.map(({ text, file, line }) => html`<li>${file ? html`<code>${file}${line == null ? '' : `:${line}`}</code> ` : line == null ? nothing : html`<code>line ${line}</code> `}${text}</li>`)}</ul>` : nothing}
+    ${mistakes.length > 0 ? html`<ul class="reasons" data-testid="mistakes">${mistakes.map(mistake)}</ul>` : nothing}
+    ${warnings.length > 0 ? html`<p class="warn-text">${plural(warnings.length, 'warning')}</p><ul class="plain">${warnings.map(mistake)}</ul>` : nothing}
     ${mistakes.length === 0 && changes.length === 0 ? html`<p class="good-text">✓ It is what runs.</p>` : nothing}
-    ${changes.length > 0 ? html`<p class="dim">${plural(changes.length, 'difference')} between the file and what runs.</p>
-      <div class="wide-table"><table data-testid="differences"><thead><tr><th scope="col">key</th><th scope="col">running</th><th scope="col">in the file</th></tr></thead>
-      <tbody>${changes.map(({ key, running, file }) => html`<tr><th scope="row"><code>${key}</code></th><td class="wrap"><span class="was"><span class="unseen">runs: </span>${shown(running)}</span></td>
-        <td class="wrap"><span class="will"><span class="unseen">file: </span>${shown(file)}</span></td></tr>`)}</tbody></table></div>` : nothing}</section>`;
+    ${changes.length > 0 ? html`<p class="dim">${plural(changes.length + moreChanges, 'difference')} between the file and what runs${moreChanges > 0 ? `, the first ${count(changes.length)} shown` : ''}.</p>
+      <div class="wide-table"><table data-testid="differences"><thead><tr><th scope="col">key</th><th scope="col">running</th><th scope="col">in the file</th><th scope="col">applied</th></tr></thead>
+      <tbody>${changes.map(({ key, running, file, needsRestart }) => html`<tr><th scope="row"><code>${key}</code></th><td class="wrap"><span class="was"><span class="unseen">runs: </span>${shown(running)}</span></td>
+        <td class="wrap"><span class="will"><span class="unseen">file: </span>${shown(file)}</span></td><td>${needsRestart ? html`<span class="warn-text">at the next start</span>` : html`<span class="dim">while it runs</span>`}</td></tr>`)}</tbody></table></div>` : nothing}</section>`;
 }
 
 /** @param {App} app @param {string} node */

@@ -39,7 +39,7 @@ function line(app, row, hasVolume) {
   const who = balance === '0' ? 'no debt' : balance.startsWith('-') ? `${row.node} owes ${row.peer}` : `${row.peer} owes ${row.node}`;
   const isIdle = balance === '0' && (row.volumeIn ?? '0') === '0' && (row.volumeOut ?? '0') === '0';
   return html`<tr class=${isIdle ? 'default' : ''}><th scope="row">${beside(app, 'node', row.node)}</th><td>${peerLink(app, row.node, row.peer)}</td><td>${row.asset}</td>
-    <td>${balanceBar({ balance, min, max, held: row.heldIn })}</td><td>${who}</td>
+    <td>${balanceBar({ balance, min, max, held: row.heldIn })}</td><td class="nowrap">${who}</td>
     ${figure(max == null ? null : String(BigInt(max) - BigInt(balance) - BigInt(row.heldIn)))}
     ${figure(min == null ? null : String(BigInt(balance) - BigInt(row.heldOut) - BigInt(row.uncertain) - BigInt(min)))}
     ${pair(row.heldIn, row.heldOut)}${hasVolume ? html`${pair(row.volumeIn, row.volumeOut)}<td class="num" title=${NET[row.direction ?? 'even']}>${row.volumeNet == null ? nothing : short(row.volumeNet)}</td>` : nothing}

@@ -7,7 +7,7 @@ import { writePlace } from './place.js';
 import { balanceBar, badge, beside, copy, empty, facts, peerLink, time } from './parts.js';
 import { nodeLab } from './lab.js';
 import { hasProbes, probePanel } from './probes.js';
-import { nodeVerbs, peerVerbs } from './verbs.js';
+import { levelButton, levelLines, peerVerbs } from './verbs.js';
 import { assetOf, pingCommand } from './words.js';
 
 /** @import { App } from './main.js' */
@@ -37,8 +37,9 @@ export function nodeView(app, id) {
   ])}
     <p class="actions"><a class="button" href=${writePlace({ view: 'packets', params: { filter: `node=${id}` } })}>Its packets</a>
       <a class="button" href=${writePlace({ view: 'routes', params: { node: id } })}>Its routes</a>
+      <a class="button" href=${writePlace({ view: 'config', params: { node: id } })}>Its configuration</a>${levelButton(app, id)}
       ${copy(app, 'copy ping command', pingCommand([...[...store.nodes.values()].filter((other) => other !== node).slice(0, 1), node]))}</p>
-    ${nodeVerbs(app, id)}${nodeLab(app, id)}
+    ${levelLines(app, id)}${nodeLab(app, id)}
     ${node.address ? reach(app, node) : nothing}
     ${peers(app, node)}
     ${reasons(app, id)}

@@ -14,13 +14,28 @@ import { eventually, suite } from './lib/waiting.js';
 const AXE = fs.readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const RULES = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
 
+/** What axe finds. @param {import('playwright-core').Page} page @returns {Promise<string[]>} */
+async function violations(page) {
+  await page.evaluate(AXE);
+  return page.evaluate(async (rules) => {
+    // @ts-ignore
+    const { violations } = await axe.run(document, { runOnly: { type: 'tag', values: rules } });
+    const places = violations.flatMap((/** @type {any} */ { id, nodes }) => nodes.map((/** @type {any} */ { target, failureSummary }) => ({ id, target: String(target), failureSummary })));
+    // Figures beside a node or link of the graph are no label; axe takes all texts of an SVG as one label.
+    const isFigure = (/** @type {any} */ { id, target }) => id === 'label-content-name-mismatch' && document.querySelector(target)?.closest('svg');
+    return places.filter((/** @type {any} */ place) => !isFigure(place)).map((/** @type {any} */ place) => Object.values(place).join(' '));
+  }, RULES);
+}
+
 describe('access', () => {
   const all = suite(after);
   /** @type {Awaited<ReturnType<typeof startNetwork>>} */ let network;
   /** @type {import('playwright-core').Browser} */ let browser;
   before(async () => {
-    network = await startNetwork(all);
+    network = await startNetwork(all, { flags: ['--lab'] });
     browser = await startBrowser(all);
+    // So that all that the page has to offer is there: a fault with its banner, and the buttons.
+    await network.post('/lab', { kind: 'delay', link: 'a~b', delayMs: 1, ttlSeconds: 3600 });
     await network.send('test.c', { count: 20 });
     await network.send('test.c.nobody', { count: 3 });
     await network.send('test.c', { amount: TOO_LARGE });
@@ -33,17 +48,15 @@ describe('access', () => {
       for (const { name, hash, shown } of await viewsOf(network)) {
         await page.goto(`${network.url}/ui/${hash}`);
         await shown(page).waitFor();
-        await page.evaluate(AXE);
-        const found = await page.evaluate(async (rules) => {
-          // @ts-ignore
-          const { violations } = await axe.run(document, { runOnly: { type: 'tag', values: rules } });
-          const places = violations.flatMap((/** @type {any} */ { id, nodes }) => nodes.map((/** @type {any} */ { target, failureSummary }) => ({ id, target: String(target), failureSummary })));
-          // Figures beside a node or link of the graph are no label; axe takes all texts of an SVG as one label.
-          const isFigure = (/** @type {any} */ { id, target }) => id === 'label-content-name-mismatch' && document.querySelector(target)?.closest('svg');
-          return places.filter((/** @type {any} */ place) => !isFigure(place)).map((/** @type {any} */ place) => Object.values(place).join(' '));
-        }, RULES);
-        assert.deepEqual(found, [], name);
+        assert.deepEqual(await violations(page), [], name);
       }
+      await page.goto(`${network.url}/ui/#/link/b~c`);
+      await page.getByTestId('lab').getByRole('button', { name: 'Delay …' }).click();
+      await page.getByRole('dialog', { name: /Slow .* down/ }).waitFor();
+      assert.deepEqual(await violations(page), [], 'the dialog of a change');
+      await page.keyboard.press('Escape');
+      await page.keyboard.press('?');
+      assert.deepEqual(await violations(page), [], 'the help');
     });
   }
 

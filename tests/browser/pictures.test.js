@@ -19,7 +19,7 @@ describe('pictures', () => {
   /** @type {Awaited<ReturnType<typeof startNetwork>>} */ let network;
   /** @type {import('playwright-core').Browser} */ let browser;
   before(async () => {
-    network = await startNetwork(all);
+    network = await startNetwork(all, { flags: ['--lab'] });
     browser = await startBrowser(all);
     await network.startDora();
     // Within what a page gets, so that it shows each of them.

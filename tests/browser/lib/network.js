@@ -105,6 +105,12 @@ export async function startNetwork(t, how = {}) {
     assert.equal(response.status, 200, `${where}: ${await response.clone().text()}`);
     return response.json();
   };
+  /** @param {string} where below /api/v1 @param {unknown} body @returns {Promise<any>} */
+  const post = async (where, body) => {
+    const response = await fetch(`${url}/api/v1${where}`, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) });
+    assert.equal(response.status, 200, `${where}: ${await response.clone().text()}`);
+    return response.json();
+  };
   await eventually('all nodes are healthy', async () => {
     assert.ok(!program.isOver, `the network ended early:\n${program.stdout}${program.stderr}`);
     const { nodes } = await get('/nodes').catch(() => ({ nodes: [] }));
@@ -112,7 +118,9 @@ export async function startNetwork(t, how = {}) {
   }, () => program.stdout);
   const network = {
     url,
+    file,
     get,
+    post,
     config,
     /** Saves `config` as the file of the network, which follows it. */
     save,

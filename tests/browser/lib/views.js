@@ -9,7 +9,11 @@
 export async function viewsOf(network) {
   const { packets } = await network.get('/packets?filter=code%3DF08&limit=1');
   const packet = encodeURIComponent(packets[0].id);
+  const { features } = await network.get('');
+  const lab = { name: 'lab', hash: '#/network?sel=lab:all', shown: (/** @type {Page} */ page) => page.getByTestId('lab-view') };
   return [
+    ...(features.includes('lab') ? [lab] : []),
+    { name: 'pings', hash: '#/network?sel=pings:all', shown: (page) => page.getByTestId('probes-view') },
     { name: 'network', hash: '#/network', shown: (page) => page.getByTestId('graph') },
     { name: 'node', hash: '#/network?sel=node:b', shown: (page) => page.getByTestId('drawer').getByTestId('accounts') },
     { name: 'link', hash: '#/link/a~b', shown: (page) => page.getByTestId('difference') },
