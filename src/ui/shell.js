@@ -47,6 +47,7 @@ function bar(app) {
   const fulfilled = now.fulfilled == null ? 'calm' : now.fulfilled > 95 ? 'good-text' : 'warn-text';
   return html`<header class="bar"><a class="brand" href="#/network" title=${store.hello ? `version ${store.hello.version}` : ''}><img src="icon.svg" alt="" width="22" height="22"> <b>${name}</b></a>
     <div class="figures" role="group" aria-label="Now">
+      ${store.seenBy ? html`<span data-testid="seen-by" title="Your token is that of this peer: what is about others is masked">as <b>${store.seenBy}</b> sees it</span>` : nothing}
       <span class=${now.nodes === 0 ? 'dim' : isWhole ? 'good-text' : 'bad-text'} data-testid="healthy" title="nodes that are ready">
         <b>${now.nodes === 0 ? NONE : `${isWhole ? '✓' : '!'} ${count(now.healthy)}/${count(now.nodes)}`}</b> healthy</span>
       <span title="Prepares a second that enter from outside this view; over the last ten seconds" data-testid="per-second"><b>${rate(now.perSecond)}</b> packets/s</span>
@@ -65,7 +66,7 @@ function bar(app) {
 }
 
 /** @param {App} app */
-const rail = (app) => html`<nav class="rail" aria-label="Views">${RAIL.map(([view, name, path]) => html`<a href=${writePlace({ view, params: app.place.params.filter && (view === 'network' || view === 'packets') ? { filter: app.place.params.filter } : {} })}
+const rail = (app) => html`<nav class="rail" aria-label="Views">${RAIL.filter(([view]) => view !== 'config' || !app.store.seenBy).map(([view, name, path]) => html`<a href=${writePlace({ view, params: app.place.params.filter && (view === 'network' || view === 'packets') ? { filter: app.place.params.filter } : {} })}
   aria-current=${app.place.view === view ? 'page' : nothing}><svg viewBox="0 0 24 24" width="20" height="20" aria-hidden="true"><path d=${path}></path></svg><span>${name}</span></a>`)}
   ${hasLab(app) ? html`<a href=${besideOf({ ...app.place, view: 'network', id: '' }, 'lab', 'all')} aria-current=${selectionOf(app.place)?.kind === 'lab' ? 'true' : nothing}><svg viewBox="0 0 24 24" width="20" height="20" aria-hidden="true"><path d="M9 3h6M10 3v6l-5 9a2 2 0 0 0 2 3h10a2 2 0 0 0 2-3l-5-9V3M7.5 15h9"></path></svg><span>Lab</span></a>` : nothing}</nav>`;
 

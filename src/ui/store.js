@@ -110,6 +110,9 @@ export class Store {
   /** What the reader may do: what is not allowed is not offered. @param {string} scope */
   may(scope) { return this.connection === 'live' && (this.hello?.scopes ?? READER).includes(scope); }
 
+  /** The peer whose token the reader has: what is about others is not shown, and not asked for. */
+  get seenBy() { return this.hello?.peer ?? null; }
+
   /** @param {string} feature of the program that this page is of */
   offers(feature) { return (this.hello?.features ?? []).includes(feature); }
 

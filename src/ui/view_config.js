@@ -16,6 +16,7 @@ export function configView(app) {
   const { store, place } = app;
   const ids = [...store.nodes.keys()];
   if (ids.length === 0) return empty('Connecting …', store.problem);
+  if (store.seenBy) return empty('The configuration is not for the token of a peer.');
   const node = store.nodes.has(place.params.node ?? '') ? place.params.node ?? '' : ids[0] ?? '';
   const path = `nodes/${encodeURIComponent(node)}/config`;
   const [config, check] = [app.answers.get(path, 5000), app.answers.get(`${path}/check`, 5000)];

@@ -37,7 +37,7 @@ export function nodeView(app, id) {
   ])}
     <p class="actions"><a class="button" href=${writePlace({ view: 'packets', params: { filter: `node=${id}` } })}>Its packets</a>
       <a class="button" href=${writePlace({ view: 'routes', params: { node: id } })}>Its routes</a>
-      <a class="button" href=${writePlace({ view: 'config', params: { node: id } })}>Its configuration</a>${levelButton(app, id)}
+      ${store.seenBy ? nothing : html`<a class="button" href=${writePlace({ view: 'config', params: { node: id } })}>Its configuration</a>`}${levelButton(app, id)}
       ${copy(app, 'copy ping command', pingCommand([...[...store.nodes.values()].filter((other) => other !== node).slice(0, 1), node]))}</p>
     ${levelLines(app, id)}${nodeLab(app, id)}
     ${node.address ? reach(app, node) : nothing}

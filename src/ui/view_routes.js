@@ -22,7 +22,9 @@ export function routesView(app) {
   const ids = [...store.nodes.keys()];
   if (ids.length === 0) return empty('Connecting …', store.problem);
   const node = store.nodes.has(place.params.node ?? '') ? place.params.node ?? '' : ids[0] ?? '';
-  const { destination = '', from = '', amount: sum = '' } = place.params;
+  const { destination = '', amount: sum = '' } = place.params;
+  // A peer may ask about its own packets only.
+  const from = store.seenBy ?? place.params.from ?? '';
   const submit = (/** @type {SubmitEvent} */ event) => {
     event.preventDefault();
     const values = Object.fromEntries([...new FormData(/** @type {HTMLFormElement} */ (event.target))].map(([k, v]) => [k, String(v).trim()]));
@@ -33,12 +35,12 @@ export function routesView(app) {
     <form class="explain" @submit=${submit} data-testid="explain">
       <label>at node <select name="node" @change=${(/** @type {any} */ e) => app.go({ ...place, params: { ...place.params, node: e.target.value, after: '', from: '' } })}>
         ${ids.map((id) => html`<option value=${id} ?selected=${id === node}>${id}</option>`)}</select></label>
-      <label>from <select name="from"><option value="">the node itself</option>${senders.map((peer) => html`<option value=${peer.id} ?selected=${peer.id === from}>${peer.id}</option>`)}</select></label>
+      <label>from <select name="from">${store.seenBy ? nothing : html`<option value="">the node itself</option>`}${senders.map((peer) => html`<option value=${peer.id} ?selected=${peer.id === from}>${peer.id}</option>`)}</select></label>
       <label class="grow">to <input name="destination" required placeholder=${[...store.nodes.values()].at(-1)?.address ?? 'test.bob'} .value=${destination} autocomplete="off" spellcheck="false"></label>
       <label>amount <input name="amount" inputmode="numeric" pattern="[0-9]*" .value=${sum} placeholder="any" autocomplete="off"></label>
       <button type="submit">Explain</button></form>
     ${destination ? walk(app, node, destination, from, sum) : html`<p class="dim">Give an address: each node in view says where it would send the packet, and by which rule.</p>`}
-    <h2>Routing table of ${node}</h2>${table(app, node)}</section>`;
+    ${store.seenBy ? nothing : html`<h2>Routing table of ${node}</h2>${table(app, node)}`}</section>`;
 }
 
 /** @param {App} app @param {string} node @param {string} destination @param {string} from @param {string} sum */
@@ -67,7 +69,7 @@ function way(app, data) {
 /** @param {App} app @param {Step} step */
 function stepCard(app, step) {
   const { decision, reason } = step;
-  const does = decision === 'forward' ? html`sends it on to <b>${step.to}</b>` : decision === 'local' ? html`delivers it${step.to ? html` to <b>${step.to}</b>` : nothing}`
+  const does = decision === 'forward' ? html`sends it on${step.to ? html` to <b>${step.to}</b>` : nothing}` : decision === 'local' ? html`delivers it${step.to ? html` to <b>${step.to}</b>` : nothing}`
     : html`refuses it: <b>${reason?.text ?? step.why ?? codeName(step.code)}</b>`;
   const changed = step.outgoingAmount != null && step.outgoingAmount !== step.amount;
   return html`<h3>${beside(app, 'node', step.node)} ${does}</h3>

@@ -16,7 +16,7 @@ export function sentence(packet) {
   const from = packet.from ?? 'itself';
   const sum = amount(packet.amount);
   switch (packet.phase) {
-    case 'forwarded': return `${packet.node} sent ${sum} from ${from} on to ${packet.to}`;
+    case 'forwarded': return `${packet.node} sent ${sum} from ${from} on to ${packet.to ?? 'the next hop'}`;
     case 'received': return `${packet.node} delivered ${sum} from ${from} to ${packet.to ?? 'a receiver'}`;
     case 'fulfilled': return packet.decidedHere
       ? `${packet.node} fulfilled it` : `${packet.node} passed the fulfillment back to ${from}`;

@@ -199,4 +199,39 @@ describe('operate', () => {
     assert.equal(await page.getByText('The chart begins with the page').count(), 0);
     await page.getByTestId('histogram').getByRole('row', { name: 'above 1 ms 10 25 %' }).waitFor();
   });
+
+  test('the token of a peer shows a masked page without errors', async (t) => {
+    const at = soon(-1);
+    const record = { id: '00000001-5', at, node: 'b', phase: 'rejected', lane: 'reject', condition: '11'.repeat(32), from: 'a', requestId: 5, to: null, outgoingRequestId: null,
+      destination: 'test.c', prefix: null, amount: '1000', outgoingAmount: null, expiresAt: null, latencyUs: 90, code: 'T01', decidedHere: true, triggeredBy: 'test.b', message: 'next hop *** is not connected',
+      reason: { kind: 'nextHopNotConnected', text: 'next hop *** is not connected', figures: null, peer: null, key: null, advice: null } };
+    const forwarded = { ...record, id: '00000001-4', phase: 'forwarded', code: null, reason: null, message: null, decidedHere: false, condition: '22'.repeat(32), requestId: 4 };
+    const server = await startFixture(t, {
+      state: { nodes: [node('b', [peer('a')], { btp: null, api: null })], links: [link('b', 'a', { bPeer: null, kind: 'outside' })] },
+      hello: { scopes: ['read', 'packets'], peer: 'a', features: ['lab', 'probes'] },
+      answer: ({ path }) => {
+        if (/^nodes\/b\/(config|routes)/.test(path)) return 403;
+        if (path.startsWith('packets?')) return { packets: [record, forwarded], lost: 0 };
+        if (path.startsWith('packets/')) return { id: record.id, hops: [path.includes('-4') ? { node: 'b', forwarded, answer: null } : { node: 'b', forwarded: null, answer: record }] };
+        if (path.startsWith('explain')) return path.includes('from=a') ? { ends: 'leavesView', steps: [{ node: 'b', destination: 'test.c', from: 'a', amount: null, decision: 'forward', prefix: null, to: null, outgoingAmount: null, origin: null, why: null, code: null, reason: null, candidates: [] }] } : 403;
+        if (path === 'money') return { assets: [], peers: [] };
+        return undefined;
+      },
+    });
+    /** @type {[string, (page: import('playwright-core').Page) => import('playwright-core').Locator][]} */
+    const views = [
+      ['#/network', (page) => page.getByTestId('graph')], ['#/packets', (page) => page.getByText('next hop *** is not connected').first()],
+      ['#/packet/00000001-5', (page) => page.getByTestId('verdict').getByText('next hop *** is not connected')], ['#/packet/00000001-4', (page) => page.getByText('on to the next hop')],
+      ['#/node/b', (page) => page.getByTestId('accounts')], ['#/routes?destination=test.c', (page) => page.getByTestId('walk').getByText('sends it on')],
+      ['#/money', (page) => page.getByText('No accounts yet.')], ['#/config', (page) => page.getByText('not for the token of a peer')],
+    ];
+    for (const [hash, shown] of views) {
+      const page = await openPage(t, browser, server.url, { hash });
+      await page.getByTestId('seen-by').getByText('a', { exact: true }).waitFor();
+      await shown(page).waitFor();
+      assert.equal(await page.getByRole('link', { name: 'Config', exact: true }).count(), 0);
+      assert.doesNotMatch(await page.locator('#app').innerText(), /null|undefined|NaN/, hash);
+    }
+    assert.deepEqual(server.asked.filter(({ path }) => /config|\/routes/.test(path)), []);
+  });
 });
