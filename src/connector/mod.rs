@@ -58,6 +58,7 @@ pub use self::packet_tap::{PacketTap, Sample, TAP_CAPACITY};
 pub(crate) use self::refusal::AmountLimit;
 pub use self::refusal::{NextHopFailure, Refusal};
 pub use self::registry::RegistryError;
+pub use self::reject_counts::RejectCount;
 pub use self::reject_lane::REJECTS_KEPT_PER_SECOND;
 pub use self::report::{AccountReport, ConnectorReport, Explanation, NextHopReport, RouteReport};
 pub use self::sessions::REPLACED;

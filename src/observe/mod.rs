@@ -15,6 +15,7 @@ mod ring;
 mod sampling;
 mod scope;
 mod stream_queue;
+mod visibility;
 
 pub use self::accounts::{account_bodies, format_time};
 pub use self::event_log::{EventLog, NewEvent, ObjectIds, OtherBoot};
@@ -23,7 +24,8 @@ pub use self::links::join_links;
 pub use self::model::{
     BurstBody, EventBody, EventLevel, FaultBody, FaultKind, GapBody, GapCause, HelloBody, LinkBody,
     LinkKind, LinkRates, LinkState, NodeBody, NodeStats, PacketBody, PacketLane, PacketPhase,
-    PeerBody, RatesBody, ReasonBody, SampledBody, StateBody, StreamLimits, StreamMessage,
+    PeerBody, RatesBody, ReasonBody, ReasonCountBody, SampledBody, StateBody, StepBody,
+    StreamLimits, StreamMessage,
 };
 pub use self::packet::{PacketDescriber, reason_body};
 pub use self::path::packet_path;
@@ -35,3 +37,4 @@ pub use self::stream_queue::{
     EncodedMessage, STREAM_PACKETS_PER_SECOND, STREAM_PACKETS_PER_SECOND_MAX, StreamQueue,
     Subscription, Topics,
 };
+pub use self::visibility::Visibility;

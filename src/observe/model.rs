@@ -2,6 +2,7 @@
 //! readers represent exactly. Times are RFC 3339 in UTC with milliseconds. Programs that read the API use these types
 //! too.
 
+mod decision;
 mod lab;
 mod packet;
 mod peer;
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::scope::Scope;
 
+pub use self::decision::{ReasonCountBody, StepBody};
 pub use self::lab::{BurstBody, FaultBody, FaultKind};
 pub use self::packet::{PacketBody, PacketLane, PacketPhase, ReasonBody};
 pub use self::peer::{

@@ -38,6 +38,7 @@ mod observer;
 mod operations;
 mod packets;
 mod peer;
+mod peer_tokens;
 mod postgres;
 mod process;
 mod proxy;

@@ -15,7 +15,7 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::MethodRouter;
 
-use super::{V1, guard};
+use super::{ApiView, V1, guard};
 use crate::account::AccountId;
 use crate::api::audited::{VerbToken, note_refused_access};
 use crate::api::bearer_auth::KnownToken;
@@ -33,6 +33,8 @@ pub(super) struct Caller {
     pub(super) scopes: BTreeSet<Scope>,
     /// The token is that of this peer, which learns nothing about others.
     pub(super) peer: Option<AccountId>,
+    /// What the caller sees: what the listener shows, or of that only what concerns the peer.
+    pub(super) view: ApiView,
     /// The tokens that the nodes in view know; `None`: a node has none.
     pub(super) shown: Vec<(Weak<NodeStatus>, Option<Arc<KnownToken>>)>,
 }
@@ -73,6 +75,14 @@ impl Caller {
     }
 }
 
+/// Whether a route is for tokens of peers, too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ForPeers {
+    No,
+    /// The handler shows only what [`Caller::view`] shows.
+    Yes,
+}
+
 /// The routes of `/api/v1`.
 pub(super) struct ApiRouter {
     v1: Arc<V1>,
@@ -87,7 +97,27 @@ impl ApiRouter {
     /// Adds methods of a path, for callers with this scope. Methods that need another scope are added by another call
     /// with the same path.
     pub(super) fn route(self, scope: Scope, path: &str, methods: MethodRouter<Arc<V1>>) -> Self {
-        let state = (Arc::clone(&self.v1), scope);
+        self.add((scope, ForPeers::No), path, methods)
+    }
+
+    /// Adds methods of a path, for callers with this scope, and for tokens of peers. The handlers show nothing but what
+    /// [`Caller::view`] shows.
+    pub(super) fn route_for_peers(
+        self,
+        scope: Scope,
+        path: &str,
+        methods: MethodRouter<Arc<V1>>,
+    ) -> Self {
+        self.add((scope, ForPeers::Yes), path, methods)
+    }
+
+    fn add(
+        self,
+        (scope, for_peers): (Scope, ForPeers),
+        path: &str,
+        methods: MethodRouter<Arc<V1>>,
+    ) -> Self {
+        let state = (Arc::clone(&self.v1), scope, for_peers);
         let methods = methods.route_layer(from_fn_with_state(state, check));
         Self { router: self.router.route(path, methods), ..self }
     }
@@ -98,7 +128,7 @@ impl ApiRouter {
 }
 
 async fn check(
-    State((v1, scope)): State<(Arc<V1>, Scope)>,
+    State((v1, scope, for_peers)): State<(Arc<V1>, Scope, ForPeers)>,
     mut request: Request,
     next: Next,
 ) -> Response {
@@ -106,7 +136,7 @@ async fn check(
     let checked = guard::admit(&v1, &request).and_then(|caller| {
         token.clone_from(&caller.token);
         caller.require(scope)?;
-        if caller.peer.is_some() {
+        if caller.peer.is_some() && for_peers == ForPeers::No {
             let detail = "this is not for the token of a peer: it would show others";
             return Err(ProblemDetails::new(StatusCode::FORBIDDEN, detail));
         }

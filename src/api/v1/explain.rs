@@ -3,43 +3,25 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::extract::{RawQuery, State};
-use serde::Serialize;
-use serde_json::{Value, json};
+use axum::http::StatusCode;
+use serde_json::json;
 
 use super::V1;
+use super::access::Caller;
 use super::lists::{ListAnswer, ok};
 use super::query::{Parameters, mistake};
 use crate::account::AccountId;
 use crate::api::routes;
 use crate::api::status::NodeStatus;
 use crate::connector::{PacketDecision, PacketExplanation, RouteReport};
-use crate::observe::{ReasonBody, reason_body};
+use crate::observe::{StepBody, reason_body};
+use crate::web::ProblemDetails;
 use crate::wire::{Address, Amount};
 
 /// Nodes of one walk, at most.
 const STEPS_MAX: usize = 64;
-
-/// What one node would do.
-#[derive(Clone, Debug, Default, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct WalkStep {
-    node: String,
-    destination: String,
-    from: Option<String>,
-    amount: Option<String>,
-    /// `forward`, `local` or `refuse`.
-    decision: &'static str,
-    prefix: Option<String>,
-    /// The account of the next hop, or of the receiver inside the node.
-    to: Option<String>,
-    outgoing_amount: Option<String>,
-    origin: Option<String>,
-    why: Option<String>,
-    code: Option<String>,
-    reason: Option<ReasonBody>,
-    candidates: Vec<Value>,
-}
 
 /// The packet as it would reach a node.
 struct Arrival {
@@ -48,20 +30,33 @@ struct Arrival {
     amount: Option<Amount>,
 }
 
-pub(super) async fn explain(State(v1): State<Arc<V1>>, RawQuery(query): RawQuery) -> ListAnswer {
+pub(super) async fn explain(
+    State(v1): State<Arc<V1>>,
+    Extension(caller): Extension<Caller>,
+    RawQuery(query): RawQuery,
+) -> ListAnswer {
     let known = ["node", "destination", "from", "amount"];
     let parameters = Parameters::parse(query.as_deref(), &known)?;
     let text = parameters.get("destination").unwrap_or_default();
     let destination: Address = text
         .parse()
         .map_err(|error| mistake(format!("destination {text:?} is not an ILP address: {error}")))?;
-    let nodes = v1.observer.nodes(&v1.view);
+    let nodes = v1.observer.nodes(&caller.view);
     let node = match (parameters.get("node"), nodes.as_slice()) {
         (Some(id), _) => v1.find_node(id)?,
         (None, [only]) => Arc::clone(only),
         (None, _) => return Err(mistake("node is needed: where the packet begins")),
     };
-    let from = match parameters.get("from").filter(|from| !from.is_empty()) {
+    let from = parameters.get("from").filter(|from| !from.is_empty());
+    let from = match &caller.peer {
+        None => from,
+        Some(peer) if from.is_none_or(|from| from == peer.as_str()) => Some(peer.as_str()),
+        Some(peer) => {
+            let detail = format!("from: the token of {peer} explains only packets from {peer}");
+            return Err(ProblemDetails::new(StatusCode::FORBIDDEN, detail));
+        }
+    };
+    let from = match from {
         None => None,
         Some(from) => {
             let account = node.context().connector.account(from);
@@ -79,6 +74,8 @@ pub(super) async fn explain(State(v1): State<Arc<V1>>, RawQuery(query): RawQuery
         }
     };
     let (steps, ends) = walk(&nodes, &destination, Arrival { node, from, amount });
+    let visibility = caller.view.visibility();
+    let steps: Vec<StepBody> = steps.into_iter().map(|step| visibility.step(step)).collect();
     ok(&json!({ "steps": steps, "ends": ends }))
 }
 
@@ -86,7 +83,7 @@ fn walk(
     nodes: &[Arc<NodeStatus>],
     destination: &Address,
     mut arrival: Arrival,
-) -> (Vec<WalkStep>, &'static str) {
+) -> (Vec<StepBody>, &'static str) {
     let mut steps = Vec::new();
     let mut visited = BTreeSet::new();
     while steps.len() < STEPS_MAX {
@@ -129,36 +126,36 @@ fn step(
     destination: &Address,
     arrival: &Arrival,
     explanation: &PacketExplanation,
-) -> WalkStep {
+) -> StepBody {
     let route = explanation.route.as_ref();
     let body = route.map(routes::route);
-    let mut step = WalkStep {
+    let mut step = StepBody {
         node: id.to_string(),
         destination: destination.to_string(),
         from: arrival.from.as_ref().map(ToString::to_string),
         amount: arrival.amount.map(|amount| amount.0.to_string()),
-        ..WalkStep::default()
+        ..StepBody::default()
     };
     match &explanation.decision {
         PacketDecision::Own => {
-            step.decision = "local";
+            step.decision = "local".to_owned();
             step.why = Some("it is this node's own address".to_owned());
             return step;
         }
         PacketDecision::Receiver { account, amount } => {
-            step.decision = "local";
+            step.decision = "local".to_owned();
             step.to = Some(account.to_string());
             step.outgoing_amount = amount.map(|amount| amount.0.to_string());
             step.origin = route.and_then(|route| origin_of(route, account));
         }
         PacketDecision::Forward { next_hop, amount } => {
-            step.decision = "forward";
+            step.decision = "forward".to_owned();
             step.to = Some(next_hop.to_string());
             step.outgoing_amount = amount.map(|amount| amount.0.to_string());
             step.origin = route.and_then(|route| origin_of(route, next_hop));
         }
         PacketDecision::Refuse(refusal) => {
-            step.decision = "refuse";
+            step.decision = "refuse".to_owned();
             step.code = Some(refusal.code().to_string());
             step.reason = Some(reason_body(refusal, arrival.from.as_ref()));
         }

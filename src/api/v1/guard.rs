@@ -23,7 +23,8 @@ const OPEN_NODE: [Scope; 2] = [Scope::Read, Scope::Packets];
 /// The answer to a request that this listener does not answer otherwise, whatever it asks for.
 pub(super) fn admit(v1: &V1, request: &Request) -> Result<Caller, ProblemDetails> {
     let nodes = v1.observer.nodes(&v1.view);
-    let mut caller = Caller { scopes: Scope::ALL.into(), ..Caller::default() };
+    let view = v1.view.clone();
+    let mut caller = Caller { scopes: Scope::ALL.into(), view, ..Caller::default() };
     for node in &nodes {
         let now = node.context().clock.now();
         let token = node.auth.identify(request.headers(), remote(request), now);
@@ -35,13 +36,15 @@ pub(super) fn admit(v1: &V1, request: &Request) -> Result<Caller, ProblemDetails
         }
         caller.shown.push((Arc::downgrade(node), token));
     }
-    if caller.peer.is_some() && v1.view == ApiView::Network {
+    if let (Some(peer), Some(node)) = (&caller.peer, v1.view.node()) {
+        caller.view = ApiView::Peer { node: node.clone(), peer: peer.clone() };
+    } else if caller.peer.is_some() {
         let detail = "the token of a peer is for the pages of the node that has this peer, not for those of a network";
         return Err(ProblemDetails::new(StatusCode::FORBIDDEN, detail));
     }
     let checked = match (&v1.view, nodes.first()) {
         _ if caller.token.is_some() => Ok(()),
-        (ApiView::Node(_), Some(node)) => node.hosts.check_request(request),
+        (ApiView::Node(_) | ApiView::Peer { .. }, Some(node)) => node.hosts.check_request(request),
         _ => Hosts::default().check_request(request),
     };
     if let Err(refusal) = checked {
@@ -70,7 +73,7 @@ fn not_authorized(refusal: AuthRefusal, view: &ApiView) -> ProblemDetails {
             EXPIRED,
             header(WWW_AUTHENTICATE, "Bearer realm=\"ilp-connector\", error=\"invalid_token\""),
         ),
-        (AuthRefusal::WrongToken, ApiView::Node(_)) => (
+        (AuthRefusal::WrongToken, ApiView::Node(_) | ApiView::Peer { .. }) => (
             StatusCode::UNAUTHORIZED,
             NEEDS_TOKEN,
             header(WWW_AUTHENTICATE, "Bearer realm=\"ilp-connector\""),

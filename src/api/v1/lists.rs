@@ -47,35 +47,44 @@ pub(super) async fn top(
     ok(&json!({
         "version": env!("CARGO_PKG_VERSION"),
         "boot": v1.observer.ids.boot(),
-        "nodes": v1.observer.node_ids(&v1.view),
+        "nodes": v1.observer.node_ids(&caller.view),
         "scopes": caller.scopes,
         "peer": caller.peer.as_ref().map(|peer| peer.as_str()),
         "features": v1.features(),
     }))
 }
 
-pub(super) async fn nodes(State(v1): State<Arc<V1>>, RawQuery(query): RawQuery) -> ListAnswer {
+pub(super) async fn nodes(
+    State(v1): State<Arc<V1>>,
+    Extension(caller): Extension<Caller>,
+    RawQuery(query): RawQuery,
+) -> ListAnswer {
     no_parameters(query.as_deref())?;
-    let (state, _) = v1.observer.sample(&v1.view);
+    let (state, _) = v1.observer.sample(&caller.view);
     ok(&json!({ "nodes": state.nodes }))
 }
 
 pub(super) async fn node(
     State(v1): State<Arc<V1>>,
+    Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
     RawQuery(query): RawQuery,
 ) -> ListAnswer {
     no_parameters(query.as_deref())?;
     v1.find_node(&id)?;
     // All nodes, because the ids of links depend on both ends.
-    let (state, _) = v1.observer.sample(&v1.view);
+    let (state, _) = v1.observer.sample(&caller.view);
     let node = state.nodes.into_iter().find(|node| node.id == id);
     ok(&node.ok_or_else(|| not_found(format!("node {id:?} has stopped")))?)
 }
 
-pub(super) async fn links(State(v1): State<Arc<V1>>, RawQuery(query): RawQuery) -> ListAnswer {
+pub(super) async fn links(
+    State(v1): State<Arc<V1>>,
+    Extension(caller): Extension<Caller>,
+    RawQuery(query): RawQuery,
+) -> ListAnswer {
     no_parameters(query.as_deref())?;
-    let (state, _) = v1.observer.sample(&v1.view);
+    let (state, _) = v1.observer.sample(&caller.view);
     ok(&json!({ "links": state.links }))
 }
 
@@ -89,7 +98,11 @@ pub(super) async fn routes(
         .map_err(|error| mistake(error.to_string()))
 }
 
-pub(super) async fn events(State(v1): State<Arc<V1>>, RawQuery(query): RawQuery) -> ListAnswer {
+pub(super) async fn events(
+    State(v1): State<Arc<V1>>,
+    Extension(caller): Extension<Caller>,
+    RawQuery(query): RawQuery,
+) -> ListAnswer {
     let parameters = Parameters::parse(query.as_deref(), &["after"])?;
     let after = match parameters.get("after") {
         None => 0,
@@ -101,7 +114,7 @@ pub(super) async fn events(State(v1): State<Arc<V1>>, RawQuery(query): RawQuery)
         },
     };
     let found = v1.observer.events.after(after);
-    let events = found.items.iter().map(|(_, event)| &**event);
-    let events: Vec<&EventBody> = events.filter(|event| v1.view.shows(&event.node)).collect();
+    let events = found.items.iter().filter_map(|(_, event)| caller.view.event(event));
+    let events: Vec<&EventBody> = events.map(|event| &**event).collect();
     ok(&json!({ "events": events, "lost": found.lost }))
 }

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::extract::{RawQuery, State};
 use serde_json::{Value, json};
 
 use super::V1;
+use super::access::Caller;
 use super::lists::{ListAnswer, no_parameters, ok};
 use crate::observe::{NodeBody, PeerBody};
 
@@ -35,9 +37,13 @@ struct AccountSums {
     uncertain: i128,
 }
 
-pub(super) async fn money(State(v1): State<Arc<V1>>, RawQuery(query): RawQuery) -> ListAnswer {
+pub(super) async fn money(
+    State(v1): State<Arc<V1>>,
+    Extension(caller): Extension<Caller>,
+    RawQuery(query): RawQuery,
+) -> ListAnswer {
     no_parameters(query.as_deref())?;
-    let (state, _) = v1.observer.sample(&v1.view);
+    let (state, _) = v1.observer.sample(&caller.view);
     ok(&body(&state.nodes))
 }
 

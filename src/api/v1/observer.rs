@@ -15,18 +15,55 @@ use crate::account::AccountId;
 use crate::api::config_values::{CHECK_ORDERS_MAX, ConfigCheckOrder};
 use crate::api::status::NodeStatus;
 use crate::connector::ConnectorReport;
-use crate::observe::{EventLog, ObjectIds, StateBody, StreamQueue};
+use crate::observe::{
+    EventBody, EventLog, ObjectIds, PacketBody, StateBody, StreamQueue, Visibility,
+};
 
 /// How often records of packets and events are passed on to streams.
 const STEP: Duration = Duration::from_millis(25);
 
-/// The nodes of a listener.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// What a client sees.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::api) enum ApiView {
     /// All nodes of the process.
+    #[default]
     Network,
     /// One node.
     Node(AccountId),
+    /// One node, as far as it concerns this peer of it.
+    Peer { node: AccountId, peer: AccountId },
+}
+
+impl ApiView {
+    pub(super) fn shows(&self, node: &str) -> bool {
+        self.node().is_none_or(|id| id.as_str() == node)
+    }
+
+    /// The only node; `None`: there may be several.
+    pub(super) fn node(&self) -> Option<&AccountId> {
+        match self {
+            Self::Network => None,
+            Self::Node(node) | Self::Peer { node, .. } => Some(node),
+        }
+    }
+
+    /// What is shown of these nodes.
+    pub(super) fn visibility(&self) -> Visibility<'_> {
+        match self {
+            Self::Network | Self::Node(_) => Visibility::All,
+            Self::Peer { peer, .. } => Visibility::Peer(peer),
+        }
+    }
+
+    /// The event as this view shows it, if it does.
+    pub(super) fn event<'e>(&self, event: &'e Arc<EventBody>) -> Option<&'e Arc<EventBody>> {
+        self.visibility().event(event).filter(|event| self.shows(&event.node))
+    }
+
+    /// The record as this view shows it, if it does. Filters are for what is shown.
+    pub(super) fn packet(&self, packet: &Arc<PacketBody>) -> Option<Arc<PacketBody>> {
+        self.visibility().packet(packet).filter(|packet| self.shows(&packet.node))
+    }
 }
 
 /// What is known about the nodes of a process, and who watches them. The API threads with open streams drive it;
@@ -95,10 +132,7 @@ impl Observer {
     /// The running nodes of a view, sorted by id.
     pub(super) fn nodes(&self, view: &ApiView) -> Vec<Arc<NodeStatus>> {
         let nodes = self.nodes.lock();
-        let in_view = nodes.iter().filter(|(id, _)| match view {
-            ApiView::Network => true,
-            ApiView::Node(node) => id == node,
-        });
+        let in_view = nodes.iter().filter(|(id, _)| view.node().is_none_or(|node| id == node));
         in_view.filter_map(|(_, node)| node.upgrade()).collect()
     }
 
@@ -114,7 +148,8 @@ impl Observer {
         if let Some(lab) = self.lab.get() {
             state.faults = lab.faults().into_iter().filter(|fault| view.concerns(fault)).collect();
         }
-        (state, reports)
+        let visibility = view.visibility();
+        (visibility.state(state), visibility.reports(reports))
     }
 
     /// Milliseconds of a monotonic clock.
@@ -151,7 +186,7 @@ impl Observer {
 
     /// Ends the streams of the node's own listener.
     pub(in crate::api) fn end_streams_of_node(&self, node: &AccountId, why: &str) {
-        self.watch.lock().end_streams(&ApiView::Node(node.clone()), why);
+        self.watch.lock().end_streams_of_node(node, why);
     }
 
     /// Ends the streams of clients whose tokens are no longer valid.
@@ -162,7 +197,7 @@ impl Observer {
     /// Ends the streams that show this node.
     pub(in crate::api) fn end_streams(&self, node: &AccountId, why: &str) {
         let mut watch = self.watch.lock();
-        watch.end_streams(&ApiView::Node(node.clone()), why);
-        watch.end_streams(&ApiView::Network, why);
+        watch.end_streams_of_node(node, why);
+        watch.end_streams_of_network(why);
     }
 }

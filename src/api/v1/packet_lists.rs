@@ -4,35 +4,46 @@ use std::cmp::Reverse;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use axum::Extension;
 use axum::extract::{Path, RawQuery, State};
 use serde_json::json;
 
-use super::V1;
+use super::access::Caller;
 use super::lists::{ListAnswer, no_parameters, ok};
 use super::query::{Parameters, mistake, not_found};
-use crate::observe::{PacketBody, PacketFilter, format_time, packet_path, reason_body};
+use super::{ApiView, V1};
+use crate::account::AccountId;
+use crate::connector::RejectCount;
+use crate::observe::{
+    PacketBody, PacketFilter, ReasonCountBody, format_time, packet_path, reason_body,
+};
 
 /// Packets of one answer without `limit`, and at most.
 const LIMIT_DEFAULT: usize = 200;
 const LIMIT_MAX: usize = 10_000;
 
 impl V1 {
-    /// Everything that is kept of the nodes in view, the oldest first; and how many records are not kept.
-    fn kept_packets(&self) -> (Vec<(u64, Arc<PacketBody>)>, u64) {
+    /// Everything that is kept and that this view shows, the oldest first; and how many records are not kept.
+    fn kept_packets(&self, view: &ApiView) -> (Vec<(u64, Arc<PacketBody>)>, u64) {
         let mut watch = self.observer.watch.lock();
         watch.pass_on_packets(&self.observer);
-        let mut kept = watch.packets.kept();
-        kept.retain(|(_, packet)| self.view.shows(&packet.node));
-        (kept, watch.packets.not_kept())
+        let kept = watch.packets.kept();
+        let shown =
+            kept.iter().filter_map(|(number, packet)| Some((*number, view.packet(packet)?)));
+        (shown.collect(), watch.packets.not_kept())
     }
 }
 
-pub(super) async fn packets(State(v1): State<Arc<V1>>, RawQuery(query): RawQuery) -> ListAnswer {
+pub(super) async fn packets(
+    State(v1): State<Arc<V1>>,
+    Extension(caller): Extension<Caller>,
+    RawQuery(query): RawQuery,
+) -> ListAnswer {
     let parameters = Parameters::parse(query.as_deref(), &["filter", "limit"])?;
     let filter = PacketFilter::parse(parameters.get("filter").unwrap_or_default());
     let filter = filter.map_err(|error| mistake(format!("filter: {error}")))?;
     let limit = parameters.number("limit", 1..=LIMIT_MAX, LIMIT_DEFAULT)?;
-    let (kept, lost) = v1.kept_packets();
+    let (kept, lost) = v1.kept_packets(&caller.view);
     let newest_first = kept.iter().rev().map(|(_, packet)| &**packet);
     let packets: Vec<_> =
         newest_first.filter(|packet| filter.matches(packet)).take(limit).collect();
@@ -41,21 +52,26 @@ pub(super) async fn packets(State(v1): State<Arc<V1>>, RawQuery(query): RawQuery
 
 pub(super) async fn packet(
     State(v1): State<Arc<V1>>,
+    Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
     RawQuery(query): RawQuery,
 ) -> ListAnswer {
     no_parameters(query.as_deref())?;
-    let (kept, _) = v1.kept_packets();
-    let (state, _) = v1.observer.sample(&v1.view);
+    let (kept, _) = v1.kept_packets(&caller.view);
+    let (state, _) = v1.observer.sample(&caller.view);
     let path = packet_path(kept.iter().map(|(_, packet)| &**packet), &state.links, &id);
     ok(&path.ok_or_else(|| {
         not_found(format!("no packet {id:?} is kept; the newest ones are in /api/v1/packets"))
     })?)
 }
 
-pub(super) async fn reasons(State(v1): State<Arc<V1>>, RawQuery(query): RawQuery) -> ListAnswer {
+pub(super) async fn reasons(
+    State(v1): State<Arc<V1>>,
+    Extension(caller): Extension<Caller>,
+    RawQuery(query): RawQuery,
+) -> ListAnswer {
     no_parameters(query.as_deref())?;
-    let nodes = v1.observer.nodes(&v1.view);
+    let nodes = v1.observer.nodes(&caller.view);
     let mut rows = Vec::new();
     let mut since = SystemTime::now();
     for node in &nodes {
@@ -65,23 +81,33 @@ pub(super) async fn reasons(State(v1): State<Arc<V1>>, RawQuery(query): RawQuery
         rows.extend(connector.reject_counts().into_iter().map(|row| (id.clone(), row)));
     }
     rows.sort_by_key(|(node, row)| (Reverse(row.count), node.clone(), row.code));
-    let reasons = rows.iter().map(|(node, row)| {
-        let reason = row.refusal.as_ref().map(|refusal| reason_body(refusal, row.from.as_ref()));
-        json!({
-            "node": node.as_str(),
-            "kind": reason.as_ref().map(|reason| &reason.kind),
-            "code": row.code,
-            "from": row.from.as_ref().map(|from| from.as_str()),
-            "to": row.to.as_ref().map(|to| to.as_str()),
-            "count": row.count,
-            "lastAt": row.last_at.to_string(),
-            "text": reason.as_ref().map_or("passed back from the next hop", |reason| &reason.text),
+    let counts = rows.iter().map(|(node, row)| count_body(node, row)).collect();
+    let counts = caller.view.visibility().reason_counts(counts);
+    ok(&json!({ "reasons": counts, "since": format_time(since) }))
+}
+
+fn count_body(node: &AccountId, row: &RejectCount) -> ReasonCountBody {
+    let reason = row.refusal.as_ref().map(|refusal| reason_body(refusal, row.from.as_ref()));
+    let body = ReasonCountBody {
+        node: node.to_string(),
+        code: row.code.to_string(),
+        from: row.from.as_ref().map(ToString::to_string),
+        to: row.to.as_ref().map(ToString::to_string),
+        count: row.count,
+        last_at: row.last_at.to_string(),
+        summed: row.is_summed,
+        ..ReasonCountBody::default()
+    };
+    match reason {
+        None => ReasonCountBody { text: "passed back from the next hop".to_owned(), ..body },
+        Some(reason) => ReasonCountBody {
+            kind: Some(reason.kind),
+            text: reason.text,
+            peer: reason.peer,
             // The first of several peers is not the one to change.
-            "key": reason.as_ref().filter(|_| !row.is_summed).map(|reason| &reason.key),
-            "advice": reason.as_ref().map(|reason| &reason.advice),
-            "summed": row.is_summed,
-        })
-    });
-    let reasons: Vec<_> = reasons.collect();
-    ok(&json!({ "reasons": reasons, "since": format_time(since) }))
+            key: reason.key.filter(|_| !row.is_summed),
+            advice: reason.advice,
+            ..body
+        },
+    }
 }

@@ -17,6 +17,8 @@ const SAMPLES_KEPT: usize = 4_096;
 const REJECTS_KEPT: usize = 4_096;
 /// Records that are kept, of both lanes.
 pub(super) const PACKETS_KEPT: usize = SAMPLES_KEPT + REJECTS_KEPT;
+/// No packet is below its threshold.
+pub(super) const NO_SAMPLE: Sample = Sample { seed: 0, threshold: 0 };
 /// How often the sample gets another size.
 const SAMPLE_STEP_MS: u64 = 250;
 /// After so many records of one node it gets one at once: packets may come suddenly.
@@ -101,8 +103,7 @@ impl PacketReader {
 
     /// Seed and threshold. Without a sample, no packet is below the threshold.
     pub(super) fn sample(&self) -> Sample {
-        let none = Sample { seed: 0, threshold: 0 };
-        self.sampling.as_ref().map_or(none, |sampling| sampling.sample)
+        self.sampling.as_ref().map_or(NO_SAMPLE, |sampling| sampling.sample)
     }
 
     pub(super) fn sampled(&self) -> SampledBody {

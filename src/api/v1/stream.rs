@@ -75,7 +75,7 @@ pub(super) async fn get_stream(
     };
     connection.become_stream();
     let reader = NewReader { caller, features: v1.features(), subscription, after };
-    let queue = v1.observer.watch.lock().add(&v1.observer, &v1.view, reader);
+    let queue = v1.observer.watch.lock().add(&v1.observer, reader);
     let accepts = |wanted: &str| {
         let accept = headers.get_all(ACCEPT).iter().filter_map(|accept| accept.to_str().ok());
         accept.into_iter().any(|accept| accept.contains(wanted))

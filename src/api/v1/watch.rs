@@ -9,12 +9,13 @@ use std::time::SystemTime;
 use super::access::Caller;
 use super::limits::LimitWatch;
 use super::observer::{ApiView, Observer};
-use super::packets::{PACKETS_KEPT, PacketReader};
+use super::packets::{NO_SAMPLE, PACKETS_KEPT, PacketReader};
+use crate::account::AccountId;
 use crate::connector::{ConnectorReport, REJECTS_KEPT_PER_SECOND};
 use crate::observe::{
     EncodedMessage, EventBody, FaultBody, GapBody, GapCause, HelloBody, OtherBoot, PacketBody,
     RateMeter, SampledBody, StateBody, StreamLimits, StreamMessage, StreamQueue, Subscription,
-    format_time,
+    Visibility, format_time,
 };
 
 /// How often the streams of one node get figures.
@@ -37,7 +38,6 @@ pub(super) struct Watch {
 
 #[derive(Debug)]
 struct WatchedStream {
-    view: ApiView,
     caller: Caller,
     queue: Arc<StreamQueue>,
 }
@@ -62,13 +62,6 @@ struct ViewFigures {
 }
 
 impl ApiView {
-    pub(super) fn shows(&self, node: &str) -> bool {
-        match self {
-            Self::Network => true,
-            Self::Node(id) => id.as_str() == node,
-        }
-    }
-
     /// Whether it shows the node, or an end of the link, that is broken.
     pub(super) fn concerns(&self, fault: &FaultBody) -> bool {
         let ends = fault.link.iter().flat_map(|link| link.split('~'));
@@ -78,27 +71,27 @@ impl ApiView {
     fn figures_ms(&self) -> u64 {
         match self {
             Self::Network => FIGURES_OF_NETWORK_MS,
-            Self::Node(_) => FIGURES_OF_NODE_MS,
+            Self::Node(_) | Self::Peer { .. } => FIGURES_OF_NODE_MS,
         }
     }
 }
 
 impl Watch {
     /// Adds a stream, which gets a greeting, what it has missed since `after`, and the state.
-    pub(super) fn add(
-        &mut self,
-        observer: &Observer,
-        view: &ApiView,
-        reader: NewReader,
-    ) -> Arc<StreamQueue> {
+    pub(super) fn add(&mut self, observer: &Observer, reader: NewReader) -> Arc<StreamQueue> {
         let NewReader { caller, features, subscription, after } = reader;
+        let view = &caller.view;
         // Other streams get what comes before; this one gets the rest with them.
         self.pass_on_events(observer);
         self.pass_on_packets(observer);
         if subscription.topics.packets {
             self.packets.start_sampling(&observer.nodes(&ApiView::Network), observer.now_ms());
         }
-        let sample = self.packets.sample();
+        // With the seed, a peer could send packets that are in no sample, or all in it.
+        let sample = match view.visibility() {
+            Visibility::All => self.packets.sample(),
+            Visibility::Peer(_) => NO_SAMPLE,
+        };
         let hello = StreamMessage::Hello(HelloBody {
             boot: observer.ids.boot(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -129,8 +122,7 @@ impl Watch {
         let figures = self.views.entry(view.clone()).or_default();
         figures.due_at_ms = 0;
         figures.state = None;
-        let view = view.clone();
-        self.streams.push(WatchedStream { view, caller, queue: Arc::clone(&queue) });
+        self.streams.push(WatchedStream { caller, queue: Arc::clone(&queue) });
         queue
     }
 
@@ -146,13 +138,13 @@ impl Watch {
             queue.add_gap(&gap(topic, lost, ids, GapCause::Ring));
         }
         for (_, event) in events.items.iter().filter(|(number, _)| *number <= self.last_event) {
-            if view.shows(&event.node) {
+            if let Some(event) = view.event(event) {
                 queue.add_event(&encode_event(event));
             }
         }
         for (_, packet) in &packets.items {
-            if view.shows(&packet.node) && queue.wants(packet) {
-                queue.add_missed_packet(&encode_packet(packet));
+            if let Some(packet) = view.packet(packet).filter(|packet| queue.wants(packet)) {
+                queue.add_missed_packet(&encode_packet(&packet));
             }
         }
     }
@@ -160,7 +152,7 @@ impl Watch {
     pub(super) fn remove(&mut self, observer: &Observer, queue: &Arc<StreamQueue>) {
         self.streams.retain(|stream| !Arc::ptr_eq(&stream.queue, queue));
         let Self { streams, views, .. } = self;
-        views.retain(|view, _| streams.iter().any(|stream| stream.view == *view));
+        views.retain(|view, _| streams.iter().any(|stream| stream.caller.view == *view));
         if !self.has_packet_streams() {
             self.packets.stop_sampling(&observer.nodes(&ApiView::Network));
         }
@@ -170,8 +162,17 @@ impl Watch {
         self.streams.iter().any(|stream| stream.queue.subscription().topics.packets)
     }
 
-    pub(super) fn end_streams(&mut self, view: &ApiView, why: &str) {
-        for stream in self.streams.iter().filter(|stream| stream.view == *view) {
+    /// Ends the streams of the node's own listener.
+    pub(super) fn end_streams_of_node(&mut self, node: &AccountId, why: &str) {
+        self.end_streams(|view| view.node() == Some(node), why);
+    }
+
+    pub(super) fn end_streams_of_network(&mut self, why: &str) {
+        self.end_streams(|view| *view == ApiView::Network, why);
+    }
+
+    fn end_streams(&mut self, of_view: impl Fn(&ApiView) -> bool, why: &str) {
+        for stream in self.streams.iter().filter(|stream| of_view(&stream.caller.view)) {
             stream.queue.end(why, RETRY_MS);
         }
     }
@@ -201,7 +202,7 @@ impl Watch {
                 continue;
             }
             figures.due_at_ms = now_ms + view.figures_ms();
-            let queues = self.streams.iter().filter(|stream| stream.view == *view);
+            let queues = self.streams.iter().filter(|stream| stream.caller.view == *view);
             let queues: Vec<_> = queues.map(|stream| &stream.queue).collect();
             let reports = figures.pass_on(observer, view, (now_ms, sampled), &queues);
             self.limits.check(&observer.events, &reports);
@@ -219,8 +220,10 @@ impl Watch {
         self.last_event = *last;
         for (_, event) in &new.items {
             let mut message = None;
-            for stream in self.streams.iter().filter(|stream| stream.view.shows(&event.node)) {
-                stream.queue.add_event(message.get_or_insert_with(|| encode_event(event)));
+            for stream in &self.streams {
+                if let Some(event) = stream.caller.view.event(event) {
+                    stream.queue.add_event(message.get_or_insert_with(|| encode_event(event)));
+                }
             }
         }
     }
@@ -233,11 +236,17 @@ impl Watch {
         let now_ms = observer.now_ms();
         for (_, packet) in self.packets.read(&nodes, &observer.ids, now_ms) {
             let mut message = None;
-            for stream in self.streams.iter().filter(|stream| stream.view.shows(&packet.node)) {
-                if stream.queue.wants(&packet) {
-                    let message = message.get_or_insert_with(|| encode_packet(&packet));
-                    stream.queue.add_packet(message, now_ms / 1000);
+            for stream in &self.streams {
+                let Some(shown) = stream.caller.view.packet(&packet) else { continue };
+                if !stream.queue.wants(&shown) {
+                    continue;
                 }
+                let is_whole = Arc::ptr_eq(&shown, &packet);
+                let message = match is_whole {
+                    true => message.get_or_insert_with(|| encode_packet(&packet)),
+                    false => &encode_packet(&shown),
+                };
+                stream.queue.add_packet(message, now_ms / 1000);
             }
         }
     }
