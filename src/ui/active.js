@@ -43,6 +43,8 @@ export function overrideText({ node, peer, kind, value }) {
 
 /** @param {App} app @param {{ id: string }} item @param {'overrides' | 'lab'} list @param {string} what */
 const undo = (app, item, list, what) => html`<button class="small" type="button" data-testid="undo" aria-label="Undo: ${what}" @click=${() => act(app, async () => {
+  // The button goes with what it undoes.
+  document.getElementById('main')?.focus();
   await send('DELETE', `${list}/${encodeURIComponent(item.id)}`);
   return `Undone: ${what}`;
 })}>Undo</button>`;

@@ -48,7 +48,8 @@ function drawEdge(app, edge, path) {
   const on = (along, right) => ({ x: a.x + ux * along - uy * right, y: a.y + uy * along + ux * right });
   const isDown = link.state !== 'up';
   const isChosen = isSelected(app, 'link', edge.id);
-  const fault = faultOf(app, link);
+  // A receiver is a part of its node, which is marked itself.
+  const fault = link.kind === 'receiver' ? null : faultOf(app, link);
   const css = `edge${fault ? ' lab' : ''} ${link.state} ${link.kind}${isChosen ? ' selected' : ''}${path.has(edge.id) ? ' marked' : ''}`;
   const [ab, ba] = [rates?.abPerSecond ?? 0, rates?.baPerSecond ?? 0];
   const near = graph.radiusOf(edge.a) + 5;

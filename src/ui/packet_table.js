@@ -4,7 +4,9 @@ import { html, nothing } from './vendor/lit-html/lit-html.js';
 import { labThen } from './active.js';
 import { amount, clock, count, micros, short } from './format.js';
 import { eventOf, whyOf } from './words.js';
+import { hasLab } from './lab.js';
 import { besideOf, selectionOf } from './place.js';
+import { hasProbes, startPings } from './probes.js';
 import { command, empty } from './parts.js';
 import { pingCommand } from './words.js';
 
@@ -102,7 +104,9 @@ function nothingYet(app) {
     return empty('No packet passes the filter.', `${store.shownPackets().length} packets are kept here.`,
       html`<button type="button" @click=${() => app.setFilter('')}>Clear the filter</button>`);
   }
-  return empty('No packets yet.', 'Send one, and watch it go. In another terminal:', command(app, pingCommand([...store.nodes.values()])));
+  const others = html`${hasProbes(app) && store.nodes.size > 1 ? html`<button type="button" @click=${() => startPings(app)}>Ping all nodes</button>` : nothing}
+    ${hasLab(app) ? html`<a class="button" href=${besideOf({ ...app.place, view: 'network', id: '' }, 'lab', 'all')}>Open the lab</a>` : nothing}`;
+  return empty('No packets yet.', 'Send one, and watch it go. In another terminal:', html`${command(app, pingCommand([...store.nodes.values()]))}<p class="actions">${others}</p>`);
 }
 
 /** Moves the selection in the list. @param {App} app @param {number} by */

@@ -5,6 +5,7 @@ import { codeName } from './codes.js';
 import { send } from './connect.js';
 import { NONE, micros, middle } from './format.js';
 import { beside } from './parts.js';
+import { besideOf } from './place.js';
 
 /** @import { App } from './main.js' */
 /**
@@ -100,6 +101,12 @@ export async function pingAll(app) {
     for (let pair = waiting.shift(); pair; pair = waiting.shift()) await probe(app, 'ping', pair[0], pair[1], 1);
   };
   await Promise.all(Array.from({ length: AT_ONCE }, work));
+}
+
+/** Pings all, with the results beside the graph. @param {App} app */
+export function startPings(app) {
+  app.go(besideOf({ ...app.place, view: 'network', id: '' }, 'pings', 'all'));
+  pingAll(app);
 }
 
 /** What came of "ping all". @param {App} app */

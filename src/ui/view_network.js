@@ -7,8 +7,8 @@ import { drawGraph } from './draw_graph.js';
 import { NODES_DRAWN_MAX } from './graph_parts.js';
 import { balanceBar, beside, badge, empty } from './parts.js';
 import { packetTable } from './packet_table.js';
-import { besideOf, writePlace } from './place.js';
-import { hasProbes, pingAll } from './probes.js';
+import { writePlace } from './place.js';
+import { hasProbes, startPings } from './probes.js';
 import { kindOf, linkName, shortAddress, stateOf } from './words.js';
 
 /** @import { App } from './main.js' */
@@ -35,10 +35,7 @@ function picture(app, isLarge) {
       <button class="small" type="button" title="Show everything (f)" @click=${() => { app.graph.fit(); app.render(); }}>Fit</button>
       ${toggle('Slow motion', app.dots.slow > 1, () => { app.dots.slow = app.dots.slow > 1 ? 1 : 4; }, 'A hop takes four times as long')}
       ${toggle('Follow one packet', app.dots.follow != null, () => app.follow(), 'One packet at a time, with its details')}
-      ${hasProbes(app) && store.nodes.size > 1 ? html`<button class="small" type="button" title="A ping from each node to each other one" @click=${() => {
-    app.go(besideOf(app.place, 'pings', 'all'));
-    pingAll(app);
-  }}>Ping all</button>` : nothing}
+      ${hasProbes(app) && store.nodes.size > 1 ? html`<button class="small" type="button" title="A ping from each node to each other one" @click=${() => startPings(app)}>Ping all</button>` : nothing}
       ${toggle('Table', ui.isTable, () => { ui.isTable = true; }, 'Nodes and links as tables (t)')}
     </div>
     <div class="legend">

@@ -1,6 +1,7 @@
 // Where a packet would go and why, and the routing table of each node.
 
 import { html, nothing } from './vendor/lit-html/lit-html.js';
+import { labThen } from './active.js';
 import { codeName } from './codes.js';
 import { drawGraph } from './draw_graph.js';
 import { amount, plural } from './format.js';
@@ -71,11 +72,13 @@ function stepCard(app, step) {
   const { decision, reason } = step;
   const does = decision === 'forward' ? html`sends it on${step.to ? html` to <b>${step.to}</b>` : nothing}` : decision === 'local' ? html`delivers it${step.to ? html` to <b>${step.to}</b>` : nothing}`
     : html`refuses it: <b>${reason?.text ?? step.why ?? codeName(step.code)}</b>`;
+  const fault = decision === 'refuse' ? labThen(app, step.node, reason?.peer, new Date(app.now()).toISOString()) : null;
   const changed = step.outgoingAmount != null && step.outgoingAmount !== step.amount;
   return html`<h3>${beside(app, 'node', step.node)} ${does}</h3>
     ${facts([['prefix', step.prefix == null ? null : html`<code>${step.prefix || '(default route)'}</code>`], ['because', decision === 'refuse' && reason ? null : step.why],
     ['origin', step.origin], ['amount', step.amount == null ? null : changed ? `${amount(step.amount)} → ${amount(step.outgoingAmount)}` : amount(step.amount)],
     ['code', step.code ? html`<b class="code">${step.code}</b> ${codeName(step.code)}` : null], ['set by', reason?.key ? html`<code>${reason.key}</code>` : null]])}
+    ${fault ? html`<p><b class="sign">Lab</b> <b>${fault}</b>, on purpose.</p>` : nothing}
     ${reason?.advice ? html`<p class="advice"><b>What to change:</b> ${reason.advice}</p>` : nothing}
     ${(step.candidates?.length ?? 0) > 1 ? html`<details><summary>${plural(step.candidates?.length ?? 0, 'candidate')}</summary>${candidates(step.candidates ?? [])}</details>` : nothing}`;
 }

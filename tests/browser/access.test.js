@@ -146,7 +146,7 @@ describe('access', () => {
   });
 
   test('a token is asked for until it is right, and not again in this tab', async (t) => {
-    const url = await startNodeWithToken(t, 'the-right-token');
+    const url = await startNodeWithToken(t, { apiToken: 'the-right-token' });
     const page = await openPage(t, browser, url, { hash: '#/money', expected: /status of 401/ });
     const dialog = page.getByRole('dialog', { name: 'Token' });
     await dialog.waitFor();
@@ -163,6 +163,23 @@ describe('access', () => {
     await page.reload();
     await page.getByTestId('healthy').getByText('1/1').waitFor();
     assert.equal(await dialog.count(), 0);
+  });
+
+  test('a token that may only read is offered no button, and gets no error', async (t) => {
+    const apiTokens = [{ id: 'reader', token: 'the-token-of-a-reader', scopes: ['read', 'packets'] }];
+    const peers = [{ id: 'bob', relation: 'peer', authToken: 'token-of-bob' }];
+    const url = await startNodeWithToken(t, { apiToken: 'the-token-of-an-operator', apiTokens, peers });
+    for (const [token, offered] of /** @type {[string, number][]} */ ([['the-token-of-a-reader', 0], ['the-token-of-an-operator', 1]])) {
+      const page = await openPage(t, browser, url, { hash: '#/node/solo', expected: /status of 401/ });
+      await page.getByRole('dialog', { name: 'Token' }).getByLabel('Token').fill(token);
+      await page.keyboard.press('Enter');
+      await page.getByTestId('accounts').getByText('bob').first().waitFor();
+      for (const name of ['Suspend bob at solo', 'Reconnect bob at solo', 'Log level …']) assert.equal(await page.getByRole('button', { name }).count(), offered, `${name} for ${token}`);
+      for (const key of ['n', 'p', 'r', 'm', 'e', 'c']) {
+        await page.keyboard.press(key);
+        await page.locator('main').getByRole('heading', { level: 1 }).waitFor({ state: 'attached' });
+      }
+    }
   });
 
   for (const [width, height] of [[320, 640], [390, 844], [1024, 768], [1440, 900]]) {

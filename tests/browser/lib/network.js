@@ -166,14 +166,14 @@ export async function startNetwork(t, how = {}) {
   return network;
 }
 
-/** Starts one node whose API asks for a token, and waits until it is healthy. @param {any} t @param {string} apiToken @returns {Promise<string>} its URL */
-export async function startNodeWithToken(t, apiToken) {
+/** Starts one node whose API asks for a token, and waits until it is healthy. @param {any} t @param {object} keys of its configuration @returns {Promise<string>} its URL */
+export async function startNodeWithToken(t, keys) {
   const folder = await fs.mkdtemp(path.join(os.tmpdir(), 'ilp-browser-'));
   atEnd(t, () => fs.rm(folder, { recursive: true }));
   const file = path.join(folder, 'node.yaml');
   const port = await freePorts(1);
   await fs.writeFile(file, JSON.stringify({
-    nodeId: 'solo', ilpAddress: 'test.solo', btpServerHost: '127.0.0.1', btpServerPort: 0, healthCheckHost: '127.0.0.1', healthCheckPort: port, apiToken,
+    nodeId: 'solo', ilpAddress: 'test.solo', btpServerHost: '127.0.0.1', btpServerPort: 0, healthCheckHost: '127.0.0.1', healthCheckPort: port, ...keys,
   }));
   const program = start(['run', '--config', file]);
   atEnd(t, () => stop(program, 'SIGTERM'));
