@@ -3,18 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Extension;
 use axum::body::Body;
 use axum::extract::{Path, RawQuery, State};
 use serde::{Deserialize, Serialize};
-use tokio::sync::oneshot;
-use tokio::time::timeout;
 
+use super::audited::{LabAudit, SET, UNDO, done, fail};
 use super::burst::{Burst, COUNT_MAX, PER_SECOND_MAX};
-use super::{Effect, Lab, LabOrder, LinkFault};
+use super::{Effect, Lab, LinkFault};
+use crate::api::audited::VerbClient;
 use crate::api::status::NodeStatus;
 use crate::api::v1::V1;
-use crate::api::v1::access::Caller;
 use crate::api::v1::lists::{ListAnswer, no_parameters, ok};
 use crate::api::v1::query::{mistake, not_found};
 use crate::api::v1::verb_body::read_body;
@@ -29,8 +27,6 @@ const TTL_DEFAULT: u64 = 60;
 /// The longest delay of a direction, in milliseconds.
 const DELAY_MS_MAX: u64 = 10_000;
 const BURST_PER_SECOND: u32 = 100;
-/// For the node's task to begin to stop.
-const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 /// The name of a caller without a token.
 const LOCAL_CALLER: &str = "local";
 
@@ -106,70 +102,114 @@ pub(in crate::api::v1) async fn get_lab(
 
 pub(in crate::api::v1) async fn post_lab(
     State(v1): State<Arc<V1>>,
-    Extension(caller): Extension<Caller>,
+    client: VerbClient,
     body: Body,
 ) -> ListAnswer {
     let lab = lab_of(&v1)?;
     let request: FaultRequest = read_body(body).await?;
-    let (mut fault, effect) = match request.kind {
-        FaultKind::StopNode => stop_node(&v1, lab, &request).await?,
-        FaultKind::Cut => break_link(&v1, lab, &request, LinkFault::Cut)?,
-        FaultKind::Delay => {
-            let ms = in_range("delayMs", request.delay_ms, None, DELAY_MS_MAX)?;
-            break_link(&v1, lab, &request, LinkFault::Delay(Duration::from_millis(ms)))?
+    let plan = match plan_of(&v1, lab, &request) {
+        Ok(plan) => plan,
+        Err(problem) => {
+            let named = [&request.node, &request.from].into_iter().flatten();
+            let ends = request.link.iter().flat_map(|link| link.split('~'));
+            let named = named.map(String::as_str).chain(ends);
+            let nodes = named.filter_map(|node| v1.find_node(node).ok());
+            LabAudit::new(SET, &client, nodes, lab).refuse("the request is not sound");
+            return Err(problem);
         }
-        FaultKind::Drop => {
-            let percent = in_range("dropPercent", request.drop_percent, None, 100)?;
-            let percent = u8::try_from(percent).unwrap_or(100);
-            break_link(&v1, lab, &request, LinkFault::Drop(percent))?
-        }
-        FaultKind::Burst => start_burst(&v1, lab, &request)?,
     };
-    let ttl = in_range("ttlSeconds", request.ttl_seconds, Some(TTL_DEFAULT), TTL_MAX)?;
-    fault.by = caller.token.unwrap_or_else(|| LOCAL_CALLER.to_owned());
-    let fault = lab.set(fault, Duration::from_secs(ttl), effect, &v1.observer);
-    ok(&fault.ok_or_else(|| mistake("too much is broken already; undo something"))?)
+    let Plan { mut fault, effect, nodes, ttl_seconds } = plan;
+    let audit = LabAudit::new(SET, &client, nodes, lab);
+    let tickets = audit.record(&fault, Some(ttl_seconds)).await?;
+    if let Effect::Stop(_) = &effect
+        && let Some(node) = audit.nodes.first()
+        && !lab.stop_node(node).await
+    {
+        let why = "the node cannot be stopped now: it is starting or stopping";
+        fail(tickets, why);
+        return Err(mistake(why));
+    }
+    fault.by = if client.who == "-" { LOCAL_CALLER.to_owned() } else { client.who.clone() };
+    match lab.set(fault, Duration::from_secs(ttl_seconds), effect, &v1.observer) {
+        Some(fault) => {
+            done(tickets);
+            ok(&fault)
+        }
+        None => {
+            let why = "too much is broken already; undo something";
+            fail(tickets, why);
+            Err(mistake(why))
+        }
+    }
 }
 
 pub(in crate::api::v1) async fn undo(
     State(v1): State<Arc<V1>>,
+    client: VerbClient,
     Path(id): Path<String>,
     RawQuery(query): RawQuery,
 ) -> ListAnswer {
     no_parameters(query.as_deref())?;
     let lab = lab_of(&v1)?;
-    let undone = lab.undo(&id, &v1.observer);
-    ok(&undone.ok_or_else(|| not_found(format!("nothing is broken with the id {id:?}")))?)
+    let unknown = || not_found(format!("nothing is broken with the id {id:?}"));
+    let fault = lab.faults().into_iter().find(|fault| fault.id == id).ok_or_else(unknown)?;
+    let ends = fault.link.iter().flat_map(|link| link.split('~'));
+    let named = fault.node.as_deref().into_iter().chain(ends);
+    let nodes = named.filter_map(|node| v1.find_node(node).ok());
+    let audit = LabAudit::new(UNDO, &client, nodes, lab);
+    let tickets = audit.record(&fault, None).await?;
+    match lab.undo(&id, &v1.observer) {
+        Some(undone) => {
+            done(tickets);
+            ok(&undone)
+        }
+        None => {
+            fail(tickets, "it was over already");
+            Err(unknown())
+        }
+    }
 }
 
-async fn stop_node(
-    v1: &V1,
-    lab: &Lab,
-    request: &FaultRequest,
-) -> Result<(FaultBody, Effect), ProblemDetails> {
+/// What a sound request would do.
+struct Plan {
+    fault: FaultBody,
+    effect: Effect,
+    /// That it concerns.
+    nodes: Vec<Arc<NodeStatus>>,
+    ttl_seconds: u64,
+}
+
+fn plan_of(v1: &V1, lab: &Lab, request: &FaultRequest) -> Result<Plan, ProblemDetails> {
+    let ttl_seconds = in_range("ttlSeconds", request.ttl_seconds, Some(TTL_DEFAULT), TTL_MAX)?;
+    let (fault, effect, nodes) = match request.kind {
+        FaultKind::StopNode => stop_node(v1, request)?,
+        FaultKind::Cut => break_link(v1, lab, request, LinkFault::Cut)?,
+        FaultKind::Delay => {
+            let ms = in_range("delayMs", request.delay_ms, None, DELAY_MS_MAX)?;
+            break_link(v1, lab, request, LinkFault::Delay(Duration::from_millis(ms)))?
+        }
+        FaultKind::Drop => {
+            let percent = in_range("dropPercent", request.drop_percent, None, 100)?;
+            let percent = u8::try_from(percent).unwrap_or(100);
+            break_link(v1, lab, request, LinkFault::Drop(percent))?
+        }
+        FaultKind::Burst => start_burst(v1, lab, request)?,
+    };
+    Ok(Plan { fault, effect, nodes, ttl_seconds })
+}
+
+type Planned = (FaultBody, Effect, Vec<Arc<NodeStatus>>);
+
+fn stop_node(v1: &V1, request: &FaultRequest) -> Result<Planned, ProblemDetails> {
     only(request, &["node"])?;
     let id = needed("node", request.node.as_deref())?;
     let node = v1.find_node(id)?;
-    // Refused before anything happens.
-    in_range("ttlSeconds", request.ttl_seconds, Some(TTL_DEFAULT), TTL_MAX)?;
-    let account = node.context().connector.node_id();
-    if lab.stop_of(&account).is_none() {
-        let (begun, has_begun) = oneshot::channel();
-        let order = LabOrder::Stop { node: account.clone(), begun };
-        let is_sent = lab.orders.try_send(order).is_ok();
-        if !is_sent || !matches!(timeout(STOP_TIMEOUT, has_begun).await, Ok(Ok(true))) {
-            return Err(mistake(format!(
-                "node {id} cannot be stopped now: it is starting or stopping"
-            )));
-        }
-        lab.inner.lock().stopped.insert(account.clone(), Arc::clone(&node));
-    }
     let fault = FaultBody {
         node: Some(id.to_owned()),
         note: Some(note_of_stop(&node).to_owned()),
         ..empty(FaultKind::StopNode)
     };
-    Ok((fault, Effect::Stop(account)))
+    Ok((fault, Effect::Stop(node.context().connector.node_id()), vec![node]))
 }
 
 fn note_of_stop(node: &NodeStatus) -> &'static str {
@@ -187,7 +227,7 @@ fn break_link(
     lab: &Lab,
     request: &FaultRequest,
     fault: LinkFault,
-) -> Result<(FaultBody, Effect), ProblemDetails> {
+) -> Result<Planned, ProblemDetails> {
     only(request, &["link", "delayMs", "dropPercent"])?;
     let id = needed("link", request.link.as_deref())?;
     let (state, _) = v1.observer.sample(&v1.view);
@@ -237,14 +277,11 @@ fn break_link(
         note: note.map(str::to_owned),
         ..empty(kind)
     };
-    Ok((body, Effect::Link { ends, fault }))
+    let nodes = [&link.a, &link.b].into_iter().filter_map(|node| v1.find_node(node).ok());
+    Ok((body, Effect::Link { ends, fault }, nodes.collect()))
 }
 
-fn start_burst(
-    v1: &V1,
-    lab: &Lab,
-    request: &FaultRequest,
-) -> Result<(FaultBody, Effect), ProblemDetails> {
+fn start_burst(v1: &V1, lab: &Lab, request: &FaultRequest) -> Result<Planned, ProblemDetails> {
     only(request, &["from", "to", "count", "perSecond", "amount"])?;
     let id = needed("from", request.from.as_deref())?;
     let to = needed("to", request.to.as_deref())?;
@@ -271,7 +308,7 @@ fn start_burst(
     let burst = Burst::new(context, destination, (amount, count, per_second));
     let body =
         FaultBody { node: Some(id.to_owned()), value: Some(value), ..empty(FaultKind::Burst) };
-    Ok((body, Effect::Burst(burst)))
+    Ok((body, Effect::Burst(burst), vec![node]))
 }
 
 /// The address of a node, or an address.

@@ -4,6 +4,7 @@
 //! request. The thread of the network's listener ends what is over. Without `--lab` there is no [`Lab`], and nothing
 //! on the way of a packet knows of it.
 
+mod audited;
 mod burst;
 mod handlers;
 
@@ -14,7 +15,7 @@ use std::time::{Duration, Instant, SystemTime};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc, oneshot};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use self::burst::Burst;
 pub(super) use self::handlers::{get_lab, no_lab, post_lab, undo};
@@ -30,6 +31,8 @@ const FAULTS_MAX: usize = 200;
 const ENDED_KEPT: usize = 50;
 /// How often the lab looks whether the links of its faults still exist.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
+/// For a node to begin to stop.
+const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 /// Orders that may wait for `node`.
 const ORDERS_MAX: usize = 2 * FAULTS_MAX;
 
@@ -145,6 +148,22 @@ impl Lab {
         inner.stopped.remove(node);
         drop(inner);
         ended.iter().for_each(|ended| ended.record(observer));
+    }
+
+    /// Has a node stopped, unless it is. `false`: it is starting or stopping.
+    async fn stop_node(&self, node: &Arc<NodeStatus>) -> bool {
+        let id = node.context().connector.node_id();
+        if self.stop_of(&id).is_some() {
+            return true;
+        }
+        let (begun, has_begun) = oneshot::channel();
+        let order = LabOrder::Stop { node: id.clone(), begun };
+        let is_sent = self.orders.try_send(order).is_ok();
+        if !is_sent || !matches!(timeout(STOP_TIMEOUT, has_begun).await, Ok(Ok(true))) {
+            return false;
+        }
+        self.inner.lock().stopped.insert(id, Arc::clone(node));
+        true
     }
 
     /// Why a node is stopped, if the lab has stopped it.
