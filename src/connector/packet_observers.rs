@@ -18,6 +18,9 @@ pub struct ObservedPacket {
     pub record: PacketRecord,
     /// The prefix of the route that a forwarded or received packet took; empty: the default route.
     pub prefix: Option<Box<str>>,
+    /// The balance of the account that the packet was sent to, when the record was made, if it was sent to one.
+    /// Positive: that peer owes us.
+    pub balance_after: Option<i128>,
     /// `triggeredBy` of a Reject: the address of the node that made it, as the next hop says if it passed one back.
     pub triggered_by: Option<Box<str>>,
     /// The first bytes of a Reject's message. A stranger may have written them.

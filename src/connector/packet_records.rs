@@ -25,7 +25,7 @@ impl Batch<'_> {
     ) {
         // The node's own packets go to a peer, and no route leads them.
         let routed = from.map(|_| prepare.destination);
-        self.observe(&prepare.condition, routed, || PacketRecord {
+        self.observe(&prepare.condition, (routed, Some(&to.account)), || PacketRecord {
             at: self.now,
             condition: prepare.condition,
             from: from.and_then(|(account, _)| self.account_id(account)),
@@ -49,7 +49,8 @@ impl Batch<'_> {
         prepare: &Prepare<'_>,
         event: impl Fn() -> PacketEvent,
     ) {
-        self.observe(&prepare.condition, to.map(|_| prepare.destination), || PacketRecord {
+        let routed = (to.map(|_| prepare.destination), to.map(|entry| &*entry.account));
+        self.observe(&prepare.condition, routed, || PacketRecord {
             at: self.now,
             condition: prepare.condition,
             from: self.account_id(incoming.account),
@@ -71,7 +72,9 @@ impl Batch<'_> {
         let Reply::Reject(reject) = reply else { return };
         let accounts = (incoming.account, to.map_or(Slot::NONE, |entry| entry.account.slot()));
         let condition = prepare.map_or(Condition([0; 32]), |prepare| prepare.condition);
-        self.observe_reject(&condition, accounts, Some(refusal), reject, || PacketRecord {
+        let account = to.map(|entry| &*entry.account);
+        let of = (&condition, account);
+        self.observe_reject(of, accounts, Some(refusal), reject, || PacketRecord {
             at: self.now,
             condition,
             from: self.account_id(incoming.account),
@@ -124,7 +127,7 @@ impl Batch<'_> {
             event,
         };
         match reply {
-            Reply::Fulfill(_) => self.observe(&pending.condition, None, || {
+            Reply::Fulfill(_) => self.observe(&pending.condition, (None, Some(by)), || {
                 record(PacketEvent::Fulfilled {
                     destination: None,
                     incoming_amount: pending.incoming_amount,
@@ -135,7 +138,8 @@ impl Batch<'_> {
             }),
             Reply::Reject(reject) => {
                 let accounts = (from.map_or(Slot::NONE, |(account, _)| account), by.slot());
-                self.observe_reject(&pending.condition, accounts, refusal, reject, || {
+                let of = (&pending.condition, Some(by));
+                self.observe_reject(of, accounts, refusal, reject, || {
                     record(PacketEvent::Rejected {
                         code: reject.code,
                         reason: refusal.cloned(),
@@ -150,12 +154,13 @@ impl Batch<'_> {
         }
     }
 
-    /// `routed`: the address whose route the packet took.
+    /// `routed`: the address whose route the packet took, and the account that it was sent to. The caller holds no lock
+    /// of an account.
     #[inline]
     fn observe(
         &self,
         condition: &Condition,
-        routed: Option<AddressRef<'_>>,
+        routed: (Option<AddressRef<'_>>, Option<&Account>),
         record: impl Fn() -> PacketRecord,
     ) {
         if let Some(observers) = self.observers.as_ref() {
@@ -169,7 +174,7 @@ impl Batch<'_> {
         &self,
         observers: &PacketObservers,
         condition: &Condition,
-        routed: Option<AddressRef<'_>>,
+        (routed, to): (Option<AddressRef<'_>>, Option<&Account>),
         record: impl Fn() -> PacketRecord,
     ) {
         if let Some(log) = &observers.log {
@@ -179,6 +184,7 @@ impl Batch<'_> {
             tap.push(self.now.mono, || ObservedPacket {
                 record: record(),
                 prefix: routed.and_then(|address| self.matched_prefix(address)),
+                balance_after: to.map(balance_of),
                 triggered_by: None,
                 message: None,
             });
@@ -188,7 +194,7 @@ impl Batch<'_> {
     /// Counts a Reject, and keeps it within the limit for a second. Above it, only one in the sample makes a record.
     fn observe_reject(
         &self,
-        condition: &Condition,
+        (condition, sent_to): (&Condition, Option<&Account>),
         (from, to): (Slot, Slot),
         refusal: Option<&Refusal>,
         reject: &Reject<'_>,
@@ -197,6 +203,7 @@ impl Batch<'_> {
         let observed = || ObservedPacket {
             record: record(),
             prefix: None,
+            balance_after: sent_to.map(balance_of),
             triggered_by: reject.triggered_by.map(|address| address.as_str().into()),
             message: Some(clip_observed(reject.message).into()),
         };
@@ -229,4 +236,8 @@ impl Batch<'_> {
 
 fn clip_observed(message: &[u8]) -> &[u8] {
     message.get(..OBSERVED_MESSAGE_MAX).unwrap_or(message)
+}
+
+fn balance_of(account: &Account) -> i128 {
+    account.lock().ledger.balance()
 }

@@ -119,6 +119,7 @@ fn packet_body(node: &str, lane: PacketLane, packet: &ObservedPacket) -> PacketB
         amount: None,
         outgoing_amount: None,
         expires_at: None,
+        balance_after: packet.balance_after.map(|balance| balance.to_string()),
         latency_us: None,
         code: None,
         decided_here: false,
@@ -221,7 +222,8 @@ mod tests {
             to: Some("bob".parse().unwrap()),
             event,
         };
-        ObservedPacket { record, prefix: None, triggered_by: None, message: None }
+        let (prefix, triggered_by, message, balance_after) = (None, None, None, Some(-(1 << 70)));
+        ObservedPacket { record, prefix, balance_after, triggered_by, message }
     }
 
     fn forwarded() -> ObservedPacket {
@@ -255,7 +257,7 @@ mod tests {
         let mut value = serde_json::to_value(body).unwrap();
         assert_eq!(serde_json::from_value::<PacketBody>(value.clone()).unwrap(), *body);
         let fields = value.as_object_mut().unwrap();
-        assert_eq!(fields.len(), 21, "{fields:?}");
+        assert_eq!(fields.len(), 22, "{fields:?}");
         assert_eq!(fields.shift_remove("condition").unwrap(), "ab".repeat(32));
         fields.retain(|_, value| !value.is_null());
         value
@@ -272,6 +274,7 @@ mod tests {
                 "lane": "sample", "from": "alice", "requestId": 4_000_000_000_u32, "to": "bob",
                 "outgoingRequestId": 9, "destination": "test.bob.wallet", "prefix": "test.bob",
                 "amount": "18446744073709551615", "outgoingAmount": "7",
+                "balanceAfter": "-1180591620717411303424",
                 "expiresAt": "2026-01-01T00:00:29.000Z", "decidedHere": false,
             })
         );
@@ -286,6 +289,7 @@ mod tests {
                 "lane": "reject", "from": "alice", "requestId": 4_000_000_000_u32, "to": "bob",
                 "outgoingRequestId": 9, "destination": "test.bob.wallet", "prefix": "test.bob",
                 "amount": "18446744073709551615", "outgoingAmount": "7",
+                "balanceAfter": "-1180591620717411303424",
                 "expiresAt": "2026-01-01T00:00:29.000Z", "latencyUs": 1_500, "code": "R00",
                 "decidedHere": true, "triggeredBy": "test.far", "message": "\\u{1b}[2J\\\"\\xff",
                 "reason": {

@@ -85,6 +85,7 @@ pub(super) mod tests {
             amount: None,
             outgoing_amount: None,
             expires_at: None,
+            balance_after: None,
             latency_us: None,
             code: None,
             decided_here: false,

@@ -229,6 +229,23 @@ fn records_of_the_tap_name_the_prefix_of_the_route() {
 }
 
 #[test]
+fn records_have_the_balance_of_the_next_hop_right_after() {
+    let (node, alice, bob) = connected_alice_and_bob();
+    let tap = PacketTap::new(ALL);
+    node.connector.set_packet_tap(Some(tap.clone()));
+    for id in 1..=2 {
+        node.send(&alice, id, &payment("test.bob", 7));
+        node.fulfill_one(&bob);
+        node.read(&alice);
+    }
+    let balances: Vec<_> = std::iter::from_fn(|| tap.pop()).map(|one| one.balance_after).collect();
+    // Sent, fulfilled, sent, fulfilled.
+    assert_eq!(balances, [Some(0), Some(-7), Some(-7), Some(-14)]);
+    node.send(&alice, 3, &payment("test.nowhere", 7));
+    assert_eq!(node.connector.rejects().kept_after(0)[0].packet.balance_after, None);
+}
+
+#[test]
 fn log_and_tap_are_switched_independently() {
     let (node, alice, bob) = connected_alice_and_bob();
     let (tap, ring) = (PacketTap::new(ALL), node.log_packets());

@@ -36,6 +36,9 @@ pub struct PacketBody {
     pub outgoing_amount: Option<String>,
     /// At the next hop.
     pub expires_at: Option<String>,
+    /// The balance of the account that it was sent to, right after this. Positive: that peer owes the node.
+    #[serde(default)]
+    pub balance_after: Option<String>,
     /// From the Prepare to this answer.
     pub latency_us: Option<u64>,
     /// Of a Reject.

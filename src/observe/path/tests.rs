@@ -90,6 +90,7 @@ impl Recorder {
             amount: None,
             outgoing_amount: None,
             expires_at: None,
+            balance_after: None,
             latency_us: None,
             code: None,
             decided_here: false,
