@@ -90,10 +90,12 @@ impl NetworkApi {
         let mut connections = FuturesUnordered::new();
         let mut driving = pin!(self.observer.drive(&self.streams));
         let mut lab = pin!(drive_lab(&self.observer));
+        let mut history = pin!(self.observer.keep_history());
         loop {
             tokio::select! {
                 () = &mut driving => {}
                 () = &mut lab => {}
+                () = &mut history => {}
                 accepted = listener.accept() => connections.extend(accepted.connection.map(|one| one.run())),
                 Some(_) = connections.next() => {}
             }

@@ -6,6 +6,7 @@
 mod accounts;
 mod event_log;
 mod filter;
+mod history;
 mod links;
 mod model;
 mod packet;
@@ -20,12 +21,13 @@ mod visibility;
 pub use self::accounts::{account_bodies, format_time};
 pub use self::event_log::{EventLog, NewEvent, ObjectIds, OtherBoot};
 pub use self::filter::PacketFilter;
+pub use self::history::{HISTORY_STEP_MS, History};
 pub use self::links::join_links;
 pub use self::model::{
     BurstBody, EventBody, EventLevel, FaultBody, FaultKind, GapBody, GapCause, HelloBody, LinkBody,
-    LinkKind, LinkRates, LinkState, NodeBody, NodeStats, PacketBody, PacketLane, PacketPhase,
-    PeerBody, RatesBody, ReasonBody, ReasonCountBody, SampledBody, StateBody, StepBody,
-    StreamLimits, StreamMessage,
+    LinkKind, LinkRates, LinkState, NodeBody, NodeHistoryBody, NodeStats, PacketBody, PacketLane,
+    PacketPhase, PeerBody, RatesBody, ReasonBody, ReasonCountBody, SampledBody, StateBody,
+    StepBody, StreamLimits, StreamMessage,
 };
 pub use self::packet::{PacketDescriber, reason_body};
 pub use self::path::packet_path;

@@ -3,6 +3,7 @@
 //! too.
 
 mod decision;
+mod history;
 mod lab;
 mod packet;
 mod peer;
@@ -14,6 +15,9 @@ use serde::{Deserialize, Serialize};
 use super::scope::Scope;
 
 pub use self::decision::{ReasonCountBody, StepBody};
+pub use self::history::{
+    LatencyBucketBody, LinkHistoryBody, LinkPointBody, NodeHistoryBody, NodePointBody,
+};
 pub use self::lab::{BurstBody, FaultBody, FaultKind};
 pub use self::packet::{PacketBody, PacketLane, PacketPhase, ReasonBody};
 pub use self::peer::{

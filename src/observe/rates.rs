@@ -25,22 +25,22 @@ pub struct RateMeter {
 
 /// The counters of one account that have rates.
 #[derive(Clone, Copy, Debug, Default)]
-struct Counters {
-    sent: Answered,
-    received: Answered,
-    latency: [u64; LATENCY_BUCKETS.len() + 1],
+pub(super) struct Counters {
+    pub(super) sent: Answered,
+    pub(super) received: Answered,
+    pub(super) latency: [u64; LATENCY_BUCKETS.len() + 1],
 }
 
 /// Prepares in one direction, and their answers.
 #[derive(Clone, Copy, Debug, Default)]
-struct Answered {
-    prepares: u64,
-    fulfills: u64,
-    rejects: u64,
+pub(super) struct Answered {
+    pub(super) prepares: u64,
+    pub(super) fulfills: u64,
+    pub(super) rejects: u64,
 }
 
 impl Counters {
-    fn of(stats: &Stats) -> Self {
+    pub(super) fn of(stats: &Stats) -> Self {
         Self {
             sent: Answered::of(&stats.sent, &stats.received),
             received: Answered::of(&stats.received, &stats.sent),
@@ -49,7 +49,7 @@ impl Counters {
     }
 
     /// What was added since `before`.
-    fn since(&self, before: &Self) -> Self {
+    pub(super) fn since(&self, before: &Self) -> Self {
         let mut latency = self.latency;
         for (bucket, before) in latency.iter_mut().zip(before.latency) {
             *bucket = bucket.saturating_sub(before);
@@ -183,12 +183,12 @@ fn both(requests: &Traffic, answers: &Traffic, codes: &[String]) -> TrafficBody 
     TrafficBody { prepares: requests.prepares, ..traffic_body(answers, codes) }
 }
 
-fn per_second(count: u64, step_ms: u64) -> f64 {
+pub(super) fn per_second(count: u64, step_ms: u64) -> f64 {
     let tenths = u128::from(count) * 10_000 / u128::from(step_ms.max(1));
     from_tenths(tenths)
 }
 
-fn percent(part: u64, whole: u64) -> Option<f64> {
+pub(super) fn percent(part: u64, whole: u64) -> Option<f64> {
     let tenths = (u128::from(part) * 1000).checked_div(u128::from(whole))?;
     Some(from_tenths(tenths))
 }
@@ -200,7 +200,7 @@ fn from_tenths(tenths: u128) -> f64 {
 }
 
 /// The upper bounds of the buckets in which the two quantiles are. `None`: there was no answer.
-fn latency_body(buckets: &[u64]) -> Option<LatencyBody> {
+pub(super) fn latency_body(buckets: &[u64]) -> Option<LatencyBody> {
     let total: u64 = buckets.iter().sum();
     if total == 0 {
         return None;

@@ -167,6 +167,8 @@ fn packet_of(peer: &AccountId, packet: PacketBody) -> PacketBody {
         amount: packet.amount,
         outgoing_amount: None,
         expires_at: None,
+        // Of the account that it was sent to.
+        balance_after: None,
         latency_us: packet.latency_us,
         code: packet.code,
         decided_here: packet.decided_here,

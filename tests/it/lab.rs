@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::network::TestNetwork;
 use crate::peer::{TIMEOUT, TestNode, get_json, try_http_get};
-use crate::process::Process;
+use crate::process::{Process, path_text, temp_folder};
 use crate::support::{PROGRAM, combined_output, eventually, run};
 
 /// A line of three nodes without balances that survive, and its page.
@@ -149,6 +149,18 @@ fn a_cut_link_is_down_until_it_is_over() {
     lab.wait_ended(&short, "expired");
     lab.wait_link("b~c", "up");
     assert_eq!(lab.burst(2)["fulfilled"], 2);
+    // The history goes on without a stream.
+    let history = eventually("the history has the packets", TIMEOUT, || {
+        let history = get_json(lab.port, "/api/v1/links/a~b/history");
+        let points = history["points"].as_array().unwrap();
+        let busy = points.iter().filter(|point| point["abPerSecond"] != 0.0).count();
+        if busy > 0 { Ok(history) } else { Err(history.to_string()) }
+    });
+    let buckets = history.0["buckets"].as_array().unwrap();
+    let answers: u64 = buckets.iter().map(|bucket| bucket["count"].as_u64().unwrap()).sum();
+    assert!(answers >= 4, "{buckets:?}");
+    let nodes = get_json(lab.port, "/api/v1/history");
+    assert_eq!(nodes["nodes"].as_array().unwrap().len(), 3, "{nodes}");
     assert_eq!(lab.kinds_of_events(short["id"].as_str().unwrap()), ["lab.set", "lab.expired"]);
     assert_eq!(lab.faults(), 0);
 }
@@ -183,11 +195,12 @@ fn a_slow_link_takes_longer_both_ways_and_loses_nothing() {
 fn a_lossy_link_loses_packets_which_then_expire() {
     let example = include_str!("../../examples/linear-3.yaml");
     // A hop keeps a packet for little more than a second, so that lost ones expire soon.
-    let text = example.replacen(
-        "defaults:\n",
-        "defaults:\n  minMessageWindowMs: 10\n  maxHoldTimeMs: 2000\n",
-        1,
+    let folder = temp_folder();
+    let logs = path_text(folder.path());
+    let more = format!(
+        "defaults:\n  minMessageWindowMs: 10\n  maxHoldTimeMs: 2000\n  maxPacketsInFlight: 5\n  auditLog: {logs}/\n"
     );
+    let text = example.replacen("defaults:\n", &more, 1);
     let lab = LabNetwork::start(TestNetwork::from_text(&text));
     lab.network.wait_reachable("a", "test.c");
     let lossy =
@@ -198,9 +211,28 @@ fn a_lossy_link_loses_packets_which_then_expire() {
     let packet = &packets["packets"][0];
     assert_eq!(packet["reason"]["text"], "next hop c did not answer in time", "{packets}");
     assert_eq!(lab.link("b~c")["state"], "up", "its sessions live");
+    // No client has a stream.
+    eventually("the limit on packets in flight was near", TIMEOUT, || {
+        let events = get_json(lab.port, "/api/v1/events").to_string();
+        if events.contains("100 % of maxPacketsInFlight is used") { Ok(()) } else { Err(events) }
+    });
     lab.undo(&lossy);
     assert_eq!(lab.burst(5)["fulfilled"], 5);
-    lab.refused(json!({ "kind": "drop", "link": "a~b", "dropPercent": 101 }), 400, "from 1 to 100");
+    lab.refused(json!({ "kind": "drop", "link": "b~c", "dropPercent": 101 }), 400, "from 1 to 100");
+    for node in ["b", "c"] {
+        let log = folder.path().join(format!("{node}.audit.jsonl"));
+        let log = std::fs::read_to_string(log).unwrap();
+        let verbs = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let verbs = verbs.filter(|line| line["kind"] == "verb").map(|line| {
+            let text = |key: &str| line[key].as_str().unwrap_or_default().to_owned();
+            [text("verb"), text("target"), text("outcome")].join(" ")
+        });
+        assert_eq!(
+            verbs.collect::<Vec<_>>(),
+            ["lab.set b~c accepted", "lab.undo b~c accepted", "lab.set  refused"],
+            "{node}: {log}"
+        );
+    }
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod config;
 mod events;
 mod explain;
 mod guard;
+mod history;
 mod lab;
 mod limits;
 mod lists;
@@ -75,6 +76,8 @@ pub(super) fn router(v1: Arc<V1>) -> Router {
         .route(Scope::Read, "/api/v1/nodes/{node}/config", get(config::config))
         .route(Scope::Read, "/api/v1/nodes/{node}/config/check", get(config::config_check))
         .route_for_peers(Scope::Read, "/api/v1/links", get(lists::links))
+        .route(Scope::Read, "/api/v1/links/{id}/history", get(history::link_history))
+        .route(Scope::Read, "/api/v1/history", get(history::history))
         .route_for_peers(Scope::Read, "/api/v1/events", get(lists::events))
         .route_for_peers(Scope::Read, "/api/v1/money", get(money::money))
         .route_for_peers(Scope::Read, "/api/v1/explain", get(explain::explain))

@@ -16,7 +16,7 @@ use crate::api::config_values::{CHECK_ORDERS_MAX, ConfigCheckOrder};
 use crate::api::status::NodeStatus;
 use crate::connector::ConnectorReport;
 use crate::observe::{
-    EventBody, EventLog, ObjectIds, PacketBody, StateBody, StreamQueue, Visibility,
+    EventBody, EventLog, HISTORY_STEP_MS, ObjectIds, PacketBody, StateBody, StreamQueue, Visibility,
 };
 
 /// How often records of packets and events are passed on to streams.
@@ -165,6 +165,15 @@ impl Observer {
                 self.step();
                 sleep(STEP).await;
             }
+        }
+    }
+
+    /// Keeps the history and looks at the limits, also while no client has a stream. Never ends.
+    pub(in crate::api) async fn keep_history(&self) {
+        loop {
+            let now_ms = self.now_ms();
+            self.watch.lock().keep_history(self, now_ms);
+            sleep(Duration::from_millis(HISTORY_STEP_MS)).await;
         }
     }
 

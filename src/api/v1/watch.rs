@@ -11,11 +11,11 @@ use super::limits::LimitWatch;
 use super::observer::{ApiView, Observer};
 use super::packets::{NO_SAMPLE, PACKETS_KEPT, PacketReader};
 use crate::account::AccountId;
-use crate::connector::{ConnectorReport, REJECTS_KEPT_PER_SECOND};
+use crate::connector::REJECTS_KEPT_PER_SECOND;
 use crate::observe::{
-    EncodedMessage, EventBody, FaultBody, GapBody, GapCause, HelloBody, OtherBoot, PacketBody,
-    RateMeter, SampledBody, StateBody, StreamLimits, StreamMessage, StreamQueue, Subscription,
-    Visibility, format_time,
+    EncodedMessage, EventBody, FaultBody, GapBody, GapCause, HISTORY_STEP_MS, HelloBody, History,
+    OtherBoot, PacketBody, RateMeter, SampledBody, StateBody, StreamLimits, StreamMessage,
+    StreamQueue, Subscription, Visibility, format_time,
 };
 
 /// How often the streams of one node get figures.
@@ -34,6 +34,9 @@ pub(super) struct Watch {
     last_event: u64,
     pub(super) packets: PacketReader,
     limits: LimitWatch,
+    pub(super) history: History,
+    /// Of the monotonic clock.
+    history_due_at_ms: u64,
 }
 
 #[derive(Debug)]
@@ -204,9 +207,23 @@ impl Watch {
             figures.due_at_ms = now_ms + view.figures_ms();
             let queues = self.streams.iter().filter(|stream| stream.caller.view == *view);
             let queues: Vec<_> = queues.map(|stream| &stream.queue).collect();
-            let reports = figures.pass_on(observer, view, (now_ms, sampled), &queues);
-            self.limits.check(&observer.events, &reports);
+            figures.pass_on(observer, view, (now_ms, sampled), &queues);
         }
+        self.keep_history(observer, now_ms);
+    }
+
+    /// Adds a second to the history, and looks at the limits, if that is due.
+    pub(super) fn keep_history(&mut self, observer: &Observer, now_ms: u64) {
+        if self.history_due_at_ms > now_ms {
+            return;
+        }
+        // A second after the last one, unless that was long ago.
+        let next = self.history_due_at_ms + HISTORY_STEP_MS;
+        self.history_due_at_ms = if next > now_ms { next } else { now_ms + HISTORY_STEP_MS };
+        let nodes = observer.nodes(&ApiView::Network);
+        let reports: Vec<_> = nodes.iter().map(|node| node.context().connector.report()).collect();
+        self.limits.check(&observer.events, &reports);
+        self.history.record(now_ms, format_time(SystemTime::now()), &reports);
     }
 
     fn pass_on_events(&mut self, observer: &Observer) {
@@ -259,7 +276,7 @@ impl ViewFigures {
         view: &ApiView,
         (now_ms, sampled): (u64, SampledBody),
         queues: &[&Arc<StreamQueue>],
-    ) -> Vec<ConnectorReport> {
+    ) {
         let (state, reports) = observer.sample(view);
         let head = (format_time(SystemTime::now()), sampled);
         let rates = self.meter.measure(now_ms, &reports, &state, head);
@@ -276,7 +293,6 @@ impl ViewFigures {
         let rates =
             rates.map(|rates| EncodedMessage::new("rates", None, &StreamMessage::Rates(rates)));
         queues.iter().for_each(|queue| queue.set_rates(rates.as_ref(), now_ms / 1000));
-        reports
     }
 }
 

@@ -64,6 +64,7 @@ fn packet() -> impl Strategy<Value = PacketBody> {
             amount: Some("1000".to_owned()),
             outgoing_amount: Some("987".to_owned()),
             expires_at: Some("2026-01-01T00:00:01.000Z".to_owned()),
+            balance_after: Some("-5".to_owned()),
             latency_us: Some(5),
             code: Some("T01".to_owned()),
             decided_here: reason.is_some(),
