@@ -21,6 +21,7 @@ mod own_account;
 mod packet_log;
 mod packet_observers;
 mod packet_records;
+mod packet_sample;
 mod packet_tap;
 mod pending_echoes;
 mod prepare;
@@ -53,7 +54,8 @@ pub use self::explain::{PacketDecision, PacketExplanation};
 pub use self::own_account::OwnAccountReport;
 pub use self::packet_log::{NodeNumber, PacketEvent, PacketLog, PacketRecord, PacketRing};
 pub use self::packet_observers::ObservedPacket;
-pub use self::packet_tap::{PacketTap, Sample, TAP_CAPACITY};
+pub use self::packet_sample::{Sample, SampleKey};
+pub use self::packet_tap::{PacketTap, TAP_CAPACITY};
 #[cfg(test)]
 pub(crate) use self::refusal::AmountLimit;
 pub use self::refusal::{NextHopFailure, Refusal};

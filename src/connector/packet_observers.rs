@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::core::Connector;
 use super::packet_log::{PacketLog, PacketRecord};
-use super::packet_tap::PacketTap;
+use super::packet_sample::SampleKey;
+use super::packet_tap::{PacketTap, Sighting};
 use super::reject_lane::RejectLane;
-use crate::wire::Condition;
 
 /// Bytes of a Reject's message that a record keeps.
 pub const OBSERVED_MESSAGE_MAX: usize = 128;
@@ -16,6 +16,8 @@ pub const OBSERVED_MESSAGE_MAX: usize = 128;
 pub struct ObservedPacket {
     /// What happened.
     pub record: PacketRecord,
+    /// What decided that it is in the sample. Not of a Reject that is kept in any case.
+    pub key: SampleKey,
     /// The prefix of the route that a forwarded or received packet took; empty: the default route.
     pub prefix: Option<Box<str>>,
     /// The balance of the account that the packet was sent to, when the record was made, if it was sent to one.
@@ -35,9 +37,10 @@ pub(super) struct PacketObservers {
 }
 
 impl PacketObservers {
-    /// The tap, if the packet with this condition is in its sample.
-    pub(super) fn tap_for(&self, condition: &Condition) -> Option<&PacketTap> {
-        self.tap.as_deref().filter(|tap| tap.sample().contains(condition))
+    /// The tap, if the packet is in its sample. Call it once for each record.
+    pub(super) fn tap_for(&self, sighting: Sighting<'_>) -> Option<(&PacketTap, SampleKey)> {
+        let tap = self.tap.as_deref()?;
+        Some((tap, tap.sampled_key(sighting)?))
     }
 }
 

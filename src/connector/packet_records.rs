@@ -5,6 +5,8 @@ use super::account::Account;
 use super::batch::{Batch, IncomingRequest, OutgoingTerms};
 use super::packet_log::{PacketEvent, PacketRecord};
 use super::packet_observers::{OBSERVED_MESSAGE_MAX, ObservedPacket, PacketObservers};
+use super::packet_sample::SampleKey;
+use super::packet_tap::Sighting;
 use super::refusal::Refusal;
 use super::reject_lane::{OTHER_CODE, RejectKey};
 use super::snapshot::AccountEntry;
@@ -25,7 +27,8 @@ impl Batch<'_> {
     ) {
         // The node's own packets go to a peer, and no route leads them.
         let routed = from.map(|_| prepare.destination);
-        self.observe(&prepare.condition, (routed, Some(&to.account)), || PacketRecord {
+        let sighting = Sighting::Sent(prepare, to.account.slot(), outgoing_request_id);
+        self.observe(sighting, (routed, Some(&to.account)), || PacketRecord {
             at: self.now,
             condition: prepare.condition,
             from: from.and_then(|(account, _)| self.account_id(account)),
@@ -50,7 +53,7 @@ impl Batch<'_> {
         event: impl Fn() -> PacketEvent,
     ) {
         let routed = (to.map(|_| prepare.destination), to.map(|entry| &*entry.account));
-        self.observe(&prepare.condition, routed, || PacketRecord {
+        self.observe(Sighting::Answered(prepare), routed, || PacketRecord {
             at: self.now,
             condition: prepare.condition,
             from: self.account_id(incoming.account),
@@ -73,7 +76,8 @@ impl Batch<'_> {
         let accounts = (incoming.account, to.map_or(Slot::NONE, |entry| entry.account.slot()));
         let condition = prepare.map_or(Condition([0; 32]), |prepare| prepare.condition);
         let account = to.map(|entry| &*entry.account);
-        let of = (&condition, account);
+        let unreadable = Sighting::Unreadable(incoming.request_id);
+        let of = (prepare.map_or(unreadable, Sighting::Answered), account);
         self.observe_reject(of, accounts, Some(refusal), reject, || PacketRecord {
             at: self.now,
             condition,
@@ -117,6 +121,7 @@ impl Batch<'_> {
         refusal: Option<&Refusal>,
     ) {
         let from = pending.requested_by.peer_request();
+        let sighting = Sighting::Answer(&pending.condition, by.slot(), outgoing_request_id);
         let outgoing_request_id = Some(outgoing_request_id);
         let record = |event| PacketRecord {
             at: self.now,
@@ -127,7 +132,7 @@ impl Batch<'_> {
             event,
         };
         match reply {
-            Reply::Fulfill(_) => self.observe(&pending.condition, (None, Some(by)), || {
+            Reply::Fulfill(_) => self.observe(sighting, (None, Some(by)), || {
                 record(PacketEvent::Fulfilled {
                     destination: None,
                     incoming_amount: pending.incoming_amount,
@@ -138,7 +143,7 @@ impl Batch<'_> {
             }),
             Reply::Reject(reject) => {
                 let accounts = (from.map_or(Slot::NONE, |(account, _)| account), by.slot());
-                let of = (&pending.condition, Some(by));
+                let of = (sighting, Some(by));
                 self.observe_reject(of, accounts, refusal, reject, || {
                     record(PacketEvent::Rejected {
                         code: reject.code,
@@ -159,12 +164,12 @@ impl Batch<'_> {
     #[inline]
     fn observe(
         &self,
-        condition: &Condition,
+        sighting: Sighting<'_>,
         routed: (Option<AddressRef<'_>>, Option<&Account>),
         record: impl Fn() -> PacketRecord,
     ) {
         if let Some(observers) = self.observers.as_ref() {
-            self.push_records(observers, condition, routed, record);
+            self.push_records(observers, sighting, routed, record);
         }
     }
 
@@ -173,16 +178,17 @@ impl Batch<'_> {
     fn push_records(
         &self,
         observers: &PacketObservers,
-        condition: &Condition,
+        sighting: Sighting<'_>,
         (routed, to): (Option<AddressRef<'_>>, Option<&Account>),
         record: impl Fn() -> PacketRecord,
     ) {
         if let Some(log) = &observers.log {
             log.push(record());
         }
-        if let Some(tap) = observers.tap_for(condition) {
+        if let Some((tap, key)) = observers.tap_for(sighting) {
             tap.push(self.now.mono, || ObservedPacket {
                 record: record(),
+                key,
                 prefix: routed.and_then(|address| self.matched_prefix(address)),
                 balance_after: to.map(balance_of),
                 triggered_by: None,
@@ -194,14 +200,15 @@ impl Batch<'_> {
     /// Counts a Reject, and keeps it within the limit for a second. Above it, only one in the sample makes a record.
     fn observe_reject(
         &self,
-        (condition, sent_to): (&Condition, Option<&Account>),
+        (sighting, sent_to): (Sighting<'_>, Option<&Account>),
         (from, to): (Slot, Slot),
         refusal: Option<&Refusal>,
         reject: &Reject<'_>,
         record: impl Fn() -> PacketRecord,
     ) {
-        let observed = || ObservedPacket {
+        let observed = |key| ObservedPacket {
             record: record(),
+            key,
             prefix: None,
             balance_after: sent_to.map(balance_of),
             triggered_by: reject.triggered_by.map(|address| address.as_str().into()),
@@ -212,14 +219,17 @@ impl Batch<'_> {
         let rejects = &self.connector.rejects;
         let is_kept = rejects.count(self.now, key, refusal);
         if is_kept {
-            rejects.keep(observed());
+            rejects.keep(observed(SampleKey(0)));
         }
         let Some(observers) = self.observers.as_ref() else { return };
         if let Some(log) = &observers.log {
             log.push(record());
         }
-        if !is_kept && let Some(tap) = observers.tap_for(condition) {
-            tap.push(self.now.mono, observed);
+        // Also for a kept one: the tap waits for the answers of some packets.
+        if let Some((tap, key)) = observers.tap_for(sighting)
+            && !is_kept
+        {
+            tap.push(self.now.mono, || observed(key));
         }
     }
 

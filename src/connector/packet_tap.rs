@@ -1,8 +1,6 @@
 //! The tap: records of the packets that a sample has, for those who watch.
-//!
-//! The condition decides, so that each hop decides the same, and again at the answer, and no packet carries a mark.
-//! Peers do not know the seed: none can choose conditions that hide its packets or that flood the tap.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -10,31 +8,20 @@ use crossbeam_queue::ArrayQueue;
 use parking_lot::Mutex;
 
 use super::packet_observers::ObservedPacket;
+use super::packet_sample::{Sample, SampleKey};
 use super::record_budget::RecordBudget;
+use crate::link::Slot;
 use crate::time::MonoTime;
 use crate::wire::Condition;
+use crate::wire::btp::RequestId;
+use crate::wire::ilp::Prepare;
 
 /// Records that wait to be read. A reader that comes every 25 ms leaves it nearly empty.
 pub const TAP_CAPACITY: usize = 1_024;
 /// Records of one node in a second, however the threshold is set.
 pub const TAP_RECORDS_PER_SECOND_MAX: u32 = 2_000;
-
-/// Which packets are in the sample.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Sample {
-    /// The key of the decision, the same at every node that is watched together.
-    pub seed: u64,
-    /// The share of the packets that are in the sample, times 2^64. Zero: none.
-    pub threshold: u64,
-}
-
-impl Sample {
-    /// Whether the packet with this condition is in the sample.
-    pub fn contains(self, condition: &Condition) -> bool {
-        let [a, b, c, d, e, f, g, h, ..] = condition.0;
-        u64::from_be_bytes([a, b, c, d, e, f, g, h]) ^ self.seed < self.threshold
-    }
-}
+/// Packets with shared conditions in the sample that wait for their answers. The records of further ones are lost.
+const SHARED_IN_FLIGHT_MAX: usize = 4_096;
 
 /// The tap of one node. The packet path adds records, one reader takes them.
 #[derive(Debug)]
@@ -45,6 +32,22 @@ pub struct PacketTap {
     /// Locked only for packets in the sample.
     budget: Mutex<RecordBudget>,
     lost: AtomicU64,
+    /// The keys of packets with shared conditions that are in the sample and in flight, by account and request id:
+    /// their answers have nothing else that decides.
+    shared: Mutex<HashMap<(Slot, RequestId), SampleKey>>,
+}
+
+/// What the packet path has of a packet when it makes a record.
+#[derive(Clone, Copy)]
+pub(super) enum Sighting<'p> {
+    /// The Prepare was sent to this account, with this request id.
+    Sent(&'p Prepare<'p>, Slot, RequestId),
+    /// The Prepare was answered in the same call.
+    Answered(&'p Prepare<'p>),
+    /// It could not be read.
+    Unreadable(RequestId),
+    /// The answer of this account to the request with this id.
+    Answer(&'p Condition, Slot, RequestId),
 }
 
 impl PacketTap {
@@ -56,6 +59,7 @@ impl PacketTap {
             queue: ArrayQueue::new(TAP_CAPACITY),
             budget: Mutex::new(RecordBudget::new(TAP_RECORDS_PER_SECOND_MAX)),
             lost: AtomicU64::new(0),
+            shared: Mutex::default(),
         })
     }
 
@@ -78,6 +82,51 @@ impl PacketTap {
     /// full.
     pub fn lost(&self) -> u64 {
         self.lost.load(Ordering::Relaxed)
+    }
+
+    /// Answers that the tap waits for.
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> usize {
+        self.shared.lock().len()
+    }
+
+    /// The key of a packet that is in the sample.
+    pub(super) fn sampled_key(&self, sighting: Sighting<'_>) -> Option<SampleKey> {
+        let condition = match sighting {
+            Sighting::Sent(prepare, ..) | Sighting::Answered(prepare) => &prepare.condition,
+            Sighting::Answer(condition, ..) => condition,
+            Sighting::Unreadable(request_id) => {
+                return self.within_sample(SampleKey::of_unreadable(request_id));
+            }
+        };
+        if condition.is_shared() {
+            return self.sampled_shared(sighting);
+        }
+        self.within_sample(SampleKey::of_condition(condition))
+    }
+
+    fn within_sample(&self, key: SampleKey) -> Option<SampleKey> {
+        self.sample().contains(key).then_some(key)
+    }
+
+    #[cold]
+    fn sampled_shared(&self, sighting: Sighting<'_>) -> Option<SampleKey> {
+        match sighting {
+            Sighting::Sent(prepare, to, request_id) => {
+                let key = self.within_sample(SampleKey::of_shared(prepare))?;
+                let mut shared = self.shared.lock();
+                if shared.len() >= SHARED_IN_FLIGHT_MAX {
+                    drop(shared);
+                    self.lost.fetch_add(1, Ordering::Relaxed);
+                    return None;
+                }
+                shared.insert((to, request_id), key);
+                Some(key)
+            }
+            Sighting::Answered(prepare) => self.within_sample(SampleKey::of_shared(prepare)),
+            Sighting::Answer(_, by, request_id) => self.shared.lock().remove(&(by, request_id)),
+            Sighting::Unreadable(_) => None,
+        }
     }
 
     /// Adds the record of a packet that is in the sample, or counts it as lost.

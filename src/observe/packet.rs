@@ -110,6 +110,8 @@ fn packet_body(node: &str, lane: PacketLane, packet: &ObservedPacket) -> PacketB
         phase: phase(event),
         lane,
         condition: hex(condition),
+        sample_key: (lane == PacketLane::Sample && condition.is_shared())
+            .then(|| format!("{:016x}", packet.key.0)),
         from: from.as_ref().map(ToString::to_string),
         request_id: request_id.map(|id| id.0),
         to: to.as_ref().map(ToString::to_string),
@@ -205,7 +207,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::connector::NextHopFailure;
+    use crate::connector::{NextHopFailure, SampleKey};
     use crate::time::{MonoTime, Now};
     use crate::wire::ilp::ErrorCode;
     use crate::wire::{Amount, Timestamp};
@@ -222,8 +224,9 @@ mod tests {
             to: Some("bob".parse().unwrap()),
             event,
         };
+        let key = SampleKey::of_condition(&CONDITION);
         let (prefix, triggered_by, message, balance_after) = (None, None, None, Some(-(1 << 70)));
-        ObservedPacket { record, prefix, balance_after, triggered_by, message }
+        ObservedPacket { record, key, prefix, balance_after, triggered_by, message }
     }
 
     fn forwarded() -> ObservedPacket {

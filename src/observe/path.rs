@@ -50,7 +50,7 @@ pub fn packet_path<'r>(
     let visits = visits(records.filter(|record| record.condition == wanted.condition));
     let selected = visits.iter().position(|visit| visit.has(id))?;
     let ends = LinkEnds::new(links);
-    let chain = Chain::new(&visits, &ends, is_of_one_packet(&wanted.condition));
+    let chain = Chain::new(&visits, &ends, !is_shared(&wanted.condition));
     let hops = chain.hops_around(selected);
     let destination = |hop: &HopBody| {
         let records = [&hop.forwarded, &hop.answer];
@@ -64,10 +64,9 @@ pub fn packet_path<'r>(
     })
 }
 
-/// Some conditions are constants of a protocol, and zeros stand for that of an unreadable packet.
-fn is_of_one_packet(condition: &str) -> bool {
-    let shared = [Condition::PING, Condition::PEER_PROTOCOL, Condition([0; 32])];
-    shared.iter().all(|shared| hex(shared) != condition)
+/// Whether many packets have this condition.
+fn is_shared(condition: &str) -> bool {
+    Condition::SHARED.iter().any(|shared| hex(shared) == condition)
 }
 
 /// One packet at one node.

@@ -152,6 +152,7 @@ fn packet_of(peer: &AccountId, packet: PacketBody) -> PacketBody {
         Some(other) => hide_word(&message, other),
     });
     PacketBody {
+        sample_key: None,
         id: packet.id,
         at: packet.at,
         node: packet.node,

@@ -24,6 +24,8 @@ use crate::wire::{Address, Condition, Fulfillment};
 
 /// The most pings without an answer. With the shortest interval and the longest timeout, further pings wait.
 const WINDOW: usize = 16_384;
+/// Random bytes in the data of each ping.
+const NONCE_BYTES: usize = 16;
 
 /// Pings until the count is reached or an interrupt.
 pub async fn run(
@@ -124,7 +126,11 @@ impl Pinger<'_> {
                 self.client.connector().expect_pong(fulfillment);
                 fulfillment.condition()
             }
-            None => Condition::PING,
+            None => {
+                // All pings have one condition: without it, observers could not tell them apart.
+                data.extend(rand::random::<[u8; NONCE_BYTES]>());
+                Condition::PING
+            }
         };
         let prepare = Prepare {
             amount: self.arguments.amount,

@@ -25,6 +25,16 @@ impl Condition {
         0x5c, 0x57, 0xb6, 0xa1, 0x19, 0xa9, 0x0d, 0x54, 0xaf, 0x48, 0x98, 0x36, 0xa1, 0x3f, 0x9b,
         0xc7, 0x7e,
     ]);
+
+    /// Those that many packets have: the constants, and the zeros that stand for the condition of a packet that could
+    /// not be read.
+    pub const SHARED: [Self; 3] = [Self::PING, Self::PEER_PROTOCOL, Self([0; 32])];
+
+    /// Whether many packets have it.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        Self::SHARED.contains(self)
+    }
 }
 
 impl Fulfillment {

@@ -76,6 +76,7 @@ pub(super) mod tests {
             phase,
             lane: PacketLane::Sample,
             condition: "00".repeat(32),
+            sample_key: None,
             from: Some("a".to_owned()),
             request_id: Some(1),
             to: Some("c".to_owned()),

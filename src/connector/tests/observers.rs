@@ -140,7 +140,8 @@ proptest! {
             (tap, ring)
         }).collect();
         let mut conditions = BTreeSet::new();
-        for (number, (from, to, is_paid)) in (0_u8..).zip(&packets) {
+        // Zeros would be the fulfillment of a shared condition.
+        for (number, (from, to, is_paid)) in (1_u8..).zip(&packets) {
             let preimage = Fulfillment([number; 32]);
             let (condition, from) = (preimage.condition(), from % count);
             conditions.insert(condition.0);
@@ -162,7 +163,7 @@ proptest! {
             logged.extend(std::iter::from_fn(|| ring.pop()).map(|(_, record)| place(at, &record)));
             let observed = observed(tap, &tree.nodes[at].connector);
             // Each Reject is in the lane. Its condition says whether it is in the sample.
-            let observed = observed.iter().filter(|record| sample.contains(&record.condition));
+            let observed = observed.iter().filter(|record| sample.contains(SampleKey::of_condition(&record.condition)));
             let before = sampled.len();
             let observed: Vec<_> = observed.map(|record| place(at, record)).collect();
             sampled.extend(observed.iter().copied());
@@ -175,7 +176,7 @@ proptest! {
             };
             let (all, seen) = (of(&logged), of(&sampled));
             prop_assert!(!all.is_empty());
-            let is_in = sample.contains(&Condition(condition));
+            let is_in = sample.contains(SampleKey::of_condition(&Condition(condition)));
             prop_assert_eq!(seen, if is_in { all } else { Vec::new() });
         }
     }
@@ -369,4 +370,69 @@ fn every_way_to_lose_a_packet_names_its_request_at_the_next_hop() {
     node.send(&alice, 3, &payment("test.bob", 5));
     node.disconnect(&bob);
     assert_eq!(outgoing(&node), ("nextHopSessionLost", Some(RequestId(id.0.wrapping_add(1)))));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+    /// All pings have one condition, so that it cannot decide.
+    #[test]
+    fn a_ping_is_in_the_sample_at_each_of_its_hops_or_at_none(
+        parents in prop::collection::vec(0..64_usize, 0..6),
+        pings in prop::collection::vec((0..64_usize, 0..64_usize), 24..40),
+        seed in any::<u64>(),
+    ) {
+        let tree = Tree::new(&parents);
+        let count = tree.nodes.len();
+        let observers: Vec<_> = tree.nodes.iter().map(|node| {
+            let tap = PacketTap::new(Sample { seed, threshold: u64::MAX / 2 });
+            node.connector.set_packet_tap(Some(tap.clone()));
+            (tap, node.log_packets())
+        }).collect();
+        let place = |at: usize, record: PacketRecord| {
+            (at, record.request_id.unwrap().0, kind(&record.event))
+        };
+        let mut sampled_pings = 0;
+        for (number, (from, to)) in (0_u8..).zip(&pings) {
+            // One of the destinations does not exist.
+            let (from, destination) = (from % count, format!("test.n{}", to % (count + 1)));
+            let packet = payment_with(&destination, 0, 25_000, &[number], Condition::PING);
+            tree.nodes[from].send(&tree.peers[&(from, "user".to_owned())], 7, &packet);
+            tree.run();
+            let (mut logged, mut sampled) = (BTreeSet::new(), BTreeSet::new());
+            for (at, (tap, ring)) in observers.iter().enumerate() {
+                let records = std::iter::from_fn(|| ring.pop()).map(|(_, record)| record);
+                // Rejects are in their lane, in any case.
+                let is_fulfill = |record: &PacketRecord| kind(&record.event) != "rejected";
+                logged.extend(records.filter(is_fulfill).map(|record| place(at, record)));
+                let records = std::iter::from_fn(|| tap.pop()).map(|packet| packet.record);
+                sampled.extend(records.map(|record| place(at, record)));
+                prop_assert_eq!((tap.lost(), tap.waiting()), (0, 0));
+            }
+            if !sampled.is_empty() {
+                prop_assert_eq!(&sampled, &logged);
+                sampled_pings += 1;
+            }
+        }
+        prop_assert!((1..pings.len()).contains(&sampled_pings), "{} of {}", sampled_pings, pings.len());
+    }
+}
+
+#[test]
+fn answers_of_pings_that_do_not_come_fill_no_tap() {
+    let (mut node, alice, bob) = connected_alice_and_bob();
+    let tap = PacketTap::new(ALL);
+    node.connector.set_packet_tap(Some(tap.clone()));
+    let ping = |node: &TestNode, id: u32| {
+        let packet = payment_with("test.bob", 0, 5_000, &id.to_be_bytes(), Condition::PING);
+        node.send(&alice, id, &packet);
+    };
+    ping(&node, 1);
+    node.prepare_id(&bob);
+    ping(&node, 2);
+    let second = node.prepare_id(&bob);
+    assert_eq!(tap.waiting(), 2);
+    node.answer(&bob, second, &reject(ErrorCode::T00, None, "", b""));
+    assert_eq!(tap.waiting(), 1, "also of a Reject, which the lane keeps");
+    node.advance(Duration::from_secs(5));
+    assert_eq!(tap.waiting(), 0);
 }

@@ -18,6 +18,9 @@ pub struct PacketBody {
     pub lane: PacketLane,
     /// Hexadecimal; zeros if the packet could not be read.
     pub condition: String,
+    /// What decided that the packet is in the sample, if it is not the condition, which many packets have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sample_key: Option<String>,
     /// The account that it came from; `None`: the node itself.
     pub from: Option<String>,
     /// Its request id on that link.

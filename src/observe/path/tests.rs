@@ -81,6 +81,7 @@ impl Recorder {
             phase,
             lane: PacketLane::Sample,
             condition: condition.to_owned(),
+            sample_key: None,
             from: None,
             request_id: None,
             to: None,

@@ -13,6 +13,8 @@ use crate::tools::session::packet_result;
 use crate::wire::ilp::Prepare;
 use crate::wire::{Address, Amount, Condition};
 
+/// Random bytes in each packet without data.
+const NONCE_BYTES: usize = 16;
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Packets to send.
@@ -21,6 +23,7 @@ pub(in crate::tools) struct Load {
     pub(in crate::tools) destination: Address,
     pub(in crate::tools) amount: Amount,
     pub(in crate::tools) condition: Condition,
+    /// Empty: random bytes, so that observers can tell packets with one condition apart.
     pub(in crate::tools) data: Vec<u8>,
     /// The lifetime of each packet.
     pub(in crate::tools) expiry: Duration,
@@ -119,12 +122,13 @@ impl Load {
 
     fn send_one(&self, client: &Client, answers: &mpsc::Sender<Answered>) {
         let now = client.now();
+        let nonce: [u8; NONCE_BYTES] = rand::random();
         let prepare = Prepare {
             amount: self.amount,
             expires_at: now.wall.saturating_add(self.expiry),
             condition: self.condition,
             destination: self.destination.view(),
-            data: &self.data,
+            data: if self.data.is_empty() { &nonce } else { &self.data },
         };
         let (answers, clock) = (answers.clone(), client.clock());
         client.send_with_callback(&prepare, now, move |answer| {
