@@ -5,7 +5,7 @@ use super::key_types::KeySet;
 use super::location::FirstUses;
 use super::mapping::Mapping;
 use super::node_keys::{API_TOKEN, ApiTokenSettings, NODE};
-use super::secret::Secret;
+use crate::net::Secret;
 use super::settings::PeerConfig;
 use crate::observe::{OPERATOR_TOKEN, Scope};
 

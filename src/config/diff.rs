@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use super::key_types::KeySet;
 use super::keys::KeyInfo;
 use super::node_keys::NODE;
-use super::secret::Secret;
 use super::settings::{NodeConfig, PeerConfig};
 use crate::account::AccountId;
 use crate::net::PeerUrl;
+use crate::net::Secret;
 
 /// The difference between the running and the new configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

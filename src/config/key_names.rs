@@ -4,8 +4,8 @@ use super::diagnostics::DiagnosticSink;
 use super::keys::{self, KeyInfo};
 use super::location::ValuePath;
 use super::redact;
-use super::secret::MASK;
 use super::value::{Map, Name, Value};
+use crate::net::MASK;
 
 /// Words that people write instead of keys, and the keys that they mean.
 const SYNONYMS: &[(&str, &str)] = &[

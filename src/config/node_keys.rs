@@ -7,10 +7,10 @@ use super::key_types::{
 };
 use super::peer_keys::{PeerSettings, ReceiverSettings};
 use super::route_keys::{RateSettings, RouteSettings};
-use super::secret::Secret;
 use super::settings::{Durability, Routing};
 use super::value_kind::ValueKind;
 use crate::account::AccountId;
+use crate::net::Secret;
 use crate::net::{HttpUrl, StorePlace};
 use crate::wire::Address;
 

@@ -1,8 +1,8 @@
 //! The keys of peers and of receivers.
 
 use super::key_types::{AssetCode, Balance, Integer, Millis, Segment, Text};
-use super::secret::Secret;
 use crate::account::{AccountId, Relation};
+use crate::net::Secret;
 use crate::net::{HttpAuth, HttpMode, PeerUrl};
 use crate::wire::{Amount, Prefix};
 

@@ -11,9 +11,9 @@ use super::mapping::Mapping;
 use super::node_keys::NODE;
 use super::peer_keys::{PEER, PeerDraft, PeerSettings};
 use super::redact;
-use super::secret::Secret;
 use super::settings::{PeerConfig, Unset};
 use crate::account::{AccountId, AccountSettings, Asset, Limits, Relation, RoutePolicy};
+use crate::net::Secret;
 use crate::net::{HttpAuth, HttpMode, PeerUrl};
 use crate::wire::{Amount, Network, Scheme};
 

@@ -8,9 +8,9 @@ use super::loaded::Loaded;
 use super::location::{ValueOrigin, ValuePlace};
 use super::node_keys::{NODE, NodeSettings};
 use super::redact;
-use super::secret::MASK;
 use super::value::{Map, ValueData};
 use super::value_kind::ValueKind;
+use crate::net::MASK;
 
 /// Routes that are printed. The others are counted.
 const ROUTES_SHOWN: usize = 200;

@@ -7,9 +7,9 @@ use super::mapping::Mapping;
 use super::node_keys::NODE;
 use super::peer_keys::{RECEIVER, ReceiverSettings};
 use super::routes::{NamedRate, no_conversion};
-use super::secret::Secret;
 use super::settings::{PeerConfig, ReceiverConfig, Unset};
 use crate::account::{AccountId, Asset, Relation};
+use crate::net::Secret;
 
 /// Characters of a `receiverSecret` that cannot be guessed. A sender who knows the secret of one connection can try
 /// texts, and with `receiverSecret` read all connections.

@@ -6,9 +6,9 @@
 //! ([`found`]).
 
 use super::keys;
-use super::secret::MASK;
 use super::value::{Map, Value, ValueData};
 use super::value_kind::ValueKind;
+use crate::net::MASK;
 use crate::telemetry::is_meant_as_level;
 
 /// Characters of a value that a message shows.

@@ -164,7 +164,7 @@ fn read_content(
         Err(error) => {
             let shown = match is_like_a_path(file, directory) {
                 true => super::redact::of_key(ValueKind::SecretFile, file),
-                false => super::secret::MASK.to_owned(),
+                false => crate::net::MASK.to_owned(),
             };
             let help = "a relative path starts at the configuration file; the file holds the secret and nothing else";
             report.problem(path.place(), Some(shown), error.to_string(), help);

@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use super::node_keys::{ApiTokenSettings, NodeSettings};
-use super::secret::Secret;
 use crate::account::{AccountId, AccountSettings, Asset, Rate, Relation};
 use crate::connector::{ConnectorSettings, Timing};
 use crate::local::PingSettings;
-use crate::net::{AddressLimits, HttpAuth, HttpLimits, HttpMode, HttpUrl, PeerUrl};
+use crate::net::{AddressLimits, HttpAuth, HttpLimits, HttpMode, HttpUrl, PeerUrl, Secret};
 use crate::observe::Scope;
 use crate::routing::Route;
 use crate::routing::ccp::CcpTiming;

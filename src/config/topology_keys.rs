@@ -1,10 +1,10 @@
 //! The keys of a topology file that a node file does not have.
 
 use super::key_types::{Host, KeySet};
-use super::secret::Secret;
 use super::settings::Routing;
 use super::value_kind::ValueKind;
 use crate::account::{AccountId, Relation};
+use crate::net::Secret;
 
 keys! {
     /// The keys of a topology file.

@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::location::{ValuePath, ValuePlace};
-use super::secret::MASK;
+use crate::net::MASK;
 
 /// A value and its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
