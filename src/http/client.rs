@@ -39,10 +39,22 @@ pub struct DocumentRequest<'r> {
     pub accept: &'r str,
     /// Sent as `Authorization: Bearer`. A secret.
     pub bearer: Option<&'r str>,
+    /// What the request does.
+    pub verb: HttpVerb<'r>,
     /// For the connection, for the head of the answer, and for its body.
     pub timeout: Duration,
     /// Bytes of the body.
     pub bytes_max: usize,
+}
+
+/// The method of a request, and its body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HttpVerb<'r> {
+    Get,
+    /// Posts JSON.
+    Post(&'r [u8]),
+    /// Deletes something, for the reason in this JSON.
+    Delete(&'r [u8]),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,7 +93,15 @@ impl HttpClient {
     /// Sends a GET request. Any status is an answer. User and token of the URL are not sent.
     pub async fn get(&self, url: &HttpUrl, accept: &str) -> Result<Document, FetchError> {
         let bytes_max = DOCUMENT_BYTES_MAX;
-        self.fetch(DocumentRequest { url, accept, bearer: None, timeout: TIMEOUT, bytes_max }).await
+        self.fetch(DocumentRequest {
+            url,
+            accept,
+            bearer: None,
+            verb: HttpVerb::Get,
+            timeout: TIMEOUT,
+            bytes_max,
+        })
+        .await
     }
 
     /// The same with a token and other bounds.
@@ -104,7 +124,15 @@ fn begin_request(
     sender: &HttpSender,
     asked: DocumentRequest<'_>,
 ) -> Result<request::Builder, FetchError> {
-    let request = sender.request(Method::GET, asked.url).header(ACCEPT, asked.accept);
+    let (method, is_json) = match asked.verb {
+        HttpVerb::Get => (Method::GET, false),
+        HttpVerb::Post(_) => (Method::POST, true),
+        HttpVerb::Delete(_) => (Method::DELETE, true),
+    };
+    let mut request = sender.request(method, asked.url).header(ACCEPT, asked.accept);
+    if is_json {
+        request = request.header(CONTENT_TYPE, "application/json");
+    }
     Ok(match asked.bearer {
         Some(bearer) => request.header(AUTHORIZATION, bearer_value(bearer)?),
         None => request,

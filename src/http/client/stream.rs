@@ -9,7 +9,7 @@ use bytes::Bytes;
 use hyper::body::{Body as _, Incoming};
 use tokio::time::timeout;
 
-use super::{Document, DocumentRequest, FetchError, HttpClient, broken, read_document};
+use super::{Document, DocumentRequest, FetchError, HttpClient, HttpVerb, broken, read_document};
 use crate::http::connect::{HttpSender, connect};
 use crate::web::{TaskPoller, Tasks};
 
@@ -64,7 +64,11 @@ impl HttpClient {
     ) -> Result<(HttpSender, Response<Incoming>), FetchError> {
         let (mut sender, _) = connect(asked.url, &self.tls, asked.timeout, tasks, None).await?;
         let request = super::begin_request(&sender, asked)?;
-        let request = request.body(Body::empty()).map_err(FetchError::Url)?;
+        let body = match asked.verb {
+            HttpVerb::Get => Body::empty(),
+            HttpVerb::Post(json) | HttpVerb::Delete(json) => Body::from(json.to_vec()),
+        };
+        let request = request.body(body).map_err(FetchError::Url)?;
         let answer = timeout(asked.timeout, sender.send(request, asked.bytes_max)).await;
         let answer = answer.map_err(|_| FetchError::Timeout(asked.timeout))?;
         Ok((sender, answer.map_err(|error| broken(&error.into_error()))?))
