@@ -48,6 +48,7 @@ mod net;
 mod node;
 mod observe;
 mod peers;
+mod remote;
 mod routing;
 mod store;
 mod stream;

@@ -23,6 +23,7 @@ mod server;
 mod status;
 mod ui;
 mod v1;
+mod watch;
 
 pub use bearer_auth::ApiToken;
 pub use config_values::{
@@ -34,3 +35,4 @@ pub use network::NetworkApi;
 pub use server::Api;
 pub use status::{LastReload, NodeAddresses, NodeStatus, PeerRole, StatusSettings};
 pub use v1::{Lab, LabOrder, Observer};
+pub use watch::{WatchApi, WatchSettings};

@@ -45,6 +45,7 @@ impl NetworkApi {
             observer: Arc::clone(&observer),
             view: ApiView::Network,
             streams: Arc::clone(&streams),
+            access: None,
         };
         let service = WebService {
             tls: None,

@@ -77,6 +77,12 @@ pub(super) fn network_router(v1: Arc<V1>) -> Router {
         .layer(middleware::from_fn(log))
 }
 
+/// The listener of `watch`, which is healthy as long as it answers; the health of nodes is in its lists.
+pub(super) fn watch_router(v1: Arc<V1>) -> Router {
+    let page = || async { json(StatusCode::OK, &json!({ "status": "healthy" })) };
+    network_router(v1).route("/health", get(page))
+}
+
 async fn health(State(pages): State<Arc<Pages>>) -> Response {
     let node = &pages.status;
     let peers = node.peers();

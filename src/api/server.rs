@@ -98,6 +98,7 @@ impl Api {
             observer: Arc::clone(status.observer()),
             view: ApiView::Node(context.connector.node_id()),
             streams: Arc::clone(&streams),
+            access: None,
         };
         let router = router(Pages { status: Arc::clone(&status), metrics }, Arc::new(v1));
         let service = WebService {

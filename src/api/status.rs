@@ -174,6 +174,12 @@ impl NodeStatus {
         self.observer.end_streams_of_node(&node, "the node stops");
     }
 
+    /// Waits a little until the streams of the node's own listener have ended, after [`Self::set_stopping`].
+    pub async fn until_streams_closed(&self) {
+        let node = self.context.connector.node_id();
+        self.observer.until_streams_closed(&node).await;
+    }
+
     /// The node listens, and is shown by the observer from now on.
     pub fn set_listening(self: &Arc<Self>, addresses: NodeAddresses) {
         // Set once: a node has one set of listeners.

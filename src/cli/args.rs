@@ -7,6 +7,7 @@ mod audit;
 mod files;
 mod ledger;
 mod network;
+mod watch;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -23,6 +24,7 @@ pub(super) use network::{
     EdgesArguments, EventsArguments, ExplainArguments, GraphArguments, GraphLanguage,
     ObservedArguments, StatusArguments, TapArguments, TopArguments, TopSort, TopTable,
 };
+pub(super) use watch::WatchArguments;
 
 use crate::console::{SourceArguments, parse_duration};
 use crate::tools::{BenchArguments, PayArguments, PingArguments, SendArguments, TraceArguments};
@@ -78,6 +80,8 @@ pub(super) enum Command {
     Events(EventsArguments),
     /// Show which way a packet would take, and why
     Explain(Box<ExplainArguments>),
+    /// Serve the page of nodes that run elsewhere
+    Watch(Box<WatchArguments>),
     /// Draw the nodes and links of a file, for documents
     Graph(GraphArguments),
     /// Measure the round trip to a node, through another one

@@ -9,30 +9,11 @@ use crate::config::{
 use crate::console::{Failure, SourceArguments, host_to_dial, load_local_node, shell_quote};
 use crate::net::{Clock, HttpUrl, authority};
 use crate::observe::Scope;
+use crate::remote::AskedNode;
 use crate::topology::{self, Deployment, Described, Topology};
 
 /// The most nodes that one command asks.
 const NODES_MAX: usize = 1_000;
-
-/// A node whose pages a command asks.
-#[derive(Debug, Clone)]
-pub(super) struct AskedNode {
-    /// Its id, if a file says it. Otherwise its answer does.
-    pub(super) id: Option<String>,
-    /// Its pages, without a path.
-    pub(super) url: HttpUrl,
-    /// Its `apiToken`, or another one that may read.
-    pub(super) token: Option<Secret>,
-    /// What to do if it does not answer.
-    pub(super) hint: String,
-}
-
-impl AskedNode {
-    /// Its URL without possible secrets.
-    pub(super) fn shown_url(&self) -> String {
-        self.url.to_string().trim_end_matches('/').to_owned()
-    }
-}
 
 /// The nodes that the command line names: `targets` are files and URLs; without any, it is the configuration.
 pub(super) fn find_nodes(
@@ -41,7 +22,17 @@ pub(super) fn find_nodes(
     token_file: Option<&Path>,
     environment: &Environment,
 ) -> Result<Vec<AskedNode>, Failure> {
-    let given = token_file.map(read_token).transpose()?;
+    let given = token_file.map(|file| read_token("--token-file", file)).transpose()?;
+    find_nodes_with(targets, source, given, environment)
+}
+
+/// The same with a token that was read before.
+pub(super) fn find_nodes_with(
+    targets: &[String],
+    source: &SourceArguments,
+    given: Option<Secret>,
+    environment: &Environment,
+) -> Result<Vec<AskedNode>, Failure> {
     let of_variable = || variable(environment, "API_TOKEN").map(Secret::new);
     let mut nodes = Vec::new();
     if targets.is_empty() {
@@ -164,7 +155,10 @@ fn asked_node(config: &NodeConfig, host: &str, hint: String) -> Result<AskedNode
     let url = url.parse().map_err(|error| {
         Failure::Usage(format!("{id} has no pages at {url}: {error}; give their URL"))
     })?;
-    let token = config.token_with(Scope::Read, Clock::start().now().wall).cloned();
+    let now = Clock::start().now().wall;
+    // That which allows most.
+    let scopes = [Scope::Operate, Scope::Packets, Scope::Read];
+    let token = scopes.into_iter().find_map(|scope| config.token_with(scope, now)).cloned();
     Ok(AskedNode { id: Some(id), url, token, hint })
 }
 
@@ -186,13 +180,14 @@ fn node_at_url(text: &str, token: Option<Secret>) -> Result<AskedNode, Failure> 
     Ok(AskedNode { id: None, url, token, hint: "is the node running?".to_owned() })
 }
 
-fn read_token(file: &Path) -> Result<Secret, Failure> {
+/// The token in a file that this flag names.
+pub(super) fn read_token(flag: &str, file: &Path) -> Result<Secret, Failure> {
     let read = match file.to_str() {
         Some("-") => read_secret(std::io::stdin().lock()),
         _ => read_secret_file(file),
     };
     let file = file.display();
-    let token = read.map_err(|error| Failure::Usage(format!("--token-file {file}: {error}")))?;
+    let token = read.map_err(|error| Failure::Usage(format!("{flag} {file}: {error}")))?;
     Ok(Secret::new(&token))
 }
 

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::args::EdgesArguments;
 use super::network_view::ViewState;
-use super::observed::{MergedLink, NodeFigures, ObservedNodes};
+use super::observed::{NodeFigures, ObservedNodes, RatedLink, json_text};
 use super::tap::ApiPage;
 use super::terminal::terminal_canvas;
 use crate::config::Environment;
@@ -15,7 +15,7 @@ use crate::console::{
     Cell, Failure, Table, apply_colours, build_runtime, count, format_millis, group_digits,
     shorten_name, truncate,
 };
-use crate::observe::{LinkKind, LinkState};
+use crate::observe::{LinkBody, LinkKind, LinkState};
 
 /// Columns of a name on a terminal.
 const NAME_WIDTH_MAX: usize = 12;
@@ -39,7 +39,7 @@ pub(super) fn run(
     runtime.shutdown_background();
     let links = links?;
     if arguments.observed.json {
-        writeln!(out, "{:#}", to_json(&links))?;
+        writeln!(out, "{}", json_text(&to_json(&links), true)?)?;
         return Ok(out.flush()?);
     }
     let canvas = terminal_canvas(environment.get("NO_COLOR").map(String::as_str));
@@ -56,14 +56,14 @@ pub(super) fn run(
 }
 
 /// A table, links that are down first, and their number.
-pub(super) fn lines(links: &[MergedLink], all: bool, columns: usize) -> Vec<String> {
-    let is_shown = |one: &&MergedLink| {
+pub(super) fn lines(links: &[RatedLink], all: bool, columns: usize) -> Vec<String> {
+    let is_shown = |one: &&RatedLink| {
         all || matches!(one.link.kind, LinkKind::Peer | LinkKind::Outside)
             || one.rates.as_ref().is_some_and(|rates| rates.ab.prepares + rates.ba.prepares > 0)
     };
-    let mut shown: Vec<&MergedLink> = links.iter().filter(is_shown).collect();
+    let mut shown: Vec<&RatedLink> = links.iter().filter(is_shown).collect();
     // Problems first.
-    shown.sort_by_key(|one| state_of(one.link.state).rank());
+    shown.sort_by_key(|one| state_of(&one.link).rank());
     let headings = [
         "LINK",
         "STATE",
@@ -94,7 +94,7 @@ pub(super) fn lines(links: &[MergedLink], all: bool, columns: usize) -> Vec<Stri
         };
         table.add_row([
             Cell::left(format!("{} - {}", name(&link.a), name(&link.b))),
-            state_of(link.state).cell(),
+            state_of(link).cell(),
             figure(rates.map(|rates| format!("{:.0}", rates.ab_per_second))),
             figure(rates.map(|rates| format!("{:.0}", rates.ba_per_second))),
             figure(
@@ -118,16 +118,21 @@ pub(super) fn lines(links: &[MergedLink], all: bool, columns: usize) -> Vec<Stri
     lines
 }
 
-fn state_of(state: LinkState) -> ViewState {
-    match state {
+fn state_of(link: &LinkBody) -> ViewState {
+    match link.state {
         LinkState::Up => ViewState::Good("up".to_owned()),
         LinkState::Partly => ViewState::Pending("partly".to_owned()),
         LinkState::Suspended => ViewState::Pending("suspended".to_owned()),
+        // A tool that is done is no problem.
+        LinkState::Down if link.kind == LinkKind::Tool && link.last_error.is_none() => {
+            ViewState::Pending("gone".to_owned())
+        }
         LinkState::Down => ViewState::Bad("down".to_owned()),
+        LinkState::Unknown => ViewState::Bad("unknown".to_owned()),
     }
 }
 
-fn to_json(links: &[MergedLink]) -> serde_json::Value {
+fn to_json(links: &[RatedLink]) -> serde_json::Value {
     let links = links
         .iter()
         .map(|one| json!({ "link": one.link, "rates": one.rates, "limitedBy": one.limited_by }));
@@ -137,9 +142,9 @@ fn to_json(links: &[MergedLink]) -> serde_json::Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::observe::{LinkBody, LinkRates};
+    use crate::observe::LinkRates;
 
-    fn merged(a: &str, b: &str, state: LinkState, kind: LinkKind, prepares: u64) -> MergedLink {
+    fn merged(a: &str, b: &str, state: LinkState, kind: LinkKind, prepares: u64) -> RatedLink {
         let traffic = json!({ "prepares": prepares, "fulfills": 0, "rejects": {} });
         let rates: LinkRates = serde_json::from_value(json!({
             "id": "x", "ab": traffic, "ba": traffic,
@@ -155,11 +160,7 @@ mod tests {
             "kind": kind, "transport": null, "asset": "USD/9",
         }))
         .unwrap();
-        MergedLink {
-            link,
-            rates: (state == LinkState::Up).then_some(rates),
-            limited_by: Vec::new(),
-        }
+        RatedLink { link, rates: (state == LinkState::Up).then_some(rates), limited_by: Vec::new() }
     }
 
     #[test]
@@ -169,15 +170,19 @@ mod tests {
             merged("a", "b", LinkState::Up, Peer, 1_204),
             merged("a", "cli", LinkState::Up, Tool, 0),
             merged("b", "c", LinkState::Down, Peer, 0),
+            merged("c", "cli", LinkState::Down, Tool, 0),
         ];
+        // It has done what it wanted.
+        (links[3].link.last_error, links[3].rates) = (None, links[0].rates.clone());
         links[0].limited_by = vec!["a.minBalance".to_owned()];
         let lines = lines(&links, false, usize::MAX);
         let lines: Vec<String> = lines.iter().map(|line| apply_colours(line, false)).collect();
         insta::assert_snapshot!(lines.join("\n"), @r"
-        LINK   STATE  THERE/S  BACK/S  OK %  P50 MS  P99 MS  IN FLIGHT     BALANCE  ASSET  LIMITED BY
-        b - c  down         -       -     -       -       -          -           -  USD/9  cannot connect: connection refused
-        a - b  up        1204       3  99.8   0.400    2.10      1,200  -1,200,000  USD/9  a.minBalance
-        2 links, 1 unused account not shown (see --all)
+        LINK     STATE  THERE/S  BACK/S  OK %  P50 MS  P99 MS  IN FLIGHT     BALANCE  ASSET  LIMITED BY
+        b - c    down         -       -     -       -       -          -           -  USD/9  cannot connect: connection refused
+        c - cli  gone      1204       3  99.8   0.400    2.10      1,200  -1,200,000  USD/9  -
+        a - b    up        1204       3  99.8   0.400    2.10      1,200  -1,200,000  USD/9  a.minBalance
+        3 links, 1 unused account not shown (see --all)
         ");
     }
 }

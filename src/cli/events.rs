@@ -5,13 +5,14 @@ use std::io::{self, IsTerminal, Write};
 use serde::Deserialize;
 
 use super::args::EventsArguments;
-use super::observed::{Feed, FeedItem, ObservedNodes};
+use super::observed::{ObservedNodes, json_text};
 use super::terminal::{interrupted, terminal_canvas};
 use crate::config::Environment;
 use crate::console::{
     Colour, Failure, apply_colours, build_runtime, count, padded, sanitize, truncate,
 };
 use crate::observe::{EventBody, EventLevel, GapCause, StreamMessage};
+use crate::remote::{Feed, FeedItem};
 
 /// `GET /api/v1/events`.
 #[derive(Debug, Deserialize)]
@@ -34,8 +35,7 @@ pub(super) fn run(
     let no_colour = environment.get("NO_COLOR").cloned();
     let mut print = |event: &EventBody| -> Result<(), Failure> {
         if arguments.observed.json {
-            let json = serde_json::to_string(event).map_err(io::Error::from)?;
-            writeln!(out, "{json}")?;
+            writeln!(out, "{}", json_text(event, false)?)?;
         } else {
             let canvas = terminal_canvas(no_colour.as_deref());
             let line = event_line(event);

@@ -3,46 +3,12 @@
 
 use std::io::Write;
 
-use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
-
 use super::args::ExplainArguments;
-use super::asked_nodes::AskedNode;
-use super::observed::ObservedNodes;
-use super::tap::{ApiPage, url_encode};
+use super::observed::{ObservedNodes, json_text};
+use super::tap::ApiPage;
 use crate::config::Environment;
 use crate::console::{Failure, build_runtime, exit_result, group_digits, padded, sanitize};
-use crate::observe::ReasonBody;
-
-/// Nodes of one way, at most.
-const STEPS_MAX: usize = 64;
-
-/// `GET /api/v1/explain`.
-#[derive(Debug, Clone, Deserialize)]
-struct WayPage {
-    steps: Vec<WayStep>,
-    ends: String,
-}
-
-/// What one node would do.
-#[derive(Debug, Clone, Default, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase", default)]
-struct WayStep {
-    node: String,
-    destination: String,
-    from: Option<String>,
-    amount: Option<String>,
-    /// `forward`, `local` or `refuse`.
-    decision: String,
-    prefix: Option<String>,
-    to: Option<String>,
-    outgoing_amount: Option<String>,
-    origin: Option<String>,
-    why: Option<String>,
-    code: Option<String>,
-    reason: Option<ReasonBody>,
-    candidates: Vec<Value>,
-}
+use crate::remote::{self, AskedNode, WayPage, WayStart, WayStep};
 
 /// Prints the way. A failure if a node would refuse the packet, or if it never arrives.
 pub(super) fn run(
@@ -62,7 +28,7 @@ pub(super) fn run(
     runtime.shutdown_background();
     let way = found?;
     if arguments.observed.json {
-        writeln!(out, "{:#}", json!({ "steps": way.steps, "ends": way.ends }))?;
+        writeln!(out, "{}", json_text(&way, true)?)?;
     } else {
         lines(&way).iter().try_for_each(|line| writeln!(out, "{line}"))?;
     }
@@ -78,55 +44,28 @@ async fn find_way(
 ) -> Result<WayPage, Failure> {
     let asked = |id: &str| {
         let mut views = nodes.nodes.iter().zip(pages);
-        views.find(|(_, page)| page.nodes.iter().any(|node| node == id)).map(|(node, _)| node)
+        let found = views.find(|(_, page)| page.nodes.iter().any(|node| node == id));
+        found.map(|(node, _)| node.clone())
     };
     let ids: Vec<&str> = pages.iter().flat_map(|page| &page.nodes).map(String::as_str).collect();
-    let mut id = match &arguments.from {
-        Some(from) if ids.contains(&from.as_str()) => from.clone(),
-        None if !ids.is_empty() => ids.first().map(|id| (*id).to_owned()).unwrap_or_default(),
+    let first = match (&arguments.from, ids.first()) {
+        (Some(from), _) if ids.contains(&from.as_str()) => from.as_str(),
+        (None, Some(first)) => *first,
         _ => {
             let ids = sanitize(&ids.join(", "));
             return Err(Failure::Usage(format!("--from: no such node answers; there are {ids}")));
         }
     };
-    let mut from: Option<String> = None;
-    let mut amount = arguments.amount.map(|amount| amount.to_string());
-    let mut way = WayPage { steps: Vec::new(), ends: "leavesView".to_owned() };
-    while let Some(node) = asked(&id) {
-        let page = ask(nodes, node, &id, arguments, (from.as_deref(), amount.as_deref())).await?;
-        way.steps.extend(page.steps);
-        way.ends = page.ends;
-        let Some(last) = way.steps.last().filter(|_| way.ends == "leavesView") else { break };
-        let Some(next) = last.to.clone() else { break };
-        if way.steps.iter().any(|step| step.node == next) || way.steps.len() >= STEPS_MAX {
-            way.ends = "loops".to_owned();
-            break;
-        }
-        (from, amount, id) = (Some(last.node.clone()), last.outgoing_amount.clone(), next);
-    }
-    Ok(way)
-}
-
-async fn ask(
-    nodes: &ObservedNodes,
-    node: &AskedNode,
-    id: &str,
-    arguments: &ExplainArguments,
-    (from, amount): (Option<&str>, Option<&str>),
-) -> Result<WayPage, Failure> {
-    let mut path = format!(
-        "api/v1/explain?node={}&destination={}",
-        url_encode(id),
-        url_encode(arguments.destination.as_str())
-    );
-    for (name, value) in [("from", from), ("amount", amount)] {
-        if let Some(value) = value {
-            path.push_str(&format!("&{name}={}", url_encode(value)));
-        }
-    }
-    let page = nodes.client.page(node, &path).await;
-    page.map_err(|error| {
-        Failure::Failed(format!("{} at {}: {error}", sanitize(id), node.shown_url()))
+    let start = WayStart {
+        node: first,
+        from: None,
+        destination: arguments.destination.as_str(),
+        amount: arguments.amount.map(|amount| amount.to_string()),
+    };
+    let found = remote::find_way(&nodes.client, asked, start).await;
+    found.map_err(|error| {
+        let describe = |node: AskedNode| node.describe(&error);
+        Failure::Failed(asked(first).map_or_else(|| error.to_string(), describe))
     })
 }
 
@@ -143,6 +82,10 @@ fn lines(way: &WayPage) -> Vec<String> {
         "delivered" => "the packet arrives".to_owned(),
         "refused" => "the packet is rejected".to_owned(),
         "leavesView" => format!("the packet leaves these nodes: {last} is not one of them"),
+        "unreachable" => {
+            let why = way.error.as_deref().map(sanitize).unwrap_or_default();
+            format!("{last} does not answer: {why}")
+        }
         _ => format!("the packet goes round: {last} has had it before"),
     });
     lines
@@ -171,6 +114,8 @@ fn describe_step(step: &WayStep) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -183,7 +128,7 @@ mod tests {
             ..WayStep::default()
         };
         let check = |steps: Vec<WayStep>, ends: &str, expected: &[&str]| {
-            assert_eq!(lines(&WayPage { steps, ends: ends.to_owned() }), expected);
+            assert_eq!(lines(&WayPage { steps, ends: ends.to_owned(), error: None }), expected);
         };
         let mut forward = step("a", "forward", Some("b"));
         check(

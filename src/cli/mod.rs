@@ -1,9 +1,9 @@
 //! The command line: reads the arguments and runs a command. Results go to standard output, errors to standard error,
 //! one `error: ` line each; the exit code says which kind of error it was (D14).
 //!
-//! `run` and `up` start nodes; `status`, `tap`, `top`, `edges`, `events` and `explain` ask them; `ledger` reads and
-//! changes their books; `check`, `compose`, `graph` and `schema` start nothing; the commands that send packets are in
-//! [`tools`](crate::tools).
+//! `run` and `up` start nodes; `status`, `tap`, `top`, `edges`, `events` and `explain` ask them, and `watch` shows them
+//! on a page; `ledger` reads and changes their books; `check`, `compose`, `graph` and `schema` start nothing; the
+//! commands that send packets are in [`tools`](crate::tools).
 
 mod args;
 mod asked_nodes;
@@ -18,7 +18,6 @@ mod healthcheck;
 mod ledger;
 mod network_view;
 mod observed;
-mod page_client;
 mod run;
 mod schema;
 mod status;
@@ -26,6 +25,7 @@ mod tap;
 mod terminal;
 mod top;
 mod up;
+mod watch;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -72,6 +72,7 @@ fn dispatch(
         Command::Edges(arguments) => edges::run(&arguments, environment, out, err),
         Command::Events(arguments) => events::run(&arguments, environment, out, err),
         Command::Explain(arguments) => explain::run(&arguments, environment, out, err),
+        Command::Watch(arguments) => watch::run(&arguments, environment, out, err),
         Command::Graph(arguments) => graph::run(&arguments, environment, out),
         Command::Ping(arguments) => run_tool(ping::run(&arguments, environment, out)),
         Command::Trace(arguments) => run_tool(trace::run(&arguments, environment, out)),

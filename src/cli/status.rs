@@ -13,8 +13,8 @@ use tokio::time::sleep;
 use self::look::{NodeLook, look_at_all};
 use self::report::StatusReport;
 use super::args::StatusArguments;
-use super::asked_nodes::{AskedNode, find_nodes};
-use super::page_client::PageClient;
+use super::asked_nodes::find_nodes;
+use super::observed::page_client;
 use super::terminal::{
     Screen, Scroll, TerminalKey, TerminalKeys, can_show_view, interrupted, next_keys,
     terminal_canvas,
@@ -22,6 +22,7 @@ use super::terminal::{
 use crate::config::Environment;
 use crate::console::{Failure, apply_colours, build_runtime, exit_result};
 use crate::net::Clock;
+use crate::remote::{AskedNode, PageClient};
 
 /// Between two looks of `--watch`.
 const PAUSE: Duration = Duration::from_secs(2);
@@ -34,7 +35,7 @@ pub(super) fn run(
 ) -> Result<(), Failure> {
     let token_file = arguments.token_file.as_deref();
     let nodes = find_nodes(&arguments.targets, &arguments.source, token_file, environment)?;
-    let client = PageClient::new(arguments.timeout)?;
+    let client = page_client(arguments.timeout)?;
     let status = Status { arguments, environment, nodes, client, clock: Clock::start() };
     let runtime = build_runtime(1)?;
     let is_well = runtime.block_on(async {

@@ -14,11 +14,12 @@ use tokio::time::{interval, sleep};
 use self::line::packet_line;
 use self::path::OpenPaths;
 use super::args::TapArguments;
-use super::observed::{Feed, FeedItem, ObservedNodes};
+use super::observed::{ObservedNodes, json_text};
 use super::terminal::{interrupted, terminal_canvas};
 use crate::config::Environment;
 use crate::console::{Failure, apply_colours, build_runtime, group_digits, sanitize, truncate};
-use crate::observe::{PacketBody, PacketFilter, RatesBody, StreamMessage};
+use crate::observe::{PacketBody, PacketFilter, RatesBody, StreamMessage, one_in};
+use crate::remote::{Feed, FeedItem, url_encode};
 
 /// How often paths are looked through for complete ones.
 const PATHS_INTERVAL: Duration = Duration::from_millis(250);
@@ -91,7 +92,7 @@ impl<'a> Tap<'a> {
         let filter: String = url_encode(filter);
         let rate = self.arguments.rate;
         let query = format!("topics=rates,packets&packets={rate}&filter={filter}");
-        let mut feed = Feed::open(&nodes.client, &nodes.nodes, &query, Vec::new());
+        let mut feed = Feed::open_packets(&nodes.client, &nodes.nodes, &query, rand::random());
         let mut interrupted = std::pin::pin!(interrupted()?);
         let mut ends = std::pin::pin!(wait(self.arguments.run_time));
         let mut look = interval(PATHS_INTERVAL);
@@ -103,7 +104,10 @@ impl<'a> Tap<'a> {
                     let complete = self.paths.take_complete(Instant::now(), false);
                     self.print_paths(complete)?;
                 }
-                item = feed.next() => self.take(item)?,
+                item = feed.next() => {
+                    self.losses.shared_one_in = feed.threshold().map(one_in);
+                    self.take(item)?;
+                }
             }
             if self.arguments.count.is_some_and(|count| self.shown >= count) {
                 return Ok(());
@@ -122,11 +126,7 @@ impl<'a> Tap<'a> {
             StreamMessage::Packet(packet) => return self.show(packet),
             StreamMessage::Rates(rates) => self.losses.add_rates(node, &rates),
             StreamMessage::Gap(gap) => self.losses.by_stream += gap.lost,
-            StreamMessage::Bye(bye) => {
-                let why = sanitize(&bye.why);
-                writeln!(self.err, "note: the stream of a node ends: {why}")?;
-            }
-            StreamMessage::Hello(_) | StreamMessage::State(_) | StreamMessage::Event(_) => {}
+            _ => {}
         }
         Ok(())
     }
@@ -138,8 +138,7 @@ impl<'a> Tap<'a> {
         }
         self.shown += 1;
         if self.arguments.observed.json {
-            let json = serde_json::to_string(&packet).map_err(io::Error::from)?;
-            writeln!(self.out, "{json}")?;
+            writeln!(self.out, "{}", json_text(&packet, false)?)?;
             return Ok(self.out.flush()?);
         }
         self.print_line(&packet_line(&packet))?;
@@ -181,6 +180,8 @@ impl<'a> Tap<'a> {
 struct TapLosses {
     /// Records that the streams have left out.
     by_stream: u64,
+    /// One packet of so many is in the samples of all nodes, if there are several.
+    shared_one_in: Option<f64>,
     nodes: BTreeMap<usize, NodeLosses>,
 }
 
@@ -198,7 +199,7 @@ impl TapLosses {
     fn add_rates(&mut self, node: usize, rates: &RatesBody) {
         let of_links = rates.links.iter().map(|link| link.ab.prepares + link.ba.prepares);
         let (prepares, lost) = (of_links.sum(), rates.sampled.lost);
-        let one_in = rates.sampled.one_in;
+        let one_in = self.shared_one_in.unwrap_or(rates.sampled.one_in);
         let first = NodeLosses { lost: (lost, 0), prepares, not_sampled: 0.0 };
         let known = self.nodes.entry(node).or_insert(first);
         // A restarted node counts from zero.
@@ -230,17 +231,6 @@ async fn wait(time: Option<Duration>) {
         Some(time) => sleep(time).await,
         None => std::future::pending().await,
     }
-}
-
-/// A value of a query. Everything but letters and digits is encoded.
-pub(super) fn url_encode(text: &str) -> String {
-    let encode = |byte: u8| match byte {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'-' | b'_' | b'~' => {
-            char::from(byte).to_string()
-        }
-        byte => format!("%{byte:02X}"),
-    };
-    text.bytes().map(encode).collect()
 }
 
 #[cfg(test)]
@@ -280,10 +270,5 @@ mod tests {
         rates.sampled.lost = 0;
         losses.add_rates(0, &rates);
         assert_eq!(losses.to_string(), "about 3,030 not sampled, 7 lost");
-    }
-
-    #[test]
-    fn values_of_queries_are_encoded() {
-        assert_eq!(url_encode("a=b c%&é"), "a%3Db%20c%25%26%C3%A9");
     }
 }

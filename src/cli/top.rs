@@ -12,7 +12,7 @@ use tokio::time::{interval, sleep};
 
 use self::table::{ReasonRow, TopFigures};
 use super::args::{TopArguments, TopTable};
-use super::observed::{FIGURES_QUERY, Feed, FeedItem, NodeFigures, ObservedNodes};
+use super::observed::{FIGURES_QUERY, NodeFigures, ObservedNodes, json_text};
 use super::tap::ApiPage;
 use super::terminal::{
     Screen, Scroll, TerminalKey, TerminalKeys, can_show_view, interrupted, next_keys,
@@ -20,6 +20,7 @@ use super::terminal::{
 };
 use crate::config::Environment;
 use crate::console::{Failure, apply_colours, build_runtime, truncate};
+use crate::remote::{Feed, FeedItem};
 
 /// How often the table is drawn, and how often the reasons are read.
 const REDRAW: Duration = Duration::from_secs(1);
@@ -62,7 +63,7 @@ pub(super) fn run(
             let states: Vec<_> = states.flat_map(|state| &state.nodes).collect();
             let reasons = &figures.reasons;
             let report = json!({ "nodes": states, "links": links, "reasons": reasons });
-            writeln!(out, "{report:#}")?;
+            writeln!(out, "{}", json_text(&report, true)?)?;
         } else {
             let lines = figures.lines(arguments.table, arguments.sort, usize::MAX);
             lines.iter().try_for_each(|line| writeln!(out, "{}", apply_colours(line, false)))?;

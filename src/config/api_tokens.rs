@@ -5,8 +5,8 @@ use super::key_types::KeySet;
 use super::location::FirstUses;
 use super::mapping::Mapping;
 use super::node_keys::{API_TOKEN, ApiTokenSettings, NODE};
-use crate::net::Secret;
 use super::settings::PeerConfig;
+use crate::net::Secret;
 use crate::observe::{OPERATOR_TOKEN, Scope};
 
 /// Tokens of one node, at most: each request is compared with all of them.

@@ -9,9 +9,9 @@ use super::keys::KeyInfo;
 use super::loaded::Loaded;
 use super::node_keys::{NODE, NodeSettings};
 use super::print::{DEFAULT, origin, shown_text};
-use super::secret::MASK;
 use super::value::{Map, Value, ValueData};
 use super::value_kind::ValueKind;
+use crate::net::MASK;
 
 /// Items of one list that have rows. The others are counted.
 const ITEMS_MAX: usize = 200;

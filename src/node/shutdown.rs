@@ -72,6 +72,8 @@ impl NodeTask {
         if let Some(saver) = self.saver {
             saver.stop().await;
         }
+        // Readers of its streams learn that it stops, and do not take it for a broken connection.
+        self.status.until_streams_closed().await;
         drop(self.api_thread);
         self.status.audit().close().await;
         self.packet_log.stop(&context);

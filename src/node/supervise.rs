@@ -217,6 +217,7 @@ impl Supervisor {
         // It shows the nodes until they have stopped.
         let _page_thread = self.page_thread;
         let lab = self.lab;
+        let observer = self.observer;
         let stopped = async {
             let of_lab = async {
                 if let Some(lab) = lab {
@@ -224,6 +225,7 @@ impl Supervisor {
                 }
             };
             tokio::join!(stop_all(self.nodes), of_lab);
+            observer.close_streams("the network stops").await;
         };
         tokio::select! {
             () = stopped => !has_lost_node,

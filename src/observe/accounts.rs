@@ -127,6 +127,12 @@ pub fn format_time(time: std::time::SystemTime) -> String {
     Timestamp::from_millis(millis).to_string()
 }
 
+/// A time as [`format_time`] and the clocks of nodes write it: `2026-03-01T12:00:00.000Z`.
+pub fn parse_time(text: &str) -> Option<Timestamp> {
+    let digits: String = text.chars().filter(char::is_ascii_digit).collect();
+    <&[u8; 17]>::try_from(digits.as_bytes()).ok().and_then(|digits| Timestamp::read17(digits).ok())
+}
+
 fn limits_body(limits: &Limits) -> LimitsBody {
     LimitsBody {
         max_packet_amount: limits.max_packet_amount.map(|amount| amount.0.to_string()),

@@ -139,6 +139,13 @@ impl EventLog {
         inner.ring.push(number, Arc::new(body));
     }
 
+    /// Adds an event of another observer, which has limited it. Its id becomes one of this log.
+    pub fn add(&self, event: EventBody) {
+        let mut inner = self.inner.lock();
+        let number = self.ids.next();
+        inner.ring.push(number, Arc::new(EventBody { id: self.ids.id(number), ..event }));
+    }
+
     /// The events after a number.
     pub fn after(&self, number: u64) -> Resumed<EventBody> {
         self.inner.lock().ring.after(number)

@@ -9,6 +9,8 @@ const CONNECTED: &str = "connected";
 const DISCONNECTED: &str = "disconnected";
 const SUSPENDED: &str = "suspended";
 const WAITING: &str = "waiting";
+/// The state of an account at a node that does not answer.
+pub const UNKNOWN: &str = "unknown";
 
 /// The links of these nodes, sorted by id. Sets the `link` of each account that has one. Two accounts are the ends of
 /// one link if each has the id of the other's node.
@@ -64,6 +66,8 @@ fn link(node: &NodeBody, peer: &PeerBody, back: Option<&PeerBody>) -> LinkBody {
     };
     // The end that is dialled only waits, so the dialling end says more.
     let telling = match back {
+        Some(back) if back.state == UNKNOWN => peer,
+        Some(back) if peer.state == UNKNOWN => back,
         Some(back) if peer.state == WAITING || is_error_only_at(back, peer) => back,
         _ => peer,
     };
@@ -93,7 +97,10 @@ fn is_error_only_at(one: &PeerBody, other: &PeerBody) -> bool {
 }
 
 fn joined_state(peer: &PeerBody, back: Option<&PeerBody>) -> LinkState {
-    let ends = || std::iter::once(peer).chain(back);
+    let ends = || std::iter::once(peer).chain(back).filter(|end| end.state != UNKNOWN);
+    if ends().next().is_none() {
+        return LinkState::Unknown;
+    }
     if peer.kind == "receiver" {
         return if peer.enabled { LinkState::Up } else { LinkState::Suspended };
     }
@@ -160,6 +167,10 @@ mod tests {
         check(("connected", "disconnected"), LinkState::Partly);
         check(("waiting", "connecting"), LinkState::Down);
         check(("connected", "suspended"), LinkState::Suspended);
+        // A node that does not answer says nothing.
+        check(("unknown", "connected"), LinkState::Up);
+        check(("down", "unknown"), LinkState::Down);
+        check(("unknown", "unknown"), LinkState::Unknown);
     }
 
     #[test]

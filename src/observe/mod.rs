@@ -8,6 +8,7 @@ mod event_log;
 mod filter;
 mod history;
 mod links;
+mod merge;
 mod model;
 mod packet;
 mod path;
@@ -15,26 +16,29 @@ mod rates;
 mod ring;
 mod sampling;
 mod scope;
+mod shared_sample;
 mod stream_queue;
 mod visibility;
 
-pub use self::accounts::{account_bodies, format_time};
+pub use self::accounts::{account_bodies, format_time, parse_time};
 pub use self::event_log::{EventLog, NewEvent, ObjectIds, OtherBoot};
 pub use self::filter::PacketFilter;
 pub use self::history::{HISTORY_STEP_MS, History};
-pub use self::links::join_links;
+pub use self::links::{UNKNOWN, join_links};
+pub use self::merge::{merge_nodes, merge_rates};
 pub use self::model::{
-    BurstBody, EventBody, EventLevel, FaultBody, FaultKind, GapBody, GapCause, HelloBody, LinkBody,
-    LinkKind, LinkRates, LinkState, NodeBody, NodeHistoryBody, NodeStats, PacketBody, PacketLane,
-    PacketPhase, PeerBody, RatesBody, ReasonBody, ReasonCountBody, SampledBody, StateBody,
-    StepBody, StreamLimits, StreamMessage,
+    BurstBody, ByeBody, EventBody, EventLevel, FaultBody, FaultKind, GapBody, GapCause, HelloBody,
+    LinkBody, LinkKind, LinkRates, LinkState, NodeBody, NodeHistoryBody, NodeStats, PacketBody,
+    PacketLane, PacketPhase, PeerBody, RatesBody, ReasonBody, ReasonCountBody, SampleBody,
+    SampledBody, StateBody, StepBody, StreamLimits, StreamMessage,
 };
 pub use self::packet::{PacketDescriber, reason_body};
 pub use self::path::packet_path;
 pub use self::rates::RateMeter;
 pub use self::ring::{Resumed, Ring};
-pub use self::sampling::{SAMPLED_PER_SECOND, next_threshold, one_in};
+pub use self::sampling::{SAMPLED_PER_SECOND, next_threshold, one_in, parse_hex};
 pub use self::scope::{OPERATOR_TOKEN, Scope};
+pub use self::shared_sample::SharedSample;
 pub use self::stream_queue::{
     EncodedMessage, STREAM_PACKETS_PER_SECOND, STREAM_PACKETS_PER_SECOND_MAX, StreamQueue,
     Subscription, Topics,

@@ -40,10 +40,23 @@ pub enum StreamMessage {
     Event(EventBody),
     /// Something happened to a packet.
     Packet(PacketBody),
+    /// The sample has changed. Only for readers that asked for a seed; before the packets that it concerns.
+    Sample(SampleBody),
     /// Objects that this stream has lost.
     Gap(GapBody),
     /// The last one.
     Bye(ByeBody),
+}
+
+impl StreamMessage {
+    /// The id of an object that has one: the stream can begin again after it.
+    pub fn id(&self) -> Option<&str> {
+        match self {
+            Self::Event(event) => Some(&event.id),
+            Self::Packet(packet) => Some(&packet.id),
+            _ => None,
+        }
+    }
 }
 
 /// What a stream begins with.
@@ -72,6 +85,15 @@ pub struct HelloBody {
     pub threshold: String,
     /// What an observer records and keeps.
     pub limits: StreamLimits,
+}
+
+/// Which packets are in the sample, see [`HelloBody::seed`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SampleBody {
+    /// 16 hexadecimal digits.
+    pub seed: String,
+    /// The same.
+    pub threshold: String,
 }
 
 /// What an observer records and keeps.
@@ -123,6 +145,9 @@ pub struct NodeBody {
     pub api: Option<String>,
     /// Sums over its peers.
     pub stats: NodeStats,
+    /// If these are not the figures of now, because the node does not answer: when it had them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen_at: Option<String>,
     /// Its accounts, as in `/peers`.
     pub peers: Vec<PeerBody>,
 }
@@ -189,6 +214,8 @@ pub enum LinkState {
     Partly,
     /// An operator has suspended it.
     Suspended,
+    /// No node at its ends answers.
+    Unknown,
 }
 
 /// What is at the far end of a link.

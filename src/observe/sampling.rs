@@ -1,5 +1,8 @@
 //! How many packets are in the sample: few enough for a page, and as many as that.
 
+use super::model::{HelloBody, SampleBody, StreamMessage};
+use crate::connector::Sample;
+
 /// Records of one node in a second that the sample aims at.
 pub const SAMPLED_PER_SECOND: u64 = 200;
 /// Of one step to the next, the sample grows at most so many times. It shrinks at once.
@@ -23,6 +26,38 @@ pub fn next_threshold(threshold: u64, records: u64, step_ms: u64) -> u64 {
 pub fn one_in(threshold: u64) -> f64 {
     let share = (u64::MAX as f64) / (threshold.max(1) as f64);
     (share * 100.0).round() / 100.0
+}
+
+impl StreamMessage {
+    /// The sample that it tells, of objects that tell one.
+    pub fn sample(&self) -> Option<Sample> {
+        match self {
+            Self::Hello(HelloBody { seed, threshold, .. }) => {
+                SampleBody { seed: seed.clone(), threshold: threshold.clone() }.numbers()
+            }
+            Self::Sample(sample) => sample.numbers(),
+            _ => None,
+        }
+    }
+}
+
+/// 16 hexadecimal digits.
+pub fn parse_hex(text: &str) -> Option<u64> {
+    let is_hex = text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_hex.then(|| u64::from_str_radix(text, 16).ok()).flatten()
+}
+
+impl SampleBody {
+    /// The sample in this form.
+    pub fn new(sample: Sample) -> Self {
+        let hex = |number: u64| format!("{number:016x}");
+        Self { seed: hex(sample.seed), threshold: hex(sample.threshold) }
+    }
+
+    /// As numbers. `None`: the texts are none.
+    pub fn numbers(&self) -> Option<Sample> {
+        Some(Sample { seed: parse_hex(&self.seed)?, threshold: parse_hex(&self.threshold)? })
+    }
 }
 
 #[cfg(test)]
@@ -59,5 +94,15 @@ mod tests {
         assert_eq!(one_in(u64::MAX / 512).to_string(), "512");
         assert_eq!(one_in(u64::MAX / 3 * 2).to_string(), "1.5");
         assert!(one_in(0).is_finite());
+    }
+    #[test]
+    fn numbers_are_sixteen_digits() {
+        assert_eq!(parse_hex("00000000000000fF"), Some(255));
+        let zeros = "0".repeat(17);
+        for wrong in ["", "ff", "+0000000000000ff", "g000000000000000", &zeros] {
+            assert_eq!(parse_hex(wrong), None, "{wrong}");
+        }
+        let sample = Sample { seed: 7, threshold: u64::MAX };
+        assert_eq!(SampleBody::new(sample).numbers(), Some(sample));
     }
 }

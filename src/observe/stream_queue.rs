@@ -28,6 +28,8 @@ pub struct Subscription {
     pub filter: PacketFilter,
     /// At most so many packets.
     pub packets_per_second: u32,
+    /// The seed that the reader asks for, because it reads other nodes too. It is told each change of the sample.
+    pub seed: Option<u64>,
 }
 
 /// Kinds of objects that a reader chooses.
@@ -162,6 +164,16 @@ impl StreamQueue {
         let Some(mut waiting) = self.open() else { return };
         waiting.add(message, Some(PACKETS));
         waiting.wake();
+    }
+
+    /// Tells a reader that has asked for a seed what the sample is from now on.
+    pub fn add_sample(&self, message: &Arc<EncodedMessage>) {
+        if self.subscription.seed.is_some()
+            && let Some(mut waiting) = self.open()
+        {
+            waiting.add(message, None);
+            waiting.wake();
+        }
     }
 
     /// Replaces the state that waits, if one does.

@@ -129,6 +129,7 @@ fn node_of(peer: &AccountId, node: NodeBody) -> NodeBody {
         stats.connected += usize::from(!account.sessions.is_empty());
     }
     NodeBody {
+        seen_at: node.seen_at,
         id: node.id,
         status: node.status,
         // They name other peers, and files.

@@ -52,3 +52,4 @@ mod support;
 mod topologies;
 mod ui;
 mod unauthenticated;
+mod watch;

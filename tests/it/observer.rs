@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Write as _};
 use std::net::TcpStream;
 use std::process::Command;
+use std::time::Instant;
 
 use serde_json::Value;
 
@@ -16,10 +17,10 @@ const FILE: &str = "nodeId: n\nilpAddress: test.n\npeers:\n  \
                     - { id: bob, relation: child, authToken: u }\n";
 
 /// An open stream of JSON lines.
-struct Reader(BufReader<TcpStream>);
+pub(crate) struct Reader(BufReader<TcpStream>);
 
 impl Reader {
-    fn open(port: u64, query: &str) -> Self {
+    pub(crate) fn open(port: u64, query: &str) -> Self {
         let mut socket = TcpStream::connect(("127.0.0.1", u16::try_from(port).unwrap())).unwrap();
         socket.set_read_timeout(Some(TIMEOUT)).unwrap();
         // Without chunks, so that the lines are the objects.
@@ -37,8 +38,11 @@ impl Reader {
     }
 
     /// The next object of this type for which `wanted` holds.
-    fn find(&mut self, kind: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+    pub(crate) fn find(&mut self, kind: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        // Figures come all the time, so that the timeout of the socket is not enough.
+        let deadline = Instant::now() + 3 * TIMEOUT;
         loop {
+            assert!(Instant::now() < deadline, "no {kind} that is wanted");
             let mut line = String::new();
             assert!(self.0.read_line(&mut line).unwrap() > 0, "the stream ended before {kind}");
             if line == "\n" {

@@ -147,6 +147,9 @@ async fn check(
     });
     match checked {
         Ok(caller) => {
+            if let Some(node) = v1.node_elsewhere(request.uri().path()) {
+                return v1.forward(&node, request).await;
+            }
             if let Some(token) = &caller.token {
                 request.extensions_mut().insert(VerbToken(token.clone()));
             }

@@ -10,13 +10,16 @@ use serde_json::json;
 
 use super::V1;
 use super::access::Caller;
+use super::forward::bad_gateway;
 use super::lists::{ListAnswer, ok};
 use super::query::{Parameters, mistake};
+use super::remote_nodes::Refresh;
 use crate::account::AccountId;
 use crate::api::routes;
 use crate::api::status::NodeStatus;
 use crate::connector::{PacketDecision, PacketExplanation, RouteReport};
 use crate::observe::{StepBody, reason_body};
+use crate::remote::{PageError, WayStart, find_way};
 use crate::web::ProblemDetails;
 use crate::wire::{Address, Amount};
 
@@ -41,6 +44,9 @@ pub(super) async fn explain(
     let destination: Address = text
         .parse()
         .map_err(|error| mistake(format!("destination {text:?} is not an ILP address: {error}")))?;
+    if !v1.observer.remotes.is_empty() {
+        return explain_elsewhere(&v1, &parameters, destination.as_str()).await;
+    }
     let nodes = v1.observer.nodes(&caller.view);
     let node = match (parameters.get("node"), nodes.as_slice()) {
         (Some(id), _) => v1.find_node(id)?,
@@ -77,6 +83,27 @@ pub(super) async fn explain(
     let visibility = caller.view.visibility();
     let steps: Vec<StepBody> = steps.into_iter().map(|step| visibility.step(step)).collect();
     ok(&json!({ "steps": steps, "ends": ends }))
+}
+
+/// Asks the nodes on the way, one after the other.
+async fn explain_elsewhere(v1: &V1, parameters: &Parameters, destination: &str) -> ListAnswer {
+    v1.observer.refresh(Refresh::Nodes).await;
+    let remotes = &v1.observer.remotes;
+    let first = parameters.get("node").unwrap_or_default();
+    let known = || v1.observer.node_ids(&v1.view).join(", ");
+    let Some(node) = remotes.find(first) else {
+        return Err(mistake(format!("node is where the packet begins; there are {}", known())));
+    };
+    let Some(client) = remotes.client() else { return Err(mistake("no node runs elsewhere")) };
+    let given = |name| parameters.get(name).filter(|text| !text.is_empty()).map(str::to_owned);
+    let start = WayStart { node: first, from: given("from"), destination, amount: given("amount") };
+    let node_of = |id: &str| remotes.find(id).map(|node| node.asked.clone());
+    match find_way(client, node_of, start).await {
+        Ok(way) => ok(&way),
+        // The node's own words about the question.
+        Err(PageError::Refused { code: 400, error }) => Err(mistake(error)),
+        Err(error) => Err(bad_gateway(&node, &error)),
+    }
 }
 
 fn walk(

@@ -17,11 +17,14 @@ use crate::web::ProblemDetails;
 
 /// What all clients may do at a node without tokens. Changes need a token, so that other users of the machine and its
 /// network cannot make them.
-const OPEN_NODE: [Scope; 2] = [Scope::Read, Scope::Packets];
+pub(super) const OPEN_NODE: [Scope; 2] = [Scope::Read, Scope::Packets];
 
 /// # Errors
 /// The answer to a request that this listener does not answer otherwise, whatever it asks for.
 pub(super) fn admit(v1: &V1, request: &Request) -> Result<Caller, ProblemDetails> {
+    if let Some(access) = &v1.access {
+        return access.admit(request);
+    }
     let nodes = v1.observer.nodes(&v1.view);
     let view = v1.view.clone();
     let mut caller = Caller { scopes: Scope::ALL.into(), view, ..Caller::default() };

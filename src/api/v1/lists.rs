@@ -12,6 +12,7 @@ use serde_json::json;
 use super::V1;
 use super::access::Caller;
 use super::query::{Parameters, mistake, not_found};
+use super::remote_nodes::Refresh;
 use crate::api::pages::{json, node_routes};
 use crate::api::status::NodeStatus;
 use crate::observe::EventBody;
@@ -44,6 +45,7 @@ pub(super) async fn top(
     RawQuery(query): RawQuery,
 ) -> ListAnswer {
     no_parameters(query.as_deref())?;
+    v1.observer.refresh(Refresh::Names).await;
     ok(&json!({
         "version": env!("CARGO_PKG_VERSION"),
         "boot": v1.observer.ids.boot(),
@@ -60,6 +62,7 @@ pub(super) async fn nodes(
     RawQuery(query): RawQuery,
 ) -> ListAnswer {
     no_parameters(query.as_deref())?;
+    v1.observer.refresh(Refresh::Nodes).await;
     let (state, _) = v1.observer.sample(&caller.view);
     ok(&json!({ "nodes": state.nodes }))
 }
@@ -71,7 +74,10 @@ pub(super) async fn node(
     RawQuery(query): RawQuery,
 ) -> ListAnswer {
     no_parameters(query.as_deref())?;
-    v1.find_node(&id)?;
+    v1.observer.refresh(Refresh::Nodes).await;
+    if v1.observer.remotes.find(&id).is_none() {
+        v1.find_node(&id)?;
+    }
     // All nodes, because the ids of links depend on both ends.
     let (state, _) = v1.observer.sample(&caller.view);
     let node = state.nodes.into_iter().find(|node| node.id == id);
@@ -84,6 +90,7 @@ pub(super) async fn links(
     RawQuery(query): RawQuery,
 ) -> ListAnswer {
     no_parameters(query.as_deref())?;
+    v1.observer.refresh(Refresh::Nodes).await;
     let (state, _) = v1.observer.sample(&caller.view);
     ok(&json!({ "links": state.links }))
 }
@@ -113,6 +120,7 @@ pub(super) async fn events(
             None => return Err(mistake(format!("after: {id:?} is not an id of this API"))),
         },
     };
+    v1.observer.refresh(Refresh::Records).await;
     let found = v1.observer.events.after(after);
     let events = found.items.iter().filter_map(|(_, event)| caller.view.event(event));
     let events: Vec<&EventBody> = events.map(|event| &**event).collect();

@@ -9,6 +9,7 @@ mod audit;
 mod config;
 mod events;
 mod explain;
+mod forward;
 mod guard;
 mod history;
 mod lab;
@@ -18,7 +19,10 @@ mod money;
 mod observer;
 mod packet_lists;
 mod packets;
+mod page_access;
 mod query;
+mod remote_nodes;
+mod remote_streams;
 mod sample;
 mod stream;
 mod streams;
@@ -35,6 +39,7 @@ pub(super) use self::events::{reload_event, status_event};
 pub use self::lab::{Lab, LabOrder};
 pub(super) use self::observer::ApiView;
 pub use self::observer::Observer;
+pub(super) use self::page_access::PageAccess;
 pub(super) use self::streams::Streams;
 use crate::observe::Scope;
 
@@ -44,6 +49,8 @@ pub(super) struct V1 {
     pub(super) observer: Arc<Observer>,
     pub(super) view: ApiView,
     pub(super) streams: Arc<Streams>,
+    /// Of a page that belongs to no node of this process; `None`: the tokens of the nodes decide.
+    pub(super) access: Option<PageAccess>,
 }
 
 impl V1 {

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::V1;
 use super::access::Caller;
 use super::lists::{ListAnswer, no_parameters, ok};
+use super::remote_nodes::Refresh;
 use crate::observe::{NodeBody, PeerBody};
 
 /// The accounts of a node in one asset, together.
@@ -43,6 +44,7 @@ pub(super) async fn money(
     RawQuery(query): RawQuery,
 ) -> ListAnswer {
     no_parameters(query.as_deref())?;
+    v1.observer.refresh(Refresh::Nodes).await;
     let (state, _) = v1.observer.sample(&caller.view);
     ok(&body(&state.nodes))
 }
@@ -61,7 +63,12 @@ fn body(nodes: &[NodeBody]) -> Value {
                 continue;
             }
             total.add(sums);
-            peers.push(peer_body(&node.id, peer, &asset, sums));
+            let mut row = peer_body(&node.id, peer, &asset, sums);
+            if let (Some(seen_at), Some(row)) = (&node.seen_at, row.as_object_mut()) {
+                // The node does not answer: these are its last figures.
+                row.insert("seenAt".to_owned(), json!(seen_at));
+            }
+            peers.push(row);
         }
     }
     let assets: Vec<_> =

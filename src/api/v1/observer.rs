@@ -1,5 +1,6 @@
 //! The observer of a process: its nodes, what happened to them, and who watches.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
@@ -8,6 +9,7 @@ use tokio::sync::mpsc;
 use tokio::time::sleep;
 
 use super::lab::Lab;
+use super::remote_nodes::RemoteNodes;
 use super::sample::sample_all;
 use super::streams::Streams;
 use super::watch::Watch;
@@ -21,6 +23,9 @@ use crate::observe::{
 
 /// How often records of packets and events are passed on to streams.
 const STEP: Duration = Duration::from_millis(25);
+
+/// For the last objects of streams that end with the process.
+const GOODBYE_TIME_MAX: Duration = Duration::from_millis(500);
 
 /// What a client sees.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -79,6 +84,8 @@ pub struct Observer {
     lab: OnceLock<Arc<Lab>>,
     /// Where requests to read the configuration file go.
     config_checks: OnceLock<mpsc::Sender<ConfigCheckOrder>>,
+    /// Those that run elsewhere.
+    pub(super) remotes: RemoteNodes,
     started: Instant,
 }
 
@@ -92,6 +99,7 @@ impl Observer {
             nodes: Mutex::default(),
             lab: OnceLock::new(),
             config_checks: OnceLock::new(),
+            remotes: RemoteNodes::default(),
             started: Instant::now(),
             ids,
         })
@@ -139,7 +147,10 @@ impl Observer {
     /// The ids of these nodes.
     pub(super) fn node_ids(&self, view: &ApiView) -> Vec<String> {
         let nodes = self.nodes(view);
-        nodes.iter().map(|node| node.context().connector.node_id().to_string()).collect()
+        let local = nodes.iter().map(|node| node.context().connector.node_id().to_string());
+        let remote = self.remotes.list();
+        let remote = remote.iter().flat_map(|node| node.node_ids());
+        local.chain(remote).collect::<BTreeSet<String>>().into_iter().collect()
     }
 
     /// The nodes and links of a view.
@@ -148,6 +159,10 @@ impl Observer {
         if let Some(lab) = self.lab.get() {
             state.faults = lab.faults().into_iter().filter(|fault| view.concerns(fault)).collect();
         }
+        let state = match self.remotes.is_empty() {
+            true => state,
+            false => self.remotes.merge(state),
+        };
         let visibility = view.visibility();
         (visibility.state(state), visibility.reports(reports))
     }
@@ -191,6 +206,23 @@ impl Observer {
 
     pub(super) fn unsubscribe(&self, queue: &Arc<StreamQueue>) {
         self.watch.lock().remove(self, queue);
+    }
+
+    /// Ends all streams, and waits a little until their readers know.
+    pub async fn close_streams(&self, why: &str) {
+        self.watch.lock().end_all_streams(why);
+        let deadline = Instant::now() + GOODBYE_TIME_MAX;
+        while self.watch.lock().has_streams() && Instant::now() < deadline {
+            sleep(STEP).await;
+        }
+    }
+
+    /// Waits a little until the readers of a node's own listener know that their streams have ended.
+    pub async fn until_streams_closed(&self, node: &AccountId) {
+        let deadline = Instant::now() + GOODBYE_TIME_MAX;
+        while self.watch.lock().has_streams_of_node(node) && Instant::now() < deadline {
+            sleep(STEP).await;
+        }
     }
 
     /// Ends the streams of the node's own listener.

@@ -6,11 +6,13 @@ use std::time::SystemTime;
 
 use axum::Extension;
 use axum::extract::{Path, RawQuery, State};
+use serde::Deserialize;
 use serde_json::json;
 
 use super::access::Caller;
 use super::lists::{ListAnswer, no_parameters, ok};
 use super::query::{Parameters, mistake, not_found};
+use super::remote_nodes::Refresh;
 use super::{ApiView, V1};
 use crate::account::AccountId;
 use crate::connector::RejectCount;
@@ -34,6 +36,13 @@ impl V1 {
     }
 }
 
+/// The same page of a node that runs elsewhere.
+#[derive(Debug, Deserialize)]
+struct ReasonsPage {
+    reasons: Vec<ReasonCountBody>,
+    since: String,
+}
+
 pub(super) async fn packets(
     State(v1): State<Arc<V1>>,
     Extension(caller): Extension<Caller>,
@@ -43,6 +52,7 @@ pub(super) async fn packets(
     let filter = PacketFilter::parse(parameters.get("filter").unwrap_or_default());
     let filter = filter.map_err(|error| mistake(format!("filter: {error}")))?;
     let limit = parameters.number("limit", 1..=LIMIT_MAX, LIMIT_DEFAULT)?;
+    v1.observer.refresh(Refresh::Records).await;
     let (kept, lost) = v1.kept_packets(&caller.view);
     let newest_first = kept.iter().rev().map(|(_, packet)| &**packet);
     let packets: Vec<_> =
@@ -57,6 +67,7 @@ pub(super) async fn packet(
     RawQuery(query): RawQuery,
 ) -> ListAnswer {
     no_parameters(query.as_deref())?;
+    v1.observer.refresh(Refresh::Records).await;
     let (kept, _) = v1.kept_packets(&caller.view);
     let (state, _) = v1.observer.sample(&caller.view);
     let path = packet_path(kept.iter().map(|(_, packet)| &**packet), &state.links, &id);
@@ -82,8 +93,18 @@ pub(super) async fn reasons(
     }
     rows.sort_by_key(|(node, row)| (Reverse(row.count), node.clone(), row.code));
     let counts = rows.iter().map(|(node, row)| count_body(node, row)).collect();
-    let counts = caller.view.visibility().reason_counts(counts);
-    ok(&json!({ "reasons": counts, "since": format_time(since) }))
+    let mut counts = caller.view.visibility().reason_counts(counts);
+    let mut since = format_time(since);
+    if !v1.observer.remotes.is_empty() {
+        v1.observer.refresh(Refresh::Nodes).await;
+        for page in v1.observer.ask_remotes::<ReasonsPage>("api/v1/reasons").await {
+            counts.extend(page.reasons);
+            // Times of one form, so their order is that of the texts.
+            since = since.min(page.since);
+        }
+        counts.sort_by_key(|row| Reverse(row.count));
+    }
+    ok(&json!({ "reasons": counts, "since": since }))
 }
 
 fn count_body(node: &AccountId, row: &RejectCount) -> ReasonCountBody {

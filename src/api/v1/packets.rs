@@ -5,11 +5,12 @@ use std::sync::{Arc, Weak};
 
 use crate::account::AccountId;
 use crate::api::status::NodeStatus;
-use crate::connector::{ObservedPacket, PacketTap, Sample};
+use crate::connector::{ObservedPacket, PacketTap, Sample, TAP_CAPACITY};
 use crate::observe::{
     ObjectIds, PacketBody, PacketDescriber, PacketLane, Resumed, Ring, SAMPLED_PER_SECOND,
-    SampledBody, next_threshold, one_in,
+    SampledBody, SharedSample, next_threshold, one_in, parse_time,
 };
+use crate::remote::{KnownNode, ReceivedPackets};
 
 /// Records of sampled packets that are kept.
 const SAMPLES_KEPT: usize = 4_096;
@@ -51,6 +52,8 @@ struct Sampling {
     sample: Sample,
     taps: HashMap<AccountId, TapRead>,
     step_began_ms: u64,
+    /// Of nodes that run elsewhere, by URL.
+    remote: SharedSample<String>,
 }
 
 #[derive(Debug)]
@@ -83,16 +86,32 @@ impl Default for PacketReader {
 }
 
 impl PacketReader {
-    /// Begins to sample packets, unless it does. The seed is secret until then, and holds as long as one watches.
-    pub(super) fn start_sampling(&mut self, nodes: &[Arc<NodeStatus>], now_ms: u64) {
-        if self.sampling.is_some() {
-            return;
+    /// Begins to sample packets, unless it does. The seed is secret until then, and holds as long as one watches; but
+    /// the lowest one that a reader asks for replaces it, so that those who read several processes can agree. Returns
+    /// whether another one was replaced.
+    pub(super) fn start_sampling(
+        &mut self,
+        nodes: &[Arc<NodeStatus>],
+        now_ms: u64,
+        seed: Option<u64>,
+    ) -> bool {
+        if let Some(sampling) = &mut self.sampling {
+            let Some(seed) = seed.filter(|seed| *seed < sampling.sample.seed) else { return false };
+            self.lost += sampling.lower_seed(seed, nodes);
+            return true;
         }
-        let sample = Sample { seed: rand::random(), threshold: u64::MAX };
-        let mut sampling = Sampling { sample, taps: HashMap::new(), step_began_ms: now_ms };
+        let seed = seed.unwrap_or_else(rand::random);
+        let sample = Sample { seed, threshold: u64::MAX };
+        let mut sampling = Sampling {
+            sample,
+            taps: HashMap::new(),
+            step_began_ms: now_ms,
+            remote: SharedSample::new(seed),
+        };
         sampling.tap_new_nodes(nodes);
         self.sampling = Some(sampling);
         self.lost_before = self.lost;
+        false
     }
 
     pub(super) fn stop_sampling(&mut self, nodes: &[Arc<NodeStatus>]) {
@@ -103,14 +122,35 @@ impl PacketReader {
 
     /// Seed and threshold. Without a sample, no packet is below the threshold.
     pub(super) fn sample(&self) -> Sample {
-        self.sampling.as_ref().map_or(NO_SAMPLE, |sampling| sampling.sample)
+        self.sampling.as_ref().map_or(NO_SAMPLE, Sampling::sample)
     }
 
     pub(super) fn sampled(&self) -> SampledBody {
         let lost = self.lost - self.lost_before;
         match &self.sampling {
-            Some(sampling) => SampledBody { one_in: one_in(sampling.sample.threshold), lost },
+            Some(sampling) => SampledBody { one_in: one_in(sampling.sample().threshold), lost },
             None => SampledBody::default(),
+        }
+    }
+
+    /// The sample of a node that runs elsewhere, if packets are sampled.
+    pub(super) fn set_remote_sample(
+        &mut self,
+        node: &KnownNode,
+        sample: Sample,
+        nodes: &[Arc<NodeStatus>],
+    ) {
+        let Some(sampling) = &mut self.sampling else { return };
+        sampling.remote.set(node.asked.shown_url(), sample);
+        let seed = sampling.remote.seed();
+        if seed < sampling.sample.seed {
+            self.lost += sampling.lower_seed(seed, nodes);
+        }
+    }
+
+    pub(super) fn forget_remote(&mut self, node: &KnownNode) {
+        if let Some(sampling) = &mut self.sampling {
+            sampling.remote.remove(&node.asked.shown_url());
         }
     }
 
@@ -139,7 +179,7 @@ impl PacketReader {
     /// Reads what the nodes have recorded since the last call, in the order of time.
     pub(super) fn read(
         &mut self,
-        nodes: &[Arc<NodeStatus>],
+        (nodes, remote): (&[Arc<NodeStatus>], &[Arc<KnownNode>]),
         ids: &ObjectIds,
         now_ms: u64,
     ) -> Vec<(u64, Arc<PacketBody>)> {
@@ -149,6 +189,9 @@ impl PacketReader {
         let mut new: Vec<NewRecord> = Vec::new();
         for node in nodes {
             new.extend(self.read_node(node));
+        }
+        for node in remote {
+            new.extend(self.read_remote(node));
         }
         if let Some(sampling) = &mut self.sampling {
             sampling.adjust(now_ms);
@@ -166,6 +209,21 @@ impl PacketReader {
             (number, body)
         });
         numbered.collect()
+    }
+
+    /// Records that are not in the samples of all nodes are left out, because others on their way have none.
+    fn read_remote(&mut self, node: &KnownNode) -> Vec<NewRecord> {
+        let ReceivedPackets { packets, lost } = node.take_packets();
+        self.lost += lost;
+        let url = node.asked.shown_url();
+        let is_shown = |packet: &PacketBody| {
+            self.sampling.as_ref().is_none_or(|sampling| sampling.remote.contains(&url, packet))
+        };
+        let shown = packets.into_iter().filter(is_shown).map(|body| NewRecord {
+            wall_ms: parse_time(&body.at).map_or(0, |at| at.as_millis()),
+            body,
+        });
+        shown.collect()
     }
 
     /// The lane of Rejects first: then no answer comes before its Prepare.
@@ -189,7 +247,7 @@ impl PacketReader {
         if let Some(tapped) = self.sampling.as_mut().and_then(|all| all.taps.get_mut(&id)) {
             let sampled = std::iter::from_fn(|| tapped.tap.pop());
             // The packet path may go on meanwhile.
-            let sampled: Vec<_> = sampled.take(crate::connector::TAP_CAPACITY).collect();
+            let sampled: Vec<_> = sampled.take(TAP_CAPACITY).collect();
             let lost = tapped.tap.lost();
             tapped.in_step += sampled.len() as u64 + (lost - tapped.lost);
             self.lost += lost - tapped.lost;
@@ -207,6 +265,25 @@ impl PacketReader {
 }
 
 impl Sampling {
+    /// That of all nodes together.
+    fn sample(&self) -> Sample {
+        let threshold = self.remote.threshold().unwrap_or(u64::MAX);
+        Sample { threshold: self.sample.threshold.min(threshold), ..self.sample }
+    }
+
+    /// Takes the sample of another seed. Returns how many records of the one before are lost.
+    fn lower_seed(&mut self, seed: u64, nodes: &[Arc<NodeStatus>]) -> u64 {
+        self.sample.seed = seed;
+        self.remote.lower_seed(seed);
+        let before = std::mem::take(&mut self.taps);
+        self.tap_new_nodes(nodes);
+        let lost = before.values().map(|read| {
+            let unread = std::iter::from_fn(|| read.tap.pop()).take(TAP_CAPACITY).count() as u64;
+            unread + read.tap.lost().saturating_sub(read.lost)
+        });
+        lost.sum()
+    }
+
     fn tap_new_nodes(&mut self, nodes: &[Arc<NodeStatus>]) {
         for node in nodes {
             let connector = &node.context().connector;
@@ -249,7 +326,8 @@ mod tests {
         let tap = PacketTap::new(sample);
         let tapped = TapRead { node: Weak::new(), tap, lost: 0, in_step: 10_000 };
         let taps = [("a".parse().unwrap(), tapped)].into();
-        let mut sampling = Sampling { sample, taps, step_began_ms: 0 };
+        let mut sampling =
+            Sampling { sample, taps, step_began_ms: 0, remote: SharedSample::new(0) };
         sampling.adjust(10);
         assert_eq!(one_in(sampling.sample.threshold).to_string(), "5000");
         // A few more records wait for the end of the step, and then the sample may grow again.

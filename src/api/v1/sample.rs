@@ -52,6 +52,7 @@ impl NodeSample {
             btp: addresses.map(|addresses| addresses.btp.to_string()),
             api: addresses.map(|addresses| addresses.api.to_string()),
             stats,
+            seen_at: None,
             peers,
         };
         Self { body, report }

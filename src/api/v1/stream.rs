@@ -22,7 +22,7 @@ use super::streams::StreamPermit;
 use super::watch::NewReader;
 use crate::observe::{
     EncodedMessage, PacketFilter, STREAM_PACKETS_PER_SECOND, STREAM_PACKETS_PER_SECOND_MAX, Scope,
-    StreamQueue, Subscription, Topics,
+    StreamQueue, Subscription, Topics, parse_hex,
 };
 use crate::web::{Connection, ProblemDetails};
 
@@ -54,7 +54,7 @@ pub(super) async fn get_stream(
     Extension(caller): Extension<Caller>,
     headers: HeaderMap,
 ) -> Result<Response, ProblemDetails> {
-    let known = ["topics", "filter", "packets", "after"];
+    let known = ["topics", "filter", "packets", "after", "seed"];
     let parameters = Parameters::parse(query.as_deref(), &known)?;
     let subscription = subscription(&parameters, &caller)?;
     let resumes_at = headers.get(LAST_EVENT_ID).and_then(|id| id.to_str().ok());
@@ -127,7 +127,18 @@ fn subscription(parameters: &Parameters, caller: &Caller) -> Result<Subscription
         1..=STREAM_PACKETS_PER_SECOND_MAX,
         STREAM_PACKETS_PER_SECOND,
     )?;
-    Ok(Subscription { topics, filter, packets_per_second })
+    let seed = parameters.get("seed").map(|seed| read_seed(seed, caller)).transpose()?;
+    Ok(Subscription { topics, filter, packets_per_second, seed })
+}
+
+/// With the seed, one can choose packets that are in no sample, so no peer may choose it.
+fn read_seed(text: &str, caller: &Caller) -> Result<u64, ProblemDetails> {
+    caller.require(Scope::Packets)?;
+    if caller.peer.is_some() {
+        let detail = "seed: a token that is bound to a peer cannot choose it";
+        return Err(ProblemDetails::new(StatusCode::FORBIDDEN, detail));
+    }
+    parse_hex(text).ok_or_else(|| mistake(format!("seed: {text:?} has not 16 hexadecimal digits")))
 }
 
 impl Format {

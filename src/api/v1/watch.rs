@@ -11,12 +11,13 @@ use super::limits::LimitWatch;
 use super::observer::{ApiView, Observer};
 use super::packets::{NO_SAMPLE, PACKETS_KEPT, PacketReader};
 use crate::account::AccountId;
-use crate::connector::REJECTS_KEPT_PER_SECOND;
+use crate::connector::{REJECTS_KEPT_PER_SECOND, Sample};
 use crate::observe::{
     EncodedMessage, EventBody, FaultBody, GapBody, GapCause, HISTORY_STEP_MS, HelloBody, History,
-    OtherBoot, PacketBody, RateMeter, SampledBody, StateBody, StreamLimits, StreamMessage,
-    StreamQueue, Subscription, Visibility, format_time,
+    OtherBoot, PacketBody, RateMeter, SampleBody, SampledBody, StateBody, StreamLimits,
+    StreamMessage, StreamQueue, Subscription, Visibility, format_time,
 };
+use crate::remote::{KnownNode, StreamAsk};
 
 /// How often the streams of one node get figures.
 const FIGURES_OF_NODE_MS: u64 = 1_000;
@@ -88,7 +89,10 @@ impl Watch {
         self.pass_on_events(observer);
         self.pass_on_packets(observer);
         if subscription.topics.packets {
-            self.packets.start_sampling(&observer.nodes(&ApiView::Network), observer.now_ms());
+            let nodes = observer.nodes(&ApiView::Network);
+            if self.packets.start_sampling(&nodes, observer.now_ms(), subscription.seed) {
+                self.tell_sample();
+            }
         }
         // With the seed, a peer could send packets that are in no sample, or all in it.
         let sample = match view.visibility() {
@@ -126,6 +130,7 @@ impl Watch {
         figures.due_at_ms = 0;
         figures.state = None;
         self.streams.push(WatchedStream { caller, queue: Arc::clone(&queue) });
+        observer.remotes.set_wanted(self.stream_ask());
         queue
     }
 
@@ -159,10 +164,57 @@ impl Watch {
         if !self.has_packet_streams() {
             self.packets.stop_sampling(&observer.nodes(&ApiView::Network));
         }
+        observer.remotes.set_wanted(self.stream_ask());
+    }
+
+    /// What the streams of nodes that run elsewhere must carry for these.
+    fn stream_ask(&self) -> StreamAsk {
+        StreamAsk {
+            is_open: !self.streams.is_empty(),
+            has_packets: self.has_packet_streams(),
+            seed: self.packets.sample().seed,
+        }
+    }
+
+    /// A node that runs elsewhere has another sample.
+    pub(super) fn set_remote_sample(
+        &mut self,
+        observer: &Observer,
+        node: &KnownNode,
+        sample: Sample,
+    ) {
+        let before = self.packets.sample();
+        self.packets.set_remote_sample(node, sample, &observer.nodes(&ApiView::Network));
+        if self.packets.sample() != before {
+            self.tell_sample();
+            observer.remotes.set_wanted(self.stream_ask());
+        }
+    }
+
+    /// The node is read no more.
+    pub(super) fn forget_remote(&mut self, observer: &Observer, node: &KnownNode) {
+        let before = self.packets.sample();
+        self.packets.forget_remote(node);
+        if self.packets.sample() != before {
+            self.tell_sample();
+            observer.remotes.set_wanted(self.stream_ask());
+        }
     }
 
     fn has_packet_streams(&self) -> bool {
         self.streams.iter().any(|stream| stream.queue.subscription().topics.packets)
+    }
+
+    pub(super) fn has_streams(&self) -> bool {
+        !self.streams.is_empty()
+    }
+
+    pub(super) fn has_streams_of_node(&self, node: &AccountId) -> bool {
+        self.streams.iter().any(|stream| stream.caller.view.node() == Some(node))
+    }
+
+    pub(super) fn end_all_streams(&mut self, why: &str) {
+        self.streams.iter().for_each(|stream| stream.queue.end(why, RETRY_MS));
     }
 
     /// Ends the streams of the node's own listener.
@@ -247,11 +299,27 @@ impl Watch {
 }
 
 impl Watch {
+    fn tell_sample(&self) {
+        let body = StreamMessage::Sample(SampleBody::new(self.packets.sample()));
+        let message = EncodedMessage::new("sample", None, &body);
+        self.streams.iter().for_each(|stream| stream.queue.add_sample(&message));
+    }
+
     /// Reads the records of all nodes, and passes them on.
     pub(super) fn pass_on_packets(&mut self, observer: &Observer) {
+        let sample = self.packets.sample();
+        self.read_packets(observer);
+        if self.packets.sample() != sample {
+            // What comes next was recorded with another threshold.
+            self.tell_sample();
+        }
+    }
+
+    fn read_packets(&mut self, observer: &Observer) {
         let nodes = observer.nodes(&ApiView::Network);
         let now_ms = observer.now_ms();
-        for (_, packet) in self.packets.read(&nodes, &observer.ids, now_ms) {
+        let remote = observer.remotes.list();
+        for (_, packet) in self.packets.read((&nodes, &remote), &observer.ids, now_ms) {
             let mut message = None;
             for stream in &self.streams {
                 let Some(shown) = stream.caller.view.packet(&packet) else { continue };
@@ -279,7 +347,10 @@ impl ViewFigures {
     ) {
         let (state, reports) = observer.sample(view);
         let head = (format_time(SystemTime::now()), sampled);
-        let rates = self.meter.measure(now_ms, &reports, &state, head);
+        let rates = match observer.remotes.is_empty() {
+            true => self.meter.measure(now_ms, &reports, &state, head),
+            false => Some(observer.remotes.rates(&state, head)),
+        };
         let fingerprint = fingerprint_of(&state);
         let has_changed = self.state.is_none() || self.fingerprint != fingerprint;
         if has_changed || queues.iter().any(|queue| queue.needs_state()) {

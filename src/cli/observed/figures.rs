@@ -4,9 +4,11 @@ use std::time::{Duration, Instant};
 
 use tokio::time::timeout_at;
 
-use super::{Feed, FeedItem, MergedLink, NodeLinks, ObservedNodes, merge_links};
+use super::links::rate_links;
+use super::{ObservedNodes, RatedLink};
 use crate::console::{Failure, count};
-use crate::observe::{RatesBody, StateBody, StreamMessage};
+use crate::observe::{RatesBody, StateBody, StreamMessage, merge_nodes, merge_rates};
+use crate::remote::{Feed, FeedItem};
 
 /// Figures are differences between two moments, so the second ones are shown.
 const FIGURES: u8 = 2;
@@ -66,20 +68,11 @@ impl NodeFigures {
     }
 
     /// The links of all nodes, each once.
-    pub(in crate::cli) fn links(all: &[Self]) -> Vec<MergedLink> {
-        merge_links(all.iter().map(Self::node_links).collect())
-    }
-
-    fn node_links(&self) -> NodeLinks {
-        let state = self.state.clone().unwrap_or_default();
-        let accounts = state.nodes.into_iter().flat_map(|node| {
-            let id = node.id;
-            node.peers.into_iter().map(move |peer| ((id.clone(), peer.id.clone()), peer))
-        });
-        NodeLinks {
-            accounts: accounts.collect(),
-            links: state.links,
-            rates: self.rates.clone().map(|rates| rates.links).unwrap_or_default(),
-        }
+    pub(in crate::cli) fn links(all: &[Self]) -> Vec<RatedLink> {
+        let states = all.iter().filter_map(|figures| figures.state.clone());
+        let state = merge_nodes(states.flat_map(|state| state.nodes));
+        let rates: Vec<&RatesBody> = all.iter().filter_map(|one| one.rates.as_ref()).collect();
+        let rates = merge_rates(&state.links, &rates);
+        rate_links(&state, rates)
     }
 }

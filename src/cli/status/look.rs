@@ -6,14 +6,16 @@ use futures_util::stream::{self, StreamExt};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::super::asked_nodes::AskedNode;
 use super::super::network_view::{NodeRow, ViewState};
-use super::super::page_client::{PageClient, PageError};
 use crate::console::sanitize;
+use crate::observe::parse_time;
+use crate::remote::{AskedNode, PageClient, PageError};
 use crate::wire::Timestamp;
 
 /// Nodes that are asked at a time.
 const CONCURRENT_MAX: usize = 32;
+/// How the error of a session ends that the peer has closed because it was done (RFC 6455 7.4.1).
+const GOODBYE: &str = "(1000)";
 
 /// A node and its accounts at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -219,6 +221,12 @@ impl AccountLook {
         }
     }
 
+    /// Why it is not connected. A tool that has said goodbye is no error.
+    pub(super) fn shown_error(&self) -> Option<&str> {
+        let is_goodbye = |error: &&str| error.ends_with(GOODBYE) && self.may_be_away();
+        self.last_error.as_deref().filter(|error| !is_goodbye(error))
+    }
+
     /// It has something to show: it is or was connected, it must be, or money is in it.
     pub(super) fn is_in_use(&self, is_node: bool) -> bool {
         let has_balance = self.balance.as_deref().is_some_and(|balance| balance != "0");
@@ -242,10 +250,4 @@ impl AccountLook {
         let since = parse_time(self.since.as_deref()?)?;
         Some(now.as_millis().saturating_sub(since.as_millis()) / 1000)
     }
-}
-
-/// A time as pages have it: `2026-03-01T12:00:00.000Z`.
-fn parse_time(text: &str) -> Option<Timestamp> {
-    let digits: String = text.chars().filter(char::is_ascii_digit).collect();
-    <&[u8; 17]>::try_from(digits.as_bytes()).ok().and_then(|digits| Timestamp::read17(digits).ok())
 }

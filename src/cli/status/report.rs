@@ -144,7 +144,7 @@ impl StatusReport<'_> {
                 Cell::right(time.as_deref().unwrap_or("-")),
                 Cell::right(account.balance.as_deref().map_or("-".to_owned(), group_digits)),
                 Cell::left(account.asset().as_deref().unwrap_or("-")),
-                Cell::left(account.last_error.as_deref().unwrap_or("-")),
+                Cell::left(account.shown_error().unwrap_or("-")),
             ]);
         }
         (table.lines(self.columns), left_out)

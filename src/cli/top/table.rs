@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::super::args::{TopSort, TopTable};
 use super::super::edges;
 use super::super::network_view::ViewState;
-use super::super::observed::{MergedLink, NodeFigures};
+use super::super::observed::{NodeFigures, RatedLink};
 use crate::console::{Cell, Table, group_digits, shorten_name};
 use crate::observe::{NodeBody, PeerBody};
 
@@ -180,7 +180,7 @@ fn whole(rate: f64) -> u64 {
     rate.max(0.0).round() as u64
 }
 
-fn link_figure(one: &MergedLink, sort: TopSort) -> u64 {
+fn link_figure(one: &RatedLink, sort: TopSort) -> u64 {
     let Some(rates) = &one.rates else { return 0 };
     let rejects = [&rates.ab, &rates.ba].iter().flat_map(|traffic| traffic.rejects.values()).sum();
     match sort {

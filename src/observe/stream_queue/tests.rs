@@ -10,7 +10,7 @@ const ALL: Topics = Topics { state: true, rates: true, events: true, packets: tr
 
 fn queue(packets_per_second: u32) -> Arc<StreamQueue> {
     let filter = PacketFilter::default();
-    StreamQueue::new(Subscription { topics: ALL, filter, packets_per_second })
+    StreamQueue::new(Subscription { topics: ALL, filter, packets_per_second, seed: None })
 }
 
 fn message(kind: &'static str, number: u64, bytes: usize) -> Arc<EncodedMessage> {
@@ -182,7 +182,8 @@ fn nothing_is_added_to_a_stream_that_ends() {
 fn readers_get_only_their_topics() {
     let topics = Topics { state: false, rates: false, events: false, packets: true };
     let filter = PacketFilter::default();
-    let queue = StreamQueue::new(Subscription { topics, filter, packets_per_second: 1 });
+    let queue =
+        StreamQueue::new(Subscription { topics, filter, packets_per_second: 1, seed: None });
     queue.add_hello(&message("hello", 1, 1));
     queue.add_event(&message("event", 1, 1));
     queue.set_state(&message("state", 1, 1));

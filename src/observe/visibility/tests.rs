@@ -50,6 +50,7 @@ fn packet() -> impl Strategy<Value = PacketBody> {
         let reason = refusal.as_ref().map(|refusal| reason_body(refusal, sender.as_ref()));
         let elsewhere = "test.zebra: next hop zebra is not connected".to_owned();
         PacketBody {
+            sample_key: None,
             id: "c0ffee00-1".to_owned(),
             at: "2026-01-01T00:00:00.000Z".to_owned(),
             node: "hub".to_owned(),

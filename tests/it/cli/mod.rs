@@ -14,15 +14,15 @@ use crate::process::Process;
 use crate::support::{PROGRAM, combined_output, run, skip};
 
 /// Three nodes in a line, each a process with a node file; the tools log in at the first.
-struct Line {
-    a: TestNode,
-    b: TestNode,
-    c: TestNode,
+pub(crate) struct Line {
+    pub(crate) a: TestNode,
+    pub(crate) b: TestNode,
+    pub(crate) c: TestNode,
 }
 
 impl Line {
     /// `b_c` are further keys of the link between b and c, `b_at_c` and `a_at_b` of one account.
-    fn start(b_c: &str, b_at_c: &str, a_at_b: &str) -> Self {
+    pub(crate) fn start(b_c: &str, b_at_c: &str, a_at_b: &str) -> Self {
         let c = TestNode::start(&format!(
             "nodeId: c\nilpAddress: test.c\npeers:\n  - {{ id: b, authToken: bc{b_c}{b_at_c} }}\n\
              routes:\n  - {{ prefix: test.a, nextHop: b }}\n"
@@ -40,6 +40,11 @@ impl Line {
             b.port
         ));
         Self { a: a.wait_healthy(), b: b.wait_healthy(), c }
+    }
+
+    /// Pings through the first node, once.
+    pub(crate) fn ping(&self, to: &str) {
+        command(&["ping", to, "-c", "1", "--via", &via(&self.a)]);
     }
 }
 

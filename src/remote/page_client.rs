@@ -1,4 +1,4 @@
-//! Asks the pages of nodes, for commands that look at a network.
+//! Asks the pages of nodes.
 
 use std::time::Duration;
 
@@ -6,25 +6,25 @@ use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::asked_nodes::AskedNode;
-use crate::console::{Failure, error_chain, sanitize};
-use crate::http::{DocumentRequest, DocumentStream, HttpClient, Opened};
-use crate::net::{HttpUrl, TlsTrust};
+use super::AskedNode;
+use crate::http::{Document, DocumentRequest, DocumentStream, HttpClient, HttpVerb, Opened};
+use crate::net::{HttpUrl, TlsError, TlsTrust, error_chain, sanitize};
 
 /// Bytes of one page: enough for the 10,000 peers that a node may have.
 const PAGE_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Characters of a node's error that are shown.
 const ERROR_CHARS_MAX: usize = 500;
 
+/// A client for the pages of nodes.
 #[derive(Debug)]
-pub(super) struct PageClient {
+pub struct PageClient {
     http: HttpClient,
     timeout: Duration,
 }
 
 /// Why there is no page.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum PageError {
+pub enum PageError {
     #[error("no answer: {0}")]
     NoAnswer(String),
     /// The node has an `apiToken`, and none was given.
@@ -38,45 +38,67 @@ pub(super) enum PageError {
     NotANode,
 }
 
+/// An answer of any kind, to pass on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PageAnswer {
+    pub status: u16,
+    pub content_type: Option<String>,
+    pub body: Bytes,
+}
+
 impl PageClient {
     /// Each request takes at most three times this time.
-    pub(super) fn new(timeout: Duration) -> Result<Self, Failure> {
-        let http = HttpClient::new(TlsTrust::default());
-        let http = http.map_err(|error| Failure::Failed(error_chain(&error)))?;
-        Ok(Self { http, timeout })
+    ///
+    /// # Errors
+    /// The certificate authorities of the system cannot be read.
+    pub fn new(timeout: Duration) -> Result<Self, TlsError> {
+        Ok(Self { http: HttpClient::new(TlsTrust::default())?, timeout })
     }
 
     /// The status of the node; it has one even if it is not healthy. This page needs no token, so none is sent.
-    pub(super) async fn health<T: DeserializeOwned>(
-        &self,
-        node: &AskedNode,
-    ) -> Result<T, PageError> {
-        match self.ask(node, "health", None).await? {
-            (200 | 503, body) => parse(&body),
-            (code, body) => Err(refused(code, &body)),
+    pub async fn health<T: DeserializeOwned>(&self, node: &AskedNode) -> Result<T, PageError> {
+        let answer = self.ask(node, "health", None, HttpVerb::Get).await?;
+        match answer.status {
+            200 | 503 => parse(&answer.body),
+            code => Err(refused(code, &answer.body)),
         }
     }
 
     /// Another page, with the token of the node. The path may have a query.
-    pub(super) async fn page<T: DeserializeOwned>(
+    pub async fn page<T: DeserializeOwned>(
         &self,
         node: &AskedNode,
         path: &str,
     ) -> Result<T, PageError> {
-        match self.ask(node, path, token_of(node)).await? {
-            (200, body) => parse(&body),
-            (code, body) => Err(not_shown(node, code, &body)),
+        let answer = self.ask(node, path, token_of(node), HttpVerb::Get).await?;
+        match answer.status {
+            200 => parse(&answer.body),
+            code => Err(not_shown(node, code, &answer.body)),
+        }
+    }
+
+    /// Sends a request with the token of the node, whose answer is passed on as it is.
+    pub async fn pass_on(
+        &self,
+        node: &AskedNode,
+        path: &str,
+        verb: HttpVerb<'_>,
+    ) -> Result<PageAnswer, PageError> {
+        let answer = self.ask(node, path, token_of(node), verb).await?;
+        match answer.status {
+            // Not the mistake of the one who asked.
+            401 => Err(not_shown(node, 401, &answer.body)),
+            status => {
+                let Document { content_type, body, .. } = answer;
+                Ok(PageAnswer { status, content_type, body })
+            }
         }
     }
 
     /// A page without an end.
-    pub(super) async fn stream(
-        &self,
-        node: &AskedNode,
-        path: &str,
-    ) -> Result<PageStream, PageError> {
+    pub async fn stream(&self, node: &AskedNode, path: &str) -> Result<PageStream, PageError> {
         let url = page_url(node, path)?;
-        match self.http.open(self.request(&url, token_of(node))).await {
+        match self.http.open(self.request(&url, token_of(node), HttpVerb::Get)).await {
             Ok(Opened::Stream(stream)) => Ok(PageStream(stream)),
             Ok(Opened::Document(answer)) => Err(not_shown(node, answer.status, &answer.body)),
             Err(error) => Err(PageError::NoAnswer(sanitize(&error_chain(&error)))),
@@ -88,30 +110,48 @@ impl PageClient {
         node: &AskedNode,
         path: &str,
         bearer: Option<&str>,
-    ) -> Result<(u16, Vec<u8>), PageError> {
+        verb: HttpVerb<'_>,
+    ) -> Result<Document, PageError> {
         let url = page_url(node, path)?;
-        match self.http.fetch(self.request(&url, bearer)).await {
-            Ok(answer) => Ok((answer.status, answer.body.to_vec())),
-            Err(error) => Err(PageError::NoAnswer(sanitize(&error_chain(&error)))),
-        }
+        let answer = self.http.fetch(self.request(&url, bearer, verb)).await;
+        answer.map_err(|error| PageError::NoAnswer(sanitize(&error_chain(&error))))
     }
 
-    fn request<'r>(&self, url: &'r HttpUrl, bearer: Option<&'r str>) -> DocumentRequest<'r> {
+    fn request<'r>(
+        &self,
+        url: &'r HttpUrl,
+        bearer: Option<&'r str>,
+        verb: HttpVerb<'r>,
+    ) -> DocumentRequest<'r> {
         // Also JSON lines, which are no other type for a node.
         let (accept, bytes_max) = ("application/json", PAGE_BYTES_MAX);
-        DocumentRequest { url, accept, bearer, timeout: self.timeout, bytes_max }
+        DocumentRequest { url, accept, bearer, verb, timeout: self.timeout, bytes_max }
     }
 }
 
 /// A page that is read piece by piece.
 #[derive(Debug)]
-pub(super) struct PageStream(DocumentStream);
+pub struct PageStream(DocumentStream);
 
 impl PageStream {
     /// The next bytes; `None` at the end. Cancel safe.
-    pub(super) async fn next_chunk(&mut self) -> Result<Option<Bytes>, String> {
+    ///
+    /// # Errors
+    /// What to tell people about the connection that broke.
+    pub async fn next_chunk(&mut self) -> Result<Option<Bytes>, String> {
         self.0.next_chunk().await.map_err(|error| sanitize(&error_chain(&error)))
     }
+}
+
+/// A value of a query, or a segment of a path. Everything but letters and digits is encoded.
+pub fn url_encode(text: &str) -> String {
+    let encode = |byte: u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'-' | b'_' | b'~' => {
+            char::from(byte).to_string()
+        }
+        byte => format!("%{byte:02X}"),
+    };
+    text.bytes().map(encode).collect()
 }
 
 fn page_url(node: &AskedNode, path: &str) -> Result<HttpUrl, PageError> {
@@ -145,5 +185,15 @@ fn refused(code: u16, body: &[u8]) -> PageError {
             PageError::Refused { code, error: error.chars().take(ERROR_CHARS_MAX).collect() }
         }
         None => PageError::NotANode,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_of_queries_are_encoded() {
+        assert_eq!(url_encode("a=b c%&é/"), "a%3Db%20c%25%26%C3%A9%2F");
     }
 }

@@ -1,0 +1,105 @@
+//! Requests about one node that runs elsewhere are passed on to it, with its token.
+
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::Request;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
+use axum::http::{HeaderValue, Method, Response, StatusCode};
+use axum::response::IntoResponse;
+
+use super::V1;
+use super::query::mistake;
+use crate::http::HttpVerb;
+use crate::remote::{KnownNode, PageAnswer, PageError};
+use crate::web::ProblemDetails;
+
+/// What every path of one node begins with.
+const NODES: &str = "/api/v1/nodes/";
+/// Bytes of a request's body.
+const BODY_BYTES_MAX: usize = 64 * 1024;
+
+impl V1 {
+    /// The node that runs elsewhere and that this path is about: `/api/v1/nodes/NODE/...`.
+    pub(super) fn node_elsewhere(&self, path: &str) -> Option<Arc<KnownNode>> {
+        if self.observer.remotes.is_empty() {
+            return None;
+        }
+        let (id, _) = path.strip_prefix(NODES)?.split_once('/')?;
+        // Ids of nodes are segments of addresses, which nothing encodes.
+        self.observer.remotes.find(id)
+    }
+
+    /// Passes a request on.
+    pub(super) async fn forward(&self, node: &KnownNode, request: Request) -> Response<Body> {
+        let answer = self.forward_to(node, request).await;
+        answer.unwrap_or_else(IntoResponse::into_response)
+    }
+
+    async fn forward_to(
+        &self,
+        node: &KnownNode,
+        request: Request,
+    ) -> Result<Response<Body>, ProblemDetails> {
+        let (head, body) = request.into_parts();
+        let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
+        let path = path.trim_start_matches('/');
+        let body = to_bytes(body, BODY_BYTES_MAX).await.map_err(|_| {
+            let detail = format!("the body has more than {BODY_BYTES_MAX} bytes");
+            ProblemDetails::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
+        })?;
+        let verb = verb(&head.method, &body)?;
+        pass_on(self, node, path, verb).await
+    }
+}
+
+fn verb<'b>(method: &Method, body: &'b Bytes) -> Result<HttpVerb<'b>, ProblemDetails> {
+    match *method {
+        Method::GET | Method::HEAD => Ok(HttpVerb::Get),
+        Method::POST => Ok(HttpVerb::Post(body)),
+        Method::DELETE => Ok(HttpVerb::Delete(body)),
+        _ => Err(ProblemDetails::new(StatusCode::METHOD_NOT_ALLOWED, "GET, POST or DELETE")),
+    }
+}
+
+/// The answer of a node, as it is.
+pub(super) async fn pass_on(
+    v1: &V1,
+    node: &KnownNode,
+    path: &str,
+    verb: HttpVerb<'_>,
+) -> Result<Response<Body>, ProblemDetails> {
+    let Some(client) = v1.observer.remotes.client() else {
+        return Err(mistake("no node runs elsewhere"));
+    };
+    match client.pass_on(&node.asked, path, verb).await {
+        Ok(answer) => Ok(response(answer)),
+        Err(error) => Err(bad_gateway(node, &error)),
+    }
+}
+
+/// The node does not answer, or refuses the token that this page has for it.
+pub(super) fn bad_gateway(node: &KnownNode, error: &PageError) -> ProblemDetails {
+    ProblemDetails::new(StatusCode::BAD_GATEWAY, node.asked.describe(error))
+}
+
+fn response(answer: PageAnswer) -> Response<Body> {
+    let PageAnswer { status, content_type, body } = answer;
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
+    // Nothing that a browser would show as a page.
+    let content_type = match content_type.as_deref() {
+        Some("application/problem+json") => "application/problem+json",
+        Some("application/x-ndjson") => "application/x-ndjson",
+        _ => "application/json",
+    };
+    let headers = [
+        (CONTENT_TYPE, content_type),
+        (CACHE_CONTROL, "no-store"),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ];
+    for (name, value) in headers {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    response
+}

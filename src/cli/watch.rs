@@ -1,0 +1,178 @@
+//! `watch`: the page and the API for nodes that run elsewhere. It follows the files that name them.
+
+use std::io::Write;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+use super::args::WatchArguments;
+use super::asked_nodes::{find_nodes_with, read_token};
+use super::observed::page_client;
+use super::terminal::interrupted;
+use crate::api::{Observer, WatchApi, WatchSettings};
+use crate::config::{Environment, variable};
+use crate::console::{Failure, SourceArguments, build_runtime, count, error_chain};
+use crate::net::Secret;
+use crate::node::SingleFlight;
+use crate::remote::AskedNode;
+
+/// For each answer of a node.
+const TIMEOUT: Duration = Duration::from_secs(3);
+/// How often the files are looked at.
+const LOOK_INTERVAL: Duration = Duration::from_secs(2);
+/// A node that refuses its token may have another one in its file, or in a file that the file names.
+const TOKEN_LOOK_INTERVAL: Duration = Duration::from_secs(10);
+const STDIN: &str = "-";
+
+/// Serves the page until a signal.
+pub(super) fn run(
+    arguments: &WatchArguments,
+    environment: &Environment,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> Result<(), Failure> {
+    let page_token = page_token(arguments, environment)?;
+    let watched = Arc::new(WatchedFiles::new(arguments, environment)?);
+    let (seen, nodes) = (watched.fingerprints(), watched.find_nodes()?);
+    let runtime = build_runtime(1)?;
+    let served = runtime.block_on(async {
+        let (number, client) = (nodes.len(), page_client(TIMEOUT)?);
+        let observer = Observer::of_remote_nodes(client, nodes);
+        let settings = WatchSettings {
+            host: &arguments.host,
+            port: arguments.port,
+            token: page_token.as_ref().map(Secret::expose),
+        };
+        let api = WatchApi::bind(settings, Arc::clone(&observer)).await;
+        let api = api.map_err(|error| Failure::Failed(error_chain(&error)))?;
+        let (nodes, address) = (count(number, "node"), api.local_addr());
+        writeln!(out, "the page of {nodes} is http://{address}/, until Ctrl-C")?;
+        out.flush()?;
+        let interrupted = interrupted()?;
+        tokio::select! {
+            () = api.run_until(interrupted) => Ok(()),
+            followed = follow_files(&watched, seen, &observer, err) => followed,
+        }
+    });
+    // A DNS lookup may still block a thread; the process does not wait for it.
+    runtime.shutdown_background();
+    served
+}
+
+fn page_token(
+    arguments: &WatchArguments,
+    environment: &Environment,
+) -> Result<Option<Secret>, Failure> {
+    let is_stdin = |file: &Option<PathBuf>| file.as_deref() == Some(Path::new(STDIN));
+    if is_stdin(&arguments.page_token_file) && is_stdin(&arguments.token_file) {
+        let both = "--token-file and --page-token-file cannot both be standard input";
+        return Err(Failure::Usage(both.to_owned()));
+    }
+    match &arguments.page_token_file {
+        Some(file) => read_token("--page-token-file", file).map(Some),
+        None => Ok(variable(environment, "PAGE_TOKEN").map(Secret::new)),
+    }
+}
+
+/// What names the nodes.
+#[derive(Debug)]
+struct WatchedFiles {
+    targets: Vec<String>,
+    source: SourceArguments,
+    token_file: Option<PathBuf>,
+    /// Read from standard input, which has it once.
+    token: Option<Secret>,
+    environment: Environment,
+    files: Vec<PathBuf>,
+}
+
+/// When a file was last changed, and how long it is.
+type FileStamp = Option<(u64, i64, i64, u64)>;
+
+impl WatchedFiles {
+    fn new(arguments: &WatchArguments, environment: &Environment) -> Result<Self, Failure> {
+        let WatchArguments { targets, source, token_file, .. } = arguments;
+        let named = targets.iter().filter(|target| !target.contains("://")).map(PathBuf::from);
+        let mut files: Vec<PathBuf> = named.chain(source.config.clone()).collect();
+        if targets.is_empty() && files.is_empty() {
+            files.extend(variable(environment, "CONFIG_FILE").map(PathBuf::from));
+        }
+        let from_stdin = token_file.as_deref().filter(|file| *file == Path::new(STDIN));
+        let token = from_stdin.map(|file| read_token("--token-file", file)).transpose()?;
+        files.extend(token_file.clone().filter(|_| token.is_none()));
+        Ok(Self {
+            targets: targets.clone(),
+            source: source.clone(),
+            token_file: token_file.clone(),
+            token,
+            environment: environment.clone(),
+            files,
+        })
+    }
+
+    fn find_nodes(&self) -> Result<Vec<AskedNode>, Failure> {
+        let token = match (&self.token, &self.token_file) {
+            (Some(token), _) => Some(token.clone()),
+            (None, Some(file)) => Some(read_token("--token-file", file)?),
+            (None, None) => None,
+        };
+        find_nodes_with(&self.targets, &self.source, token, &self.environment)
+    }
+
+    fn fingerprints(&self) -> Vec<FileStamp> {
+        let stamps = self.files.iter().map(|file| {
+            let found = std::fs::metadata(file).ok()?;
+            Some((found.ino(), found.mtime(), found.mtime_nsec(), found.len()))
+        });
+        stamps.collect()
+    }
+}
+
+/// What a look at the files has found.
+type FilesLook = (Vec<FileStamp>, Option<Result<Vec<AskedNode>, Failure>>);
+
+/// Reads the files again when one has changed. Never ends, unless notes cannot be written.
+async fn follow_files(
+    watched: &Arc<WatchedFiles>,
+    mut seen: Vec<FileStamp>,
+    observer: &Observer,
+    err: &mut dyn Write,
+) -> Result<(), Failure> {
+    // A file system may not answer; the page goes on.
+    let mut looking = SingleFlight::<FilesLook>::default();
+    let mut looks = interval(LOOK_INTERVAL);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut read_at = Instant::now();
+    loop {
+        tokio::select! {
+            _ = looks.tick(), if !looking.is_under_way() => {
+                let is_due = observer.is_token_refused() && read_at.elapsed() >= TOKEN_LOOK_INTERVAL;
+                let (watched, before) = (Arc::clone(watched), seen.clone());
+                looking.start(move || {
+                    let now = watched.fingerprints();
+                    let nodes = (is_due || now != before).then(|| watched.find_nodes());
+                    (now, nodes)
+                });
+            }
+            (now, found) = looking.done() => {
+                let is_changed = std::mem::replace(&mut seen, now) != seen;
+                match found {
+                    None => {}
+                    Some(Ok(nodes)) => {
+                        read_at = Instant::now();
+                        observer.set_remote_nodes(nodes);
+                    }
+                    Some(Err(failure)) => {
+                        read_at = Instant::now();
+                        if is_changed {
+                            writeln!(err, "note: the nodes from before stay: {failure}")?;
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! The API of nodes that run elsewhere: a client for their pages, their streams, and what is known of each node. Each
+//! node is asked with its own token, and no other node gets it.
+//!
+//! Nothing here spawns: each future belongs to its user.
+
+mod asked_node;
+mod feed;
+mod known_node;
+mod page_client;
+mod stream_reader;
+mod way;
+
+pub use self::asked_node::AskedNode;
+pub use self::feed::{Feed, FeedItem};
+pub use self::known_node::{KnownNode, ReceivedPackets};
+pub use self::page_client::{PageAnswer, PageClient, PageError, url_encode};
+pub use self::stream_reader::{StreamAsk, StreamEnd, StreamReader};
+pub use self::way::{WayPage, WayStart, WayStep, find_way};
