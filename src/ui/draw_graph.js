@@ -106,6 +106,8 @@ function labels(app, edge, a, b, mid, ab, ba) {
   if (fault) {
     return [label(b.x < a.x, `lab: ${faultLabel(fault)}`, 'fault'), label(b.x >= a.x, `${left(fault.expiresAt, app.now())} left`, 'dim')];
   }
+  const change = app.store.overrides.find(({ kind, node, peer }) => kind === 'suspend' && ((node === link.a && peer === link.aPeer) || (node === link.b && peer === link.bPeer)));
+  if (change) return [label(b.x < a.x, `suspended, ${left(change.expiresAt, app.now())} left`, 'suspended'), label(b.x >= a.x, middle(change.reason ?? '', 34), 'dim')];
   if (link.state !== 'up') {
     const isLower = b.x >= a.x;
     const ago = link.since && link.state === 'down' ? ` ${since(link.since, app.now())}` : '';

@@ -20,7 +20,7 @@ const SPARE = 6;
 /** Holds the list still while the pointer is over it or it is scrolled, so that a row does not move away under a click. @param {App} app @param {boolean} isHeld */
 function hold(app, isHeld) {
   const { ui, store } = app;
-  if (isHeld && !ui.hold) ui.hold = { packets: [...store.shownPackets()], seen: store.seen };
+  if (isHeld && !ui.hold && ui.listed.length > 0) ui.hold = { packets: [...store.shownPackets()], seen: store.seen };
   if (!isHeld && ui.scroll.top === 0) ui.hold = null;
   app.render();
 }

@@ -92,10 +92,11 @@ function owes(node, other, balance) {
 
 /** @param {App} app @param {string} id @param {string} a @param {string} b */
 function charts(app, id, a, b) {
-  const earlier = app.answers.get(`links/${encodeURIComponent(id)}/history`, 60_000);
-  if (earlier.data) app.store.history.merge(id, earlier.data.points ?? []);
+  // It is not for the token of a peer.
+  const earlier = app.store.seenBy ? null : app.answers.get(`links/${encodeURIComponent(id)}/history`, 30_000).data;
+  if (earlier) app.store.history.merge(id, earlier.points ?? []);
   const history = app.store.history.get(id);
-  const spread = histogram(earlier.data?.buckets ?? []);
+  const spread = histogram(earlier?.buckets ?? []);
   if (!history || history.at.length < 3) return html`<p class="dim">The chart begins with the page: a few seconds, please.</p>${spread}`;
   return html`${chart(app, `${id} rate`, 'packets per second', history.at, [
     { label: `${a} → ${b}`, color: '--prepare', values: history.ab }, { label: `${b} → ${a}`, color: '--other', values: history.ba }], rate)}

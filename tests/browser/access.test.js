@@ -182,6 +182,23 @@ describe('access', () => {
     }
   });
 
+  test('the operator of a peer sees what concerns the peer, and gets no error', async (t) => {
+    const peers = [{ id: 'bob', relation: 'child', authToken: 'token-of-bob' }, { id: 'carol', relation: 'peer', authToken: 'token-of-carol' }];
+    const apiTokens = [{ id: 'bobs', token: 'the-token-of-bobs-operator', scopes: ['read', 'packets'], peer: 'bob' }];
+    const url = await startNodeWithToken(t, { apiToken: 'the-token-of-an-operator', apiTokens, peers });
+    const page = await openPage(t, browser, url, { hash: '#/node/solo', expected: /status of 401/ });
+    await page.getByRole('dialog', { name: 'Token' }).getByLabel('Token').fill('the-token-of-bobs-operator');
+    await page.keyboard.press('Enter');
+    await page.getByTestId('seen-by').getByText('bob', { exact: true }).waitFor();
+    await page.getByTestId('accounts').getByText('bob').first().waitFor();
+    for (const [hash, shown] of /** @type {[string, string][]} */ ([['#/network', 'No packets yet.'], ['#/packets', 'No packets yet.'], ['#/link/solo~bob', 'Balance'],
+      ['#/routes?destination=test.solo.carol', 'solo refuses it'], ['#/money', 'USD'], ['#/events', 'event'], ['#/config', 'not for the token of a peer'], ['#/node/solo', 'It has rejected none.']])) {
+      await page.goto(`${url}/ui/${hash}`);
+      await page.locator('main').getByText(shown).first().waitFor();
+      assert.doesNotMatch(await page.locator('main').innerText(), /carol(?! )|null|undefined|NaN/, hash);
+    }
+  });
+
   for (const [width, height] of [[320, 640], [390, 844], [1024, 768], [1440, 900]]) {
     test(`nothing is outside at ${width} pixels`, async (t) => {
       const page = await openPage(t, browser, network.url, { width, height });
