@@ -181,7 +181,7 @@ describe('operate', () => {
       : { ...body, destination: `test.${body.to}`, results: [body.to === 'c' ? { seq: 1, error: { code: 'T01', name: 'Peer Unreachable', message: 'next hop c is not connected', triggeredBy: 'test.b' } } : { seq: 1, latencyUs: 431 }] }) });
     const page = await openPage(t, browser, server.url);
     await live(page);
-    await page.getByRole('button', { name: 'Ping all' }).click();
+    await page.getByRole('button', { name: 'Ping all', exact: true }).click();
     const cells = page.getByTestId('pings').locator('td.num');
     await eventually('all pairs have a result', async () => !(await cells.allTextContents()).some((text) => /–|…/.test(text)), () => cells.allTextContents());
     assert.deepEqual((await cells.allTextContents()).map((text) => text.trim()), ['·', '431 µs', '✕ T01', '431 µs', '·', '✕ T01', '431 µs', '431 µs', '·']);
