@@ -93,7 +93,7 @@ function owes(node, other, balance) {
 /** @param {App} app @param {string} id @param {string} a @param {string} b */
 function charts(app, id, a, b) {
   // It is not for the token of a peer.
-  const earlier = app.store.seenBy ? null : app.answers.get(`links/${encodeURIComponent(id)}/history`, 30_000).data;
+  const earlier = app.store.seenBy ? null : app.answers.get(`links/${encodeURIComponent(id)}/history`, 15_000).data;
   if (earlier) app.store.history.merge(id, earlier.points ?? []);
   const history = app.store.history.get(id);
   const spread = histogram(earlier?.buckets ?? []);

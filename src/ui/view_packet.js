@@ -9,7 +9,7 @@ import { ladder } from './ladder.js';
 import { writePlace } from './place.js';
 import { beside, copy, empty, facts, peerLink, problem } from './parts.js';
 import { fieldsOf } from './wire.js';
-import { eventOf, outcome, sentence, spaced } from './words.js';
+import { eventOf, messageOf, outcome, sentence, spaced } from './words.js';
 
 /** @import { App } from './main.js' */
 /** @import { Hop, Packet } from './types.js' */
@@ -68,12 +68,12 @@ function verdict(app, decided, end, destination, chain) {
     const last = [...chain].reverse().find((hop) => hop.answer)?.answer ?? end;
     return html`<section class="verdict" aria-label="Why"><p>${title}</p>
       <p><b>${end.triggeredBy ?? last.to ?? 'A node outside this view'}</b> decided this, outside this view.${
-  end.message ? html` It says: <q>${end.message}</q>` : nothing}</p></section>`;
+  end.message ? html` It says: <q>${messageOf(end)}</q>` : nothing}</p></section>`;
   }
   const { reason, node } = decided;
   const fault = labThen(app, node, reason?.peer, decided.at);
   return html`<section class="verdict" aria-label="Why" data-testid="verdict">
-    <p class="who"><b>${beside(app, 'node', node)}</b> refused it: <b data-testid="reason">${reason?.text ?? decided.message ?? codeName(code)}</b></p>
+    <p class="who"><b>${beside(app, 'node', node)}</b> refused it: <b data-testid="reason">${reason?.text ?? messageOf(decided) ?? codeName(code)}</b></p>
     <p>${title}</p>
     ${fault ? html`<p data-testid="lab-then"><b class="sign">Lab</b> <b>${fault}</b>, on purpose: somebody broke it with the lab.</p>` : nothing}
     ${facts([['figures', reason?.figures], ['rule', reason ? spaced(reason.kind) : null], ['account', reason?.peer ? peerLink(app, node, reason.peer) : null],

@@ -1,6 +1,8 @@
 // The bytes of a packet between two nodes, field by field: BTP (RFC 23) around ILP (RFC 27), in OER (RFC 30). They are
 // made again from a record, which does not have everything: what it lacks is named, and never invented.
 
+import { messageOf } from './words.js';
+
 /** @import { Packet } from './types.js' */
 /** @typedef {{ layer: 'BTP' | 'ILP', name: string, hex: string | null, means: string }} WireField `hex` is null if no record has it */
 
@@ -68,10 +70,11 @@ function prepare({ amount, outgoingAmount, expiresAt, condition, destination }, 
 const fulfill = () => [ilp('type', '0d', 'Fulfill (13)'), ilp('length', null, DEPENDS), ilp('fulfillment', null, 'not recorded: who has it can prove the payment')];
 
 /** @param {Packet} packet */
-function reject({ code, triggeredBy, message, decidedHere, reason }) {
-  const text = message ?? (decidedHere ? reason?.text ?? null : null);
+function reject(packet) {
+  const { code, triggeredBy, message, decidedHere, reason } = packet;
+  const text = messageOf(packet) ?? (decidedHere ? reason?.text ?? null : null);
   // What is longer, or has bytes that are not printed, cannot be made again.
-  const whole = text != null && ascii(text).length < MESSAGE_BYTES_MAX && !text.includes('\\');
+  const whole = text != null && ascii(text).length < MESSAGE_BYTES_MAX && !/\\(?!['"\\])/.test((message ?? '').replaceAll('\\\\', ''));
   return [
     ilp('type', '0e', 'Reject (14)'), ilp('length', null, DEPENDS),
     ilp('code', code == null ? null : hexOf(ascii(code)), code ?? NOT_RECORDED),

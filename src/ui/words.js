@@ -11,6 +11,9 @@ export function eventOf(packet) {
   return { mark: marks[packet.phase], word: packet.phase };
 }
 
+/** The message of a Reject: the node escapes quotation marks and backslashes, which are no danger here. @param {Packet} packet */
+export const messageOf = ({ message }) => message?.replace(/\\(['"\\])/g, '$1') ?? null;
+
 /** What a record says, in one sentence. @param {Packet} packet */
 export function sentence(packet) {
   const from = packet.from ?? 'itself';
@@ -21,7 +24,7 @@ export function sentence(packet) {
     case 'fulfilled': return packet.decidedHere
       ? `${packet.node} fulfilled it` : `${packet.node} passed the fulfillment back to ${from}`;
     default: return packet.decidedHere
-      ? `${packet.node} rejected it: ${packet.reason?.text ?? packet.message ?? codeName(packet.code)}`
+      ? `${packet.node} rejected it: ${packet.reason?.text ?? messageOf(packet) ?? codeName(packet.code)}`
       : `${packet.node} passed the reject of ${packet.triggeredBy ?? packet.to ?? 'the next hop'} back to ${from}`;
   }
 }
@@ -29,8 +32,8 @@ export function sentence(packet) {
 /** The last column of a list: why, or which rule. @param {Packet} packet */
 export function whyOf(packet) {
   if (packet.phase === 'rejected') {
-    if (packet.decidedHere) return packet.reason?.text ?? packet.message ?? codeName(packet.code);
-    return `passed back from ${packet.to ?? packet.triggeredBy ?? 'the next hop'}${packet.message ? `: ${packet.message}` : ''}`;
+    if (packet.decidedHere) return packet.reason?.text ?? messageOf(packet) ?? codeName(packet.code);
+    return `passed back from ${packet.to ?? packet.triggeredBy ?? 'the next hop'}${packet.message ? `: ${messageOf(packet)}` : ''}`;
   }
   if (packet.phase === 'forwarded') return packet.prefix == null ? '' : `longest prefix ${packet.prefix || '(default)'}`;
   return packet.decidedHere && packet.phase === 'fulfilled' ? 'answered by the node itself' : '';

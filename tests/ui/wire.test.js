@@ -50,3 +50,10 @@ test('what no record has is named, and has no bytes', () => {
   assert.equal(long.hex, null);
   assert.match(long.means, /first 128 bytes/);
 });
+
+test('an escaped quotation mark is one byte, and an unknown byte none', () => {
+  const message = (text) => fieldsOf({ ...record, phase: 'rejected', message: text }, false).find(({ name }) => name === 'message');
+  assert.deepEqual([message("it\\'s \\\\").hex, message("it\\'s \\\\").means], ['06 69 74 27 73 20 5c', "it's \\"]);
+  assert.equal(message('a \\xff').hex, null);
+  assert.equal(message('a \\u{1b}').hex, null);
+});
