@@ -10,7 +10,7 @@ import { besideOf } from './place.js';
 /** @import { App } from './main.js' */
 /**
  * @typedef {{ seq: number, latencyUs?: number | null, error?: { code?: string | null, name?: string | null, message?: string | null, triggeredBy?: string | null } | null }} PingResult
- * @typedef {{ kind: string, from: string, destination: string, results?: PingResult[], hops?: any[] }} Probe
+ * @typedef {{ kind: string, from: string, destination: string, results?: PingResult[], hops?: { address: string, latencyUs: number }[] | null }} Probe
  * @typedef {{ isRunning: boolean, error: string, answer: Probe | null }} Kept
  */
 
@@ -18,7 +18,8 @@ const PINGS = 3;
 /** Above this, all nodes are pinged from one of them. */
 const MATRIX_MAX = 8;
 const PAIRS_MAX = 150;
-const AT_ONCE = 3;
+/** A node takes four probes at a time, of all its clients. */
+const AT_ONCE = 2;
 const KEPT_MAX = 200;
 
 /** @param {App} app */
@@ -75,12 +76,21 @@ function result(app, kind, kept) {
   if (!kept) return nothing;
   if (kept.isRunning) return html`<p class="dim">${kind} is under way …</p>`;
   if (!kept.answer) return html`<p class="bad-text" role="alert">${kind}: ${kept.error}</p>`;
-  const { results = [], hops = [] } = kept.answer;
-  return html`${results.length > 0 ? html`<ol class="plain" aria-label="Results of the ${kind}">${results.map(({ seq, latencyUs, error }) => html`<li><span class="dim">${kind} ${seq}</span>
-      ${error ? failure(error) : html`<b class="good-text">✓ ${micros(latencyUs)}</b>`}</li>`)}</ol>` : nothing}
-    ${hops.length > 0 ? html`<ol class="plain" aria-label="Hops of the trace">${hops.map((hop, index) => html`<li><span class="dim">${index + 1}</span>
-      ${app.store.nodes.has(hop.node ?? '') ? beside(app, 'node', hop.node) : html`<code>${hop.address ?? hop.triggeredBy ?? NONE}</code>`} <b>${micros(hop.latencyUs)}</b>
-      ${hop.error ? failure(hop.error) : nothing}</li>`)}</ol>` : nothing}`;
+  const { results = [] } = kept.answer;
+  const hops = kept.answer.hops ?? [];
+  // Of a trace, the result is the answer to the last packet, which the last hop gave.
+  const shown = kind === 'trace' ? results.filter((one) => one.error) : results;
+  return html`${hops.length > 0 ? html`<ol class="plain" aria-label="Hops of the trace">${hops.map((hop, index) => html`<li><span class="dim">${index + 1}</span>
+      ${place(app, hop.address)} <b>${micros(hop.latencyUs)}</b></li>`)}</ol>` : nothing}
+    ${shown.length > 0 ? html`<ol class="plain" aria-label="Results of the ${kind}">${shown.map(({ seq, latencyUs, error }) => html`<li><span class="dim">${kind}${kind === 'ping' ? ` ${seq}` : ''}</span>
+      ${error ? failure(error) : html`<b class="good-text">✓ ${micros(latencyUs)}</b>`}</li>`)}</ol>`
+    : kind === 'trace' && hops.length > 0 ? html`<p class="good-text">✓ It arrives.</p>` : nothing}`;
+}
+
+/** An address, as its node where that is in view. @param {App} app @param {string} address */
+function place(app, address) {
+  const node = [...app.store.nodes.values()].find((one) => one.address === address);
+  return node ? html`<b>${beside(app, 'node', node.id)}</b> <code class="dim">${address}</code>` : html`<code>${address}</code>`;
 }
 
 /** @param {NonNullable<PingResult['error']>} error */
