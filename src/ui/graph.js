@@ -8,6 +8,8 @@ import { layout, satellites } from './layout.js';
 /** @import { Vertex, Edge, Point } from './types.js' */
 
 const ZOOM_MAX = 8;
+/** Pixels at the bottom that the graph leaves to the legend. */
+const LEGEND = 26;
 /** More peers outside the view take no part in the layout. */
 const OUTSIDE_MAX = 40;
 
@@ -67,7 +69,7 @@ export class Graph {
   fit() {
     const { width, height } = this.size;
     const pad = Math.min(width, height) < 400 ? 66 : 76;
-    this.camera = fit(this.at.values(), width, height, pad);
+    this.camera = fit(this.at.values(), width, height - LEGEND, pad);
     this.isMoved = false;
   }
 

@@ -55,7 +55,7 @@ function row(app, packet, index, height, isSelected) {
       title=${packet.at}>${clock(packet.at)}</a></span>
     <span role="cell" class="c-node" title=${packet.node}>${packet.node}</span>
     <span role="cell" class="c-event"><span class="mark" aria-hidden="true">${mark}</span> ${word}</span>
-    <span role="cell" class="c-from" title=${packet.from ?? ''}>${packet.from ?? '–'}</span>
+    <span role="cell" class="c-from" title=${packet.from ?? 'the node itself'}>${packet.from ?? html`<span class="dim">itself</span>`}</span>
     <span role="cell" class="c-to" title=${packet.to ?? ''}>${packet.to ?? '–'}</span>
     <span role="cell" class="c-dest" title=${packet.destination ?? ''}>${packet.destination ?? ''}</span>
     <span role="cell" class="c-amount num" title=${amount(packet.amount)}>${amounts(packet)}</span>

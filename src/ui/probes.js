@@ -137,7 +137,7 @@ export function probesView(app) {
   });
   return html`<article data-testid="probes-view"><h2>Ping all</h2>
     <p class="lead">${isTurned ? `From ${froms[0]} to each other node.` : 'From each node to each other one: there and back, over the links in between.'}</p>
-    ${hasProbes(app) ? html`<p class="actions"><button type="button" @click=${() => pingAll(app)}>Ping again</button></p>` : nothing}
+    ${hasProbes(app) ? html`<p class="actions"><button type="button" @click=${() => pingAll(app)}>${app.ui.probes.size > 0 ? 'Ping again' : 'Ping all'}</button></p>` : nothing}
     <div class="wide-table"><table data-testid="pings"><thead><tr><td>${isTurned ? '' : 'from \\ to'}</td>${(isTurned ? froms : tos).map((id) => html`<th scope="col" class="num">${id}</th>`)}</tr></thead>
       <tbody>${(isTurned ? tos.filter((to) => to !== froms[0]) : froms).map((row) => html`<tr><th scope="row">${row}</th>${
   isTurned ? cell(froms[0] ?? '', row) : tos.map((to) => cell(row, to))}</tr>`)}</tbody></table></div>

@@ -52,7 +52,7 @@ function fileNow(app, check) {
     ${mistakes.length === 0 && changes.length === 0 ? html`<p class="good-text">✓ It is what runs.</p>` : nothing}
     ${changes.length > 0 ? html`<p class="dim">${plural(changes.length + moreChanges, 'difference')} between the file and what runs${moreChanges > 0 ? `, the first ${count(changes.length)} shown` : ''}.</p>
       <div class="wide-table"><table data-testid="differences"><thead><tr><th scope="col">key</th><th scope="col">running</th><th scope="col">in the file</th><th scope="col">applied</th></tr></thead>
-      <tbody>${changes.map(({ key, running, file, needsRestart }) => html`<tr><th scope="row"><code>${key}</code></th><td class="wrap"><span class="was"><span class="unseen">runs: </span>${shown(running)}</span></td>
+      <tbody>${changes.map(({ key, running, file, needsRestart }) => html`<tr><th scope="row">${keyText(key)}</th><td class="wrap"><span class="was"><span class="unseen">runs: </span>${shown(running)}</span></td>
         <td class="wrap"><span class="will"><span class="unseen">file: </span>${shown(file)}</span></td><td>${needsRestart ? html`<span class="warn-text">at the next start</span>` : html`<span class="dim">while it runs</span>`}</td></tr>`)}</tbody></table></div>` : nothing}</section>`;
 }
 
@@ -76,7 +76,7 @@ function values(app, { values }) {
       <label class="grow"><span class="unseen">Find a key</span><input type="search" aria-label="Find a key" placeholder="find: peers minBalance" .value=${find} autocomplete="off" spellcheck="false" @input=${(/** @type {any} */ e) => set({ find: e.target.value })}></label></div>
     ${list.length === 0 ? empty('No such value.', 'Another word, or all values.', html`<button type="button" @click=${() => set({ find: '', all: '1' })}>Show all</button>`)
     : html`<div class="wide-table"><table data-testid="values"><thead><tr><th scope="col">key</th><th scope="col">value</th><th scope="col">from</th></tr></thead>
-      <tbody>${list.slice(0, SHOWN_MAX).map(({ key, value, from }) => html`<tr class=${from === 'default' ? 'default' : ''}><th scope="row"><code>${key}</code></th>
+      <tbody>${list.slice(0, SHOWN_MAX).map(({ key, value, from }) => html`<tr class=${from === 'default' ? 'default' : ''}><th scope="row">${keyText(key)}</th>
         <td class="wrap">${shown(value)}</td><td class="wrap">${origin(from)}</td></tr>`)}</tbody></table></div>
       ${list.length > SHOWN_MAX ? html`<p class="dim">The first ${count(SHOWN_MAX)} of ${count(list.length)}. Find a key to see others.</p>` : nothing}`}
     <p class="dim">Secrets are masked. A value for a while comes from an override, and is gone when its time is over.</p>`;
@@ -87,6 +87,9 @@ const text = (value) => (typeof value === 'string' ? value : value == null ? '' 
 
 /** @param {unknown} value */
 const shown = (value) => (value == null ? html`<span class="dim">none</span>` : html`<code>${text(value)}</code>`);
+
+/** A key that may break at its dots and words. @param {string} key */
+const keyText = (key) => html`<code>${key.split(/(?<=\.)|(?=[A-Z[])/).map((part) => html`<wbr>${part}`)}</code>`;
 
 /** @param {string} from */
 function origin(from) {
