@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::{AccountId, Asset, Limits, RoutePolicy};
 use crate::stream::Receiver;
+use crate::wire::Timestamp;
 
 /// The relation of a peer to this node (RFC 34 "Link Relations").
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -48,6 +49,8 @@ pub struct AccountSettings {
     pub asset: Asset,
     /// `false` suspends the peer: packets from it get F00, packets to it T01.
     pub enabled: bool,
+    /// Set while an operator suspends the peer: then it is not `enabled` until this time, whatever the file says.
+    pub suspended_until: Option<Timestamp>,
     /// Its limits.
     pub limits: Limits,
     /// A child's address is `<own address>.<segment>`; `None`: its id is the segment.
@@ -69,6 +72,7 @@ impl AccountSettings {
             relation,
             asset: Asset::default(),
             enabled: true,
+            suspended_until: None,
             limits: Limits::default(),
             child_segment: None,
             routes: RoutePolicy::default(),

@@ -59,6 +59,13 @@ impl<S: Sync> FromRequestParts<S> for VerbClient {
     }
 }
 
+impl VerbClient {
+    /// Whether it has a token.
+    pub(in crate::api) fn is_known(&self) -> bool {
+        self.who != UNKNOWN
+    }
+}
+
 impl AuditedVerb {
     fn by(self, client: &VerbClient) -> AuditRecord {
         AuditRecord {

@@ -66,6 +66,8 @@ pub(super) struct HealthInput {
     /// How long it may be `starting`.
     pub(super) start_timeout: Duration,
     pub(super) peers: Vec<PeerHealth>,
+    /// What operators have changed for a time.
+    pub(super) overrides: Vec<String>,
     /// The last jump of the system clock, and its age.
     pub(super) clock_jump: Option<(ClockJump, Duration)>,
 }
@@ -102,6 +104,12 @@ pub(super) fn health(input: &HealthInput) -> Health {
     } else {
         HealthStatus::Unhealthy
     };
+    // A restart would end what an operator wants, so it does not make the node unhealthy.
+    let more = input.overrides.len().saturating_sub(REASONS_MAX);
+    reasons.extend(input.overrides.iter().take(REASONS_MAX).cloned());
+    if more > 0 {
+        reasons.push(format!("operators have changed {more} more peers for a time"));
+    }
     // Neither a restart nor less traffic would correct the clock, so a jump does not make the node unhealthy.
     reasons.extend(clock_reason(input.clock_jump));
     Health { status, reasons }
@@ -174,6 +182,7 @@ mod tests {
             uptime: Duration::ZERO,
             start_timeout: Duration::from_secs(30),
             peers: peers.collect(),
+            overrides: Vec::new(),
             clock_jump: None,
         }
     }
@@ -195,6 +204,20 @@ mod tests {
         let no_address = "no ILP address yet: the parent has not assigned one";
         check(&HealthInput { has_address: false, ..input(&[]) }, Starting, &[no_address]);
         check(&HealthInput { has_address: false, ..waiting }, Starting, &[no_address, bob]);
+    }
+
+    #[test]
+    fn what_operators_have_changed_is_listed_and_changes_no_status() {
+        let overrides = vec!["an operator has suspended peer c".to_owned()];
+        let suspended =
+            HealthInput { overrides: overrides.clone(), ..input(&[("c", false, false)]) };
+        check(&suspended, Healthy, &[&overrides[0]]);
+        let many = HealthInput { overrides: vec![overrides[0].clone(); 10], ..suspended };
+        assert_eq!(health(&many).reasons.len(), REASONS_MAX + 1);
+        assert_eq!(
+            health(&many).reasons[REASONS_MAX],
+            "operators have changed 2 more peers for a time"
+        );
     }
 
     #[test]

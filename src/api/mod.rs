@@ -23,6 +23,7 @@ mod server;
 mod status;
 mod ui;
 mod v1;
+mod verbs;
 mod watch;
 
 pub use bearer_auth::ApiToken;
@@ -35,4 +36,5 @@ pub use network::NetworkApi;
 pub use server::Api;
 pub use status::{LastReload, NodeAddresses, NodeStatus, PeerRole, StatusSettings};
 pub use v1::{Lab, LabOrder, Observer};
+pub use verbs::{OperatorVerb, OverrideEnd, VerbDone, VerbOrder, VerbRefusal};
 pub use watch::{WatchApi, WatchSettings};

@@ -17,8 +17,10 @@ use super::heartbeat::Heartbeat;
 use super::hosts::Hosts;
 use super::ledger_changes::{CHANGE_ORDERS_MAX, ChangeOrder};
 use super::v1::{self, Observer};
+use super::verbs::VerbOrder;
 use crate::account::AccountId;
 use crate::audit::AuditLog;
+use crate::observe::{OverrideBody, OverrideKind};
 use crate::peers::{NoRandomness, NodeContext, PeerSnapshot, PeerState};
 use crate::time::MonoTime;
 
@@ -89,6 +91,10 @@ pub struct NodeStatus {
     pub(super) auth: ApiAuth,
     pub(super) hosts: Hosts,
     audit: AuditLog,
+    /// Where verbs of operators go, while the node's own task runs.
+    pub(super) verbs: OnceLock<mpsc::Sender<VerbOrder>>,
+    /// What operators have changed for a time.
+    pub(super) overrides: ArcSwap<Vec<OverrideBody>>,
 }
 
 /// The values in force.
@@ -127,6 +133,8 @@ impl NodeStatus {
             config: Mutex::default(),
             hosts: Hosts::default(),
             audit: AuditLog::default(),
+            verbs: OnceLock::new(),
+            overrides: ArcSwap::default(),
             started: context.clock.mono(),
             context,
             observer,
@@ -363,7 +371,22 @@ impl NodeStatus {
             uptime: self.uptime(),
             start_timeout: self.configured.load().start_timeout,
             peers: peers.collect(),
+            overrides: self.overrides.load().iter().filter_map(override_reason).collect(),
             clock_jump: jump.map(|jump| (jump, now.since(jump.at))),
         }
+    }
+}
+
+/// What an operator who reads `/health` should know of an override.
+fn override_reason(body: &OverrideBody) -> Option<String> {
+    let (peer, until, by) = (body.peer.as_ref()?, &body.expires_at, &body.by);
+    match body.kind {
+        OverrideKind::Suspend => {
+            Some(format!("an operator ({by}) has suspended peer {peer} until {until}"))
+        }
+        OverrideKind::Resume => Some(format!(
+            "an operator ({by}) has enabled peer {peer} until {until}; the configuration suspends it"
+        )),
+        OverrideKind::LogLevel => None,
     }
 }

@@ -115,6 +115,7 @@ fn read_peer(
                 scale: peer.asset_scale.unwrap_or(node.asset.scale),
             },
             enabled: peer.enabled,
+            suspended_until: None,
             limits: Limits {
                 max_packet_amount: peer.max_packet_amount,
                 max_balance: peer.max_balance,

@@ -112,7 +112,7 @@ impl Batch<'_> {
 /// The limits of the account that a packet comes from, but its balance.
 fn check_sender(from: &AccountEntry, amount: Option<Amount>) -> Result<(), Refusal> {
     if !from.is_served() {
-        return Err(Refusal::Suspended);
+        return Err(from.suspension());
     }
     let limits = &from.settings.limits;
     if let (Some(received), Some(maximum)) = (amount, limits.max_packet_amount)

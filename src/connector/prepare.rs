@@ -6,7 +6,7 @@ use super::account::{Account, AccountState};
 use super::batch::{Batch, IncomingRequest, OutgoingTerms};
 use super::packet_log::PacketEvent;
 use super::receive::Delivery;
-use super::refusal::{AmountLimit, NextHopFailure, Refusal};
+use super::refusal::{AmountLimit, Refusal};
 use super::snapshot::AccountEntry;
 use crate::account::OverLimit;
 use crate::link::{SessionId, Slot};
@@ -65,7 +65,7 @@ impl Batch<'_> {
         state.stats.received.prepares += 1;
         // RFC 18 "Connector Risk Mitigations": an operator can stop each account. [row 141]
         if !from.is_served() {
-            return Err(Refusal::Suspended);
+            return Err(from.suspension());
         }
         self.charge_rate(&mut state, incoming)?;
         if let Some(maximum) = from.settings.limits.max_packet_amount
@@ -293,7 +293,7 @@ impl Batch<'_> {
             disconnected.get_or_insert(entry);
         }
         Err(match disconnected {
-            Some(entry) => NextHopFailure::NotConnected.refusal_at(entry.account.id()),
+            Some(entry) => entry.unreachability().refusal_at(entry.account.id()),
             None if only_back => Refusal::BackToSender,
             None => Refusal::NoRoute,
         })

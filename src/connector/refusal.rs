@@ -6,7 +6,7 @@ use crate::local::{LocalError, PeerConfigError};
 use crate::routing::ccp::RouteRequestError;
 use crate::stream::DeclineReason;
 use crate::wire::ilp::{AmountTooLarge, ErrorCode};
-use crate::wire::{Amount, Error as PacketError};
+use crate::wire::{Amount, Error as PacketError, Timestamp};
 
 /// Why this node rejects a packet. The text is the Reject's message, which every node on the way back can read: it
 /// names the cause, but no secret and no balance or limit. Those are in [`Refusal::figures`].
@@ -18,6 +18,12 @@ pub enum Refusal {
     /// The configuration suspends the peer or no longer has it.
     #[error("this account is suspended")]
     Suspended,
+    /// An operator suspends the peer for a time.
+    #[error("an operator has suspended this account until {until}")]
+    SuspendedByOperator {
+        /// Then what the configuration says is in force again.
+        until: Timestamp,
+    },
     /// The amount is above what a limit ever allows.
     #[error("amount {} is above this account's maximum of {}", received.0, maximum.0)]
     AmountTooLarge {
@@ -148,6 +154,12 @@ pub enum NextHopFailure {
     /// It has no session that takes requests.
     #[error("is not connected")]
     NotConnected,
+    /// An operator suspends it for a time.
+    #[error("is suspended by an operator until {until}")]
+    Suspended {
+        /// Then what the configuration says is in force again.
+        until: Timestamp,
+    },
     /// Its outbox is full: it does not read what it is sent.
     #[error("is too slow; its queue is full")]
     OutboxFull,
@@ -207,7 +219,9 @@ impl NextHopFailure {
             Self::WrongFulfillment => ErrorCode::F05,
             Self::BadAnswer | Self::LinkError => ErrorCode::T00,
             // RFC 27 "T__ - Temporary Error": a packet to a next hop that is offline is rejected with T01. [row 47]
-            Self::NotConnected | Self::SessionLost | Self::Unreachable => ErrorCode::T01,
+            Self::NotConnected | Self::Suspended { .. } | Self::SessionLost | Self::Unreachable => {
+                ErrorCode::T01
+            }
             Self::TooManyInFlight { .. }
             | Self::InFlightReserved
             | Self::OutboxFull
@@ -228,6 +242,7 @@ impl NextHopFailure {
             | Self::Busy
             | Self::Declined => true,
             Self::NotConnected
+            | Self::Suspended { .. }
             | Self::OutboxFull
             | Self::OutboxReserved
             | Self::TooManyInFlight { .. }
@@ -253,6 +268,7 @@ impl Refusal {
             | Self::Routes(RouteRequestError::Malformed(_))
             | Self::PeerConfig(PeerConfigError::BadRequest(_)) => ErrorCode::F01,
             Self::Suspended
+            | Self::SuspendedByOperator { .. }
             | Self::Routes(
                 RouteRequestError::SendingOff
                 | RouteRequestError::ReceivingOff
@@ -331,6 +347,7 @@ impl Refusal {
             Self::Stopped => true,
             Self::Unreadable(_)
             | Self::Suspended
+            | Self::SuspendedByOperator { .. }
             | Self::AmountTooLarge { .. }
             | Self::TooManyInFlight { .. }
             | Self::Stopping

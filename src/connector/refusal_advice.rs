@@ -67,6 +67,8 @@ impl Refusal {
                 "Ask the operator of the peer which program sends packets that are no valid Prepares."),
             Self::Suspended => Details("suspended", Key::Sender("enabled"),
                 "Set `enabled: true` for the peer if it should send packets again."),
+            Self::SuspendedByOperator { .. } => Details("suspendedByOperator", Key::None,
+                "Wait, or end it with `ilp-connector resume`; who suspended the peer and why is at /api/v1/overrides."),
             Self::AmountTooLarge { limit: AmountLimit::Packet, .. } => Details("amountTooLarge",
                 Key::Sender("maxPacketAmount"),
                 "Send smaller packets, or raise the limit of the peer that the packet came from."),
@@ -160,6 +162,8 @@ impl NextHopFailure {
         match self {
             Self::NotConnected => Details("nextHopNotConnected", Key::None,
                 "Read at /peers why the next hop is not connected, and ask its operator."),
+            Self::Suspended { .. } => Details("nextHopSuspendedByOperator", Key::None,
+                "Wait, or end it with `ilp-connector resume`; who suspended the next hop and why is at /api/v1/overrides."),
             Self::OutboxFull => Details("nextHopOutboxFull", Key::NextHop("outboxBytesMax"),
                 "Ask the operator of the next hop why it reads so slowly; a larger queue helps only with bursts."),
             Self::OutboxReserved => Details("nextHopOutboxReserved", Key::NextHop("outboxBytesMax"),

@@ -81,11 +81,13 @@ impl Connector {
         }
     }
 
-    /// Asks every session of an account to close.
-    pub fn close_sessions(&self, account: &Account, request: CloseRequest) {
-        for session in &account.lock().sessions {
+    /// Asks every session of an account to close. Returns how many there are.
+    pub fn close_sessions(&self, account: &Account, request: CloseRequest) -> usize {
+        let state = account.lock();
+        for session in &state.sessions {
             session.outbox.request_close(request);
         }
+        state.sessions.len()
     }
 
     /// Asks the sessions of an account to close that logged in with a token other than the `valid` ones.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::account::Account;
 use super::own_account::OwnAccount;
+use super::refusal::{NextHopFailure, Refusal};
 use crate::account::{AccountId, AccountSettings, Conversion};
 use crate::link::Slot;
 use crate::local::PingSettings;
@@ -60,6 +61,26 @@ impl AccountEntry {
     /// Whether packets from and to the peer are served.
     pub(super) fn is_served(&self) -> bool {
         self.settings.enabled && !self.removed
+    }
+
+    /// Why packets from the peer are not served.
+    pub(super) fn suspension(&self) -> Refusal {
+        match self.suspended_until() {
+            Some(until) => Refusal::SuspendedByOperator { until },
+            None => Refusal::Suspended,
+        }
+    }
+
+    /// Why packets cannot be sent there.
+    pub(super) fn unreachability(&self) -> NextHopFailure {
+        match self.suspended_until() {
+            Some(until) => NextHopFailure::Suspended { until },
+            None => NextHopFailure::NotConnected,
+        }
+    }
+
+    fn suspended_until(&self) -> Option<Timestamp> {
+        self.settings.suspended_until.filter(|_| !self.settings.enabled && !self.removed)
     }
 
     /// Whether packets can be sent there now. A receiver is inside this node, so it is always connected.

@@ -8,6 +8,7 @@ use super::node_task::NodeTask;
 use crate::account::{AccountId, Asset};
 use crate::config::NodeConfig;
 use crate::connector::{ConnectorSettings, RegistryError};
+use crate::link::CloseRequest;
 use crate::peers::{NoRandomness, RECONFIGURED};
 
 /// Why a configuration cannot be applied to a running node, which goes on with its old one.
@@ -61,8 +62,12 @@ impl NodeTask {
     }
 
     pub(super) fn close_sessions(&self, peer: &AccountId) {
+        self.close_sessions_with(peer, RECONFIGURED);
+    }
+
+    pub(super) fn close_sessions_with(&self, peer: &AccountId, request: CloseRequest) {
         if let Some(account) = self.context.connector.account(peer.as_str()) {
-            self.context.connector.close_sessions(&account, RECONFIGURED);
+            self.context.connector.close_sessions(&account, request);
         }
     }
 

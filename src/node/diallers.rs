@@ -126,6 +126,22 @@ impl Diallers {
         }
     }
 
+    /// Stops dialling a peer, and closes its session with this close frame.
+    pub(super) fn stop_peer(&mut self, peer: &AccountId, request: CloseRequest) {
+        if let Some(handle) = self.remove(peer) {
+            handle.stop(request);
+        }
+    }
+
+    /// Closes the dialled session of a peer, and dials it again at once, as if for the first time.
+    pub(super) fn redial(&mut self, peer: &AccountId, request: CloseRequest) {
+        if let Some(RunningDialler { dial, handle, .. }) = self.running.remove(peer) {
+            handle.stop(request);
+            let running = self.start(dial);
+            self.running.insert(peer.clone(), running);
+        }
+    }
+
     /// Removes a dialler whose session goes on until the caller stops it through the handle.
     pub(super) fn remove(&mut self, peer: &AccountId) -> Option<DialHandle> {
         self.running.remove(peer).map(|running| running.handle)

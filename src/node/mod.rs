@@ -25,6 +25,7 @@ mod lab;
 mod lease;
 mod log_thread;
 mod node_task;
+mod overrides;
 mod packet_log_switch;
 mod plan;
 mod reload;
@@ -40,6 +41,7 @@ mod sweep;
 mod task;
 #[cfg(test)]
 mod tests;
+mod verbs;
 mod watched_files;
 
 pub use command::NodeHandle;

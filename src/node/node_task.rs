@@ -15,14 +15,16 @@ use super::derive::{RandomSecret, http_dials, peer_dials, status_settings};
 use super::diallers::Diallers;
 use super::draining::Draining;
 use super::ildcp;
+use super::overrides::Overrides;
 use super::packet_log_switch::PacketLogSwitch;
 use super::runtime_thread::RuntimeThread;
 use super::saver::Saver;
 use super::task::{self, AbortOnDrop};
-use crate::api::{HealthStatus, NodeStatus};
+use crate::api::{HealthStatus, NodeStatus, VerbOrder};
 use crate::config::NodeConfig;
 use crate::http::{HttpConnections, HttpContext};
 use crate::peers::{Logins, NodeContext, ParentInfo, PeerChange, PeerEvent};
+use crate::telemetry::Logs;
 
 /// How often a starting node checks its health, so that its log has the time when it became ready.
 const READY_POLL_INTERVAL: Duration = Duration::from_millis(100);
@@ -37,8 +39,14 @@ pub(super) enum NodeEnd {
 }
 
 pub(super) struct NodeTask {
-    /// As configured, without the values from the parent.
+    /// As in the file.
+    pub(super) configured: NodeConfig,
+    /// The same with what operators have changed, without the values from the parent.
     pub(super) config: NodeConfig,
+    pub(super) overrides: Overrides,
+    /// What operators want.
+    pub(super) verbs: mpsc::Receiver<VerbOrder>,
+    pub(super) logs: Logs,
     pub(super) context: Arc<NodeContext>,
     /// The logins that all listeners accept.
     pub(super) logins: Arc<Logins>,
@@ -77,7 +85,9 @@ impl NodeTask {
         let mut ready_polls = tokio::time::interval(READY_POLL_INTERVAL);
         ready_polls.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut is_starting = true;
+        let mut levels = self.logs.watch_override();
         loop {
+            let next_expiry = self.next_expiry();
             tokio::select! {
                 _ = ready_polls.tick(), if is_starting => {
                     is_starting = self.status.observe_health() == HealthStatus::Starting;
@@ -88,6 +98,9 @@ impl NodeTask {
                     // `None`: all handles are gone, so that nothing could stop the node later.
                     Some(NodeCommand::Stop) | None => break,
                 },
+                Some(order) = self.verbs.recv() => self.do_verb(order),
+                () = next_expiry => self.expire_overrides(),
+                Ok(()) = levels.changed() => self.end_replaced_levels(),
                 event = self.events.recv() => self.handle_peer_event(event),
                 info = parent_info(&mut self.ildcp_request) => self.adopt_parent_info(info),
                 holder = books_taken(&mut self.lease) => return self.abandon(&holder),

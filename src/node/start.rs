@@ -21,6 +21,7 @@ use super::derive::{
 use super::diallers::Diallers;
 use super::draining::Draining;
 use super::node_task::{NodeEnd, NodeTask, set_peer_status};
+use super::overrides::Overrides;
 use super::packet_log_switch::PacketLogSwitch;
 use super::runtime_thread::RuntimeThread;
 use super::saver::Saver;
@@ -208,6 +209,7 @@ async fn build(
     };
     let packet_log = PacketLogSwitch::new(&logs);
     let status = NodeStatus::new(Arc::clone(&context), observer)?;
+    let verbs = status.accept_verbs();
     // Before the first request: without peers it would be ready, and without a token open to all.
     status.configure(status_settings(&config));
     set_peer_status(&config, &context);
@@ -273,7 +275,11 @@ async fn build(
         ildcp_request: None,
         parent,
         random_secret,
+        verbs,
+        overrides: Overrides::new(config.settings.node_id.clone()),
+        logs,
         context,
+        configured: config.clone(),
         config,
     };
     Ok((node_task, commands, handle))

@@ -42,7 +42,7 @@ fn logs() -> Logs {
     LOGS.get_or_init(start).clone()
 }
 
-fn config(yaml: &str) -> NodeConfig {
+pub(super) fn config(yaml: &str) -> NodeConfig {
     let content = FileContent { path: "node.yaml".into(), bytes: yaml.as_bytes().to_vec() };
     match load_content(&Source::default(), Some(&content)) {
         Ok(loaded) => loaded.config,

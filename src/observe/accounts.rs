@@ -54,6 +54,10 @@ fn peer_body(
         asset_scale: settings.asset.scale,
         configured: !account.removed,
         enabled: settings.enabled,
+        suspended_until: settings
+            .suspended_until
+            .filter(|_| !account.removed)
+            .map(|until| until.to_string()),
         required,
         state: state.to_owned(),
         since: snapshot.map(|snapshot| format_time(snapshot.since)),

@@ -28,9 +28,10 @@ pub use self::links::{UNKNOWN, join_links};
 pub use self::merge::{merge_nodes, merge_rates};
 pub use self::model::{
     BurstBody, ByeBody, EventBody, EventLevel, FaultBody, FaultKind, GapBody, GapCause, HelloBody,
-    LinkBody, LinkKind, LinkRates, LinkState, NodeBody, NodeHistoryBody, NodeStats, PacketBody,
-    PacketLane, PacketPhase, PeerBody, RatesBody, ReasonBody, ReasonCountBody, SampleBody,
-    SampledBody, StateBody, StepBody, StreamLimits, StreamMessage,
+    LinkBody, LinkKind, LinkRates, LinkState, NodeBody, NodeHistoryBody, NodeStats, OverrideBody,
+    OverrideKind, PacketBody, PacketLane, PacketPhase, PeerBody, RatesBody, ReasonBody,
+    ReasonCountBody, ReconnectBody, SampleBody, SampledBody, StateBody, StepBody, StreamLimits,
+    StreamMessage,
 };
 pub use self::packet::{PacketDescriber, reason_body};
 pub use self::path::packet_path;

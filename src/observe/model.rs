@@ -5,6 +5,7 @@
 mod decision;
 mod history;
 mod lab;
+mod overrides;
 mod packet;
 mod peer;
 
@@ -19,6 +20,7 @@ pub use self::history::{
     LatencyBucketBody, LinkHistoryBody, LinkPointBody, NodeHistoryBody, NodePointBody,
 };
 pub use self::lab::{BurstBody, FaultBody, FaultKind};
+pub use self::overrides::{OverrideBody, OverrideKind, ReconnectBody};
 pub use self::packet::{PacketBody, PacketLane, PacketPhase, ReasonBody};
 pub use self::peer::{
     BothWays, CountersBody, LimitsBody, OverLimitBody, PeerBody, RefusedLoginBody, SessionBody,
@@ -119,6 +121,9 @@ pub struct StateBody {
     /// What is broken on purpose, with `up --lab`.
     #[serde(default)]
     pub faults: Vec<FaultBody>,
+    /// What operators have changed for a time.
+    #[serde(default)]
+    pub overrides: Vec<OverrideBody>,
 }
 
 /// One node.

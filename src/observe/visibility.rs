@@ -41,10 +41,11 @@ impl<'p> Visibility<'p> {
     #[must_use]
     pub fn state(self, state: StateBody) -> StateBody {
         let Some(peer) = self.peer() else { return state };
-        let StateBody { nodes, mut links, faults: _ } = state;
+        // Overrides name operators and their reasons.
+        let StateBody { nodes, mut links, faults: _, overrides: _ } = state;
         links.retain(|link| link.a_peer == peer.as_str());
         let nodes = nodes.into_iter().map(|node| node_of(peer, node)).collect();
-        StateBody { nodes, links, faults: Vec::new() }
+        StateBody { nodes, links, faults: Vec::new(), overrides: Vec::new() }
     }
 
     /// What figures are made of.

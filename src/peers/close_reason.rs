@@ -17,6 +17,10 @@ pub const TOO_BIG: u16 = 1009;
 /// Closes a session whose peer has another secret, address or asset by the configuration, or is suspended.
 pub const RECONFIGURED: CloseRequest =
     CloseRequest { code: POLICY_VIOLATION, reason: "reconfigured" };
+/// Closes a session whose peer an operator suspends.
+pub const SUSPENDED: CloseRequest = CloseRequest { code: POLICY_VIOLATION, reason: "suspended" };
+/// Closes a session that an operator wants to be opened again.
+pub const RECONNECT: CloseRequest = CloseRequest { code: GOING_AWAY, reason: "reconnect" };
 /// RFC 6455 7.1.5: stands for a missing close frame, and is never sent.
 const ABNORMAL: u16 = 1006;
 /// RFC 6455 7.1.5: stands for a close frame without a code, and is never sent.

@@ -15,7 +15,8 @@ mod store_meter;
 mod token;
 
 pub use close_reason::{
-    CloseReason, GOING_AWAY, NOT_UTF8, PROTOCOL_ERROR, RECONFIGURED, TOO_BIG, Timeout,
+    CloseReason, GOING_AWAY, NOT_UTF8, PROTOCOL_ERROR, RECONFIGURED, RECONNECT, SUSPENDED, TOO_BIG,
+    Timeout,
 };
 pub use dial_backoff::{DialBackoff, DialDelay};
 pub use dial_handle::{DialHandle, DialSignals, WaitEnd};

@@ -11,6 +11,8 @@ use std::panic::PanicHookInfo;
 use std::sync::Arc;
 use std::time::Instant;
 
+use parking_lot::Mutex;
+use tokio::sync::watch;
 use tracing::span::{Attributes, Id};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::filter::Targets;
@@ -42,6 +44,25 @@ pub struct Logs {
     filter: reload::Handle<Targets, Registry>,
     libraries: Arc<LibraryThrottle>,
     packets: Arc<ProcessPacketLog>,
+    levels: Arc<Mutex<LevelsInForce>>,
+    /// The number of the override in force.
+    overridden: Arc<watch::Sender<Option<u64>>>,
+}
+
+/// The levels of the configuration, and those that an operator has set for a time.
+#[derive(Debug)]
+struct LevelsInForce {
+    configured: LogLevels,
+    overridden: Option<LogLevels>,
+    /// Overrides so far.
+    count: u64,
+}
+
+/// Other levels than those of the configuration, as long as this lives and no later one replaces it.
+#[derive(Debug)]
+pub struct LevelsOverride {
+    logs: Logs,
+    number: u64,
 }
 
 /// The span of a node's tasks: their lines name the node.
@@ -64,12 +85,37 @@ impl Logs {
         Registry::default().with(filter).with(layer).try_init().map_err(|_| LogError::Twice)?;
         std::panic::set_hook(Box::new(log_panic));
         let packets = ProcessPacketLog::new(output.clone());
-        Ok((Self { output, filter: handle, libraries, packets }, writer))
+        let in_force = LevelsInForce { configured: levels.clone(), overridden: None, count: 0 };
+        let levels = Arc::new(Mutex::new(in_force));
+        let overridden = Arc::new(watch::Sender::new(None));
+        Ok((Self { output, filter: handle, libraries, packets, levels, overridden }, writer))
     }
 
-    /// Changes the levels while the process runs; the packet log is switched separately
-    /// ([`LogLevels::has_packet_log`]).
+    /// Changes the levels of the configuration while the process runs; the packet log is switched separately
+    /// ([`LogLevels::has_packet_log`]). An override stays in force until it ends.
     pub fn set_levels(&self, levels: &LogLevels) {
+        let mut in_force = self.levels.lock();
+        in_force.configured = levels.clone();
+        self.apply(&in_force);
+    }
+
+    /// Sets other levels for the whole process until the result is dropped. A later override replaces it.
+    pub fn override_levels(&self, levels: LogLevels) -> LevelsOverride {
+        let mut in_force = self.levels.lock();
+        in_force.count += 1;
+        in_force.overridden = Some(levels);
+        self.apply(&in_force);
+        self.overridden.send_replace(Some(in_force.count));
+        LevelsOverride { logs: self.clone(), number: in_force.count }
+    }
+
+    /// Changes when another override is in force, or none.
+    pub fn watch_override(&self) -> watch::Receiver<Option<u64>> {
+        self.overridden.subscribe()
+    }
+
+    fn apply(&self, in_force: &LevelsInForce) {
+        let levels = in_force.overridden.as_ref().unwrap_or(&in_force.configured);
         // Fails only if the subscriber is gone, which it never is.
         let _ = self.filter.reload(levels.filter());
         self.libraries.set_levels(levels);
@@ -99,6 +145,24 @@ impl Logs {
 
     pub fn totals(&self) -> Arc<LogTotals> {
         self.output.totals()
+    }
+}
+
+impl LevelsOverride {
+    /// Whether no later override has replaced it.
+    pub fn is_in_force(&self) -> bool {
+        *self.logs.overridden.borrow() == Some(self.number)
+    }
+}
+
+impl Drop for LevelsOverride {
+    fn drop(&mut self) {
+        let mut in_force = self.logs.levels.lock();
+        if self.is_in_force() {
+            in_force.overridden = None;
+            self.logs.apply(&in_force);
+            self.logs.overridden.send_replace(None);
+        }
     }
 }
 

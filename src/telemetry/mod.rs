@@ -15,7 +15,7 @@ mod packet_log;
 mod testing;
 
 pub use levels::{is_meant_as_level, parse_level};
-pub use logs::{Logs, node_span};
+pub use logs::{LevelsOverride, Logs, node_span};
 pub use metrics::{Exposition, Metrics, StatusMetrics};
 #[cfg(feature = "internals")]
 pub use output::LogOutput;

@@ -5,7 +5,7 @@ use crate::connector::{AmountLimit, NextHopFailure, Refusal};
 use crate::local::{LocalError, PeerConfigError};
 use crate::routing::ccp::RouteRequestError;
 use crate::stream::DeclineReason;
-use crate::wire::{Amount, Error};
+use crate::wire::{Amount, Error, Timestamp};
 
 /// Of packets from alice, to bob as next hop or to the receiver shop.
 pub(crate) fn every_refusal() -> Vec<Refusal> {
@@ -15,9 +15,11 @@ pub(crate) fn every_refusal() -> Vec<Refusal> {
     let shop = || "shop".parse().unwrap();
     let (received, maximum) = (Amount(700), Amount(500));
     let too_large = |limit| Refusal::AmountTooLarge { received, maximum, limit };
+    let until = Timestamp::from_millis(1_767_225_600_000);
     let mut refusals = vec![
         Refusal::Unreadable(unreadable()),
         Refusal::Suspended,
+        Refusal::SuspendedByOperator { until },
         too_large(AmountLimit::Packet),
         too_large(AmountLimit::Balance),
         too_large(AmountLimit::Receiver(shop())),
@@ -59,6 +61,7 @@ pub(crate) fn every_refusal() -> Vec<Refusal> {
     ];
     let failures = [
         NextHopFailure::NotConnected,
+        NextHopFailure::Suspended { until },
         NextHopFailure::OutboxFull,
         NextHopFailure::OutboxReserved,
         NextHopFailure::TooManyInFlight { limit: 16_384 },

@@ -52,4 +52,5 @@ mod support;
 mod topologies;
 mod ui;
 mod unauthenticated;
+mod verbs;
 mod watch;

@@ -2,10 +2,12 @@
 
 use std::time::SystemTime;
 
+use crate::account::AccountId;
+use crate::api::OverrideEnd;
 use crate::api::config_values::ConfigMistake;
 use crate::api::health::HealthStatus;
 use crate::api::status::NodeStatus;
-use crate::observe::{EventLevel, NewEvent};
+use crate::observe::{EventLevel, NewEvent, OverrideBody, OverrideKind};
 use crate::peers::{PeerChange, PeerEvent};
 
 /// RFC 6455 7.4.1: the client has done what it wanted.
@@ -35,6 +37,69 @@ impl NodeStatus {
             fields: vec![("prefixes", prefixes.to_string())],
         });
     }
+}
+
+impl NodeStatus {
+    /// An operator has changed something for a time.
+    pub fn record_override_set(&self, body: &OverrideBody) {
+        let OverrideBody { by, reason, expires_at, .. } = body;
+        let what = describe(body);
+        self.record_event(NewEvent {
+            level: EventLevel::Warn,
+            kind: "override.set",
+            text: format!("{what} until {expires_at}, by {by}: {reason}"),
+            peer: body.peer.clone(),
+            fields: override_fields(body),
+        });
+    }
+
+    /// What an operator has changed for a time is over.
+    pub fn record_override_end(&self, body: &OverrideBody, end: OverrideEnd) {
+        let what = describe(body);
+        let (kind, why) = match end {
+            OverrideEnd::Expired => ("override.expired", "its time is over"),
+            OverrideEnd::Undone => ("override.ended", "an operator has ended it"),
+            OverrideEnd::Replaced => ("override.ended", "a later one replaces it"),
+            OverrideEnd::ReplacedByOtherNode => {
+                ("override.ended", "another node of the process has set another log level")
+            }
+            OverrideEnd::PeerRemoved => ("override.ended", "the configuration has no such peer"),
+        };
+        let mut fields = override_fields(body);
+        fields.push(("why", end.as_str().to_owned()));
+        self.record_event(NewEvent {
+            level: EventLevel::Info,
+            kind,
+            text: format!("over: {what} ({why})"),
+            peer: body.peer.clone(),
+            fields,
+        });
+    }
+
+    /// An operator has closed the sessions of a peer.
+    pub fn record_reconnect(&self, peer: &AccountId, sessions: usize, by: &str, reason: &str) {
+        self.record_event(NewEvent {
+            level: EventLevel::Warn,
+            kind: "peer.reconnect",
+            text: format!("{by} reconnects {peer}: {reason}"),
+            peer: Some(peer.to_string()),
+            fields: vec![("closedSessions", sessions.to_string()), ("by", by.to_owned())],
+        });
+    }
+}
+
+fn describe(body: &OverrideBody) -> String {
+    let peer = body.peer.as_deref().unwrap_or_default();
+    let value = body.value.as_deref().unwrap_or_default();
+    match body.kind {
+        OverrideKind::Suspend => format!("{peer} is suspended"),
+        OverrideKind::Resume => format!("{peer} is enabled, which the configuration suspends"),
+        OverrideKind::LogLevel => format!("the log level is {value}"),
+    }
+}
+
+fn override_fields(body: &OverrideBody) -> Vec<(&'static str, String)> {
+    vec![("id", body.id.clone()), ("by", body.by.clone()), ("expiresAt", body.expires_at.clone())]
 }
 
 /// The configuration was applied, or refused for this reason.

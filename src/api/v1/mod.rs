@@ -27,6 +27,7 @@ mod sample;
 mod stream;
 mod streams;
 mod verb_body;
+mod verbs;
 mod watch;
 
 use std::sync::Arc;
@@ -91,6 +92,16 @@ pub(super) fn router(v1: Arc<V1>) -> Router {
         .route_for_peers(Scope::Packets, "/api/v1/packets", get(packet_lists::packets))
         .route_for_peers(Scope::Packets, "/api/v1/packets/{id}", get(packet_lists::packet))
         .route(Scope::Audit, "/api/v1/audit", get(audit::audit))
+        .route(Scope::Read, "/api/v1/overrides", get(verbs::overrides))
+        .route(Scope::Operate, "/api/v1/overrides/{id}", delete(verbs::undo))
+        .route(Scope::Operate, "/api/v1/nodes/{node}/peers/{peer}/suspend", post(verbs::suspend))
+        .route(Scope::Operate, "/api/v1/nodes/{node}/peers/{peer}/resume", post(verbs::resume))
+        .route(
+            Scope::Operate,
+            "/api/v1/nodes/{node}/peers/{peer}/reconnect",
+            post(verbs::reconnect),
+        )
+        .route(Scope::Operate, "/api/v1/nodes/{node}/log-level", post(verbs::set_log_level))
         .route_for_peers(Scope::Read, "/api/v1/reasons", get(packet_lists::reasons))
         .route_for_peers(Scope::Read, "/api/v1/stream", get(stream::get_stream))
         .finish()

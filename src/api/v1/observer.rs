@@ -167,6 +167,11 @@ impl Observer {
         (visibility.state(state), visibility.reports(reports))
     }
 
+    /// Whether the process runs more than one node.
+    pub(in crate::api) fn has_several_nodes(&self) -> bool {
+        self.nodes(&ApiView::Network).len() > 1
+    }
+
     /// Milliseconds of a monotonic clock.
     pub(super) fn now_ms(&self) -> u64 {
         u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)

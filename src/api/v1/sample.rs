@@ -65,8 +65,9 @@ pub(super) fn sample_all(
     lab: Option<&Arc<Lab>>,
 ) -> (StateBody, Vec<ConnectorReport>) {
     let samples = nodes.iter().map(|node| NodeSample::take(node, lab));
-    let (mut nodes, reports): (Vec<_>, Vec<_>) =
+    let (mut bodies, reports): (Vec<_>, Vec<_>) =
         samples.map(|sample| (sample.body, sample.report)).unzip();
-    let links = join_links(&mut nodes);
-    (StateBody { nodes, links, ..StateBody::default() }, reports)
+    let links = join_links(&mut bodies);
+    let overrides = nodes.iter().flat_map(|node| node.overrides()).collect();
+    (StateBody { nodes: bodies, links, overrides, ..StateBody::default() }, reports)
 }

@@ -396,6 +396,9 @@ fn fingerprint_of(state: &StateBody) -> u64 {
             (&peer.last_error, peer.sessions.len()).hash(&mut hasher);
         }
     }
+    for one in &state.overrides {
+        one.id.hash(&mut hasher);
+    }
     for fault in &state.faults {
         fault.id.hash(&mut hasher);
     }

@@ -24,6 +24,9 @@ pub struct PeerBody {
     pub configured: bool,
     /// False while it is suspended.
     pub enabled: bool,
+    /// Until when an operator suspends it, whatever the configuration says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspended_until: Option<String>,
     /// Whether the node is unhealthy without it.
     pub required: bool,
     /// The state of its connection.

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::connector::{Connector, NextHopFailure, Refusal};
-use crate::observe::model::{EventLevel, PacketLane, PacketPhase};
+use crate::observe::model::{EventLevel, OverrideBody, OverrideKind, PacketLane, PacketPhase};
 use crate::observe::{account_bodies, join_links, reason_body};
 use crate::routing::HashSeed;
 use crate::testing::{connector_settings, every_refusal};
@@ -75,6 +75,22 @@ fn packet() -> impl Strategy<Value = PacketBody> {
             from,
         }
     })
+}
+
+fn suspension() -> OverrideBody {
+    OverrideBody {
+        id: "n~1".to_owned(),
+        node: "n".to_owned(),
+        peer: Some(CANARY.to_owned()),
+        kind: OverrideKind::Suspend,
+        value: None,
+        reason: CANARY.to_owned(),
+        by: "ann".to_owned(),
+        set_at: String::new(),
+        expires_at: String::new(),
+        note: None,
+        ended_at: None,
+    }
 }
 
 proptest! {
@@ -172,7 +188,7 @@ fn the_state_and_the_figures_are_those_of_one_account() {
     };
     let mut nodes = vec![node];
     let links = join_links(&mut nodes);
-    let state = StateBody { nodes, links, faults: Vec::new() };
+    let state = StateBody { nodes, links, overrides: vec![suspension()], ..StateBody::default() };
     let alice = alice();
     let shown = Visibility::Peer(&alice).state(state.clone());
     let json = assert_hidden(&shown);

@@ -21,7 +21,7 @@ pub enum PeerState {
     AuthenticationFailed,
     /// The quick attempts have failed; slow ones follow.
     Down,
-    /// Suspended by `enabled: false`.
+    /// Suspended by `enabled: false`, or by an operator.
     Suspended,
 }
 

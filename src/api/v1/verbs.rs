@@ -1,0 +1,272 @@
+//! The requests with which operators change a running node for a time, and those that show and end such changes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{Path, RawQuery, State};
+use axum::http::StatusCode;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use super::V1;
+use super::lists::{ListAnswer, no_parameters, ok};
+use super::query::{mistake, not_found};
+use super::verb_body::read_body;
+use crate::account::AccountId;
+use crate::api::audited::{AuditedVerb, VerbClient, record, record_refused};
+use crate::api::status::NodeStatus;
+use crate::api::{OperatorVerb, VerbDone, VerbOrder, VerbRefusal};
+use crate::net::sanitize;
+use crate::observe::OverrideBody;
+use crate::telemetry::parse_level;
+use crate::web::ProblemDetails;
+
+/// The longest time of an override, in seconds.
+const TTL_MAX: u64 = 86_400;
+/// Bytes of a reason.
+const REASON_BYTES_MAX: usize = 1024;
+/// For the node's task to do a verb.
+const VERB_TIMEOUT: Duration = Duration::from_secs(5);
+/// The name of a caller without a token.
+const LOCAL_CALLER: &str = "local";
+
+/// For how long a peer is suspended or resumed, and why.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct PeerOverrideRequest {
+    ttl_seconds: u64,
+    reason: String,
+}
+
+/// Why a peer is connected again.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct ReconnectRequest {
+    reason: String,
+}
+
+/// Which log level, for how long, and why.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct LogLevelRequest {
+    level: String,
+    ttl_seconds: u64,
+    reason: String,
+}
+
+/// What operators have changed for a time.
+#[derive(Debug, Serialize)]
+struct OverridesBody {
+    overrides: Vec<OverrideBody>,
+}
+
+pub(super) async fn overrides(State(v1): State<Arc<V1>>, RawQuery(query): RawQuery) -> ListAnswer {
+    no_parameters(query.as_deref())?;
+    let nodes = v1.observer.nodes(&v1.view);
+    ok(&OverridesBody { overrides: nodes.iter().flat_map(|node| node.overrides()).collect() })
+}
+
+pub(super) async fn suspend(
+    State(v1): State<Arc<V1>>,
+    Path((node, peer)): Path<(String, String)>,
+    client: VerbClient,
+    body: Body,
+) -> ListAnswer {
+    turn(&v1, (&node, &peer), client, body, "peer.suspend", |peer, ttl| OperatorVerb::Suspend {
+        peer,
+        ttl,
+    })
+    .await
+}
+
+pub(super) async fn resume(
+    State(v1): State<Arc<V1>>,
+    Path((node, peer)): Path<(String, String)>,
+    client: VerbClient,
+    body: Body,
+) -> ListAnswer {
+    turn(&v1, (&node, &peer), client, body, "peer.resume", |peer, ttl| OperatorVerb::Resume {
+        peer,
+        ttl,
+    })
+    .await
+}
+
+async fn turn(
+    v1: &V1,
+    (node, peer): (&str, &str),
+    client: VerbClient,
+    body: Body,
+    verb: &'static str,
+    order: impl FnOnce(AccountId, Duration) -> OperatorVerb,
+) -> ListAnswer {
+    let node = v1.find_node(node)?;
+    let audited = AuditedVerb { verb, target: peer.to_owned(), ..AuditedVerb::default() };
+    let checked = async {
+        let request: PeerOverrideRequest = read_body(body).await?;
+        let peer = find_peer(&node, peer)?;
+        Ok((order(peer, ttl(request.ttl_seconds)?), request.ttl_seconds, request.reason))
+    };
+    let (order, seconds, reason) = refuse_in_audit(&node, &client, &audited, checked.await)?;
+    let parameters = parameters([("ttlSeconds", json!(seconds))]);
+    run(&node, client, AuditedVerb { parameters, ..audited }, order, reason).await
+}
+
+pub(super) async fn reconnect(
+    State(v1): State<Arc<V1>>,
+    Path((node, peer)): Path<(String, String)>,
+    client: VerbClient,
+    body: Body,
+) -> ListAnswer {
+    let node = v1.find_node(&node)?;
+    let audited =
+        AuditedVerb { verb: "peer.reconnect", target: peer.clone(), ..AuditedVerb::default() };
+    let checked = async {
+        let request: ReconnectRequest = read_body(body).await?;
+        Ok((OperatorVerb::Reconnect { peer: find_peer(&node, &peer)? }, request.reason))
+    };
+    let (order, reason) = refuse_in_audit(&node, &client, &audited, checked.await)?;
+    run(&node, client, audited, order, reason).await
+}
+
+pub(super) async fn set_log_level(
+    State(v1): State<Arc<V1>>,
+    Path(node): Path<String>,
+    client: VerbClient,
+    body: Body,
+) -> ListAnswer {
+    let node = v1.find_node(&node)?;
+    let target = node.context().connector.node_id().to_string();
+    let audited = AuditedVerb { verb: "node.logLevel", target, ..AuditedVerb::default() };
+    let checked = async {
+        let request: LogLevelRequest = read_body(body).await?;
+        parse_level(&request.level).map_err(|error| mistake(format!("level: {error}")))?;
+        Ok((ttl(request.ttl_seconds)?, request))
+    };
+    let (ttl, request) = refuse_in_audit(&node, &client, &audited, checked.await)?;
+    let LogLevelRequest { level, ttl_seconds, reason } = request;
+    let parameters = parameters([("level", json!(level)), ("ttlSeconds", json!(ttl_seconds))]);
+    let order = OperatorVerb::SetLogLevel { level, ttl };
+    run(&node, client, AuditedVerb { parameters, ..audited }, order, reason).await
+}
+
+/// Ends an override. Its id names the node.
+pub(super) async fn undo(
+    State(v1): State<Arc<V1>>,
+    Path(id): Path<String>,
+    RawQuery(query): RawQuery,
+    client: VerbClient,
+) -> ListAnswer {
+    no_parameters(query.as_deref())?;
+    let nodes = v1.observer.nodes(&v1.view);
+    let mut running = nodes.iter().filter_map(|node| {
+        let found = node.overrides().into_iter().find(|one| one.id == id)?;
+        Some((Arc::clone(node), found))
+    });
+    let unknown = || {
+        not_found(format!(
+            "no override has the id {id:?}: it may have ended; see /api/v1/overrides"
+        ))
+    };
+    let (node, found) = running.next().ok_or_else(unknown)?;
+    let target = found.peer.unwrap_or(found.node);
+    let audited = AuditedVerb {
+        verb: "override.undo",
+        target,
+        parameters: parameters([("id", json!(id)), ("kind", json!(found.kind))]),
+        reason: None,
+    };
+    let order = OperatorVerb::Undo { id };
+    order_verb(&node, client, audited, order, String::new()).await
+}
+
+/// Checks the reason, and does the verb.
+async fn run(
+    node: &NodeStatus,
+    client: VerbClient,
+    audited: AuditedVerb,
+    order: OperatorVerb,
+    reason: String,
+) -> ListAnswer {
+    let checked = match reason.trim() {
+        "" => Err(mistake("reason is empty; say why")),
+        _ if reason.len() > REASON_BYTES_MAX => {
+            Err(mistake(format!("reason has more than {REASON_BYTES_MAX} bytes")))
+        }
+        _ => Ok(sanitize(&reason)),
+    };
+    let reason = refuse_in_audit(node, &client, &audited, checked)?;
+    let audited = AuditedVerb { reason: Some(reason.clone()), ..audited };
+    order_verb(node, client, audited, order, reason).await
+}
+
+async fn order_verb(
+    node: &NodeStatus,
+    client: VerbClient,
+    audited: AuditedVerb,
+    verb: OperatorVerb,
+    reason: String,
+) -> ListAnswer {
+    let unavailable = |detail: &str| ProblemDetails::new(StatusCode::SERVICE_UNAVAILABLE, detail);
+    let room = node.verbs.get().and_then(|orders| orders.try_reserve().ok());
+    let Some(room) = room else {
+        let detail =
+            "nothing has changed: too many changes wait, or the node starts or stops; try later";
+        record_refused(node, &client, audited, detail);
+        return Err(unavailable(detail));
+    };
+    let ticket = record(node, &client, audited).await?;
+    let (reply, done) = oneshot::channel();
+    let by = match client.is_known() {
+        true => client.who,
+        false => LOCAL_CALLER.to_owned(),
+    };
+    room.send(VerbOrder { verb, reason, by, ticket, reply });
+    match timeout(VERB_TIMEOUT, done).await {
+        Ok(Ok(Ok(VerbDone::Override(body)))) => ok(&body),
+        Ok(Ok(Ok(VerbDone::Reconnected(body)))) => ok(&body),
+        Ok(Ok(Err(VerbRefusal::NotFound(why)))) => Err(not_found(why)),
+        Ok(Ok(Err(VerbRefusal::Conflict(why)))) => {
+            Err(ProblemDetails::new(StatusCode::CONFLICT, why))
+        }
+        Ok(Err(_)) => Err(unavailable("nothing has changed: the node stops")),
+        // The order is dropped with its reply, unless it has just begun.
+        Err(_) => {
+            Err(unavailable("the node is too busy; see /api/v1/overrides for what is in force"))
+        }
+    }
+}
+
+/// Passes a result on; a refusal is in the audit log, too.
+fn refuse_in_audit<T>(
+    node: &NodeStatus,
+    client: &VerbClient,
+    audited: &AuditedVerb,
+    checked: Result<T, ProblemDetails>,
+) -> Result<T, ProblemDetails> {
+    checked.inspect_err(|refusal| {
+        record_refused(node, client, audited.clone(), refusal.detail());
+    })
+}
+
+/// A peer of the configuration.
+fn find_peer(node: &NodeStatus, peer: &str) -> Result<AccountId, ProblemDetails> {
+    let mut peers = node.roles().into_iter().map(|role| role.id);
+    peers.find(|id| id.as_str() == peer).ok_or_else(|| {
+        let node = node.context().connector.node_id();
+        not_found(format!("node {node} has no peer {peer:?}"))
+    })
+}
+
+fn ttl(seconds: u64) -> Result<Duration, ProblemDetails> {
+    let range = 1..=TTL_MAX;
+    let wrong = || mistake(format!("ttlSeconds {seconds} is not a number from 1 to {TTL_MAX}"));
+    range.contains(&seconds).then_some(Duration::from_secs(seconds)).ok_or_else(wrong)
+}
+
+fn parameters<const N: usize>(values: [(&str, Value); N]) -> Map<String, Value> {
+    values.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+}

@@ -1,0 +1,93 @@
+//! What operators change at a running node for a time, and what its audit log has of it.
+
+mod audit;
+mod network;
+mod peers;
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::peer::{TIMEOUT, TestNode};
+use crate::support::{PROGRAM, combined_output, eventually, run};
+
+const TOKEN: &str = "an-operators-token";
+
+/// A node at `test.n` with these peers, which dial it, and a token.
+fn file(peers: &str, more: &str) -> String {
+    format!("nodeId: n\nilpAddress: test.n\napiToken: {TOKEN}\n{more}peers:\n{peers}")
+}
+
+fn peer(id: &str) -> String {
+    format!("  - {{ id: {id}, relation: child, authToken: {id}-token }}\n")
+}
+
+/// Sends a request with a JSON body; returns status and body.
+fn ask(port: u64, request: &str, token: Option<&str>, body: &str) -> (u16, Value) {
+    try_ask(port, request, token, body).unwrap_or_else(|error| panic!("{request}: {error}"))
+}
+
+/// The same for a node that may end.
+fn try_ask(
+    port: u64,
+    request: &str,
+    token: Option<&str>,
+    body: &str,
+) -> Result<(u16, Value), String> {
+    let failed = |error: std::io::Error| error.to_string();
+    let mut socket =
+        TcpStream::connect(("127.0.0.1", u16::try_from(port).unwrap())).map_err(failed)?;
+    socket.set_read_timeout(Some(TIMEOUT)).map_err(failed)?;
+    let bearer = token.map_or(String::new(), |token| format!("Authorization: Bearer {token}\r\n"));
+    let head = format!(
+        "{request} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n{bearer}\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    socket.write_all(head.as_bytes()).map_err(failed)?;
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).map_err(failed)?;
+    let status = answer.get(9..12).and_then(|code| code.parse().ok());
+    let body = answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned());
+    let (status, body) = status.zip(body).ok_or_else(|| format!("no answer: {answer:?}"))?;
+    Ok((status, serde_json::from_str(&body).unwrap_or(Value::Null)))
+}
+
+/// A verb of the operator at a peer of the node.
+fn verb(node: &TestNode, peer: &str, verb: &str, body: &Value) -> (u16, Value) {
+    let request = format!("POST /api/v1/nodes/n/peers/{peer}/{verb}");
+    ask(node.health_port, &request, Some(TOKEN), &body.to_string())
+}
+
+/// For a time that no test waits for.
+fn long(reason: &str) -> Value {
+    json!({ "ttlSeconds": 3600, "reason": reason })
+}
+
+fn get(node: &TestNode, path: &str) -> Value {
+    ask(node.health_port, &format!("GET {path}"), Some(TOKEN), "").1
+}
+
+fn overrides(node: &TestNode) -> Vec<Value> {
+    get(node, "/api/v1/overrides")["overrides"].as_array().unwrap().clone()
+}
+
+fn wait_until(what: &str, holds: impl Fn() -> Result<(), String>) {
+    eventually(what, TIMEOUT, holds);
+}
+
+fn has_event(node: &TestNode, kind: &str, why: &str) -> Result<(), String> {
+    let events = get(node, "/api/v1/events");
+    let events = events["events"].as_array().unwrap();
+    let is_wanted =
+        |event: &&Value| event["kind"] == kind && (why.is_empty() || event["fields"]["why"] == why);
+    events.iter().find(is_wanted).map(drop).ok_or_else(|| format!("{events:?}"))
+}
+
+/// What `audit verify` prints, and whether all lines fit.
+fn verify(files: &[&str]) -> (bool, String) {
+    let output = run(Command::new(PROGRAM).args(["audit", "verify"]).args(files).env_clear());
+    (output.status.success(), combined_output(&output))
+}
