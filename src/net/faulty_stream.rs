@@ -30,6 +30,8 @@ pub struct FaultyStream<S> {
     outgoing: Direction,
     /// The other end has sent its last byte.
     has_ended: bool,
+    /// TLS may hold back bytes that it has taken.
+    needs_flush: bool,
     /// Fires when the next bytes are due.
     timer: Pin<Box<Sleep>>,
     buffer: Box<[u8]>,
@@ -148,6 +150,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> FaultyStream<S> {
             incoming: Direction::new(carrier, unread),
             outgoing: Direction::new(carrier, &[]),
             has_ended: false,
+            needs_flush: false,
             timer: Box::pin(sleep_until(Instant::now())),
             buffer: vec![0; READ_BYTES].into(),
         }
@@ -164,18 +167,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> FaultyStream<S> {
 
     /// Writes what is due. `Ready`: nothing more is.
     fn poll_outgoing(&mut self, cx: &mut Context<'_>, delay: Duration) -> Poll<io::Result<()>> {
-        let mut has_written = false;
         while let Some(bytes) = self.outgoing.due(delay) {
             let count = ready!(Pin::new(&mut self.inner).poll_write(cx, bytes))?;
             if count == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             self.outgoing.advance(count);
-            has_written = true;
+            self.needs_flush = true;
         }
-        if has_written {
-            // TLS may hold back bytes until a flush; the next call goes on with it.
-            return Pin::new(&mut self.inner).poll_flush(cx);
+        if self.needs_flush {
+            ready!(Pin::new(&mut self.inner).poll_flush(cx))?;
+            self.needs_flush = false;
         }
         Poll::Ready(Ok(()))
     }

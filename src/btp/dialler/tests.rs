@@ -277,12 +277,31 @@ async fn tls_both_ways() {
     let trust = TlsTrust { ca_file: Some(certificate), ..TlsTrust::default() };
     let settings = TransportSettings { trust, ..TransportSettings::default() };
     let node = testing::context("node", &["bob"], settings);
+    node.faults.set(Arc::default()).unwrap();
     let (_client, _handle) = start(dial("bob", &url), &node);
-    until("the session is up", || bob.connector.account("node").unwrap().is_connected()).await;
-    until("at both ends", || node.connector.account("bob").unwrap().is_connected()).await;
+    let are_connected = || {
+        let ends = [(&bob, "node"), (&node, "bob")];
+        ends.map(|(at, peer)| at.connector.account(peer).unwrap().is_connected())
+    };
+    until("the session is up at both ends", || are_connected() == [true; 2]).await;
     // A ping over TLS, to the address of the other node.
     let outcome = ping(&node, "bob", "test.bob").await;
     assert!(matches!(outcome, Outcome::Fulfilled { .. }), "{outcome:?}");
+
+    // The faults of the link stand above TLS.
+    let faults = node.faults.get().unwrap().of_peer("bob").unwrap();
+    let delay = Duration::from_millis(40);
+    faults.change(|settings| settings.delay = delay);
+    let began = Instant::now();
+    let outcome = ping(&node, "bob", "test.bob").await;
+    assert!(matches!(outcome, Outcome::Fulfilled { .. }), "{outcome:?}");
+    assert!(began.elapsed() >= 2 * delay, "there and back");
+    faults.change(|settings| (settings.delay, settings.is_cut) = (Duration::ZERO, true));
+    until("it is cut", || are_connected() == [false; 2]).await;
+    let error = node.peers.snapshot()[0].last_error.clone();
+    assert!(error.is_some_and(|error| error.contains(LINK_IS_CUT)));
+    faults.change(|settings| settings.is_cut = false);
+    until("it is joined", || are_connected() == [true; 2]).await;
 
     // A node that does not trust the certificate does not log in.
     let error = connect_once(&dial("bob", &url), &context()).await.err().unwrap();
