@@ -37,9 +37,10 @@ impl<'a> LabAudit<'a> {
     }
 
     /// Notes a request that was not sound.
-    pub(super) fn refuse(&self, why: &str) {
+    pub(super) fn refuse(&self, target: &str, why: &str) {
         for node in &self.nodes {
-            let verb = AuditedVerb { verb: self.verb, ..AuditedVerb::default() };
+            let target = target.to_owned();
+            let verb = AuditedVerb { verb: self.verb, target, ..AuditedVerb::default() };
             record_refused(node, self.client, verb, why);
         }
     }

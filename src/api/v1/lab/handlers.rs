@@ -114,7 +114,9 @@ pub(in crate::api::v1) async fn post_lab(
             let ends = request.link.iter().flat_map(|link| link.split('~'));
             let named = named.map(String::as_str).chain(ends);
             let nodes = named.filter_map(|node| v1.find_node(node).ok());
-            LabAudit::new(SET, &client, nodes, lab).refuse("the request is not sound");
+            let target = [&request.node, &request.from, &request.link].into_iter().flatten().next();
+            let target = target.map_or("", String::as_str);
+            LabAudit::new(SET, &client, nodes, lab).refuse(target, problem.detail());
             return Err(problem);
         }
     };
