@@ -4,13 +4,16 @@
 import { html, nothing } from './vendor/lit-html/lit-html.js';
 import { act } from './ask.js';
 import { send } from './connect.js';
-import { count, left, plural } from './format.js';
+import { count, left, middle, plural } from './format.js';
 import { beside } from './parts.js';
 
 /** @import { App } from './main.js' */
 /** @import { Fault, Link, Override } from './types.js' */
 
 const SHOWN_MAX = 4;
+/** Characters of a reason above the view. */
+const REASON_WIDE = 90;
+const REASON_NARROW = 40;
 
 /** @param {string} id */
 const linkText = (id) => id.replace('~', ' – ');
@@ -68,12 +71,12 @@ export function faultLine(app, fault) {
     ${app.store.may('operate') ? undo(app, fault, 'lab', what) : nothing}</span>`;
 }
 
-/** @param {App} app @param {Override} override */
-export function overrideLine(app, override) {
+/** @param {App} app @param {Override} override @param {number} [room] characters of the reason */
+export function overrideLine(app, override, room = Infinity) {
   const what = overrideText(override);
   const link = override.peer ? app.store.linkOf(override.node, override.peer) : null;
   return html`<span class="active" data-testid="override"><span><b>${link ? beside(app, 'link', link, what) : beside(app, 'node', override.node, what)}</b>${
-    override.reason ? html`: <q>${override.reason}</q>` : nothing}${override.by ? html` <span class="dim">by ${override.by}</span>` : nothing}</span>
+    override.reason ? html`: <q title=${override.reason}>${middle(override.reason, room)}</q>` : nothing}${override.by ? html` <span class="dim">by ${override.by}</span>` : nothing}</span>
     ${countdown(app, override)}${app.store.may('operate') ? undo(app, override, 'overrides', what) : nothing}</span>`;
 }
 
@@ -83,7 +86,7 @@ export function notices(app) {
   return html`${faults.length > 0 ? html`<div class="banner lab" role="group" aria-label="Faults of the lab" data-testid="faults"><b class="sign">Lab</b>
       ${faults.slice(0, SHOWN_MAX).map((fault) => faultLine(app, fault))}${more(faults)}</div>` : nothing}
     ${overrides.length > 0 ? html`<div class="banner changed" role="group" aria-label="Changes by operators" data-testid="overrides">
-      ${overrides.slice(0, SHOWN_MAX).map((override) => overrideLine(app, override))}${more(overrides)}</div>` : nothing}`;
+      ${overrides.slice(0, SHOWN_MAX).map((override) => overrideLine(app, override, app.isNarrow() ? REASON_NARROW : REASON_WIDE))}${more(overrides)}</div>` : nothing}`;
 }
 
 /** @param {unknown[]} list */

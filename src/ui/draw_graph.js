@@ -92,15 +92,17 @@ function labels(app, edge, a, b, mid, ab, ba) {
   const { link } = edge;
   if (link.kind === 'receiver' || link.kind === 'tool') return nothing;
   const isSteep = Math.abs(b.y - a.y) > Math.abs(b.x - a.x) * 0.6;
-  /** Beside a steep link, otherwise above or below it. @param {boolean} isRight @param {unknown} text @param {string} css */
+  /** Beside a steep link, otherwise above or below it. @param {boolean} isRight @param {string} text @param {string} css */
   const label = (isRight, text, css) => {
     const length = Math.hypot(b.x - a.x, b.y - a.y) || 1;
     const [nx, ny] = [-(b.y - a.y) / length, (b.x - a.x) / length];
     const side = isRight ? 1 : -1;
     const x = mid.x + nx * side * (LANE + 10);
     const y = mid.y + ny * side * (LANE + 14) + 4;
+    // Beside a steep link there is room for all of it.
+    const shown = isSteep ? text : middle(text, Math.max(6, Math.floor((length - 2 * app.graph.radius()) / 6.6)));
     const anchor = !isSteep ? 'middle' : nx * side > 0 ? 'start' : 'end';
-    return svg`<text aria-hidden="true" class="label ${css}" x=${x.toFixed(1)} y=${y.toFixed(1)} text-anchor=${anchor}>${text}</text>`;
+    return svg`<text aria-hidden="true" class="label ${css}" x=${x.toFixed(1)} y=${y.toFixed(1)} text-anchor=${anchor}>${shown}</text>`;
   };
   const fault = faultOf(app, link);
   if (fault) {

@@ -10,7 +10,8 @@ import { eventOf } from './words.js';
 
 const STEP = 30;
 const TOP = 44;
-const SIDE = 36;
+const SIDE_MIN = 36;
+const SIDE_MAX = 92;
 
 /** @param {App} app @param {Hop[]} chain @param {number} room pixels from side to side */
 export function ladder(app, chain, room) {
@@ -19,9 +20,12 @@ export function ladder(app, chain, room) {
   const lines = [...new Set(steps.flatMap((move) => (move.kind === 'prepare' ? [move.from, move.to] : [])))];
   for (const move of steps) for (const id of [move.from, move.to]) if (!lines.includes(id)) lines.push(id);
   if (lines.length === 0) lines.push(...chain.map((hop) => hop.node));
-  const gap = Math.max(62, Math.min(190, (room - 2 * SIDE) / Math.max(1, lines.length - 1)));
-  const [width, height] = [gap * Math.max(1, lines.length - 1) + 2 * SIDE, TOP + STEP * (steps.length + 1)];
-  const x = (/** @type {string} */ id) => SIDE + gap * lines.indexOf(id);
+  // The names of the first and the last line stand half outside of them.
+  const longest = Math.max(...[lines[0], lines.at(-1)].map((id) => label(id ?? '').length));
+  const side = Math.min(SIDE_MAX, Math.max(SIDE_MIN, longest * 4.6));
+  const gap = Math.max(62, Math.min(190, (room - 2 * side) / Math.max(1, lines.length - 1)));
+  const [width, height] = [gap * Math.max(1, lines.length - 1) + 2 * side, TOP + STEP * (steps.length + 1)];
+  const x = (/** @type {string} */ id) => side + gap * lines.indexOf(id);
   const last = chain.at(-1)?.answer;
   const recorded = new Set(chain.filter(hasRecord).map((hop) => hop.node));
   const isBlank = (/** @type {string} */ id) => ending(chain) != null && app.store.nodes.has(id) && !recorded.has(id);
