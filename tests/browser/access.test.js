@@ -6,7 +6,7 @@ import fs from 'node:fs';
 import { createRequire } from 'node:module';
 import { after, before, describe, test } from 'node:test';
 
-import { drawnPixels, live, openPage, rows, startBrowser } from './lib/browser.js';
+import { drawnPixels, live, openPage, outsideOf, rows, startBrowser } from './lib/browser.js';
 import { TOO_LARGE, startNetwork, startNodeWithToken } from './lib/network.js';
 import { viewsOf } from './lib/views.js';
 import { eventually, suite } from './lib/waiting.js';
@@ -205,22 +205,7 @@ describe('access', () => {
       for (const { name, hash, shown } of await viewsOf(network)) {
         await page.goto(`${network.url}/ui/${hash}`);
         await shown(page).waitFor();
-        const outside = await page.evaluate(() => {
-          const isScrolled = (/** @type {Element | null} */ element) => {
-            for (let at = element; at; at = at.parentElement) {
-              if (['auto', 'scroll', 'hidden'].includes(getComputedStyle(at).overflowX) && at !== document.documentElement && at !== document.body) return true;
-            }
-            return false;
-          };
-          const found = document.documentElement.scrollWidth > innerWidth ? [`the page is ${document.documentElement.scrollWidth} wide`] : [];
-          for (const control of document.querySelectorAll('a, button, input, select')) {
-            const { left, right, width: w } = control.getBoundingClientRect();
-            const isUnseen = w < 2 || control.classList.contains('skip');
-            if (!isUnseen && (left < -1 || right > innerWidth + 1) && !isScrolled(control.parentElement)) found.push(control.outerHTML.slice(0, 160));
-          }
-          return found;
-        });
-        assert.deepEqual(outside, [], name);
+        assert.deepEqual(await outsideOf(page), [], name);
       }
     });
   }

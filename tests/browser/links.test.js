@@ -78,6 +78,52 @@ describe('links', () => {
     await page.locator('[data-testid=node][data-id=erin][aria-label*=unhealthy]').waitFor();
   });
 
+  test('a link is suspended, packets say why, and it is switched on again', async (t) => {
+    const page = await openPage(t, browser, network.url, { hash: '#/link/b~c' });
+    await live(page);
+    await page.getByRole('button', { name: 'Suspend c at b' }).click();
+    const dialog = page.getByTestId('ask');
+    await dialog.getByLabel('Why').fill('maintenance of c');
+    await dialog.getByLabel('for').selectOption('60');
+    await page.keyboard.press('Enter');
+    await dialog.waitFor({ state: 'detached' });
+    const banner = page.getByTestId('overrides');
+    await banner.getByText('c is suspended at b').waitFor();
+    await banner.getByText('maintenance of c').waitFor();
+    await page.keyboard.press('n');
+    // The list holds still below the pointer.
+    await page.mouse.move(0, 0);
+    const link = page.locator('[data-testid=link][data-id="b~c"]');
+    await eventually('it is drawn as suspended', async () => /suspended/.test(await link.getAttribute('aria-label') ?? ''), () => link.getAttribute('aria-label'));
+    await network.send('test.c');
+    await rows(page).filter({ hasText: 'T01' }).first().click();
+    await page.getByTestId('verdict').getByTestId('reason').getByText(/suspended/).waitFor();
+    await page.keyboard.press('e');
+    await page.getByTestId('events').getByText('maintenance of c').first().waitFor();
+    await banner.getByRole('button', { name: 'Undo: c is suspended at b' }).click();
+    await banner.waitFor({ state: 'detached' });
+    await eventually('packets pass again', async () => (await network.get('/links')).links.some((/** @type {any} */ one) => one.id === 'b~c' && one.state === 'up'));
+    await network.ping('test.c');
+  });
+
+  test('a log level is set for a while, and sessions are closed', async (t) => {
+    const page = await openPage(t, browser, network.url, { hash: '#/node/a' });
+    await live(page);
+    await page.getByRole('button', { name: 'Log level …' }).click();
+    const dialog = page.getByTestId('ask');
+    await dialog.getByLabel('Why').fill('a look at b');
+    await page.keyboard.press('Enter');
+    await page.getByTestId('overrides').getByText('a logs at level debug').waitFor();
+    await page.getByRole('button', { name: /^Undo: a logs/ }).first().click();
+    await page.getByTestId('overrides').waitFor({ state: 'detached' });
+    await page.getByRole('button', { name: 'Reconnect b at a' }).click();
+    await dialog.getByLabel('Why').fill('a new session');
+    await page.keyboard.press('Enter');
+    await page.locator('#live').getByText('1 session of b closed at a').waitFor({ state: 'attached' });
+    await page.getByTestId('ended').getByRole('listitem').first().waitFor();
+    await live(page);
+  });
+
   test('both ends of a link agree about money', async (t) => {
     await network.send('test.c', { amount: 1000 });
     const page = await openPage(t, browser, network.url, { hash: '#/link/a~b' });

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 
-import { openPage, rows, startBrowser } from './lib/browser.js';
+import { openPage, outsideOf, rows, startBrowser } from './lib/browser.js';
 import { link, linkRates, node, peer, startFixture } from './lib/fixture.js';
 import { ringOf, startNetwork } from './lib/network.js';
 import { atEnd, eventually, suite } from './lib/waiting.js';
@@ -152,5 +152,37 @@ describe('scale', () => {
     assert.ok(elements <= ELEMENTS_MAX, `${elements} elements`);
     const { nodes } = await page.evaluate(() => fetch('../api/v1/nodes').then((answer) => answer.json()));
     assert.equal(nodes.length, NODES);
+  });
+
+  test('long names and large numbers break no view', async (t) => {
+    const [one, other] = ['a-very-long-name-of-a-node-that-an-operator-has-chosen-for-it-1', 'another-very-long-name-of-a-node-that-an-operator-has-chosen-2'];
+    // The largest number of a balance.
+    const most = String(2n ** 127n - 1n);
+    const at = new Date().toISOString();
+    const error = `cannot connect to ${'x'.repeat(90)}: Connection refused (os error 111)`;
+    const account = (/** @type {string} */ id) => peer(id, { balance: `-${most}`, lastError: error, uncertain: most, held: { received: most, sent: '1' },
+      limits: { ...peer('').limits, maxPacketAmount: '18446744073709551615', maxBalance: most, minBalance: `-${most}` } });
+    const record = { id: '00000001-5', at, node: one, phase: 'rejected', lane: 'reject', condition: '1'.repeat(64), from: other, requestId: 4294967295, to: null, outgoingRequestId: null,
+      destination: `test.${'sub.'.repeat(200)}end`, prefix: null, amount: '18446744073709551615', outgoingAmount: null, expiresAt: null, latencyUs: 9e7, code: 'T01', decidedHere: true,
+      triggeredBy: `test.${'y'.repeat(200)}`, message: 'z'.repeat(128), reason: { kind: 'nextHopNotConnected', text: `next hop ${other} is not connected`, figures: 'f'.repeat(120), peer: other, key: `peers.${other}.minBalance`, advice: 'Do '.repeat(40) } };
+    const state = {
+      nodes: [node(one, [account(other)], { status: 'unhealthy', reasons: [`required peer ${other} is not connected`], address: `test.${'sub.'.repeat(30)}end` }), node(other, [account(one)])],
+      links: [link(one, other, { state: 'down', lastError: error })], faults: [],
+      overrides: [{ id: 'o1', node: one, peer: other, kind: 'suspend', reason: 'a long reason '.repeat(20), by: 'a-token-with-a-long-id', setAt: at, expiresAt: new Date(Date.now() + 8e7).toISOString() }],
+    };
+    const money = { assets: [{ node: one, asset: 'LONGASSETCODE/9', assets: most, liabilities: most, net: '0', volumeIn: most, volumeOut: most, earned: `-${most}` }],
+      peers: [{ node: one, peer: other, asset: 'LONGASSETCODE/255', balance: `-${most}`, min: `-${most}`, max: most, heldIn: '0', heldOut: most, uncertain: most, volumeIn: most, volumeOut: most, volumeNet: most, direction: 'in' }] };
+    const server = await startFixture(t, { state, hello: { features: ['lab', 'probes'] }, answer: ({ path }) => (path.startsWith('packets?') ? { packets: [record], lost: 0 }
+      : path.startsWith('packets/') ? { hops: [{ node: one, forwarded: null, answer: record }] } : path === 'money' ? money : path.endsWith('/history') ? { points: [], buckets: [] } : undefined) });
+    for (const width of [320, 1440]) {
+      const page = await openPage(t, browser, server.url, { width, height: 700 });
+      for (const hash of ['#/network', '#/packets', `#/network?sel=node:${one}`, `#/link/${encodeURIComponent(`${one}~${other}`)}`, '#/packet/00000001-5', '#/money', '#/network?sel=lab:all', '#/network?sel=pings:all']) {
+        await page.goto(`${server.url}/ui/${hash}`);
+        await page.getByTestId('overrides').waitFor();
+        server.push({ type: 'rates', at: new Date().toISOString(), sampled: { oneIn: 512, lost: 123456789 }, links: [linkRates(`${one}~${other}`, 123456789, 1e6)], nodes: [{ id: one, status: 'unhealthy', packetsPerSecond: 1e6, inFlight: 16384 }] });
+        await page.getByText('16,384').first().waitFor();
+        assert.deepEqual(await outsideOf(page), [], `${hash} at ${width}`);
+      }
+    }
   });
 });

@@ -86,3 +86,22 @@ export const drawnPixels = (page, color = 'any') => page.evaluate((color) => {
   }
   return drawn;
 }, color);
+
+/** What a reader would have to scroll sideways for. @param {import('playwright-core').Page} page @returns {Promise<string[]>} */
+export function outsideOf(page) {
+  return page.evaluate(() => {
+    const isScrolled = (/** @type {Element | null} */ element) => {
+      for (let at = element; at; at = at.parentElement) {
+        if (['auto', 'scroll', 'hidden'].includes(getComputedStyle(at).overflowX) && at !== document.documentElement && at !== document.body) return true;
+      }
+      return false;
+    };
+    const found = document.documentElement.scrollWidth > innerWidth ? [`the page is ${document.documentElement.scrollWidth} wide`] : [];
+    for (const control of document.querySelectorAll('a, button, input, select')) {
+      const { left, right, width: w } = control.getBoundingClientRect();
+      const isUnseen = w < 2 || control.classList.contains('skip');
+      if (!isUnseen && (left < -1 || right > innerWidth + 1) && !isScrolled(control.parentElement)) found.push(control.outerHTML.slice(0, 160));
+    }
+    return found;
+  });
+}
