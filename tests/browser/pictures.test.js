@@ -56,7 +56,7 @@ describe('pictures', () => {
     // The list holds still below the pointer.
     await page.mouse.move(480, 110);
     await eventually('Prepares and Fulfills are on their way', async () =>
-      await drawnPixels(page, 'blue') > 400 && await drawnPixels(page, 'green') > 400);
+      await drawnPixels(page, 'blue') > 900 && await drawnPixels(page, 'green') > 1500);
     const session = await page.context().newCDPSession(page);
     const { data } = await session.send('Page.captureScreenshot', { format: 'webp', quality: 80 });
     await fs.mkdir(path.dirname(README ?? ''), { recursive: true });
