@@ -20,6 +20,8 @@ use crate::wire::ilp::Prepare;
 pub const TAP_CAPACITY: usize = 1_024;
 /// Records of one node in a second, however the threshold is set.
 pub const TAP_RECORDS_PER_SECOND_MAX: u32 = 2_000;
+/// A lost record shrinks the sample by this part.
+const SHRINK_DIVISOR: u64 = 16;
 /// Packets with shared conditions in the sample that wait for their answers. The records of further ones are lost.
 const SHARED_IN_FLIGHT_MAX: usize = 4_096;
 
@@ -129,13 +131,16 @@ impl PacketTap {
         }
     }
 
-    /// Adds the record of a packet that is in the sample, or counts it as lost.
+    /// Adds the record of a packet that is in the sample, or counts it as lost and makes the sample smaller: the reader,
+    /// which would do it, may come only after thousands of packets.
     pub(super) fn push(&self, now: MonoTime, record: impl FnOnce() -> ObservedPacket) {
         let is_taken = !self.queue.is_full()
             && self.budget.lock().try_take(now)
             && self.queue.push(Box::new(record())).is_ok();
         if !is_taken {
             self.lost.fetch_add(1, Ordering::Relaxed);
+            let threshold = self.threshold.load(Ordering::Relaxed);
+            self.set_threshold(threshold - threshold / SHRINK_DIVISOR);
         }
     }
 }

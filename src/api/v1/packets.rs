@@ -308,7 +308,12 @@ impl Sampling {
             return;
         }
         self.step_began_ms = now_ms;
-        self.sample.threshold = next_threshold(self.sample.threshold, busiest, step_ms);
+        // A tap that was full has made its sample smaller by itself.
+        let threshold = self.taps.values().map(|tapped| tapped.tap.sample().threshold).min();
+        self.sample.threshold = match threshold.filter(|least| *least < self.sample.threshold) {
+            Some(least) => least,
+            None => next_threshold(self.sample.threshold, busiest, step_ms),
+        };
         for tapped in self.taps.values_mut() {
             tapped.in_step = 0;
             tapped.tap.set_threshold(self.sample.threshold);
@@ -335,5 +340,9 @@ mod tests {
         assert_eq!(one_in(sampling.sample.threshold).to_string(), "5000");
         sampling.adjust(260);
         assert_eq!(one_in(sampling.sample.threshold).to_string(), "2500");
+        // The tap was full.
+        sampling.taps.values().for_each(|tapped| tapped.tap.set_threshold(u64::MAX / 9_000));
+        sampling.adjust(510);
+        assert_eq!(one_in(sampling.sample.threshold).to_string(), "9000");
     }
 }

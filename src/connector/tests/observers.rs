@@ -163,7 +163,10 @@ proptest! {
             logged.extend(std::iter::from_fn(|| ring.pop()).map(|(_, record)| place(at, &record)));
             let observed = observed(tap, &tree.nodes[at].connector);
             // Each Reject is in the lane. Its condition says whether it is in the sample.
-            let observed = observed.iter().filter(|record| sample.contains(SampleKey::of_condition(&record.condition)));
+            let is_in = |record: &&PacketRecord| {
+                sample.contains(SampleKey::of_condition(&record.condition))
+            };
+            let observed = observed.iter().filter(is_in);
             let before = sampled.len();
             let observed: Vec<_> = observed.map(|record| place(at, record)).collect();
             sampled.extend(observed.iter().copied());
@@ -190,7 +193,9 @@ fn received_and_lost_records_of_a_tap_are_all_that_were_made() {
     let second = Duration::from_secs(1);
     let pay = |node: &TestNode, packets: usize| {
         for _ in 0..packets {
+            tap.set_threshold(u64::MAX);
             node.send(&alice, 1, &payment("test.bob", 1));
+            tap.set_threshold(u64::MAX);
             node.fulfill_one(&bob);
             node.read(&alice);
         }
@@ -208,11 +213,30 @@ fn received_and_lost_records_of_a_tap_are_all_that_were_made() {
     assert_eq!((read(), tap.lost()), (1_000, 200));
     // A smaller sample makes no records, and loses none.
     tap.set_threshold(0);
-    pay(&node, 10);
+    node.send(&alice, 1, &payment("test.bob", 1));
+    node.fulfill_one(&bob);
+    node.read(&alice);
     node.connector.set_packet_tap(None);
-    tap.set_threshold(u64::MAX);
     pay(&node, 10);
     assert_eq!((read(), tap.lost()), (0, 200));
+}
+
+#[test]
+fn a_full_tap_makes_its_sample_smaller_by_itself() {
+    let (mut node, alice, _bob) = connected_alice_and_bob();
+    let tap = PacketTap::new(ALL);
+    node.connector.set_packet_tap(Some(tap.clone()));
+    for number in 0..TAP_CAPACITY as u32 + 3_000 {
+        let mut preimage = [1; 32];
+        preimage[..4].copy_from_slice(&number.to_be_bytes());
+        let condition = Fulfillment(preimage).condition();
+        node.send(&alice, number, &payment_with("test.bob", 1, 25_000, b"", condition));
+        node.advance(Duration::from_micros(1));
+    }
+    // 3,000 are lost if the sample stays as it is.
+    let (lost, threshold) = (tap.lost(), tap.sample().threshold);
+    assert!((1..150).contains(&lost), "{lost} lost");
+    assert!(threshold < u64::MAX / 50, "{threshold}");
 }
 
 #[test]
