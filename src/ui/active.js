@@ -110,3 +110,11 @@ export function labThen(app, node, peer, at) {
   const last = app.store.events.findLast(({ kind, at: when, fields }) => kind.startsWith('lab.') && when <= at && fields?.fault !== 'burst' && ends.includes(String(fields?.place)));
   return last?.kind === 'lab.set' ? `${linkText(String(last.fields.place))} ${faultText({ kind: /** @type {Fault['kind']} */ (last.fields.fault), id: '', setAt: at, expiresAt: at })}` : null;
 }
+
+/** What breaks or suspends an account now, each with the button that ends it. @param {App} app @param {string} node @param {string | null | undefined} peer */
+export function mendable(app, node, peer) {
+  const link = peer ? app.store.links.get(app.store.linkOf(node, peer) ?? '') : undefined;
+  const fault = link ? faultOf(app, link) : null;
+  const changes = app.store.overrides.filter((override) => override.kind === 'suspend' && override.node === node && override.peer === peer);
+  return html`${fault ? html`<p class="line">${faultLine(app, fault)}</p>` : nothing}${changes.map((override) => html`<p class="line">${overrideLine(app, override)}</p>`)}`;
+}

@@ -3,7 +3,7 @@
 import { html, nothing } from './vendor/lit-html/lit-html.js';
 import { codeClass, codeName } from './codes.js';
 import { amount, clock, duration, micros, middle } from './format.js';
-import { labThen } from './active.js';
+import { labThen, mendable } from './active.js';
 import { assemble, decision, ending } from './paths.js';
 import { ladder } from './ladder.js';
 import { writePlace } from './place.js';
@@ -78,6 +78,7 @@ function verdict(app, decided, end, destination, chain) {
     ${fault ? html`<p data-testid="lab-then"><b class="sign">Lab</b> <b>${fault}</b>, on purpose: somebody broke it with the lab.</p>` : nothing}
     ${facts([['figures', reason?.figures], ['rule', reason ? spaced(reason.kind) : null], ['account', reason?.peer ? peerLink(app, node, reason.peer) : null],
     ['set by', reason?.key ? html`<code data-testid="key">${reason.key}</code> ${copy(app, 'copy', reason.key)}` : null]])}
+    ${mendable(app, node, reason?.peer ?? (reason?.kind === 'suspendedByOperator' ? decided.from : null))}
     ${reason?.advice ? html`<p class="advice" data-testid="advice"><b>What to change:</b> ${reason.advice}</p>` : nothing}
     ${destination ? html`<p><a class="button" href=${writePlace({ view: 'routes', params: {
     node: chain[0]?.node ?? node, destination, amount: (chain[0]?.forwarded ?? decided).amount ?? '', from: chain[0]?.answer?.from ?? '' } })}>Explain this route</a></p>` : nothing}

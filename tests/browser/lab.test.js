@@ -37,6 +37,8 @@ describe('lab', () => {
     await verdict.getByText('T01', { exact: true }).waitFor();
     await verdict.getByTestId('lab-then').getByText('b – c is cut').waitFor();
     await rows(page).filter({ hasText: 'lab, b – c is cut' }).first().waitFor();
+    // It can be mended where it is read.
+    await verdict.getByRole('button', { name: 'Undo: b – c is cut' }).waitFor();
     await verdict.getByRole('link', { name: 'c', exact: true }).click();
     await page.getByTestId('link-view').getByTestId('last-error').getByText('the lab has cut this link').waitFor();
     await banner.getByRole('button', { name: 'Undo: b – c is cut' }).click();
