@@ -7,6 +7,7 @@ mod audit;
 mod files;
 mod ledger;
 mod network;
+mod verbs;
 mod watch;
 
 use std::path::PathBuf;
@@ -23,6 +24,9 @@ pub(super) use ledger::{
 pub(super) use network::{
     EdgesArguments, EventsArguments, ExplainArguments, GraphArguments, GraphLanguage,
     ObservedArguments, StatusArguments, TapArguments, TopArguments, TopSort, TopTable,
+};
+pub(super) use verbs::{
+    LogLevelArguments, ReconnectArguments, ResumeArguments, SuspendArguments, VerbNodeArguments,
 };
 pub(super) use watch::WatchArguments;
 
@@ -96,6 +100,14 @@ pub(super) enum Command {
     Bench(BenchArguments),
     /// Read and correct the balances that a node has saved
     Ledger(Box<LedgerArguments>),
+    /// Stop packets from and to a peer of a running node for a time
+    Suspend(Box<SuspendArguments>),
+    /// End what `suspend` has begun, or enable a peer for a time
+    Resume(Box<ResumeArguments>),
+    /// Close the sessions with a peer, and dial it at once
+    Reconnect(Box<ReconnectArguments>),
+    /// Log at another level for a time
+    LogLevel(Box<LogLevelArguments>),
     /// Check that no line of an audit log was changed
     Audit(AuditArguments),
     /// Print a docker-compose.yml for a topology file

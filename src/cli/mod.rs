@@ -25,6 +25,7 @@ mod tap;
 mod terminal;
 mod top;
 mod up;
+mod verbs;
 mod watch;
 
 use std::ffi::OsString;
@@ -80,6 +81,10 @@ fn dispatch(
         Command::Send(arguments) => run_tool(send::run(&arguments, environment, out)),
         Command::Bench(arguments) => bench::run(&arguments, out, err),
         Command::Ledger(arguments) => ledger::run(&arguments, environment, out, err),
+        Command::Suspend(arguments) => verbs::suspend(&arguments, environment, out),
+        Command::Resume(arguments) => verbs::resume(&arguments, environment, out),
+        Command::Reconnect(arguments) => verbs::reconnect(&arguments, environment, out),
+        Command::LogLevel(arguments) => verbs::set_log_level(&arguments, environment, out),
         Command::Audit(arguments) => audit::run(&arguments, out),
         Command::Compose(arguments) => compose::run(&arguments, environment, out, err),
         Command::Schema(arguments) => schema::run(&arguments, out),

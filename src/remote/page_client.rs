@@ -95,6 +95,19 @@ impl PageClient {
         }
     }
 
+    /// Posts JSON with the token of the node. Any status is an answer, but 401.
+    ///
+    /// # Errors
+    /// There is no answer, or the node refuses the token.
+    pub async fn post(
+        &self,
+        node: &AskedNode,
+        path: &str,
+        json: &str,
+    ) -> Result<PageAnswer, PageError> {
+        self.pass_on(node, path, HttpVerb::Post(json.as_bytes())).await
+    }
+
     /// A page without an end.
     pub async fn stream(&self, node: &AskedNode, path: &str) -> Result<PageStream, PageError> {
         let url = page_url(node, path)?;

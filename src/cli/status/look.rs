@@ -44,6 +44,8 @@ pub(super) struct AccountLook {
     /// When the state began.
     pub(super) since: Option<String>,
     pub(super) last_error: Option<String>,
+    /// Until when an operator suspends it.
+    pub(super) suspended_until: Option<String>,
     /// Positive: the peer owes the node. `None`: not known.
     pub(super) balance: Option<String>,
     /// What the peer may have fulfilled at a crash. `None`: not known.
@@ -192,6 +194,10 @@ impl NodeLook {
 impl AccountLook {
     fn sanitized(self) -> Self {
         let clean = |text: Option<String>| text.as_deref().map(sanitize);
+        let suspension = self
+            .suspended_until
+            .as_ref()
+            .map(|until| format!("suspended by an operator until {until}"));
         Self {
             id: sanitize(&self.id),
             relation: clean(self.relation),
@@ -199,7 +205,9 @@ impl AccountLook {
             state: sanitize(&self.state),
             required: self.required,
             since: clean(self.since),
-            last_error: clean(self.last_error),
+            // Rather than that we have closed the session.
+            last_error: clean(suspension.or(self.last_error)),
+            suspended_until: clean(self.suspended_until),
             balance: clean(self.balance),
             uncertain: clean(self.uncertain),
             asset_code: clean(self.asset_code),

@@ -1,11 +1,13 @@
 //! Every command as a user runs it: the built program, its output, its exit code.
 
+mod audit;
 mod network;
 mod observed;
 mod offline;
 mod pay;
 mod status;
 mod trace;
+mod verbs;
 
 use std::process::{Command, Output};
 

@@ -1,0 +1,100 @@
+//! Arguments of the commands that change a running node for a time.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueHint};
+
+use crate::console::{SourceArguments, parse_duration};
+
+/// Which node, and how it is reached.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct VerbNodeArguments {
+    #[command(flatten)]
+    pub(in crate::cli) source: SourceArguments,
+    /// Ask the node with its pages at this URL, or the page of `up`
+    #[arg(long, value_name = "URL", conflicts_with = "config")]
+    pub(in crate::cli) via: Option<String>,
+    /// Read a token with the scope operate from this file; - is standard input [variable: API_TOKEN]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(in crate::cli) token_file: Option<PathBuf>,
+    /// Why; it is kept with the change [default: who runs the command]
+    #[arg(long, value_name = "TEXT")]
+    pub(in crate::cli) reason: Option<String>,
+    /// Print the answer as JSON
+    #[arg(long)]
+    pub(in crate::cli) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The node neither sends packets to the peer nor takes any from it, and closes its sessions, until the time is over or \
+`resume` ends it. The configuration file does not change, and a restart of the node ends it too. A node that was started \
+with `run` needs a token (`apiToken`); `up` needs none.
+
+Examples:
+  ilp-connector suspend c --node b --config examples/linear-3.yaml
+  ilp-connector suspend c --for 2h --reason \"their disk is full\" --config b.yaml
+  ilp-connector suspend c --node b --via http://127.0.0.1:8000
+
+Exit codes: 0 done, 1 the node refuses or does not answer, 64 wrong usage or configuration.")]
+pub(in crate::cli) struct SuspendArguments {
+    /// The peer
+    #[arg(value_name = "PEER")]
+    pub(in crate::cli) peer: String,
+    /// For how long, up to a day, such as 90, 30m or 2h
+    #[arg(long = "for", value_name = "SECONDS", default_value = "10m", value_parser = parse_duration)]
+    pub(in crate::cli) time: Duration,
+    #[command(flatten)]
+    pub(in crate::cli) node: VerbNodeArguments,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Ends what `suspend` has begun. A peer that the configuration suspends (`enabled: false`) is enabled for a time.
+
+Examples:
+  ilp-connector resume c --node b --config examples/linear-3.yaml
+  ilp-connector resume c --for 1h --config b.yaml")]
+pub(in crate::cli) struct ResumeArguments {
+    /// The peer
+    #[arg(value_name = "PEER")]
+    pub(in crate::cli) peer: String,
+    /// For how long, up to a day, if the configuration suspends the peer
+    #[arg(long = "for", value_name = "SECONDS", default_value = "10m", value_parser = parse_duration)]
+    pub(in crate::cli) time: Duration,
+    #[command(flatten)]
+    pub(in crate::cli) node: VerbNodeArguments,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Closes the sessions with the peer. If the node dials the peer, it dials at once, also if it was waiting after failures.
+
+Examples:
+  ilp-connector reconnect c --node b --config examples/linear-3.yaml")]
+pub(in crate::cli) struct ReconnectArguments {
+    /// The peer
+    #[arg(value_name = "PEER")]
+    pub(in crate::cli) peer: String,
+    #[command(flatten)]
+    pub(in crate::cli) node: VerbNodeArguments,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The level is that of the process: with `up`, it is in force for all nodes.
+
+Examples:
+  ilp-connector log-level debug --config b.yaml --for 5m
+  ilp-connector log-level info,packets=debug --node b --config examples/linear-3.yaml")]
+pub(in crate::cli) struct LogLevelArguments {
+    /// error, warn, info, debug, trace, off, or such as info,packets=debug
+    #[arg(value_name = "LEVEL")]
+    pub(in crate::cli) level: String,
+    /// For how long, up to a day, such as 90, 30m or 2h
+    #[arg(long = "for", value_name = "SECONDS", default_value = "10m", value_parser = parse_duration)]
+    pub(in crate::cli) time: Duration,
+    #[command(flatten)]
+    pub(in crate::cli) node: VerbNodeArguments,
+}

@@ -1,0 +1,237 @@
+//! `suspend`, `resume`, `reconnect` and `log-level`: changes of a running node for a time, through its API.
+
+use std::io::Write;
+use std::path::Path;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::args::{
+    LogLevelArguments, ReconnectArguments, ResumeArguments, SuspendArguments, VerbNodeArguments,
+};
+use super::asked_nodes::find_nodes;
+use super::observed::{json_text, page_client};
+use crate::config::{Environment, variable};
+use crate::console::{Failure, build_runtime, count, sanitize};
+use crate::observe::{OverrideBody, OverrideKind, ReconnectBody, Scope};
+use crate::remote::{AskedNode, PageClient, url_encode};
+
+/// For each answer; longer than a node takes to say that it is too busy.
+const TIMEOUT: Duration = Duration::from_secs(15);
+/// Ports of this machine on which the page of `up` may be.
+const UP_PORTS: std::ops::RangeInclusive<u16> = 8000..=8009;
+/// The longest time of a change, in seconds.
+const TTL_MAX: u64 = 86_400;
+
+/// `GET /api/v1`.
+#[derive(Debug, Clone, Deserialize)]
+struct TopPage {
+    boot: String,
+    nodes: Vec<String>,
+    #[serde(default)]
+    scopes: Vec<Scope>,
+}
+
+pub(super) fn suspend(
+    arguments: &SuspendArguments,
+    environment: &Environment,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let path = format!("peers/{}/suspend", url_encode(&arguments.peer));
+    let body = json!({ "ttlSeconds": ttl(arguments.time)? });
+    run::<OverrideBody>(&arguments.node, environment, &path, body, out, describe)
+}
+
+pub(super) fn resume(
+    arguments: &ResumeArguments,
+    environment: &Environment,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let path = format!("peers/{}/resume", url_encode(&arguments.peer));
+    let body = json!({ "ttlSeconds": ttl(arguments.time)? });
+    run::<OverrideBody>(&arguments.node, environment, &path, body, out, describe)
+}
+
+pub(super) fn reconnect(
+    arguments: &ReconnectArguments,
+    environment: &Environment,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let path = format!("peers/{}/reconnect", url_encode(&arguments.peer));
+    run::<ReconnectBody>(&arguments.node, environment, &path, json!({}), out, |done| {
+        let sessions = count(done.closed_sessions, "session");
+        format!("{}: {sessions} of {} closed", done.node, done.peer)
+    })
+}
+
+pub(super) fn set_log_level(
+    arguments: &LogLevelArguments,
+    environment: &Environment,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let body = json!({ "level": arguments.level, "ttlSeconds": ttl(arguments.time)? });
+    run::<OverrideBody>(&arguments.node, environment, "log-level", body, out, describe)
+}
+
+fn ttl(time: Duration) -> Result<u64, Failure> {
+    let seconds = time.as_secs();
+    match (1..=TTL_MAX).contains(&seconds) && time.subsec_nanos() == 0 {
+        true => Ok(seconds),
+        false => Err(Failure::Usage(
+            "--for takes whole seconds, from one second to one day, such as 90, 30m or 24h"
+                .to_owned(),
+        )),
+    }
+}
+
+/// `b: c is suspended until 2026-11-28T09:42:11.019Z (override b~1)`
+fn describe(body: &OverrideBody) -> String {
+    let OverrideBody { id, node, peer, kind, value, expires_at, ended_at, note, .. } = body;
+    let peer = peer.as_deref().unwrap_or_default();
+    let value = value.as_deref().unwrap_or_default();
+    let what = match (kind, ended_at) {
+        (OverrideKind::Suspend, None) => format!("{peer} is suspended until {expires_at}"),
+        (OverrideKind::Suspend, Some(_)) => format!("{peer} is no longer suspended"),
+        (OverrideKind::Resume, None) => format!("{peer} is enabled until {expires_at}"),
+        (OverrideKind::Resume, Some(_)) => format!("{peer} is no longer enabled"),
+        (OverrideKind::LogLevel, None) => format!("the log level is {value} until {expires_at}"),
+        (OverrideKind::LogLevel, Some(_)) => {
+            "the log level is that of the configuration".to_owned()
+        }
+    };
+    let note = note.as_deref().map(|note| format!("\nnote: {note}")).unwrap_or_default();
+    format!("{node}: {what} (override {id}){note}")
+}
+
+/// Posts a verb to the node, and prints the answer.
+fn run<T: DeserializeOwned>(
+    arguments: &VerbNodeArguments,
+    environment: &Environment,
+    path: &str,
+    mut body: Value,
+    out: &mut dyn Write,
+    describe: impl Fn(&T) -> String,
+) -> Result<(), Failure> {
+    if let Some(file) = arguments.via.as_ref().filter(|via| !via.contains("://")) {
+        return Err(Failure::Usage(format!(
+            "--via takes the URL of a node's pages, such as http://127.0.0.1:8080; for a file, write --config {file}"
+        )));
+    }
+    let reason = match &arguments.reason {
+        Some(reason) if reason.trim().is_empty() => {
+            return Err(Failure::Usage("--reason is empty; say why, or leave it out".to_owned()));
+        }
+        Some(reason) => reason.clone(),
+        None => {
+            format!("by {} on the command line", variable(environment, "USER").unwrap_or("someone"))
+        }
+    };
+    if let Some(keys) = body.as_object_mut() {
+        keys.insert("reason".to_owned(), json!(reason));
+    }
+    let via: Vec<String> = arguments.via.iter().cloned().collect();
+    let token_file = arguments.token_file.as_deref().map(Path::new);
+    let nodes = find_nodes(&via, &arguments.source, token_file, environment)?;
+    let client = page_client(TIMEOUT)?;
+    let runtime = build_runtime(1)?;
+    let answer = runtime.block_on(async {
+        let (asked, id) = find_node(&client, nodes, arguments.source.node.as_deref()).await?;
+        let path = format!("api/v1/nodes/{}/{path}", url_encode(&id));
+        let body = body.to_string();
+        let answer = client.post(&asked, &path, &body).await;
+        let answer = answer.map_err(|error| Failure::Failed(asked.describe(&error)))?;
+        let value: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+        if answer.status == 200 {
+            return Ok(value);
+        }
+        let detail = value.get("detail").and_then(Value::as_str).map(sanitize);
+        let detail = detail.unwrap_or_else(|| "this is not the answer of a node".to_owned());
+        Err(Failure::Failed(format!("{}: {detail} (HTTP {})", sanitize(&id), answer.status)))
+    });
+    // A DNS lookup may still block a thread; the process does not wait for it.
+    runtime.shutdown_background();
+    let answer = answer?;
+    let text = match (arguments.json, serde_json::from_value(answer.clone())) {
+        (true, _) => json_text(&answer, true)?,
+        (false, Ok(done)) => {
+            let lines = describe(&done);
+            lines.lines().map(sanitize).collect::<Vec<_>>().join("\n")
+        }
+        (false, Err(_)) => {
+            let text = "the node has answered in a way that this program does not know; see its /api/v1/overrides";
+            return Err(Failure::Failed(text.to_owned()));
+        }
+    };
+    writeln!(out, "{text}")?;
+    Ok(out.flush()?)
+}
+
+/// The pages that take a verb for the node, and its id.
+async fn find_node(
+    client: &PageClient,
+    nodes: Vec<AskedNode>,
+    wanted: Option<&str>,
+) -> Result<(AskedNode, String), Failure> {
+    let [asked] = nodes.as_slice() else {
+        let ids: Vec<String> = nodes.iter().map(AskedNode::name).collect();
+        return Err(Failure::Usage(format!("--node is needed: one of {}", ids.join(", "))));
+    };
+    let page: TopPage = client
+        .page(asked, "api/v1")
+        .await
+        .map_err(|error| Failure::Failed(asked.describe(&error)))?;
+    let ids = sanitize(&page.nodes.join(", "));
+    let id = match (wanted.or(asked.id.as_deref()), page.nodes.as_slice()) {
+        (Some(wanted), known) if known.iter().any(|id| id == wanted) => wanted.to_owned(),
+        (Some(wanted), _) => {
+            return Err(Failure::Usage(format!(
+                "--node: no node {wanted} answers there; there is {ids}"
+            )));
+        }
+        (None, [only]) => only.clone(),
+        (None, _) => return Err(Failure::Usage(format!("--node is needed: one of {ids}"))),
+    };
+    if page.scopes.contains(&Scope::Operate) {
+        return Ok((asked.clone(), id));
+    }
+    if let (None, Some(up)) = (&asked.token, find_page_of_up(client, &page.boot).await) {
+        return Ok((up, id));
+    }
+    let shown = sanitize(&id);
+    Err(Failure::Failed(match &asked.token {
+        Some(_) => format!("the token may not change {shown}: it needs the scope operate"),
+        None => format!(
+            "{shown} takes no changes, because it has no token; set its apiToken, or with `up`, give the URL of the page \
+             with --via (the log has it)"
+        ),
+    }))
+}
+
+/// A node without tokens takes changes only at the page of `up`, which is the same process if it has the same boot.
+async fn find_page_of_up(client: &PageClient, boot: &str) -> Option<AskedNode> {
+    for port in UP_PORTS {
+        let url = format!("http://127.0.0.1:{port}").parse().ok()?;
+        let asked = AskedNode { id: None, url, token: None, hint: String::new() };
+        let page: Result<TopPage, _> = client.page(&asked, "api/v1").await;
+        if page.is_ok_and(|page| page.boot == boot && page.scopes.contains(&Scope::Operate)) {
+            return Some(asked);
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_whole_seconds_of_a_day() {
+        assert_eq!(ttl(Duration::from_secs(1)).unwrap(), 1);
+        assert_eq!(ttl(Duration::from_secs(86_400)).unwrap(), 86_400);
+        for wrong in [0, 500, 1_500, 86_401_000] {
+            assert!(matches!(ttl(Duration::from_millis(wrong)), Err(Failure::Usage(_))), "{wrong}");
+        }
+    }
+}

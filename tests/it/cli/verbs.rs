@@ -1,0 +1,117 @@
+//! `suspend`, `resume`, `reconnect` and `log-level` on running nodes.
+
+use serde_json::Value;
+
+use super::{check_ended, command, ended};
+use crate::network::TestNetwork;
+use crate::peer::TestNode;
+use crate::process::{Process, path_text, temp_folder, write_file};
+
+const FILE: &str = "nodeId: n\nilpAddress: test.n\napiToken: an-operators-token\npeers:\n  \
+                    - { id: alice, relation: child, authToken: t }\n  \
+                    - { id: off, relation: child, authToken: u, enabled: false }\n";
+
+fn url(node: &TestNode) -> String {
+    format!("http://127.0.0.1:{}", node.health_port)
+}
+
+#[test]
+fn an_operator_needs_no_curl() {
+    let node = TestNode::start(FILE);
+    let (url, folder) = (url(&node), temp_folder());
+    let token = write_file(&folder, "token", "an-operators-token\n");
+    let at = ["--via", &url, "--token-file", path_text(&token)];
+    let run = |arguments: &[&str], code: i32, expected: &[&str]| {
+        check_ended(ended(&command(&[arguments, &at].concat())), code, expected)
+    };
+    run(
+        &["suspend", "alice", "--for", "30m"],
+        0,
+        &["n: alice is suspended until ", "(override n~1)"],
+    );
+    let text = run(&["resume", "alice"], 0, &["n: alice is no longer suspended (override n~1)"]);
+    assert_eq!(text.lines().count(), 1);
+    run(&["resume", "alice"], 1, &["error: n: peer alice is not suspended (HTTP 409)"]);
+    run(&["resume", "off", "--reason", "a test"], 0, &["n: off is enabled until "]);
+    let alice = crate::peer::Peer::log_in(node.port, "alice", "t");
+    run(&["reconnect", "alice"], 0, &["n: 1 session of alice closed"]);
+    drop(alice);
+    run(&["reconnect", "nobody"], 1, &["node n has no peer", "(HTTP 404)"]);
+    run(
+        &["log-level", "debug,h2=debug", "--for", "90"],
+        0,
+        &["n: the log level is debug,h2=debug until ", "note: h2 log less than this"],
+    );
+    run(&["log-level", "loud"], 1, &["level", "(HTTP 400)"]);
+    let json = run(&["suspend", "alice", "--json", "--reason", "x y"], 0, &[]);
+    let made: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((&made["reason"], &made["by"]), (&"x y".into(), &"apiToken".into()));
+}
+
+#[test]
+fn mistakes_and_missing_rights_are_explained() {
+    let node = TestNode::start(&FILE.replace("apiToken: an-operators-token\n", ""));
+    let url = url(&node);
+    let run = |arguments: &[&str], code: i32, expected: &[&str]| {
+        check_ended(ended(&command(arguments)), code, expected);
+    };
+    run(
+        &["suspend", "alice", "--via", &url],
+        1,
+        &["n takes no changes, because it has no token", "--via"],
+    );
+    run(
+        &["suspend", "alice", "--via", &url, "--node", "x"],
+        64,
+        &["no node x answers there; there is n"],
+    );
+    run(&["suspend", "alice", "--via", &url, "--for", "2d"], 64, &["--for"]);
+    run(&["suspend", "alice", "--via", &url, "--for", "0.5"], 64, &["whole seconds"]);
+    run(&["suspend", "alice", "--via", &url, "--reason", " "], 64, &["--reason is empty"]);
+    run(&["suspend", "alice", "--via", "x.yaml"], 64, &["write --config x.yaml"]);
+    run(
+        &["suspend", "b", "--config", "examples/linear-3.yaml"],
+        64,
+        &["--node is needed: one of a, b, c"],
+    );
+    run(
+        &["suspend", "b", "--via", "http://127.0.0.1:1"],
+        1,
+        &["no answer", "is the node running?"],
+    );
+    run(&["suspend"], 64, &["<PEER>"]);
+}
+
+/// The nodes of `up` have no tokens, so the command finds the page of `up`, which takes changes.
+#[test]
+fn a_node_of_up_is_found_by_its_file() {
+    let network = TestNetwork::from_example("examples/linear-3.yaml");
+    let process = Process::start(&["up", network.file(), "--plain"], []);
+    let url = process.wait_for_log("the page of the network is served", "url");
+    let url = url.as_str().unwrap().trim_end_matches('/').to_owned();
+    for node in network.nodes() {
+        network.wait_health(&node, 200);
+    }
+    let port: u16 = url.rsplit_once(':').unwrap().1.parse().unwrap();
+    let at = ["--node", "b", "--config", network.file()];
+    let said = ended(&command(&[&["suspend", "c"][..], &at].concat()));
+    if (8000..=8009).contains(&port) {
+        check_ended(said, 0, &["b: c is suspended until ", "(override b~1)"]);
+    } else {
+        // Other programs have the ports that are tried.
+        check_ended(said, 1, &["with `up`, give the URL of the page"]);
+        let at = ["suspend", "c", "--node", "b", "--via", &url];
+        check_ended(ended(&command(&at)), 0, &["b: c is suspended until "]);
+    }
+    let status = ended(&command(&["status", network.file()]));
+    check_ended(status, 0, &["suspended by an operator until "]);
+    check_ended(
+        ended(&command(&["resume", "c", "--via", &url])),
+        64,
+        &["--node is needed: one of a, b, c"],
+    );
+    let resume = ["resume", "c", "--node", "b", "--via", &url];
+    check_ended(ended(&command(&resume)), 0, &["b: c is no longer suspended (override b~1)"]);
+    let level = ["log-level", "debug", "--node", "a", "--via", &url];
+    check_ended(ended(&command(&level)), 0, &["note: the level is that of the process"]);
+}
