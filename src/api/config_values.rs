@@ -7,6 +7,7 @@ use serde::Serialize;
 use tokio::sync::oneshot;
 
 use crate::account::{AccountId, Asset};
+use crate::observe::{OverrideBody, OverrideKind};
 use crate::wire::Address;
 
 /// Requests to read the file that may wait.
@@ -21,7 +22,9 @@ const OTHER_SECRET: &str = "*** (another one)";
 const ILP_ADDRESS: &str = "ilpAddress";
 const ASSET_CODE: &str = "assetCode";
 const ASSET_SCALE: &str = "assetScale";
+const LOG_LEVEL: &str = "logLevel";
 const FROM_PARENT: &str = "parent";
+const FROM_OVERRIDE: &str = "override";
 
 /// One value in force.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -141,6 +144,24 @@ impl ConfigValues {
         self
     }
 
+    /// The same with what operators have changed for a time.
+    pub(super) fn with_overrides(mut self, overrides: &[OverrideBody]) -> Self {
+        for one in overrides {
+            let (key, value) = match (one.kind, &one.peer, &one.value) {
+                (OverrideKind::Suspend, Some(peer), _) => {
+                    (format!("peers.{peer}.enabled"), "false")
+                }
+                (OverrideKind::Resume, Some(peer), _) => (format!("peers.{peer}.enabled"), "true"),
+                (OverrideKind::LogLevel, _, Some(level)) => (LOG_LEVEL.to_owned(), level.as_str()),
+                _ => continue,
+            };
+            if let Some(known) = self.values.iter_mut().find(|known| known.key == key) {
+                (known.value, known.from) = (value.to_owned(), FROM_OVERRIDE.to_owned());
+            }
+        }
+        self
+    }
+
     fn set(&mut self, key: &str, value: String) {
         let from = FROM_PARENT.to_owned();
         match self.values.iter_mut().find(|known| known.key == key) {
@@ -250,6 +271,36 @@ mod tests {
         let kept = file.keep_until_restart(&running, &["btpServerPort".to_owned()]);
         assert_eq!(kept.values[1].value, "3000");
         assert_eq!(kept.without_links().values.len(), 3);
+    }
+
+    #[test]
+    fn what_operators_have_changed_is_from_an_override() {
+        let override_of = |kind, peer: Option<&str>, value: Option<&str>| OverrideBody {
+            id: String::new(),
+            node: "n".to_owned(),
+            peer: peer.map(str::to_owned),
+            kind,
+            value: value.map(str::to_owned),
+            reason: String::new(),
+            by: String::new(),
+            set_at: String::new(),
+            expires_at: String::new(),
+            note: None,
+            ended_at: None,
+        };
+        let own = values(&[("logLevel", "info", 1, true), ("peers.b.enabled", "true", 2, true)]);
+        let with = own.clone().with_overrides(&[
+            override_of(OverrideKind::Suspend, Some("b"), None),
+            override_of(OverrideKind::Suspend, Some("gone"), None),
+            override_of(OverrideKind::LogLevel, None, Some("debug")),
+        ]);
+        let rows: Vec<_> = with.values.iter().map(|value| (&*value.value, &*value.from)).collect();
+        assert_eq!(rows, [("debug", "override"), ("false", "override")]);
+        assert_eq!(
+            changes(&with, &own),
+            Vec::<String>::new(),
+            "the file is still what was applied"
+        );
     }
 
     #[test]

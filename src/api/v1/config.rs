@@ -49,7 +49,7 @@ struct LastReloadBody {
 struct ConfigValueBody {
     key: String,
     value: String,
-    /// `default`, `parent`, `FILE:LINE`, `environment NAME` or `command line FLAG`; several, separated by commas.
+    /// `default`, `parent`, `override`, `FILE:LINE`, `environment NAME` or `command line FLAG`; several, separated by commas.
     from: String,
     /// Whether the node applies a change while it runs.
     live: bool,
@@ -75,7 +75,7 @@ pub(super) async fn config(
 ) -> ListAnswer {
     no_parameters(query.as_deref())?;
     let node = v1.find_node(&id)?;
-    let values = node.config_values();
+    let values = node.config_values().with_overrides(&node.overrides());
     let last = node.last_reload();
     let rows = values.values.into_iter().map(|value| ConfigValueBody {
         key: value.key,
