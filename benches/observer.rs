@@ -1,9 +1,9 @@
 //! What it costs to observe a large network: `up` with 100 nodes and 1,000 links as a process of its own, without its
 //! page, with it, and with one client that reads its whole stream.
 //!
-//! `cargo bench --bench observer` takes about two minutes; `-- --seconds 300` also fills the five minutes of history. The
-//! figures are the CPU of the thread that observes (from the kernel, in hundredths of a second) and resident memory. The
-//! network carries no packets: state and figures are computed all the same.
+//! `cargo bench --bench observer` takes about three minutes; `-- --seconds 300` also fills the five minutes of history.
+//! The figures are the CPU of the thread that observes (from the kernel, in hundredths of a second) and resident
+//! memory. The network carries no packets: state and figures are computed all the same.
 #![allow(
     clippy::cast_precision_loss,
     clippy::indexing_slicing,
