@@ -5,7 +5,7 @@ use tokio::sync::mpsc;
 use super::config_watcher::ReadResult;
 use super::single_flight::SingleFlight;
 use crate::api::{ConfigCheck, ConfigCheckOrder, ConfigMistake, ConfigValue, ConfigValues};
-use crate::config::{Diagnostic, Diagnostics, Loaded};
+use crate::config::{Diagnostic, Diagnostics, EffectiveValue, Loaded};
 
 /// Requests that wait, and the reading for them.
 pub(super) struct ConfigChecks {
@@ -83,13 +83,14 @@ fn check_of(nodes: &[Loaded], node: &str) -> ConfigCheck {
 
 /// The values of a configuration, for the pages of the node.
 pub(super) fn config_values(loaded: &Loaded) -> ConfigValues {
-    let values = loaded.effective_values().into_iter().map(|value| ConfigValue {
+    let shown = |value: EffectiveValue| ConfigValue {
         key: value.key,
         value: value.value,
         from: value.from,
         is_live: value.is_live,
         hash: value.hash,
-    });
+    };
+    let values = loaded.effective_values().into_iter().map(shown);
     let file = loaded.file.as_ref().map(|file| file.display().to_string());
     ConfigValues { file, values: values.collect() }
 }

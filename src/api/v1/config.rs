@@ -49,7 +49,8 @@ struct LastReloadBody {
 struct ConfigValueBody {
     key: String,
     value: String,
-    /// `default`, `parent`, `override`, `FILE:LINE`, `environment NAME` or `command line FLAG`; several, separated by commas.
+    /// `default`, `parent`, `override`, `FILE:LINE`, `environment NAME` or `command line FLAG`; several have commas
+    /// between them.
     from: String,
     /// Whether the node applies a change while it runs.
     live: bool,
