@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 use tokio::sync::oneshot;
+use utoipa::ToSchema;
 
 use crate::account::{AccountId, Asset};
 use crate::observe::{OverrideBody, OverrideKind};
@@ -60,7 +61,7 @@ pub struct ParentValues {
 }
 
 /// A mistake or a warning of a configuration file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ConfigMistake {
     /// The whole sentence, with its place.
     pub text: String,
@@ -91,7 +92,7 @@ pub struct ConfigCheck {
 }
 
 /// A value that differs between the node and the file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct ConfigChangeBody {
     pub(super) key: String,

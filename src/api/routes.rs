@@ -1,14 +1,15 @@
 //! The bodies of `/routes`: a page of the table, and the explanation of one destination.
 
 use serde::Serialize;
-use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use crate::connector::{Explanation, NextHopReport, RouteReport};
+use crate::observe::CandidateBody;
 use crate::routing::RouteOrigin;
 use crate::routing::ccp::LearnedReport;
 use crate::wire::Address;
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct RoutesBody {
     node_id: String,
@@ -20,7 +21,7 @@ pub(super) struct RoutesBody {
     next: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct RouteBody {
     /// Empty: the default route.
@@ -28,13 +29,13 @@ pub(super) struct RouteBody {
     /// `null` while no next hop is connected.
     next_hop: Option<String>,
     pub(super) reason: String,
-    pub(super) candidates: Vec<Value>,
+    pub(super) candidates: Vec<CandidateBody>,
     /// The routes that peers have sent for this prefix, best first.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    learned: Vec<Value>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    learned: Vec<LearnedRouteBody>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct ExplanationBody {
     node_id: String,
@@ -48,6 +49,26 @@ pub(super) struct ExplanationBody {
     reason: String,
     /// The one with the longest matching prefix.
     route: Option<RouteBody>,
+}
+
+/// A route that a peer has sent.
+#[derive(Debug, Serialize, ToSchema)]
+struct LearnedRouteBody {
+    from: String,
+    relation: String,
+    /// The nodes on the route, nearest first.
+    path: Vec<String>,
+    chosen: bool,
+    reason: String,
+}
+
+/// The routing table, or one destination.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "it only describes the two answers")]
+pub(super) enum RoutesAnswer {
+    Page(RoutesBody),
+    Destination(ExplanationBody),
 }
 
 /// A page of the table. If `routes` has one more than `limit`, there is another page.
@@ -120,25 +141,23 @@ pub(super) fn route(report: &RouteReport) -> RouteBody {
     }
 }
 
-fn learned(route: &LearnedReport) -> Value {
-    json!({
-        "from": route.from.as_str(),
-        "relation": route.relation.as_str(),
-        // The nodes on the route, nearest first.
-        "path": route.path,
-        "chosen": route.chosen,
-        "reason": route.why,
-    })
+fn learned(route: &LearnedReport) -> LearnedRouteBody {
+    LearnedRouteBody {
+        from: route.from.to_string(),
+        relation: route.relation.as_str().to_owned(),
+        path: route.path.clone(),
+        chosen: route.chosen,
+        reason: route.why.to_string(),
+    }
 }
 
-fn candidate(hop: &NextHopReport) -> Value {
-    json!({
-        "nextHop": hop.account.as_str(),
-        "priority": hop.priority,
-        "origin": hop.origin.to_string(),
-        // Whether packets can be forwarded to it now.
-        "usable": hop.usable,
-    })
+fn candidate(hop: &NextHopReport) -> CandidateBody {
+    CandidateBody {
+        next_hop: hop.account.to_string(),
+        priority: hop.priority,
+        origin: hop.origin.to_string(),
+        usable: hop.usable,
+    }
 }
 
 /// Why this next hop was chosen. Next hops are sorted, best first.

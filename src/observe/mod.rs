@@ -27,14 +27,14 @@ pub use self::history::{HISTORY_STEP_MS, History};
 pub use self::links::{UNKNOWN, join_links};
 pub use self::merge::{merge_nodes, merge_rates};
 pub use self::model::{
-    BurstBody, ByeBody, EventBody, EventLevel, FaultBody, FaultKind, GapBody, GapCause, HelloBody,
-    LinkBody, LinkKind, LinkRates, LinkState, NodeBody, NodeHistoryBody, NodeStats, OverrideBody,
-    OverrideKind, PacketBody, PacketLane, PacketPhase, PeerBody, RatesBody, ReasonBody,
-    ReasonCountBody, ReconnectBody, SampleBody, SampledBody, StateBody, StepBody, StreamLimits,
-    StreamMessage,
+    BurstBody, ByeBody, CandidateBody, EventBody, EventLevel, FaultBody, FaultKind, GapBody,
+    GapCause, HelloBody, LinkBody, LinkHistoryBody, LinkKind, LinkRates, LinkState, NodeBody,
+    NodeHistoryBody, NodeStats, OverrideBody, OverrideKind, PacketBody, PacketLane, PacketPhase,
+    PeerBody, RatesBody, ReasonBody, ReasonCountBody, ReconnectBody, SampleBody, SampledBody,
+    StateBody, StepBody, StreamLimits, StreamMessage,
 };
 pub use self::packet::{PacketDescriber, reason_body};
-pub use self::path::packet_path;
+pub use self::path::{PathBody, packet_path};
 pub use self::rates::RateMeter;
 pub use self::ring::{Resumed, Ring};
 pub use self::sampling::{SAMPLED_PER_SECOND, next_threshold, one_in, parse_hex};

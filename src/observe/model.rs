@@ -12,10 +12,11 @@ mod peer;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::scope::Scope;
 
-pub use self::decision::{ReasonCountBody, StepBody};
+pub use self::decision::{CandidateBody, ReasonCountBody, StepBody};
 pub use self::history::{
     LatencyBucketBody, LinkHistoryBody, LinkPointBody, NodeHistoryBody, NodePointBody,
 };
@@ -28,7 +29,7 @@ pub use self::peer::{
 };
 
 /// One object of the stream.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "type", rename_all = "camelCase")]
 #[expect(clippy::large_enum_variant, reason = "one at a time is made or read")]
 pub enum StreamMessage {
@@ -62,7 +63,7 @@ impl StreamMessage {
 }
 
 /// What a stream begins with.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct HelloBody {
     /// Of the observer, eight hexadecimal digits. Ids of another boot mean nothing to this one.
@@ -90,7 +91,7 @@ pub struct HelloBody {
 }
 
 /// Which packets are in the sample, see [`HelloBody::seed`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SampleBody {
     /// 16 hexadecimal digits.
     pub seed: String,
@@ -99,7 +100,7 @@ pub struct SampleBody {
 }
 
 /// What an observer records and keeps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StreamLimits {
     /// Packets that this stream carries in a second; the sample is made small enough for about as many records of each
@@ -112,7 +113,7 @@ pub struct StreamLimits {
 }
 
 /// All nodes and links in view.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct StateBody {
     /// Sorted by id.
     pub nodes: Vec<NodeBody>,
@@ -127,7 +128,7 @@ pub struct StateBody {
 }
 
 /// One node.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct NodeBody {
     /// Its id.
@@ -158,7 +159,7 @@ pub struct NodeBody {
 }
 
 /// Sums over the peers of a node.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct NodeStats {
     /// Prepares that peers have sent it, since its start.
@@ -176,7 +177,7 @@ pub struct NodeStats {
 }
 
 /// The connection of a node with a peer.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LinkBody {
     /// `a~b`, or `a~peer` if the other end is not in view.
@@ -208,7 +209,7 @@ pub struct LinkBody {
 }
 
 /// What both ends of a link say.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum LinkState {
     /// Packets can pass.
@@ -224,7 +225,7 @@ pub enum LinkState {
 }
 
 /// What is at the far end of a link.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum LinkKind {
     /// A node in view.
@@ -238,7 +239,7 @@ pub enum LinkKind {
 }
 
 /// Counters and figures of one moment.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct RatesBody {
     /// The moment.
     pub at: String,
@@ -251,7 +252,7 @@ pub struct RatesBody {
 }
 
 /// How much of the packets the stream shows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SampledBody {
     /// One packet of so many is in the sample; 0: no client watches packets.
@@ -261,7 +262,7 @@ pub struct SampledBody {
 }
 
 /// Counters and figures of one link.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LinkRates {
     /// Of the link.
@@ -293,7 +294,7 @@ pub struct LinkRates {
 }
 
 /// Times from a Prepare to its answer, as far as the buckets of a histogram tell.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LatencyBody {
     /// Half of the answers came within this time, in microseconds.
@@ -303,7 +304,7 @@ pub struct LatencyBody {
 }
 
 /// Figures of one node.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct NodeRates {
     /// Its id.
@@ -317,7 +318,7 @@ pub struct NodeRates {
 }
 
 /// Something that happened to a node or a peer.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct EventBody {
     /// `<boot>-<seq>`.
     pub id: String,
@@ -338,7 +339,7 @@ pub struct EventBody {
 }
 
 /// How important an event is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum EventLevel {
     /// Nothing to do.
@@ -350,7 +351,7 @@ pub enum EventLevel {
 }
 
 /// Objects that a stream has lost.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct GapBody {
     /// `events` or `packets`.
@@ -366,7 +367,7 @@ pub struct GapBody {
 }
 
 /// Why a stream has lost objects.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum GapCause {
     /// More packets matched than the stream carries in a second.
@@ -380,7 +381,7 @@ pub enum GapCause {
 }
 
 /// What a stream ends with.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ByeBody {
     /// Why it ends.

@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::model::{LinkBody, PacketBody, PacketPhase};
 use super::packet::hex;
@@ -17,7 +18,7 @@ const BTP: &str = "btp";
 const HTTP: &str = "http";
 
 /// The way of one packet.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PathBody {
     /// The id of the record that was asked for.
     pub id: String,
@@ -30,7 +31,7 @@ pub struct PathBody {
 }
 
 /// One node on the way.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct HopBody {
     /// The node.
     pub node: String,

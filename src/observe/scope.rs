@@ -1,12 +1,15 @@
 //! What a token of the API allows.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// The id of the token that `apiToken` sets. No other token has it.
 pub const OPERATOR_TOKEN: &str = "apiToken";
 
 /// One thing that a token may allow. Each operation of `/api/v1` needs one of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema,
+)]
 #[serde(rename_all = "camelCase")]
 pub enum Scope {
     /// Nodes, links, routes, events and balances.

@@ -1,6 +1,7 @@
 //! Requests over real sockets, written and read byte by byte.
 
 mod changes;
+mod scopes;
 mod tokens;
 mod v1;
 

@@ -13,9 +13,10 @@ use axum::http::header::{CONTENT_TYPE, HOST, HeaderName, ORIGIN};
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::MethodRouter;
+use utoipa::openapi::OpenApi;
+use utoipa_axum::router::UtoipaMethodRouter;
 
-use super::{ApiView, V1, guard};
+use super::{ApiView, V1, guard, openapi};
 use crate::account::AccountId;
 use crate::api::audited::{VerbToken, note_refused_access};
 use crate::api::bearer_auth::KnownToken;
@@ -83,43 +84,51 @@ enum ForPeers {
     Yes,
 }
 
-/// The routes of `/api/v1`.
+/// The routes of `/api/v1`, and their description.
 pub(super) struct ApiRouter {
     v1: Arc<V1>,
     router: Router<Arc<V1>>,
+    document: OpenApi,
 }
 
 impl ApiRouter {
     pub(super) fn new(v1: Arc<V1>) -> Self {
-        Self { v1, router: Router::new() }
+        Self { v1, router: Router::new(), document: openapi::empty_document() }
     }
 
-    /// Adds methods of a path, for callers with this scope. Methods that need another scope are added by another call
-    /// with the same path.
-    pub(super) fn route(self, scope: Scope, path: &str, methods: MethodRouter<Arc<V1>>) -> Self {
-        self.add((scope, ForPeers::No), path, methods)
+    /// Adds an operation (`routes!(handler)`), for callers with this scope. Methods of one path may need different
+    /// scopes.
+    pub(super) fn route(self, scope: Scope, operation: UtoipaMethodRouter<Arc<V1>>) -> Self {
+        self.add((scope, ForPeers::No), operation)
     }
 
-    /// Adds methods of a path, for callers with this scope, and for tokens of peers. The handlers show nothing but what
+    /// Adds an operation for callers with this scope, and for tokens of peers. The handler shows nothing but what
     /// [`Caller::view`] shows.
     pub(super) fn route_for_peers(
         self,
         scope: Scope,
-        path: &str,
-        methods: MethodRouter<Arc<V1>>,
+        operation: UtoipaMethodRouter<Arc<V1>>,
     ) -> Self {
-        self.add((scope, ForPeers::Yes), path, methods)
+        self.add((scope, ForPeers::Yes), operation)
     }
 
     fn add(
-        self,
+        mut self,
         (scope, for_peers): (Scope, ForPeers),
-        path: &str,
-        methods: MethodRouter<Arc<V1>>,
+        (schemas, paths, methods): UtoipaMethodRouter<Arc<V1>>,
     ) -> Self {
         let state = (Arc::clone(&self.v1), scope, for_peers);
         let methods = methods.route_layer(from_fn_with_state(state, check));
-        Self { router: self.router.route(path, methods), ..self }
+        for path in paths.paths.keys() {
+            self.router = self.router.route(path, methods.clone());
+        }
+        openapi::describe(&mut self.document, scope, for_peers == ForPeers::Yes, schemas, paths);
+        self
+    }
+
+    /// The description of all operations.
+    pub(super) fn document(self) -> OpenApi {
+        self.document
     }
 
     pub(super) fn finish(self) -> Router {

@@ -6,6 +6,7 @@ use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use serde::Serialize;
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use super::V1;
 use super::lists::{ListAnswer, ok};
@@ -18,7 +19,7 @@ const LINES: usize = 100;
 const LINES_MAX: usize = 1_000;
 
 /// Lines of the audit log of a node.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct AuditLinesBody {
     node: String,
     /// The file that is written now.
@@ -31,6 +32,11 @@ struct AuditLinesBody {
 }
 
 /// The lines after the one with the number `after`, or the newest ones.
+#[utoipa::path(get, path = "/api/v1/audit", params(
+        ("node" = Option<String>, Query, description = "Whose log; needed if there are several nodes"),
+        ("after" = Option<u64>, Query, description = "Lines after this number; default: the newest ones"),
+        ("limit" = Option<u16>, Query, description = "Lines, at most; default 100", minimum = 1, maximum = 1000),
+    ), responses((status = OK, body = AuditLinesBody)))]
 pub(super) async fn audit(State(v1): State<Arc<V1>>, RawQuery(query): RawQuery) -> ListAnswer {
     let parameters = Parameters::parse(query.as_deref(), &["node", "after", "limit"])?;
     let nodes = v1.observer.nodes(&v1.view);

@@ -9,6 +9,7 @@ use axum::http::header::RETRY_AFTER;
 use serde::Serialize;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
+use utoipa::ToSchema;
 
 use super::V1;
 use super::lists::{ListAnswer, no_parameters, ok};
@@ -20,7 +21,7 @@ use crate::web::ProblemDetails;
 const CHECK_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// The values in force.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct ConfigBody {
     node: String,
@@ -31,7 +32,7 @@ struct ConfigBody {
 }
 
 /// The last reading of the configuration.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct LastReloadBody {
     at: String,
@@ -45,7 +46,7 @@ struct LastReloadBody {
 }
 
 /// One value in force.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct ConfigValueBody {
     key: String,
     value: String,
@@ -57,7 +58,7 @@ struct ConfigValueBody {
 }
 
 /// What the file says now.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct ConfigCheckBody {
     node: String,
@@ -69,6 +70,8 @@ struct ConfigCheckBody {
     more_changes: usize,
 }
 
+/// The values in force, and where each comes from.
+#[utoipa::path(get, path = "/api/v1/nodes/{node}/config", params(("node" = String, Path, description = "The id of a node")), responses((status = OK, body = ConfigBody)))]
 pub(super) async fn config(
     State(v1): State<Arc<V1>>,
     Path(id): Path<String>,
@@ -98,6 +101,8 @@ pub(super) async fn config(
     })
 }
 
+/// What the file says now, and what it would change. Nothing is applied.
+#[utoipa::path(get, path = "/api/v1/nodes/{node}/config/check", params(("node" = String, Path, description = "The id of a node")), responses((status = OK, body = ConfigCheckBody)))]
 pub(super) async fn config_check(
     State(v1): State<Arc<V1>>,
     Path(id): Path<String>,

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
-use serde_json::json;
 
 use super::V1;
 use super::access::Caller;
+use super::answers::ExplainBody;
 use super::forward::bad_gateway;
 use super::lists::{ListAnswer, ok};
 use super::query::{Parameters, mistake};
@@ -33,6 +33,13 @@ struct Arrival {
     amount: Option<Amount>,
 }
 
+/// Where a packet would go now, and why. It moves nothing.
+#[utoipa::path(get, path = "/api/v1/explain", params(
+        ("destination" = String, Query, description = "An ILP address"),
+        ("node" = Option<String>, Query, description = "Where the packet begins; needed if there are several"),
+        ("from" = Option<String>, Query, description = "The account that it comes from"),
+        ("amount" = Option<String>, Query, description = "In units of that account"),
+    ), responses((status = OK, body = ExplainBody)))]
 pub(super) async fn explain(
     State(v1): State<Arc<V1>>,
     Extension(caller): Extension<Caller>,
@@ -82,7 +89,7 @@ pub(super) async fn explain(
     let (steps, ends) = walk(&nodes, &destination, Arrival { node, from, amount });
     let visibility = caller.view.visibility();
     let steps: Vec<StepBody> = steps.into_iter().map(|step| visibility.step(step)).collect();
-    ok(&json!({ "steps": steps, "ends": ends }))
+    ok(&ExplainBody { steps, ends: ends.to_owned() })
 }
 
 /// Asks the nodes on the way, one after the other.

@@ -7,15 +7,16 @@ use axum::extract::{Path, RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Serialize;
-use serde_json::json;
 
 use super::V1;
 use super::access::Caller;
+use super::answers::{ApiBody, EventsBody, LinksBody, NodesBody};
 use super::query::{Parameters, mistake, not_found};
 use super::remote_nodes::Refresh;
 use crate::api::pages::{json, node_routes};
+use crate::api::routes::RoutesAnswer;
 use crate::api::status::NodeStatus;
-use crate::observe::EventBody;
+use crate::observe::{EventBody, NodeBody};
 use crate::web::ProblemDetails;
 
 pub(super) type ListAnswer = Result<Response, ProblemDetails>;
@@ -39,6 +40,8 @@ pub(super) fn no_parameters(query: Option<&str>) -> Result<(), ProblemDetails> {
     Parameters::parse(query, &[]).map(drop)
 }
 
+/// What this listener is, and what this client may do.
+#[utoipa::path(get, path = "/api/v1", responses((status = OK, body = ApiBody)))]
 pub(super) async fn top(
     State(v1): State<Arc<V1>>,
     Extension(caller): Extension<Caller>,
@@ -46,16 +49,18 @@ pub(super) async fn top(
 ) -> ListAnswer {
     no_parameters(query.as_deref())?;
     v1.observer.refresh(Refresh::Names).await;
-    ok(&json!({
-        "version": env!("CARGO_PKG_VERSION"),
-        "boot": v1.observer.ids.boot(),
-        "nodes": v1.observer.node_ids(&caller.view),
-        "scopes": caller.scopes,
-        "peer": caller.peer.as_ref().map(|peer| peer.as_str()),
-        "features": v1.features(),
-    }))
+    ok(&ApiBody {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        boot: v1.observer.ids.boot(),
+        nodes: v1.observer.node_ids(&caller.view),
+        scopes: caller.scopes.into_iter().collect(),
+        peer: caller.peer.as_ref().map(ToString::to_string),
+        features: v1.features(),
+    })
 }
 
+/// All nodes in view.
+#[utoipa::path(get, path = "/api/v1/nodes", responses((status = OK, body = NodesBody)))]
 pub(super) async fn nodes(
     State(v1): State<Arc<V1>>,
     Extension(caller): Extension<Caller>,
@@ -64,9 +69,11 @@ pub(super) async fn nodes(
     no_parameters(query.as_deref())?;
     v1.observer.refresh(Refresh::Nodes).await;
     let (state, _) = v1.observer.sample(&caller.view);
-    ok(&json!({ "nodes": state.nodes }))
+    ok(&NodesBody { nodes: state.nodes })
 }
 
+/// One node.
+#[utoipa::path(get, path = "/api/v1/nodes/{node}", params(("node" = String, Path, description = "The id of a node")), responses((status = OK, body = NodeBody)))]
 pub(super) async fn node(
     State(v1): State<Arc<V1>>,
     Extension(caller): Extension<Caller>,
@@ -84,6 +91,8 @@ pub(super) async fn node(
     ok(&node.ok_or_else(|| not_found(format!("node {id:?} has stopped")))?)
 }
 
+/// All links in view.
+#[utoipa::path(get, path = "/api/v1/links", responses((status = OK, body = LinksBody)))]
 pub(super) async fn links(
     State(v1): State<Arc<V1>>,
     Extension(caller): Extension<Caller>,
@@ -92,9 +101,15 @@ pub(super) async fn links(
     no_parameters(query.as_deref())?;
     v1.observer.refresh(Refresh::Nodes).await;
     let (state, _) = v1.observer.sample(&caller.view);
-    ok(&json!({ "links": state.links }))
+    ok(&LinksBody { links: state.links })
 }
 
+/// A page of a node's routing table, or what happens to packets to one destination.
+#[utoipa::path(get, path = "/api/v1/nodes/{node}/routes", params(("node" = String, Path, description = "The id of a node"),
+        ("after" = Option<String>, Query, description = "Prefixes after this one"),
+        ("limit" = Option<u16>, Query, description = "Prefixes, at most; default 1000", minimum = 1, maximum = 10000),
+        ("destination" = Option<String>, Query, description = "Instead: what happens to packets to this ILP address"),
+    ), responses((status = OK, body = RoutesAnswer)))]
 pub(super) async fn routes(
     State(v1): State<Arc<V1>>,
     Path(id): Path<String>,
@@ -105,6 +120,8 @@ pub(super) async fn routes(
         .map_err(|error| mistake(error.to_string()))
 }
 
+/// The last events, the oldest first.
+#[utoipa::path(get, path = "/api/v1/events", params(("after" = Option<String>, Query, description = "Events after this id")), responses((status = OK, body = EventsBody)))]
 pub(super) async fn events(
     State(v1): State<Arc<V1>>,
     Extension(caller): Extension<Caller>,
@@ -123,6 +140,6 @@ pub(super) async fn events(
     v1.observer.refresh(Refresh::Records).await;
     let found = v1.observer.events.after(after);
     let events = found.items.iter().filter_map(|(_, event)| caller.view.event(event));
-    let events: Vec<&EventBody> = events.map(|event| &**event).collect();
-    ok(&json!({ "events": events, "lost": found.lost }))
+    let events: Vec<EventBody> = events.map(|event| EventBody::clone(event)).collect();
+    ok(&EventsBody { events, lost: found.lost })
 }

@@ -5,6 +5,7 @@
 //! stream, nothing is read, sampled or polled.
 
 mod access;
+mod answers;
 mod audit;
 mod config;
 mod events;
@@ -17,6 +18,7 @@ mod limits;
 mod lists;
 mod money;
 mod observer;
+mod openapi;
 mod packet_lists;
 mod packets;
 mod page_access;
@@ -33,7 +35,7 @@ mod watch;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::{delete, get, post};
+use utoipa_axum::routes;
 
 use self::access::ApiRouter;
 pub(super) use self::events::{reload_event, status_event};
@@ -67,42 +69,37 @@ impl V1 {
 }
 
 pub(super) fn router(v1: Arc<V1>) -> Router {
-    let router = match v1.has_lab() {
-        true => ApiRouter::new(v1)
-            .route(Scope::Read, "/api/v1/lab", get(lab::get_lab))
-            .route(Scope::Operate, "/api/v1/lab", post(lab::post_lab))
-            .route(Scope::Operate, "/api/v1/lab/{id}", delete(lab::undo)),
-        false => ApiRouter::new(v1)
-            .route(Scope::Read, "/api/v1/lab", get(lab::no_lab).post(lab::no_lab))
-            .route(Scope::Read, "/api/v1/lab/{id}", delete(lab::no_lab)),
-    };
-    router
-        .route_for_peers(Scope::Read, "/api/v1", get(lists::top))
-        .route_for_peers(Scope::Read, "/api/v1/nodes", get(lists::nodes))
-        .route_for_peers(Scope::Read, "/api/v1/nodes/{node}", get(lists::node))
-        .route(Scope::Read, "/api/v1/nodes/{node}/routes", get(lists::routes))
-        .route(Scope::Read, "/api/v1/nodes/{node}/config", get(config::config))
-        .route(Scope::Read, "/api/v1/nodes/{node}/config/check", get(config::config_check))
-        .route_for_peers(Scope::Read, "/api/v1/links", get(lists::links))
-        .route(Scope::Read, "/api/v1/links/{id}/history", get(history::link_history))
-        .route(Scope::Read, "/api/v1/history", get(history::history))
-        .route_for_peers(Scope::Read, "/api/v1/events", get(lists::events))
-        .route_for_peers(Scope::Read, "/api/v1/money", get(money::money))
-        .route_for_peers(Scope::Read, "/api/v1/explain", get(explain::explain))
-        .route_for_peers(Scope::Packets, "/api/v1/packets", get(packet_lists::packets))
-        .route_for_peers(Scope::Packets, "/api/v1/packets/{id}", get(packet_lists::packet))
-        .route(Scope::Audit, "/api/v1/audit", get(audit::audit))
-        .route(Scope::Read, "/api/v1/overrides", get(verbs::overrides))
-        .route(Scope::Operate, "/api/v1/overrides/{id}", delete(verbs::undo))
-        .route(Scope::Operate, "/api/v1/nodes/{node}/peers/{peer}/suspend", post(verbs::suspend))
-        .route(Scope::Operate, "/api/v1/nodes/{node}/peers/{peer}/resume", post(verbs::resume))
-        .route(
-            Scope::Operate,
-            "/api/v1/nodes/{node}/peers/{peer}/reconnect",
-            post(verbs::reconnect),
-        )
-        .route(Scope::Operate, "/api/v1/nodes/{node}/log-level", post(verbs::set_log_level))
-        .route_for_peers(Scope::Read, "/api/v1/reasons", get(packet_lists::reasons))
-        .route_for_peers(Scope::Read, "/api/v1/stream", get(stream::get_stream))
-        .finish()
+    operations(v1).finish()
+}
+
+/// All operations. [`openapi`] describes them from here.
+fn operations(v1: Arc<V1>) -> ApiRouter {
+    ApiRouter::new(v1)
+        .route_for_peers(Scope::Read, routes!(lists::top))
+        .route_for_peers(Scope::Read, routes!(lists::nodes))
+        .route_for_peers(Scope::Read, routes!(lists::node))
+        .route(Scope::Read, routes!(lists::routes))
+        .route(Scope::Read, routes!(config::config))
+        .route(Scope::Read, routes!(config::config_check))
+        .route_for_peers(Scope::Read, routes!(lists::links))
+        .route(Scope::Read, routes!(history::link_history))
+        .route(Scope::Read, routes!(history::history))
+        .route_for_peers(Scope::Read, routes!(lists::events))
+        .route_for_peers(Scope::Read, routes!(money::money))
+        .route_for_peers(Scope::Read, routes!(explain::explain))
+        .route_for_peers(Scope::Packets, routes!(packet_lists::packets))
+        .route_for_peers(Scope::Packets, routes!(packet_lists::packet))
+        .route_for_peers(Scope::Read, routes!(packet_lists::reasons))
+        .route_for_peers(Scope::Read, routes!(stream::get_stream))
+        .route(Scope::Audit, routes!(audit::audit))
+        .route(Scope::Read, routes!(verbs::overrides))
+        .route(Scope::Operate, routes!(verbs::undo))
+        .route(Scope::Operate, routes!(verbs::suspend))
+        .route(Scope::Operate, routes!(verbs::resume))
+        .route(Scope::Operate, routes!(verbs::reconnect))
+        .route(Scope::Operate, routes!(verbs::set_log_level))
+        .route(Scope::Read, routes!(lab::handlers::get_lab))
+        .route(Scope::Operate, routes!(lab::handlers::post_lab))
+        .route(Scope::Operate, routes!(lab::handlers::undo))
+        .route_for_peers(Scope::Read, routes!(openapi::document))
 }

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use axum::Extension;
 use axum::extract::{RawQuery, State};
-use serde_json::{Value, json};
 
 use super::V1;
 use super::access::Caller;
+use super::answers::{AccountMoneyBody, AssetMoneyBody, MoneyBody};
 use super::lists::{ListAnswer, no_parameters, ok};
 use super::remote_nodes::Refresh;
 use crate::observe::{NodeBody, PeerBody};
@@ -38,6 +38,8 @@ struct AccountSums {
     uncertain: i128,
 }
 
+/// Who owes whom, and what has moved.
+#[utoipa::path(get, path = "/api/v1/money", responses((status = OK, body = MoneyBody)))]
 pub(super) async fn money(
     State(v1): State<Arc<V1>>,
     Extension(caller): Extension<Caller>,
@@ -49,7 +51,7 @@ pub(super) async fn money(
     ok(&body(&state.nodes))
 }
 
-fn body(nodes: &[NodeBody]) -> Value {
+fn body(nodes: &[NodeBody]) -> MoneyBody {
     let mut totals: BTreeMap<(&str, String), AssetTotals> = BTreeMap::new();
     let mut peers = Vec::new();
     for node in nodes {
@@ -63,17 +65,13 @@ fn body(nodes: &[NodeBody]) -> Value {
                 continue;
             }
             total.add(sums);
-            let mut row = peer_body(&node.id, peer, &asset, sums);
-            if let (Some(seen_at), Some(row)) = (&node.seen_at, row.as_object_mut()) {
-                // The node does not answer: these are its last figures.
-                row.insert("seenAt".to_owned(), json!(seen_at));
-            }
-            peers.push(row);
+            let seen_at = node.seen_at.clone();
+            peers.push(AccountMoneyBody { seen_at, ..peer_body(&node.id, peer, &asset, sums) });
         }
     }
     let assets: Vec<_> =
         totals.iter().map(|((node, asset), total)| total.body(node, asset)).collect();
-    json!({ "assets": assets, "peers": peers })
+    MoneyBody { assets, peers }
 }
 
 impl AccountSums {
@@ -105,49 +103,53 @@ impl AssetTotals {
         sums.into_iter().for_each(|(sum, more)| *sum = sum.saturating_add(more));
     }
 
-    fn body(&self, node: &str, asset: &str) -> Value {
-        json!({
-            "node": node,
-            "asset": asset,
-            "assets": self.assets.to_string(),
-            "liabilities": self.liabilities.to_string(),
-            "net": self.assets.saturating_sub(self.liabilities).to_string(),
-            "volumeIn": self.volume_in.to_string(),
-            "volumeOut": self.volume_out.to_string(),
-            "heldIn": self.held_in.to_string(),
-            "heldOut": self.held_out.to_string(),
-            "uncertain": self.uncertain.to_string(),
-            "earned": self.earned.to_string(),
-        })
+    fn body(&self, node: &str, asset: &str) -> AssetMoneyBody {
+        AssetMoneyBody {
+            node: node.to_owned(),
+            asset: asset.to_owned(),
+            assets: self.assets.to_string(),
+            liabilities: self.liabilities.to_string(),
+            net: self.assets.saturating_sub(self.liabilities).to_string(),
+            volume_in: self.volume_in.to_string(),
+            volume_out: self.volume_out.to_string(),
+            held_in: self.held_in.to_string(),
+            held_out: self.held_out.to_string(),
+            uncertain: self.uncertain.to_string(),
+            earned: self.earned.to_string(),
+        }
     }
 }
 
-fn peer_body(node: &str, peer: &PeerBody, asset: &str, sums: AccountSums) -> Value {
+fn peer_body(node: &str, peer: &PeerBody, asset: &str, sums: AccountSums) -> AccountMoneyBody {
     let net = sums.volume_in.saturating_sub(sums.volume_out);
-    json!({
-        "node": node,
-        "peer": peer.id,
-        "asset": asset,
-        "balance": peer.balance,
-        "min": peer.limits.min_balance,
-        "max": peer.limits.max_balance,
-        "heldIn": peer.held.received,
-        "heldOut": peer.held.sent,
-        "uncertain": peer.uncertain,
-        "volumeIn": peer.volume.received,
-        "volumeOut": peer.volume.sent,
-        "volumeNet": net.to_string(),
-        "adjusted": peer.adjusted,
-        "direction": match net {
-            1.. => "in",
-            0 => "even",
-            _ => "out",
-        },
-    })
+    let direction = match net {
+        1.. => "in",
+        0 => "even",
+        _ => "out",
+    };
+    AccountMoneyBody {
+        node: node.to_owned(),
+        peer: peer.id.clone(),
+        asset: asset.to_owned(),
+        balance: peer.balance.clone(),
+        min: peer.limits.min_balance.clone(),
+        max: peer.limits.max_balance.clone(),
+        held_in: peer.held.received.clone(),
+        held_out: peer.held.sent.clone(),
+        uncertain: peer.uncertain.clone(),
+        volume_in: peer.volume.received.clone(),
+        volume_out: peer.volume.sent.clone(),
+        volume_net: net.to_string(),
+        adjusted: peer.adjusted.clone(),
+        direction: direction.to_owned(),
+        seen_at: None,
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn peer(id: &str, kind: &str, volume: (i128, i128), held: (i128, i128)) -> PeerBody {
@@ -176,7 +178,7 @@ mod tests {
             peer("own:USD/9", "own", (1, 0), (0, 0)),
         ];
         let node = NodeBody { id: "n".to_owned(), peers, ..NodeBody::default() };
-        let body = body(&[node]);
+        let body = serde_json::to_value(body(&[node])).unwrap();
         assert_eq!(
             body["assets"],
             json!([{

@@ -7,9 +7,9 @@ use std::time::SystemTime;
 use axum::Extension;
 use axum::extract::{Path, RawQuery, State};
 use serde::Deserialize;
-use serde_json::json;
 
 use super::access::Caller;
+use super::answers::{PacketsBody, ReasonsBody};
 use super::lists::{ListAnswer, no_parameters, ok};
 use super::query::{Parameters, mistake, not_found};
 use super::remote_nodes::Refresh;
@@ -17,7 +17,7 @@ use super::{ApiView, V1};
 use crate::account::AccountId;
 use crate::connector::RejectCount;
 use crate::observe::{
-    PacketBody, PacketFilter, ReasonCountBody, format_time, packet_path, reason_body,
+    PacketBody, PacketFilter, PathBody, ReasonCountBody, format_time, packet_path, reason_body,
 };
 
 /// Packets of one answer without `limit`, and at most.
@@ -43,6 +43,11 @@ struct ReasonsPage {
     since: String,
 }
 
+/// Records of packets that are kept, the newest first.
+#[utoipa::path(get, path = "/api/v1/packets", params(
+        ("filter" = Option<String>, Query, description = "Terms that must all match, such as from=a code=F02,T01"),
+        ("limit" = Option<u16>, Query, description = "Records, at most; default 200", minimum = 1, maximum = 10000),
+    ), responses((status = OK, body = PacketsBody)))]
 pub(super) async fn packets(
     State(v1): State<Arc<V1>>,
     Extension(caller): Extension<Caller>,
@@ -55,11 +60,12 @@ pub(super) async fn packets(
     v1.observer.refresh(Refresh::Records).await;
     let (kept, lost) = v1.kept_packets(&caller.view);
     let newest_first = kept.iter().rev().map(|(_, packet)| &**packet);
-    let packets: Vec<_> =
-        newest_first.filter(|packet| filter.matches(packet)).take(limit).collect();
-    ok(&json!({ "packets": packets, "lost": lost }))
+    let packets = newest_first.filter(|packet| filter.matches(packet)).take(limit);
+    ok(&PacketsBody { packets: packets.cloned().collect(), lost })
 }
 
+/// The way of the packet that a record is about.
+#[utoipa::path(get, path = "/api/v1/packets/{id}", params(("id" = String, Path, description = "The id of a record of the packet")), responses((status = OK, body = PathBody)))]
 pub(super) async fn packet(
     State(v1): State<Arc<V1>>,
     Extension(caller): Extension<Caller>,
@@ -76,6 +82,8 @@ pub(super) async fn packet(
     })?)
 }
 
+/// How many packets were rejected, by reason. Complete.
+#[utoipa::path(get, path = "/api/v1/reasons", responses((status = OK, body = ReasonsBody)))]
 pub(super) async fn reasons(
     State(v1): State<Arc<V1>>,
     Extension(caller): Extension<Caller>,
@@ -104,7 +112,7 @@ pub(super) async fn reasons(
         }
         counts.sort_by_key(|row| Reverse(row.count));
     }
-    ok(&json!({ "reasons": counts, "since": since }))
+    ok(&ReasonsBody { reasons: counts, since })
 }
 
 fn count_body(node: &AccountId, row: &RejectCount) -> ReasonCountBody {

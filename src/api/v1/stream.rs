@@ -22,7 +22,7 @@ use super::streams::StreamPermit;
 use super::watch::NewReader;
 use crate::observe::{
     EncodedMessage, PacketFilter, STREAM_PACKETS_PER_SECOND, STREAM_PACKETS_PER_SECOND_MAX, Scope,
-    StreamQueue, Subscription, Topics, parse_hex,
+    StreamMessage, StreamQueue, Subscription, Topics, parse_hex,
 };
 use crate::web::{Connection, ProblemDetails};
 
@@ -47,6 +47,17 @@ struct StreamBody {
     _permit: StreamPermit,
 }
 
+/// Everything as it happens. It has no end.
+#[utoipa::path(get, path = "/api/v1/stream", params(
+        ("topics" = Option<String>, Query, description = "Of state, rates, events and packets, separated by commas; default: all"),
+        ("filter" = Option<String>, Query, description = "Of packets: terms that must all match"),
+        ("packets" = Option<u32>, Query, description = "Packets a second, at most; default 1000", minimum = 1, maximum = 10000),
+        ("after" = Option<String>, Query, description = "The last id that the client has"),
+        ("Last-Event-ID" = Option<String>, Header, description = "The same"),
+        ("seed" = Option<String>, Query, description = "Which packets are sampled: 16 hexadecimal digits; not for tokens of peers"),
+    ), responses((status = OK, description = "One object a line, or as server-sent events; without an end", content(
+        (StreamMessage = "application/x-ndjson"), (StreamMessage = "text/event-stream"),
+    ))))]
 pub(super) async fn get_stream(
     State(v1): State<Arc<V1>>,
     RawQuery(query): RawQuery,

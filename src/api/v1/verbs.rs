@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
+use utoipa::ToSchema;
 
 use super::V1;
 use super::lists::{ListAnswer, no_parameters, ok};
@@ -20,7 +21,7 @@ use crate::api::audited::{AuditedVerb, VerbClient, record, record_refused};
 use crate::api::status::NodeStatus;
 use crate::api::{OperatorVerb, VerbDone, VerbOrder, VerbRefusal};
 use crate::net::sanitize;
-use crate::observe::OverrideBody;
+use crate::observe::{OverrideBody, ReconnectBody};
 use crate::telemetry::parse_level;
 use crate::web::ProblemDetails;
 
@@ -34,7 +35,7 @@ const VERB_TIMEOUT: Duration = Duration::from_secs(5);
 const LOCAL_CALLER: &str = "local";
 
 /// For how long a peer is suspended or resumed, and why.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct PeerOverrideRequest {
     ttl_seconds: u64,
@@ -42,14 +43,14 @@ struct PeerOverrideRequest {
 }
 
 /// Why a peer is connected again.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct ReconnectRequest {
     reason: String,
 }
 
 /// Which log level, for how long, and why.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct LogLevelRequest {
     level: String,
@@ -58,17 +59,21 @@ struct LogLevelRequest {
 }
 
 /// What operators have changed for a time.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct OverridesBody {
     overrides: Vec<OverrideBody>,
 }
 
+/// What operators have changed for a time.
+#[utoipa::path(get, path = "/api/v1/overrides", responses((status = OK, body = OverridesBody)))]
 pub(super) async fn overrides(State(v1): State<Arc<V1>>, RawQuery(query): RawQuery) -> ListAnswer {
     no_parameters(query.as_deref())?;
     let nodes = v1.observer.nodes(&v1.view);
     ok(&OverridesBody { overrides: nodes.iter().flat_map(|node| node.overrides()).collect() })
 }
 
+/// Suspends a peer for a time.
+#[utoipa::path(post, path = "/api/v1/nodes/{node}/peers/{peer}/suspend", params(("node" = String, Path, description = "The id of a node"), ("peer" = String, Path, description = "The id of a peer")), request_body = PeerOverrideRequest, responses((status = OK, body = OverrideBody)))]
 pub(super) async fn suspend(
     State(v1): State<Arc<V1>>,
     Path((node, peer)): Path<(String, String)>,
@@ -82,6 +87,8 @@ pub(super) async fn suspend(
     .await
 }
 
+/// Enables a peer for a time that the file suspends.
+#[utoipa::path(post, path = "/api/v1/nodes/{node}/peers/{peer}/resume", params(("node" = String, Path, description = "The id of a node"), ("peer" = String, Path, description = "The id of a peer")), request_body = PeerOverrideRequest, responses((status = OK, body = OverrideBody)))]
 pub(super) async fn resume(
     State(v1): State<Arc<V1>>,
     Path((node, peer)): Path<(String, String)>,
@@ -115,6 +122,8 @@ async fn turn(
     run(&node, client, AuditedVerb { parameters, ..audited }, order, reason).await
 }
 
+/// Closes the sessions of a peer, so that it connects again.
+#[utoipa::path(post, path = "/api/v1/nodes/{node}/peers/{peer}/reconnect", params(("node" = String, Path, description = "The id of a node"), ("peer" = String, Path, description = "The id of a peer")), request_body = ReconnectRequest, responses((status = OK, body = ReconnectBody)))]
 pub(super) async fn reconnect(
     State(v1): State<Arc<V1>>,
     Path((node, peer)): Path<(String, String)>,
@@ -132,6 +141,8 @@ pub(super) async fn reconnect(
     run(&node, client, audited, order, reason).await
 }
 
+/// Sets the log level for a time.
+#[utoipa::path(post, path = "/api/v1/nodes/{node}/log-level", params(("node" = String, Path, description = "The id of a node")), request_body = LogLevelRequest, responses((status = OK, body = OverrideBody)))]
 pub(super) async fn set_log_level(
     State(v1): State<Arc<V1>>,
     Path(node): Path<String>,
@@ -154,6 +165,7 @@ pub(super) async fn set_log_level(
 }
 
 /// Ends an override. Its id names the node.
+#[utoipa::path(delete, path = "/api/v1/overrides/{id}", operation_id = "undo_override", params(("id" = String, Path, description = "The id of an override")), responses((status = OK, body = OverrideBody)))]
 pub(super) async fn undo(
     State(v1): State<Arc<V1>>,
     Path(id): Path<String>,

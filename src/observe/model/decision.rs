@@ -1,11 +1,12 @@
 //! What a node has decided, and what it would decide.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::packet::ReasonBody;
 
 /// How many packets were rejected for one reason, since the start.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ReasonCountBody {
     /// The node.
@@ -26,6 +27,7 @@ pub struct ReasonCountBody {
     pub text: String,
     /// The peer that the reason is about. Not in JSON.
     #[serde(skip)]
+    #[schema(ignore)]
     pub peer: Option<String>,
     /// The configuration key that would change it.
     pub key: Option<String>,
@@ -36,7 +38,7 @@ pub struct ReasonCountBody {
 }
 
 /// What one node would do with a packet.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StepBody {
     /// The node.
@@ -64,5 +66,19 @@ pub struct StepBody {
     /// Why it would be refused.
     pub reason: Option<ReasonBody>,
     /// The next hops of the route, and why each is taken or not.
-    pub candidates: Vec<serde_json::Value>,
+    pub candidates: Vec<CandidateBody>,
+}
+
+/// A next hop of a route.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CandidateBody {
+    /// Its account.
+    pub next_hop: String,
+    /// The highest whose next hop is connected wins.
+    pub priority: i32,
+    /// Where the route comes from.
+    pub origin: String,
+    /// Whether packets can be forwarded to it now.
+    pub usable: bool,
 }

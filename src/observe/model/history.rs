@@ -1,11 +1,12 @@
 //! The last five minutes, a point a second.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::LatencyBody;
 
 /// The last five minutes of a link.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct LinkHistoryBody {
     /// Of the link.
     pub id: String,
@@ -16,7 +17,7 @@ pub struct LinkHistoryBody {
 }
 
 /// One second of a link.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LinkPointBody {
     /// Its end.
@@ -38,7 +39,7 @@ pub struct LinkPointBody {
 }
 
 /// Answers that took so long.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LatencyBucketBody {
     /// At most this many microseconds, and more than in the bucket before; `None`: any longer time.
@@ -48,7 +49,7 @@ pub struct LatencyBucketBody {
 }
 
 /// The last five minutes of a node.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct NodeHistoryBody {
     /// Of the node.
     pub id: String,
@@ -57,7 +58,7 @@ pub struct NodeHistoryBody {
 }
 
 /// One second of a node.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct NodePointBody {
     /// Its end.

@@ -1,9 +1,10 @@
 //! What operators have changed for a time.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// Something that an operator has changed at a node, for a time. The configuration file has not changed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct OverrideBody {
     /// Its id, to undo it: `NODE~NUMBER`.
@@ -35,7 +36,7 @@ pub struct OverrideBody {
 }
 
 /// What an operator can change for a time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum OverrideKind {
     /// A peer is suspended.
@@ -58,7 +59,7 @@ impl OverrideKind {
 }
 
 /// The answer to the request to connect a peer again.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ReconnectBody {
     /// The node.

@@ -1,9 +1,10 @@
 //! One record of a packet, and why a packet was rejected.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// Something that happened to a packet at one node. The condition is the same at every hop.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PacketBody {
     /// `<boot>-<seq>`.
@@ -57,7 +58,7 @@ pub struct PacketBody {
 }
 
 /// What happened to a packet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum PacketPhase {
     /// A Prepare was sent on.
@@ -83,7 +84,7 @@ impl PacketPhase {
 }
 
 /// Why there is a record of a packet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum PacketLane {
     /// It is in the sample.
@@ -103,7 +104,7 @@ impl PacketLane {
 }
 
 /// Why this node rejected a packet.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ReasonBody {
     /// The name of the reason.
     pub kind: String,

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::peers::PeerCounts;
 
 /// One account of a node.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PeerBody {
     /// Its id.
@@ -70,7 +71,7 @@ pub struct PeerBody {
 }
 
 /// From the peer, and to it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct BothWays<T> {
     /// From the peer.
     pub received: T,
@@ -79,7 +80,7 @@ pub struct BothWays<T> {
 }
 
 /// Packets in one direction.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TrafficBody {
     /// Prepares.
     pub prepares: u64,
@@ -90,7 +91,7 @@ pub struct TrafficBody {
 }
 
 /// A login that this node refused.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RefusedLoginBody {
     /// When.
     pub at: String,
@@ -101,7 +102,7 @@ pub struct RefusedLoginBody {
 }
 
 /// An open session.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SessionBody {
     /// Its number.
     pub id: u64,
@@ -110,7 +111,7 @@ pub struct SessionBody {
 }
 
 /// A packet that exceeded a limit of the balance.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct OverLimitBody {
     /// When.
     pub at: String,
@@ -119,7 +120,7 @@ pub struct OverLimitBody {
 }
 
 /// The limits of an account; `None`: there is none.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LimitsBody {
     /// The largest amount of a packet.
@@ -139,7 +140,7 @@ pub struct LimitsBody {
 }
 
 /// Other counters of an account, since the start.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CountersBody {
     /// Of its connections.

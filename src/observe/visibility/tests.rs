@@ -4,7 +4,9 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::connector::{Connector, NextHopFailure, Refusal};
-use crate::observe::model::{EventLevel, OverrideBody, OverrideKind, PacketLane, PacketPhase};
+use crate::observe::model::{
+    CandidateBody, EventLevel, OverrideBody, OverrideKind, PacketLane, PacketPhase,
+};
 use crate::observe::{account_bodies, join_links, reason_body};
 use crate::routing::HashSeed;
 use crate::testing::{connector_settings, every_refusal};
@@ -216,7 +218,7 @@ fn a_step_says_what_is_decided_and_not_where_the_packet_goes() {
         origin: Some("zebra".to_owned()),
         why: Some("zebra is best".to_owned()),
         reason: Some(reason_body(&refusal, None)),
-        candidates: vec![CANARY.into()],
+        candidates: vec![CandidateBody { next_hop: CANARY.to_owned(), ..CandidateBody::default() }],
         ..StepBody::default()
     };
     let alice = alice();

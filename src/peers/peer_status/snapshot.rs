@@ -69,7 +69,17 @@ pub struct RefusedLogin {
 }
 
 /// Counters of one peer since the start of the process.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    Default,
+    PartialEq,
+    Eq,
+    serde::Serialize,
+    serde::Deserialize,
+    utoipa::ToSchema,
+)]
 #[serde(rename_all = "camelCase")]
 pub struct PeerCounts {
     /// Authenticated sessions.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::extract::{Path, RawQuery, State};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::audited::{LabAudit, SET, UNDO, done, fail};
 use super::burst::{Burst, COUNT_MAX, PER_SECOND_MAX};
@@ -31,7 +32,7 @@ const BURST_PER_SECOND: u32 = 100;
 const LOCAL_CALLER: &str = "local";
 
 /// What to break, or to do.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct FaultRequest {
     kind: FaultKind,
@@ -52,7 +53,7 @@ struct FaultRequest {
 }
 
 /// What is broken now, and what was.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct LabBody {
     /// The oldest first.
     faults: Vec<FaultBody>,
@@ -61,7 +62,7 @@ struct LabBody {
 }
 
 /// A fault that is over.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct EndedBody {
     #[serde(flatten)]
@@ -71,18 +72,18 @@ struct EndedBody {
     how: &'static str,
 }
 
-/// The answer where there is no lab.
-pub(in crate::api::v1) async fn no_lab() -> ProblemDetails {
-    not_found(
-        "there is no lab here: it is a part of the page of `ilp-connector up --lab FILE`, which runs a network of your \
-         own machine",
-    )
-}
-
 fn lab_of(v1: &V1) -> Result<&Arc<Lab>, ProblemDetails> {
-    v1.observer.lab().ok_or_else(|| not_found("there is no lab here"))
+    let lab = v1.observer.lab().filter(|_| v1.has_lab());
+    lab.ok_or_else(|| {
+        not_found(
+            "there is no lab here: it is a part of the page of `ilp-connector up --lab FILE`, which runs a network of \
+             your own machine",
+        )
+    })
 }
 
+/// What is broken on purpose now, and what was.
+#[utoipa::path(get, path = "/api/v1/lab", responses((status = OK, body = LabBody)))]
 pub(in crate::api::v1) async fn get_lab(
     State(v1): State<Arc<V1>>,
     RawQuery(query): RawQuery,
@@ -100,6 +101,8 @@ pub(in crate::api::v1) async fn get_lab(
     ok(&LabBody { faults: lab.faults(), ended })
 }
 
+/// Breaks something for a time, or sends packets.
+#[utoipa::path(post, path = "/api/v1/lab", request_body = FaultRequest, responses((status = OK, body = FaultBody)))]
 pub(in crate::api::v1) async fn post_lab(
     State(v1): State<Arc<V1>>,
     client: VerbClient,
@@ -145,6 +148,8 @@ pub(in crate::api::v1) async fn post_lab(
     }
 }
 
+/// Ends a fault.
+#[utoipa::path(delete, path = "/api/v1/lab/{id}", operation_id = "undo_fault", params(("id" = String, Path, description = "The id of a fault")), responses((status = OK, body = FaultBody)))]
 pub(in crate::api::v1) async fn undo(
     State(v1): State<Arc<V1>>,
     client: VerbClient,

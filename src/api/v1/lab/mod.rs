@@ -6,7 +6,7 @@
 
 mod audited;
 mod burst;
-mod handlers;
+pub(super) mod handlers;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -18,7 +18,6 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::{sleep, timeout};
 
 use self::burst::Burst;
-pub(super) use self::handlers::{get_lab, no_lab, post_lab, undo};
 use super::observer::{ApiView, Observer};
 use crate::account::AccountId;
 use crate::api::status::NodeStatus;
