@@ -31,7 +31,8 @@ const ILP_TYPE_AT: usize = 14;
 const ILP_FULFILL: u8 = 13;
 const ILP_REJECT: u8 = 14;
 
-/// Different conditions, which the packets have in turn: observers choose their sample by the condition. A power of two.
+/// Different conditions, which the packets have in turn: observers choose their sample by the condition. A power of
+/// two.
 const CONDITIONS: u16 = 1 << 14;
 
 /// The preimage of the packet with this number.
