@@ -131,8 +131,8 @@ impl PacketTap {
         }
     }
 
-    /// Adds the record of a packet that is in the sample, or counts it as lost and makes the sample smaller: the reader,
-    /// which would do it, may come only after thousands of packets.
+    /// Adds the record of a packet that is in the sample, or counts it as lost and makes the sample smaller: the
+    /// reader, which would do it, may come only after thousands of packets.
     pub(super) fn push(&self, now: MonoTime, record: impl FnOnce() -> ObservedPacket) {
         let is_taken = !self.queue.is_full()
             && self.budget.lock().try_take(now)
