@@ -4,6 +4,7 @@ mod changes;
 mod scopes;
 mod tokens;
 mod v1;
+mod verbs;
 
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
