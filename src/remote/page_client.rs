@@ -77,14 +77,19 @@ impl PageClient {
         }
     }
 
-    /// Sends a request with the token of the node, whose answer is passed on as it is.
+    /// Sends a request with the token of the node, whose answer is passed on as it is. It may take this time.
     pub async fn pass_on(
         &self,
         node: &AskedNode,
         path: &str,
         verb: HttpVerb<'_>,
+        time_max: Duration,
     ) -> Result<PageAnswer, PageError> {
-        let answer = self.ask(node, path, token_of(node), verb).await?;
+        let url = page_url(node, path)?;
+        let asked =
+            DocumentRequest { timeout: time_max, ..self.request(&url, token_of(node), verb) };
+        let answer = self.http.fetch(asked).await;
+        let answer = answer.map_err(|error| PageError::NoAnswer(sanitize(&error_chain(&error))))?;
         match answer.status {
             // Not the mistake of the one who asked.
             401 => Err(not_shown(node, 401, &answer.body)),
@@ -105,7 +110,7 @@ impl PageClient {
         path: &str,
         json: &str,
     ) -> Result<PageAnswer, PageError> {
-        self.pass_on(node, path, HttpVerb::Post(json.as_bytes())).await
+        self.pass_on(node, path, HttpVerb::Post(json.as_bytes()), self.timeout).await
     }
 
     /// A page without an end.

@@ -40,6 +40,7 @@ mod packets;
 mod peer;
 mod peer_tokens;
 mod postgres;
+mod probes;
 mod process;
 mod proxy;
 mod refused_logins;

@@ -57,7 +57,7 @@ impl Reader {
 }
 
 /// Starts a network with its page on a port that the system chooses.
-fn start_network(network: &TestNetwork, more: &[&str]) -> (Process, u64) {
+pub(crate) fn start_network(network: &TestNetwork, more: &[&str]) -> (Process, u64) {
     let arguments = [&["up", network.file(), "--plain", "--ui-port", "0"], more].concat();
     let process = Process::start(&arguments, []);
     let url = process.wait_for_log("the page of the network is served", "url");

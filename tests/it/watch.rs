@@ -11,7 +11,7 @@ use crate::process::{Process, free_port, path_text, temp_folder, write_file};
 use crate::support::eventually;
 
 /// Starts `watch` with these arguments; also returns its port.
-fn start_watch(arguments: &[&str]) -> (Process, u64) {
+pub(crate) fn start_watch(arguments: &[&str]) -> (Process, u64) {
     let watch = Process::start(&[&["watch", "--port", "0"], arguments].concat(), []);
     let port = watch.wait_for_line("the page", |line| {
         let (_, url) = line.split_once("http://")?;
@@ -20,7 +20,7 @@ fn start_watch(arguments: &[&str]) -> (Process, u64) {
     (watch, port)
 }
 
-fn url(node: &TestNode) -> String {
+pub(crate) fn url(node: &TestNode) -> String {
     format!("http://127.0.0.1:{}", node.health_port)
 }
 

@@ -1,6 +1,7 @@
 //! Requests about one node that runs elsewhere are passed on to it, with its token.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::Request;
@@ -18,6 +19,8 @@ use crate::web::ProblemDetails;
 const NODES: &str = "/api/v1/nodes/";
 /// Bytes of a request's body.
 const BODY_BYTES_MAX: usize = 64 * 1024;
+/// For the answer of a node.
+const ANSWER_TIME_MAX: Duration = Duration::from_secs(10);
 
 impl V1 {
     /// The node that runs elsewhere and that this path is about: `/api/v1/nodes/NODE/...`.
@@ -49,7 +52,7 @@ impl V1 {
             ProblemDetails::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
         })?;
         let verb = verb(&head.method, &body)?;
-        pass_on(self, node, path, verb).await
+        pass_on(self, node, (path, verb), ANSWER_TIME_MAX).await
     }
 }
 
@@ -66,13 +69,13 @@ fn verb<'b>(method: &Method, body: &'b Bytes) -> Result<HttpVerb<'b>, ProblemDet
 pub(super) async fn pass_on(
     v1: &V1,
     node: &KnownNode,
-    path: &str,
-    verb: HttpVerb<'_>,
+    (path, verb): (&str, HttpVerb<'_>),
+    time_max: Duration,
 ) -> Result<Response<Body>, ProblemDetails> {
     let Some(client) = v1.observer.remotes.client() else {
         return Err(mistake("no node runs elsewhere"));
     };
-    match client.pass_on(&node.asked, path, verb).await {
+    match client.pass_on(&node.asked, path, verb, time_max).await {
         Ok(answer) => Ok(response(answer)),
         Err(error) => Err(bad_gateway(node, &error)),
     }

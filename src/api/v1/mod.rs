@@ -22,6 +22,7 @@ mod openapi;
 mod packet_lists;
 mod packets;
 mod page_access;
+mod probes;
 mod query;
 mod remote_nodes;
 mod remote_streams;
@@ -59,7 +60,8 @@ pub(super) struct V1 {
 impl V1 {
     /// What this listener can do beside the rest, for pages and programs that would offer it.
     fn features(&self) -> Vec<String> {
-        self.has_lab().then(|| "lab".to_owned()).into_iter().collect()
+        let lab = self.has_lab().then_some("lab");
+        lab.into_iter().chain(["probes"]).map(str::to_owned).collect()
     }
 
     /// The lab breaks whole nodes, so it is not on the pages of one of them.
@@ -91,6 +93,7 @@ fn operations(v1: Arc<V1>) -> ApiRouter {
         .route_for_peers(Scope::Packets, routes!(packet_lists::packet))
         .route_for_peers(Scope::Read, routes!(packet_lists::reasons))
         .route_for_peers(Scope::Read, routes!(stream::get_stream))
+        .route(Scope::Operate, routes!(probes::post_probe))
         .route(Scope::Audit, routes!(audit::audit))
         .route(Scope::Read, routes!(verbs::overrides))
         .route(Scope::Operate, routes!(verbs::undo))

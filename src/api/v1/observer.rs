@@ -5,10 +5,11 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::time::sleep;
 
 use super::lab::Lab;
+use super::probes::PROBES_MAX;
 use super::remote_nodes::RemoteNodes;
 use super::sample::sample_all;
 use super::streams::Streams;
@@ -86,6 +87,8 @@ pub struct Observer {
     config_checks: OnceLock<mpsc::Sender<ConfigCheckOrder>>,
     /// Those that run elsewhere.
     pub(super) remotes: RemoteNodes,
+    /// For probes that are under way.
+    pub(super) probes: Semaphore,
     started: Instant,
 }
 
@@ -100,6 +103,7 @@ impl Observer {
             lab: OnceLock::new(),
             config_checks: OnceLock::new(),
             remotes: RemoteNodes::default(),
+            probes: Semaphore::new(PROBES_MAX),
             started: Instant::now(),
             ids,
         })
