@@ -22,6 +22,9 @@ use crate::topology::{
 
 /// The service of the database, and its profile.
 const DATABASE: &str = "postgres";
+/// The service of the page of all nodes, and its port.
+const PAGE: &str = "watch";
+const PAGE_PORT: u16 = 8000;
 
 /// The contents of a docker-compose.yml.
 #[derive(Debug)]
@@ -113,6 +116,14 @@ impl Compose {
 
     fn all_have_volumes(&self) -> bool {
         self.services.iter().all(|service| service.has_volume)
+    }
+
+    /// Whether the service of the page has its name and its port for itself.
+    fn offers_page(&self) -> bool {
+        self.services.iter().all(|service| {
+            let PublishedPorts { btp, http, health } = service.published;
+            service.id != PAGE && ![Some(btp), http, Some(health)].contains(&Some(PAGE_PORT))
+        })
     }
 
     /// Whether a database may take the place of the volumes.
@@ -280,6 +291,11 @@ mod tests {
         assert_eq!(services["b"]["ports"].as_sequence().unwrap().len(), 2);
         assert_eq!(text(&services["c"]["ports"][2]), "127.0.0.1:7000:7000");
         assert_eq!(text(&services["b"]["networks"]["ilp"]["aliases"][0]), "bee.example");
+        let page = &services["watch"];
+        assert_eq!(text(&page["ports"][0]), "127.0.0.1:8000:8000");
+        assert_eq!(text(&page["command"][0]), "watch");
+        assert_eq!(text(&page["environment"]["NODE_ID"]), "watch");
+        assert_eq!(text(&page["environment"]["PAGE_TOKEN"]), "${API_TOKEN:-}");
         let environment = &parsed["x-environment"];
         assert_eq!(text(&environment["CONFIG_FILE"]), "/etc/ilp-connector/net work.yaml");
         assert_eq!(text(&environment["S"]), "${S:-a: 'b' #c}");
@@ -303,6 +319,20 @@ mod tests {
         let parsed: Value = serde_yaml::from_str(&printed).unwrap();
         let token = &parsed["x-environment"]["API_TOKEN"];
         assert_eq!(token, &Value::from("${API_TOKEN:-a-default-token}"));
+        assert_eq!(&parsed["services"]["watch"]["environment"]["PAGE_TOKEN"], token);
+    }
+
+    #[test]
+    fn a_node_may_have_the_name_or_the_port_of_the_page() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("net.yaml");
+        for node in ["{ id: watch }", "{ id: b, healthCheckPort: 8000 }"] {
+            let other = if node.contains("watch") { "watch" } else { "b" };
+            let links = format!("links: [{{ from: a, to: {other}, secret: s }}]\n");
+            std::fs::write(&file, format!("nodes: [{{ id: a }}, {node}]\n{links}")).unwrap();
+            let (printed, _) = compose(&file);
+            assert!(!printed.contains("PAGE_TOKEN"), "{printed}");
+        }
     }
 
     #[test]

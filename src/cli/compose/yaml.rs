@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::path::Path;
 
-use super::{Compose, PublishedPorts, Service, Variable};
+use super::{Compose, PAGE, PAGE_PORT, PublishedPorts, Service, Variable};
 use crate::config::variable_of_peer;
 
 /// The mount point of the topology file's directory.
@@ -32,6 +32,9 @@ impl Compose {
             }
             let build = self.build.as_deref().filter(|_| number == 0);
             self.print_service(service, build, out)?;
+        }
+        if self.offers_page() {
+            self.print_page(out)?;
         }
         if self.offers_database() {
             out.write_all(DATABASE_SERVICE.as_bytes())?;
@@ -176,6 +179,37 @@ impl Compose {
             out,
             "    ports: [\"127.0.0.1:{btp}:{btp_port}\", \"127.0.0.1:{health}:{health_port}\"{}]",
             http_port.unwrap_or_default()
+        )
+    }
+}
+
+/// The page of all nodes.
+impl Compose {
+    fn print_page(&self, out: &mut dyn Write) -> io::Result<()> {
+        let token = self.variables.iter().find(|variable| variable.name == API_TOKEN);
+        let token = token.and_then(|token| token.default.as_deref()).unwrap_or_default();
+        let token = scalar(&format!("${{{API_TOKEN}:-{token}}}"));
+        write!(
+            out,
+            "
+  # The page of all nodes: http://127.0.0.1:{PAGE_PORT}/. If {API_TOKEN} is set, the page needs it too.
+  {PAGE}:
+    <<: *node
+    container_name: ilp-connector-{PAGE}
+    command: [\"watch\", \"--host\", \"0.0.0.0\"]
+    environment:
+      <<: *environment
+      # No node has this id, so that each one is asked at its host.
+      NODE_ID: {PAGE}
+      PAGE_TOKEN: {token}
+    healthcheck:
+      test: [\"CMD\", \"ilp-connector\", \"healthcheck\", \"--port\", \"{PAGE_PORT}\"]
+      interval: 5s
+      timeout: 3s
+      retries: 3
+      start_period: 30s
+    ports: [\"127.0.0.1:{PAGE_PORT}:{PAGE_PORT}\"]
+"
         )
     }
 }
