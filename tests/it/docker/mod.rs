@@ -10,6 +10,7 @@
 mod database;
 mod image;
 mod network;
+mod page;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};

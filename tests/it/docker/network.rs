@@ -183,7 +183,9 @@ fn the_network_starts_forwards_packets_and_stops_in_time() {
     run_successfully(Command::new(PROGRAM).args(thousand));
     // The same inside a container, with the account of the node's own configuration.
     network.compose(&["exec", "-T", "a", "ilp-connector", "ping", "test.c", "--count", "1"]);
-    assert_eq!(network.compose(&["ps"]).matches("healthy").count(), NODES.len());
+    // The page is a container too.
+    network.healthy(&["watch"]);
+    assert_eq!(network.compose(&["ps"]).matches("healthy").count(), NODES.len() + 1);
 
     for node in NODES {
         let start = Instant::now();
