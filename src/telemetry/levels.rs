@@ -23,9 +23,10 @@ pub(super) const OURS: &str = "ilp_connector";
 
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 /// The rooms of the program: the directories of `src`, as docs/ARCHITECTURE.md has them.
-const ROOMS: [&str; 25] = [
+const ROOMS: [&str; 27] = [
     "account",
     "api",
+    "audit",
     "books",
     "btp",
     "cli",
@@ -40,6 +41,7 @@ const ROOMS: [&str; 25] = [
     "node",
     "observe",
     "peers",
+    "remote",
     "routing",
     "store",
     "stream",
