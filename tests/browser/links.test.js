@@ -107,6 +107,33 @@ describe('links', () => {
     await live(page);
   });
 
+  test('a node pings and traces, and says why it does not arrive', async (t) => {
+    const page = await openPage(t, browser, network.url, { hash: '#/node/a' });
+    await live(page);
+    const address = page.getByRole('combobox', { name: 'address' });
+    assert.equal(await address.inputValue(), 'test.c');
+    const probe = page.getByTestId('probe');
+    await probe.getByRole('button', { name: 'Ping' }).click();
+    await eventually('three answers', async () => await probe.getByRole('list', { name: 'Results of the ping' }).getByText(/✓ .* (µs|ms)/).count() === 3);
+    await probe.getByRole('button', { name: 'Trace' }).click();
+    const hops = probe.getByRole('list', { name: 'Hops of the trace' }).getByRole('listitem');
+    await probe.getByText('It arrives.').waitFor();
+    await hops.last().getByRole('link', { name: 'c', exact: true }).waitFor();
+    await address.fill('test.c.nobody');
+    await address.press('Enter');
+    await address.blur();
+    await probe.getByRole('button', { name: 'Ping' }).click();
+    await probe.getByText('F02').first().waitFor();
+    // On the routes, and all at once.
+    await page.goto(`${network.url}/ui/#/routes?node=a&destination=test.b`);
+    await probe.getByRole('button', { name: 'Ping' }).click();
+    await probe.getByText(/✓ .* (µs|ms)/).first().waitFor();
+    await page.keyboard.press('n');
+    await page.getByRole('button', { name: 'Ping all', exact: true }).click();
+    const cells = page.getByTestId('pings').locator('td.num');
+    await eventually('all pairs answer', async () => (await cells.allTextContents()).filter((text) => /µs|ms/.test(text)).length === 6, () => cells.allTextContents());
+  });
+
   test('both ends of a link agree about money', async (t) => {
     await network.send('test.c', { amount: 1000 });
     const page = await openPage(t, browser, network.url, { hash: '#/link/a~b' });
