@@ -8,7 +8,9 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::AskedNode;
-use crate::observe::{NodeBody, PacketBody, RatesBody, UNKNOWN, format_time};
+use crate::observe::{
+    FaultBody, NodeBody, OverrideBody, PacketBody, RatesBody, UNKNOWN, format_time,
+};
 
 /// Records of packets that wait until the observer reads them, which it does every 10 ms.
 const INBOX_MAX: usize = 10_000;
@@ -39,6 +41,8 @@ pub struct AskedAt {
 #[derive(Debug, Default)]
 struct Known {
     nodes: Vec<NodeBody>,
+    overrides: Vec<OverrideBody>,
+    faults: Vec<FaultBody>,
     /// When the node had these figures.
     seen_at: Option<(SystemTime, Instant)>,
     rates: Option<(Arc<RatesBody>, Instant)>,
@@ -78,6 +82,25 @@ impl KnownNode {
         known.seen_at = Some((at, Instant::now()));
         known.is_token_refused = false;
         known.error.take()
+    }
+
+    /// What its operators have changed for a time.
+    pub fn set_overrides(&self, overrides: Vec<OverrideBody>) {
+        self.known.lock().overrides = overrides;
+    }
+
+    /// What its lab has broken.
+    pub fn set_faults(&self, faults: Vec<FaultBody>) {
+        self.known.lock().faults = faults;
+    }
+
+    /// What operators have changed, and what a lab has broken, if the node answers.
+    pub fn changes(&self) -> (Vec<OverrideBody>, Vec<FaultBody>) {
+        let known = self.known.lock();
+        match &known.error {
+            None => (known.overrides.clone(), known.faults.clone()),
+            Some(_) => (Vec::new(), Vec::new()),
+        }
     }
 
     /// The figures of its stream. Records that were lost before the stream count as lost, too.

@@ -156,7 +156,7 @@ async fn check(
     });
     match checked {
         Ok(caller) => {
-            if let Some(node) = v1.node_elsewhere(request.uri().path()) {
+            if let Some(node) = v1.node_elsewhere(request.uri()).await {
                 return v1.forward(&node, request).await;
             }
             if let Some(token) = &caller.token {

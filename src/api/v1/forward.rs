@@ -6,31 +6,39 @@ use std::time::Duration;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::Request;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
-use axum::http::{HeaderValue, Method, Response, StatusCode};
+use axum::http::{HeaderValue, Method, Response, StatusCode, Uri};
 use axum::response::IntoResponse;
 
 use super::V1;
 use super::query::mistake;
+use super::remote_nodes::Refresh;
 use crate::http::HttpVerb;
 use crate::remote::{KnownNode, PageAnswer, PageError};
 use crate::web::ProblemDetails;
 
-/// What every path of one node begins with.
+/// What paths of one node begin with: `NODE/...`.
 const NODES: &str = "/api/v1/nodes/";
+/// What paths of overrides begin with, whose ids are `NODE~NUMBER`.
+const OVERRIDES: &str = "/api/v1/overrides/";
+/// The path of audit logs; the parameter `node` says whose.
+const AUDIT: &str = "/api/v1/audit";
 /// Bytes of a request's body.
 const BODY_BYTES_MAX: usize = 64 * 1024;
 /// For the answer of a node.
-const ANSWER_TIME_MAX: Duration = Duration::from_secs(10);
+pub(super) const ANSWER_TIME_MAX: Duration = Duration::from_secs(10);
 
 impl V1 {
-    /// The node that runs elsewhere and that this path is about: `/api/v1/nodes/NODE/...`.
-    pub(super) fn node_elsewhere(&self, path: &str) -> Option<Arc<KnownNode>> {
-        if self.observer.remotes.is_empty() {
+    /// The node that runs elsewhere and that this request is about.
+    pub(super) async fn node_elsewhere(&self, uri: &Uri) -> Option<Arc<KnownNode>> {
+        let remotes = &self.observer.remotes;
+        if remotes.is_empty() {
             return None;
         }
-        let (id, _) = path.strip_prefix(NODES)?.split_once('/')?;
-        // Ids of nodes are segments of addresses, which nothing encodes.
-        self.observer.remotes.find(id)
+        let id = asked_node(uri)?;
+        if remotes.find(id).is_none() {
+            self.observer.refresh(Refresh::Names).await;
+        }
+        remotes.find(id)
     }
 
     /// Passes a request on.
@@ -54,6 +62,20 @@ impl V1 {
         let verb = verb(&head.method, &body)?;
         pass_on(self, node, (path, verb), ANSWER_TIME_MAX).await
     }
+}
+
+/// The node that a request is about. Ids of nodes are segments of addresses, which nothing encodes.
+fn asked_node(uri: &Uri) -> Option<&str> {
+    let path = uri.path();
+    if let Some(rest) = path.strip_prefix(NODES) {
+        return rest.split_once('/').map(|(node, _)| node);
+    }
+    if let Some(id) = path.strip_prefix(OVERRIDES) {
+        let parts = id.rsplit_once('~').or_else(|| id.rsplit_once("%7E"));
+        return parts.map(|(node, _)| node);
+    }
+    let parameters = uri.query().filter(|_| path == AUDIT)?.split('&');
+    parameters.into_iter().find_map(|parameter| parameter.strip_prefix("node="))
 }
 
 fn verb<'b>(method: &Method, body: &'b Bytes) -> Result<HttpVerb<'b>, ProblemDetails> {
@@ -105,4 +127,27 @@ fn response(answer: PageAnswer) -> Response<Body> {
         response.headers_mut().insert(name, HeaderValue::from_static(value));
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(uri: &str, expected: Option<&str>) {
+        assert_eq!(asked_node(&uri.parse().unwrap()), expected, "{uri}");
+    }
+
+    #[test]
+    fn requests_about_one_node_name_it() {
+        check("/api/v1/nodes/a/routes?limit=3", Some("a"));
+        check("/api/v1/nodes/a/peers/b/suspend", Some("a"));
+        check("/api/v1/nodes/a", None);
+        check("/api/v1/overrides/a~17", Some("a"));
+        check("/api/v1/overrides/a%7E17", Some("a"));
+        check("/api/v1/overrides/a~b~17", Some("a~b"));
+        check("/api/v1/overrides", None);
+        check("/api/v1/audit?limit=2&node=b", Some("b"));
+        check("/api/v1/audit", None);
+        check("/api/v1/events?node=b", None);
+    }
 }

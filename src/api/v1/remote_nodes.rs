@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
 use super::observer::Observer;
+use super::verbs::{OVERRIDES, OverridesBody};
 use crate::observe::{
     EventBody, EventLevel, NewEvent, NodeBody, PacketBody, RatesBody, SampledBody, StateBody,
     merge_nodes, merge_rates,
@@ -125,7 +126,14 @@ impl RemoteNodes {
     /// All nodes and the links between them, and the local ones.
     pub(super) fn merge(&self, local: StateBody) -> StateBody {
         let remote = self.list();
-        merge_nodes(local.nodes.into_iter().chain(remote.iter().flat_map(|node| node.nodes())))
+        let StateBody { nodes, mut overrides, mut faults, .. } = local;
+        for node in &remote {
+            let (own_overrides, own_faults) = node.changes();
+            overrides.extend(own_overrides);
+            faults.extend(own_faults);
+        }
+        let nodes = nodes.into_iter().chain(remote.iter().flat_map(|node| node.nodes()));
+        StateBody { overrides, faults, ..merge_nodes(nodes) }
     }
 
     /// The figures that the streams have brought.
@@ -210,7 +218,11 @@ impl Observer {
             Ok(page.nodes)
         };
         match read.await {
-            Ok(nodes) => self.node_answered(node, nodes),
+            Ok(nodes) => {
+                let overrides = read_if_allowed::<OverridesBody>(client, node, OVERRIDES).await;
+                node.set_overrides(overrides.map(|page| page.overrides).unwrap_or_default());
+                self.node_answered(node, nodes);
+            }
             Err(error) => self.node_failed(node, client, &error).await,
         }
         let now = Some(Instant::now());

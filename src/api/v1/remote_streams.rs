@@ -148,7 +148,11 @@ impl Observer {
             return;
         }
         match message {
-            StreamMessage::State(state) => self.node_answered(node, state.nodes),
+            StreamMessage::State(state) => {
+                node.set_overrides(state.overrides);
+                node.set_faults(state.faults);
+                self.node_answered(node, state.nodes);
+            }
             StreamMessage::Rates(rates) => {
                 node.set_rates(rates, SystemTime::now());
             }

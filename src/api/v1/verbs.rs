@@ -58,10 +58,13 @@ struct LogLevelRequest {
     reason: String,
 }
 
+/// The page of overrides, as nodes that run elsewhere are asked for it.
+pub(super) const OVERRIDES: &str = "api/v1/overrides";
+
 /// What operators have changed for a time.
-#[derive(Debug, Serialize, ToSchema)]
-struct OverridesBody {
-    overrides: Vec<OverrideBody>,
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(super) struct OverridesBody {
+    pub(super) overrides: Vec<OverrideBody>,
 }
 
 /// What operators have changed for a time.
@@ -69,7 +72,10 @@ struct OverridesBody {
 pub(super) async fn overrides(State(v1): State<Arc<V1>>, RawQuery(query): RawQuery) -> ListAnswer {
     no_parameters(query.as_deref())?;
     let nodes = v1.observer.nodes(&v1.view);
-    ok(&OverridesBody { overrides: nodes.iter().flat_map(|node| node.overrides()).collect() })
+    let local = nodes.iter().flat_map(|node| node.overrides());
+    let elsewhere: Vec<OverridesBody> = v1.observer.ask_remotes(OVERRIDES).await;
+    let elsewhere = elsewhere.into_iter().flat_map(|page| page.overrides);
+    ok(&OverridesBody { overrides: local.chain(elsewhere).collect() })
 }
 
 /// Suspends a peer for a time.

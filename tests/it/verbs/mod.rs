@@ -3,6 +3,7 @@
 mod audit;
 mod network;
 mod peers;
+mod through_watch;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
