@@ -6,6 +6,7 @@
     reason = "helpers of tests fail their test; clippy exempts only the test functions"
 )]
 
+mod api_schema;
 mod balances;
 mod browser;
 mod btp;
