@@ -68,6 +68,18 @@ fn connection(port: u64, observed: &mut Observed) -> [String; 2] {
     [address, in_hex]
 }
 
+/// Every page of `/api/v1` that its description has, but the stream, about things that the node has.
+fn described_pages() -> Vec<String> {
+    let document: Value = serde_json::from_str(include_str!("../../../docs/openapi.json")).unwrap();
+    let paths = document["paths"].as_object().unwrap().iter();
+    let read =
+        paths.filter(|(path, methods)| methods["get"].is_object() && !path.ends_with("/stream"));
+    let pages = read.map(|(path, _)| {
+        path.replace("{node}", "n").replace("/links/{id}", "/links/n~bob").replace("{id}", "1-1")
+    });
+    pages.collect()
+}
+
 #[test]
 fn no_secret_is_in_log_pages_or_output_of_a_node_at_work() {
     let mut observed = Observed::default();
@@ -104,8 +116,11 @@ fn no_secret_is_in_log_pages_or_output_of_a_node_at_work() {
     let (bob, bob_port) = bind_listener();
     let (carl, carl_port) = bind_listener();
     let [dan, eve] = [Server::start(), Server::start()];
+    let folder = temp_folder();
+    let audit_log = folder.path().join("audit.jsonl");
     let yaml = format!(
         "nodeId: n\nilpAddress: test.n\nlogLevel: \"{LOG_LEVEL}\"\npacketLog: true\napiToken: {api}\n\
+         auditLog: {}\n\
          apiTokens: [{{ id: wall, token: {wall}, scopes: [read] }}]\n\
          receiverSecret: {receivers}\nreceivers: [{{ id: wallet }}]\nhttpServerHost: 127.0.0.1\n\
          httpServerPort: 0\npeers:\n  \
@@ -118,6 +133,7 @@ fn no_secret_is_in_log_pages_or_output_of_a_node_at_work() {
            - {{ id: away, url: 'ws://127.0.0.1:{}', authToken: {away} }}\n\
          routes: [{{ prefix: test.dan, nextHop: dan }}, {{ prefix: test.eve, nextHop: eve }},\n  \
            {{ prefix: test.bob, nextHop: bob }}]\n",
+        audit_log.display(),
         dan.port(),
         eve.port(),
         free_port(),
@@ -237,19 +253,7 @@ fn no_secret_is_in_log_pages_or_output_of_a_node_at_work() {
     peers[0].send_prepare(6, &prepare_to("test.n.nowhere"));
     observed.add(&peers[0].receive().raw);
     let pages = ["/health", "/health/live", "/health/ready", "/metrics", "/peers", "/routes", "/x"];
-    let objects = [
-        "",
-        "/nodes",
-        "/nodes/n",
-        "/nodes/n/config",
-        "/nodes/n/config/check",
-        "/links",
-        "/events",
-        "/packets",
-        "/reasons",
-        "/money",
-    ];
-    let objects = objects.map(|object| format!("/api/v1{object}"));
+    let objects = described_pages();
     for page in pages.into_iter().chain(objects.iter().map(String::as_str)) {
         observed.add(http_get(node.health_port, &format!("GET {page}")).1);
         for token in [&api, &wrong, &alice] {
@@ -260,8 +264,18 @@ fn no_secret_is_in_log_pages_or_output_of_a_node_at_work() {
     }
     observed.add(http_get(node.health_port, &format!("GET /{api}")).1);
 
+    // Verbs, one of them without the right.
+    for token in [&api, &wall] {
+        let body = br#"{"ttlSeconds":1,"reason":"a check"}"#;
+        let mut wire = HttpConnection::connect(node.health_port);
+        let bearer = format!("Bearer {token}");
+        let headers = [("Content-Type", "application/json"), ("Authorization", bearer.as_str())];
+        wire.post("/api/v1/nodes/n/peers/bob/resume", &headers, body);
+        observed.add(wire.receive().body);
+    }
+    observed.add(std::fs::read(&audit_log).unwrap());
+
     // The tools, with valid and invalid logins, from all sources.
-    let folder = temp_folder();
     let url = |user: &str, token: &str| format!("btp+ws://{user}:{token}@127.0.0.1:{}", node.port);
     let file = path_text(&node.file);
     let at = |name: &str, text: &str| format!("@{}", path_text(&write_file(&folder, name, text)));
