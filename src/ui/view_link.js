@@ -26,7 +26,7 @@ export function linkView(app, id) {
   const [endA, endB] = [store.peer(link.a, link.aPeer), isInside ? store.peer(link.b, link.bPeer ?? '') : null];
   const far = isInside ? link.b : link.aPeer;
   return html`<article data-testid="link-view"><h2>${linkName(link)} ${badge(link.state)}</h2>
-    <p class="lead">${kindOf(link)}${link.since ? html`, ${stateOf(link.state).says} for ${since(link.since, app.now())}` : nothing}</p>
+    <p class="lead">${kindOf(link)}${link.since ? html`, ${stateOf(link.state).says} (for ${since(link.since, app.now())})` : nothing}</p>
     ${link.lastError ? html`<p class=${link.state === 'up' ? 'dim' : 'verdict'} data-testid="last-error">${link.state === 'up' ? 'last error: ' : ''}${link.lastError}</p>` : nothing}
     ${linkLab(app, link)}
     <table class="ends"><caption class="unseen">Both directions</caption><thead><tr><td></td><th scope="col" class="num">${link.a} → ${far}</th><th scope="col" class="num">${far} → ${link.a}</th></tr></thead>
