@@ -58,6 +58,10 @@ struct LogLevelRequest {
     reason: String,
 }
 
+/// What a log level is.
+const LEVEL_HELP: &str =
+    "it is off, error, warn, info, debug or trace, or such as info,packets=debug";
+
 /// The page of overrides, as nodes that run elsewhere are asked for it.
 pub(super) const OVERRIDES: &str = "api/v1/overrides";
 
@@ -160,7 +164,8 @@ pub(super) async fn set_log_level(
     let audited = AuditedVerb { verb: "node.logLevel", target, ..AuditedVerb::default() };
     let checked = async {
         let request: LogLevelRequest = read_body(body).await?;
-        parse_level(&request.level).map_err(|error| mistake(format!("level: {error}")))?;
+        parse_level(&request.level)
+            .map_err(|error| mistake(format!("level: {error}; {LEVEL_HELP}")))?;
         Ok((ttl(request.ttl_seconds)?, request))
     };
     let (ttl, request) = refuse_in_audit(&node, &client, &audited, checked.await)?;
@@ -275,7 +280,9 @@ fn find_peer(node: &NodeStatus, peer: &str) -> Result<AccountId, ProblemDetails>
     let mut peers = node.roles().into_iter().map(|role| role.id);
     peers.find(|id| id.as_str() == peer).ok_or_else(|| {
         let node = node.context().connector.node_id();
-        not_found(format!("node {node} has no peer {peer:?}"))
+        not_found(format!(
+            "node {node} has no peer {peer:?}; status, and /api/v1/nodes/{node}, show those that it has"
+        ))
     })
 }
 

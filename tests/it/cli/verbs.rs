@@ -36,7 +36,12 @@ fn an_operator_needs_no_curl() {
     let alice = crate::peer::Peer::log_in(node.port, "alice", "t");
     run(&["reconnect", "alice"], 0, &["n: 1 session of alice closed"]);
     drop(alice);
-    run(&["reconnect", "nobody"], 1, &["node n has no peer", "(HTTP 404)"]);
+    run(
+        &["reconnect", "nobody"],
+        1,
+        &["node n has no peer", "show those that it has", "(HTTP 404)"],
+    );
+    run(&["log-level", "lots"], 1, &["is no level; it is off, error, warn"]);
     run(
         &["log-level", "debug,h2=debug", "--for", "90"],
         0,
