@@ -14,6 +14,8 @@ use crate::observe::{
 
 /// Records of packets that wait until the observer reads them, which it does every 10 ms.
 const INBOX_MAX: usize = 10_000;
+/// Lost records that a node can report at once: sums of any number of such reports do not overflow.
+const LOST_AT_ONCE_MAX: u64 = u32::MAX as u64;
 /// Figures that are older belong to the past.
 const FRESH: Duration = Duration::from_secs(20);
 /// The status of a node that does not answer.
@@ -108,7 +110,8 @@ impl KnownNode {
         let mut known = self.known.lock();
         // The node counts from zero when it begins to sample.
         let lost = rates.sampled.lost;
-        known.lost += lost.checked_sub(known.lost_before_stream).unwrap_or(lost);
+        let more = lost.checked_sub(known.lost_before_stream).unwrap_or(lost);
+        known.lost += more.min(LOST_AT_ONCE_MAX);
         known.lost_before_stream = lost;
         known.rates = Some((Arc::new(rates), Instant::now()));
         if known.error.is_none() && known.seen_at.is_some() {
@@ -186,7 +189,7 @@ impl KnownNode {
 
     /// Records that were lost on the way.
     pub fn add_lost(&self, lost: u64) {
-        self.known.lock().lost += lost;
+        self.known.lock().lost += lost.min(LOST_AT_ONCE_MAX);
     }
 
     /// The records that have come since the last call.
@@ -273,7 +276,7 @@ fn number(id: &str) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::observe::PeerBody;
+    use crate::observe::{PeerBody, SampledBody};
 
     fn known() -> Arc<KnownNode> {
         KnownNode::new(AskedNode {
@@ -343,5 +346,12 @@ mod tests {
         let taken = known.take_packets();
         assert_eq!((taken.packets.len(), taken.lost), (INBOX_MAX, 7));
         assert_eq!(known.take_packets().packets.len(), 0);
+        // A node may say any number.
+        (0..2).for_each(|_| known.add_lost(u64::MAX));
+        assert_eq!(known.take_packets().lost, 2 * LOST_AT_ONCE_MAX);
+        let (at, sampled) = (String::new(), SampledBody { one_in: 1.0, lost: u64::MAX });
+        let rates = RatesBody { at, sampled, links: Vec::new(), nodes: Vec::new() };
+        known.set_rates(rates, SystemTime::UNIX_EPOCH);
+        assert_eq!(known.take_packets().lost, LOST_AT_ONCE_MAX);
     }
 }
