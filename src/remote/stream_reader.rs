@@ -8,6 +8,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::AskedNode;
 use super::page_client::{PageClient, PageError, PageStream, url_encode};
+use crate::net::sanitize;
 use crate::observe::{ByeBody, STREAM_PACKETS_PER_SECOND_MAX, StreamMessage};
 
 /// A node sends something every 15 s.
@@ -91,7 +92,11 @@ impl StreamReader {
         loop {
             while let Some(line) = self.lines.lines.pop_front() {
                 match serde_json::from_slice(&line) {
-                    Ok(StreamMessage::Bye(bye)) => return Err(StreamEnd::Bye(bye)),
+                    Ok(StreamMessage::Bye(bye)) => {
+                        // It is printed as it is.
+                        let why = sanitize(&bye.why);
+                        return Err(StreamEnd::Bye(ByeBody { why, ..bye }));
+                    }
                     Ok(message) => return Ok(message),
                     // An object of a newer version.
                     Err(_) => {}
