@@ -16,8 +16,6 @@ use crate::time::Backoff;
 /// Before a node is asked again; each other pause is twice as long.
 const PAUSE_FIRST: Duration = Duration::from_secs(1);
 const PAUSE_MAX: Duration = Duration::from_secs(30);
-/// The longest pause that a node can ask for.
-const RETRY_MS_MAX: u64 = 30_000;
 
 impl Observer {
     /// Reads the streams of all nodes that run elsewhere, also of those that are added. Never ends.
@@ -72,7 +70,8 @@ impl Observer {
                         // Other topics are wanted, or none.
                         None => continue,
                         Some(StreamEnd::Bye(bye)) => {
-                            Duration::from_millis(bye.retry_ms.min(RETRY_MS_MAX))
+                            // The node asks for it, within these bounds.
+                            Duration::from_millis(bye.retry_ms).clamp(PAUSE_FIRST, PAUSE_MAX)
                         }
                         Some(end) => {
                             self.node_lost(node, format!("{}: {end}", node.asked.shown_url()));
