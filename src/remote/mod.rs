@@ -7,6 +7,7 @@ mod asked_node;
 mod feed;
 mod known_node;
 mod page_client;
+mod record_size;
 mod stream_reader;
 mod way;
 
@@ -14,5 +15,6 @@ pub use self::asked_node::AskedNode;
 pub use self::feed::{Feed, FeedItem};
 pub use self::known_node::{KnownNode, ReceivedPackets};
 pub use self::page_client::{PageAnswer, PageClient, PageError, url_encode};
+pub use self::record_size::has_kept_size;
 pub use self::stream_reader::{StreamAsk, StreamEnd, StreamReader};
 pub use self::way::{WayPage, WayStart, WayStep, find_way};

@@ -17,7 +17,9 @@ use crate::observe::{
     EventBody, EventLevel, NewEvent, NodeBody, PacketBody, RatesBody, SampledBody, StateBody,
     merge_nodes, merge_rates,
 };
-use crate::remote::{AskedNode, KnownNode, PageClient, PageError, StreamAsk, url_encode};
+use crate::remote::{
+    AskedNode, KnownNode, PageClient, PageError, StreamAsk, has_kept_size, url_encode,
+};
 
 /// Nodes that are asked at a time.
 const CONCURRENT_MAX: usize = 32;
@@ -265,8 +267,8 @@ impl Observer {
         let mut events = events.map(|page| page.events).unwrap_or_default();
         let mut packets = packets.map(|page| page.packets).unwrap_or_default();
         // All that is new, before the last id moves on.
-        events.retain(|event| node.is_after_last(&event.id));
-        packets.retain(|packet| node.is_after_last(&packet.id));
+        events.retain(|event| node.is_after_last(&event.id) && has_kept_size(event));
+        packets.retain(|packet| node.is_after_last(&packet.id) && has_kept_size(packet));
         packets.reverse();
         for event in events {
             node.advance(&event.id);

@@ -10,7 +10,9 @@ use tokio::time::sleep;
 
 use super::observer::Observer;
 use crate::observe::{EventLevel, StreamMessage};
-use crate::remote::{KnownNode, PageClient, PageError, StreamAsk, StreamEnd, StreamReader};
+use crate::remote::{
+    KnownNode, PageClient, PageError, StreamAsk, StreamEnd, StreamReader, has_kept_size,
+};
 use crate::time::Backoff;
 
 /// Before a node is asked again; each other pause is twice as long.
@@ -142,8 +144,8 @@ impl Observer {
         if let Some(sample) = message.sample() {
             return self.watch.lock().set_remote_sample(self, node, sample);
         }
-        if message.id().is_some_and(|id| !node.advance(id)) {
-            // It is known already.
+        if message.id().is_some_and(|id| !node.advance(id) || !has_kept_size(&message)) {
+            // It is known already, or no node makes one so long.
             return;
         }
         match message {
