@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::{Body, Bytes, to_bytes};
+use axum::body::{Body, Bytes};
 use axum::extract::Request;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderValue, Method, Response, StatusCode, Uri};
@@ -12,6 +12,7 @@ use axum::response::IntoResponse;
 use super::V1;
 use super::query::mistake;
 use super::remote_nodes::Refresh;
+use super::verb_body::read_bytes;
 use crate::http::HttpVerb;
 use crate::remote::{KnownNode, PageAnswer, PageError};
 use crate::web::ProblemDetails;
@@ -22,8 +23,6 @@ const NODES: &str = "/api/v1/nodes/";
 const OVERRIDES: &str = "/api/v1/overrides/";
 /// The path of audit logs; the parameter `node` says whose.
 const AUDIT: &str = "/api/v1/audit";
-/// Bytes of a request's body.
-const BODY_BYTES_MAX: usize = 64 * 1024;
 /// For the answer of a node.
 pub(super) const ANSWER_TIME_MAX: Duration = Duration::from_secs(10);
 
@@ -55,10 +54,7 @@ impl V1 {
         let (head, body) = request.into_parts();
         let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
         let path = path.trim_start_matches('/');
-        let body = to_bytes(body, BODY_BYTES_MAX).await.map_err(|_| {
-            let detail = format!("the body has more than {BODY_BYTES_MAX} bytes");
-            ProblemDetails::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
-        })?;
+        let body = read_bytes(body).await?;
         let verb = verb(&head.method, &body)?;
         pass_on(self, node, (path, verb), ANSWER_TIME_MAX).await
     }

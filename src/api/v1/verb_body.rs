@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, Bytes, to_bytes};
 use axum::http::StatusCode;
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
@@ -20,16 +20,24 @@ const BODY_TIME: Duration = Duration::from_secs(10);
 /// # Errors
 /// The answer to a body that is too long, too late, or not such an object.
 pub(super) async fn read_body<T: DeserializeOwned>(body: Body) -> Result<T, ProblemDetails> {
-    let bytes = match timeout(BODY_TIME, to_bytes(body, BODY_BYTES_MAX)).await {
-        Ok(Ok(bytes)) => bytes,
+    let bytes = read_bytes(body).await?;
+    serde_json::from_slice(&bytes).map_err(|error| mistake(format!("the body: {error}")))
+}
+
+/// Reads a body of any kind, for the node that it is passed on to.
+///
+/// # Errors
+/// The answer to a body that is too long or too late.
+pub(super) async fn read_bytes(body: Body) -> Result<Bytes, ProblemDetails> {
+    match timeout(BODY_TIME, to_bytes(body, BODY_BYTES_MAX)).await {
+        Ok(Ok(bytes)) => Ok(bytes),
         Ok(Err(_)) => {
             let detail = format!("the body has more than {BODY_BYTES_MAX} bytes, or broke off");
-            return Err(ProblemDetails::new(StatusCode::PAYLOAD_TOO_LARGE, detail));
+            Err(ProblemDetails::new(StatusCode::PAYLOAD_TOO_LARGE, detail))
         }
         Err(_) => {
             let detail = format!("the body did not come within {BODY_TIME:?}");
-            return Err(ProblemDetails::new(StatusCode::REQUEST_TIMEOUT, detail));
+            Err(ProblemDetails::new(StatusCode::REQUEST_TIMEOUT, detail))
         }
-    };
-    serde_json::from_slice(&bytes).map_err(|error| mistake(format!("the body: {error}")))
+    }
 }
