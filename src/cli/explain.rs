@@ -8,7 +8,8 @@ use super::observed::{ObservedNodes, json_text};
 use super::tap::ApiPage;
 use crate::config::Environment;
 use crate::console::{Failure, build_runtime, exit_result, group_digits, padded, sanitize};
-use crate::remote::{self, AskedNode, WayPage, WayStart, WayStep};
+use crate::observe::StepBody;
+use crate::remote::{self, AskedNode, WayPage, WayStart};
 
 /// Prints the way. A failure if a node would refuse the packet, or if it never arrives.
 pub(super) fn run(
@@ -92,7 +93,7 @@ fn lines(way: &WayPage) -> Vec<String> {
 }
 
 /// `forwards 998 to b: longest prefix ...`
-fn describe_step(step: &WayStep) -> String {
+fn describe_step(step: &StepBody) -> String {
     let to = step.to.as_deref().map(|to| format!(" to {}", sanitize(to))).unwrap_or_default();
     let amount = step.outgoing_amount.as_deref();
     let amount = amount.map(|amount| format!(" {}", group_digits(sanitize(amount))));
@@ -120,14 +121,14 @@ mod tests {
 
     #[test]
     fn ways_and_their_ends() {
-        let step = |node: &str, decision: &str, to: Option<&str>| WayStep {
+        let step = |node: &str, decision: &str, to: Option<&str>| StepBody {
             node: node.to_owned(),
             decision: decision.to_owned(),
             to: to.map(str::to_owned),
             why: Some("why".to_owned()),
-            ..WayStep::default()
+            ..StepBody::default()
         };
-        let check = |steps: Vec<WayStep>, ends: &str, expected: &[&str]| {
+        let check = |steps: Vec<StepBody>, ends: &str, expected: &[&str]| {
             assert_eq!(lines(&WayPage { steps, ends: ends.to_owned(), error: None }), expected);
         };
         let mut forward = step("a", "forward", Some("b"));
@@ -155,7 +156,7 @@ mod tests {
             "kind": "noRoute", "text": "no route", "figures": null, "peer": null,
             "key": "routes", "advice": null,
         });
-        let refused = WayStep {
+        let refused = StepBody {
             code: Some("F02".to_owned()),
             reason: serde_json::from_value(reason).unwrap(),
             ..step("b", "refuse", None)

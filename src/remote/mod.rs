@@ -17,4 +17,4 @@ pub use self::known_node::{KnownNode, ReceivedPackets};
 pub use self::page_client::{PageAnswer, PageClient, PageError, url_encode};
 pub use self::record_size::has_kept_size;
 pub use self::stream_reader::{StreamAsk, StreamEnd, StreamReader};
-pub use self::way::{WayPage, WayStart, WayStep, find_way};
+pub use self::way::{WayPage, WayStart, find_way};

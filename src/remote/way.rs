@@ -2,11 +2,10 @@
 //! process knows only the nodes in its view.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use super::AskedNode;
 use super::page_client::{PageClient, PageError, url_encode};
-use crate::observe::ReasonBody;
+use crate::observe::StepBody;
 
 /// Nodes of one way, at most.
 const STEPS_MAX: usize = 64;
@@ -15,32 +14,12 @@ const STEPS_MAX: usize = 64;
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]
 pub struct WayPage {
     /// In the order of the packet.
-    pub steps: Vec<WayStep>,
+    pub steps: Vec<StepBody>,
     /// `delivered`, `refused`, `leavesView`, `loops`, or `unreachable`: the next node does not answer.
     pub ends: String,
     /// Why the next node does not answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-}
-
-/// What one node would do.
-#[derive(Debug, Clone, Default, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct WayStep {
-    pub node: String,
-    pub destination: String,
-    pub from: Option<String>,
-    pub amount: Option<String>,
-    /// `forward`, `local` or `refuse`.
-    pub decision: String,
-    pub prefix: Option<String>,
-    pub to: Option<String>,
-    pub outgoing_amount: Option<String>,
-    pub origin: Option<String>,
-    pub why: Option<String>,
-    pub code: Option<String>,
-    pub reason: Option<ReasonBody>,
-    pub candidates: Vec<Value>,
 }
 
 /// Where a way begins.
