@@ -12,7 +12,7 @@ use crate::observe::{
     FaultBody, NodeBody, OverrideBody, PacketBody, RatesBody, UNKNOWN, format_time,
 };
 
-/// Records of packets that wait until the observer reads them, which it does every 10 ms.
+/// Records of packets that wait until the observer reads them, which it does many times a second.
 const INBOX_MAX: usize = 10_000;
 /// Lost records that a node can report at once: sums of any number of such reports do not overflow.
 const LOST_AT_ONCE_MAX: u64 = u32::MAX as u64;

@@ -1,8 +1,10 @@
 //! `/api/v1`: nodes, links, events and packets as JSON, and a stream of them.
 //!
 //! One [`Observer`] of the process knows all its nodes. A node's own listener shows a view of this node; the listener
-//! of `up` ([`NetworkApi`](super::NetworkApi)) shows all nodes. Nothing here changes anything. While no client has a
-//! stream, nothing is read, sampled or polled.
+//! of `up` ([`NetworkApi`](super::NetworkApi)) shows all nodes, and the listener of `watch`
+//! ([`WatchApi`](super::WatchApi)) nodes that run elsewhere. Requests that change something are in `verbs`, `lab` and
+//! `probes`; all others only read. While no client has a stream, no packet is sampled, and no stream of a node
+//! elsewhere is open.
 
 mod access;
 mod answers;
