@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::network::TestNetwork;
+use crate::observer::start_network;
 use crate::peer::{TIMEOUT, TestNode, get_json, http_get};
 use crate::process::Process;
 use crate::support::eventually;
@@ -122,12 +123,8 @@ fn a_node_without_a_file_shows_its_variables() {
 #[test]
 fn each_node_of_a_network_has_its_own_values() {
     let network = TestNetwork::from_example("examples/linear-3.yaml");
-    let process = Process::start(&["up", network.file(), "--plain", "--ui-port", "0"], []);
-    let url = process.wait_for_log("the page of the network is served", "url");
-    let port: u64 =
-        url.as_str().unwrap().trim_end_matches('/').rsplit_once(':').unwrap().1.parse().unwrap();
+    let (_process, port) = start_network(&network, &[]);
     for node in network.nodes() {
-        network.wait_health(&node, 200);
         let config = get_json(port, &format!("/api/v1/nodes/{node}/config"));
         assert_eq!(value(&config, "nodeId").0, node);
         assert_eq!(value(&config, "btpServerPort").0, network.ports(&node).0.to_string());

@@ -1,14 +1,13 @@
 //! The lab of a real `up --lab`: each fault breaks what it says, and everything is as before when it is over.
 
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use crate::network::TestNetwork;
-use crate::peer::{TIMEOUT, TestNode, get_json, try_http_get};
+use crate::observer::start_network;
+use crate::peer::{TIMEOUT, TestNode, ask, get_json, try_http_get};
 use crate::process::{Process, path_text, temp_folder};
 use crate::support::{PROGRAM, combined_output, eventually, run};
 
@@ -21,14 +20,11 @@ struct LabNetwork {
 
 impl LabNetwork {
     fn start(network: TestNetwork) -> Self {
-        let arguments = ["up", network.file(), "--plain", "--ui-port", "0", "--lab"];
-        let process = Process::start(&arguments, []);
-        let url = process.wait_for_log("the page of the network is served", "url");
-        let port = url.as_str().unwrap().trim_end_matches('/').rsplit_once(':').unwrap().1;
-        let port = port.parse().unwrap();
-        for node in network.nodes() {
-            network.wait_health(&node, 200);
-        }
+        Self::start_with(network, &["--lab"])
+    }
+
+    fn start_with(network: TestNetwork, flags: &[&str]) -> Self {
+        let (process, port) = start_network(&network, flags);
         Self { network, port, process }
     }
 
@@ -40,26 +36,19 @@ impl LabNetwork {
 
     /// Sends a request of the lab. Returns status and body.
     fn request(&self, method: &str, path: &str, body: &Value) -> (u16, Value) {
-        self.request_with(method, path, body, "")
+        self.request_with(method, path, body, None)
     }
 
-    /// The same with another header.
-    fn request_with(&self, method: &str, path: &str, body: &Value, header: &str) -> (u16, Value) {
-        let body = body.to_string();
-        let mut socket =
-            TcpStream::connect(("127.0.0.1", u16::try_from(self.port).unwrap())).unwrap();
-        socket.set_read_timeout(Some(TIMEOUT)).unwrap();
-        let head = format!(
-            "{method} /api/v1/lab{path} HTTP/1.0\r\nHost: localhost\r\nContent-Type: application/json\r\n{header}\
-             Content-Length: {}\r\n\r\n",
-            body.len()
-        );
-        socket.write_all(format!("{head}{body}").as_bytes()).unwrap();
-        let mut answer = String::new();
-        socket.read_to_string(&mut answer).unwrap();
-        let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
-        let (_, body) = answer.split_once("\r\n\r\n").unwrap();
-        (status, serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {answer}")))
+    /// The same with a token.
+    fn request_with(
+        &self,
+        method: &str,
+        path: &str,
+        body: &Value,
+        token: Option<&str>,
+    ) -> (u16, Value) {
+        let request = format!("{method} /api/v1/lab{path}");
+        ask(self.port, &request, token, &body.to_string())
     }
 
     /// Breaks something.
@@ -335,15 +324,11 @@ fn links_over_http_can_be_cut_and_slow() {
 fn a_stopped_node_with_a_token_still_requires_it() {
     let text = "nodes:\n  - id: a\nlinks: []\ndefaults:\n  apiToken: only-for-tests-of-the-lab\n";
     let network = TestNetwork::from_text(text);
-    let process = Process::start(&["up", network.file(), "--plain", "--ui-port", "0", "--lab"], []);
-    let url = process.wait_for_log("the page of the network is served", "url");
-    let port = url.as_str().unwrap().trim_end_matches('/').rsplit_once(':').unwrap().1;
-    let lab = LabNetwork { port: port.parse().unwrap(), network, process };
+    let lab = LabNetwork::start(network);
     let stop = json!({ "kind": "stopNode", "node": "a", "ttlSeconds": 3600 });
     assert_eq!(lab.request("POST", "", &stop).0, 401);
     let with_token = |method: &str, path: &str, body: &Value| {
-        let token = "Authorization: Bearer only-for-tests-of-the-lab\r\n";
-        lab.request_with(method, path, body, token)
+        lab.request_with(method, path, body, Some("only-for-tests-of-the-lab"))
     };
     let (status, fault) = with_token("POST", "", &stop);
     assert_eq!((status, &fault["by"]), (200, &"apiToken".into()), "{fault}");
@@ -397,10 +382,7 @@ impl LabNetwork {
 #[test]
 fn without_the_flag_there_is_no_lab() {
     let network = TestNetwork::from_example("examples/linear-3.yaml");
-    let process = Process::start(&["up", network.file(), "--plain", "--ui-port", "0"], []);
-    let url = process.wait_for_log("the page of the network is served", "url");
-    let port = url.as_str().unwrap().trim_end_matches('/').rsplit_once(':').unwrap().1;
-    let lab = LabNetwork { port: port.parse().unwrap(), network, process };
+    let lab = LabNetwork::start_with(network, &[]);
     lab.refused(json!({ "kind": "stopNode", "node": "a" }), 404, "up --lab");
     let (status, answer) = lab.request("DELETE", "/lab-1", &json!({}));
     assert_eq!(status, 404, "{answer}");

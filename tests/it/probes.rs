@@ -1,32 +1,16 @@
 //! Probes of the API: a real network pings and traces by itself.
 
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
-
 use serde_json::{Value, json};
 
 use crate::network::TestNetwork;
 use crate::observer::start_network;
-use crate::peer::{TIMEOUT, TestNode};
+use crate::peer::{TestNode, ask};
 use crate::process::{path_text, temp_folder, write_file};
 use crate::watch::{start_watch, url};
 
 /// Asks for a probe. Returns status and body.
 fn probe(port: u64, body: &Value) -> (u16, Value) {
-    let body = body.to_string();
-    let mut socket = TcpStream::connect(("127.0.0.1", u16::try_from(port).unwrap())).unwrap();
-    socket.set_read_timeout(Some(3 * TIMEOUT)).unwrap();
-    let head = format!(
-        "POST /api/v1/probes HTTP/1.0\r\nHost: localhost\r\nContent-Type: application/json\r\n\
-         Content-Length: {}\r\n\r\n",
-        body.len()
-    );
-    socket.write_all(format!("{head}{body}").as_bytes()).unwrap();
-    let mut answer = String::new();
-    socket.read_to_string(&mut answer).unwrap();
-    let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
-    let (_, body) = answer.split_once("\r\n\r\n").unwrap();
-    (status, serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {answer}")))
+    ask(port, "POST /api/v1/probes", None, &body.to_string())
 }
 
 #[test]

@@ -20,7 +20,7 @@ pub(crate) use frames::{
 };
 use ilp_connector::wire::btp::{BtpFrame, FrameBody, FrameKind, ILP, ProtocolEntry};
 use ilp_connector::wire::ilp::Packet;
-pub(crate) use node::{TestNode, config_of, get_json, http_get, try_http_get};
+pub(crate) use node::{TestNode, ask, config_of, get_json, http_get, try_ask, try_http_get};
 pub(crate) use socket::{FrameReader, FrameWriter, SocketEvent};
 
 /// The deadline of an answer; generous, because the machine may be busy with other tests.

@@ -146,19 +146,48 @@ pub(crate) fn http_get(port: u64, request: &str) -> (u16, String) {
 
 /// The same for a port that may be closed.
 pub(crate) fn try_http_get(port: u64, request: &str) -> Result<(u16, String), String> {
-    let failed = |error: std::io::Error| error.to_string();
-    let port16 = u16::try_from(port).map_err(|error| error.to_string())?;
-    let address = (std::net::Ipv4Addr::LOCALHOST, port16);
-    let mut stream = std::net::TcpStream::connect(address).map_err(failed)?;
-    stream.set_read_timeout(Some(Duration::from_secs(10))).map_err(failed)?;
     let (method, path) = request.split_once(' ').unwrap_or(("GET", request));
     let head = format!("{method} {path} HTTP/1.1\r\nHost: node\r\nConnection: close\r\n\r\n");
-    stream.write_all(head.as_bytes()).map_err(failed)?;
+    exchange(port, &head, Duration::from_secs(10))
+}
+
+/// Sends a request such as `POST /path` with a JSON body; returns status and body.
+pub(crate) fn ask(port: u64, request: &str, token: Option<&str>, body: &str) -> (u16, Value) {
+    try_ask(port, request, token, body).unwrap_or_else(|error| panic!("{request}: {error}"))
+}
+
+/// The same for a node that may end.
+pub(crate) fn try_ask(
+    port: u64,
+    request: &str,
+    token: Option<&str>,
+    body: &str,
+) -> Result<(u16, Value), String> {
+    let bearer = token.map_or(String::new(), |token| format!("Authorization: Bearer {token}\r\n"));
+    let request = format!(
+        "{request} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n{bearer}\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    // A probe may take longer than other requests.
+    let (status, body) = exchange(port, &request, 3 * TIMEOUT)?;
+    let body = serde_json::from_str(&body).map_err(|error| format!("{error}: {body}"))?;
+    Ok((status, body))
+}
+
+/// Writes these bytes to a port of this machine, and reads status and body of the answer, which is not chunked.
+fn exchange(port: u64, request: &str, timeout: Duration) -> Result<(u16, String), String> {
+    let failed = |error: std::io::Error| error.to_string();
+    let port = u16::try_from(port).map_err(|error| error.to_string())?;
+    let mut stream =
+        std::net::TcpStream::connect((std::net::Ipv4Addr::LOCALHOST, port)).map_err(failed)?;
+    stream.set_read_timeout(Some(timeout)).map_err(failed)?;
+    stream.write_all(request.as_bytes()).map_err(failed)?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).map_err(failed)?;
     let status = answer.get(9..12).and_then(|code| code.parse().ok());
     let body = answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned());
-    status.zip(body).ok_or(answer)
+    status.zip(body).ok_or_else(|| format!("no answer: {answer:?}"))
 }
 
 /// Reads a JSON page. Pages are small enough not to be chunked.

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{TOKEN, ask, file, get, long, overrides, peer, try_ask, verb, verify, wait_until};
-use crate::peer::TestNode;
+use super::{TOKEN, file, get, long, overrides, peer, verb, verify, wait_until};
+use crate::peer::{TestNode, ask, try_ask};
 use crate::process::{path_text, temp_folder};
 
 struct AuditedNode {

@@ -5,13 +5,11 @@ mod network;
 mod peers;
 mod through_watch;
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::peer::{TIMEOUT, TestNode};
+use crate::peer::{TIMEOUT, TestNode, ask};
 use crate::support::{PROGRAM, combined_output, eventually, run};
 
 const TOKEN: &str = "an-operators-token";
@@ -23,37 +21,6 @@ fn file(peers: &str, more: &str) -> String {
 
 fn peer(id: &str) -> String {
     format!("  - {{ id: {id}, relation: child, authToken: {id}-token }}\n")
-}
-
-/// Sends a request with a JSON body; returns status and body.
-fn ask(port: u64, request: &str, token: Option<&str>, body: &str) -> (u16, Value) {
-    try_ask(port, request, token, body).unwrap_or_else(|error| panic!("{request}: {error}"))
-}
-
-/// The same for a node that may end.
-fn try_ask(
-    port: u64,
-    request: &str,
-    token: Option<&str>,
-    body: &str,
-) -> Result<(u16, Value), String> {
-    let failed = |error: std::io::Error| error.to_string();
-    let mut socket =
-        TcpStream::connect(("127.0.0.1", u16::try_from(port).unwrap())).map_err(failed)?;
-    socket.set_read_timeout(Some(TIMEOUT)).map_err(failed)?;
-    let bearer = token.map_or(String::new(), |token| format!("Authorization: Bearer {token}\r\n"));
-    let head = format!(
-        "{request} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n{bearer}\
-         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
-        body.len()
-    );
-    socket.write_all(head.as_bytes()).map_err(failed)?;
-    let mut answer = String::new();
-    socket.read_to_string(&mut answer).map_err(failed)?;
-    let status = answer.get(9..12).and_then(|code| code.parse().ok());
-    let body = answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned());
-    let (status, body) = status.zip(body).ok_or_else(|| format!("no answer: {answer:?}"))?;
-    Ok((status, serde_json::from_str(&body).unwrap_or(Value::Null)))
 }
 
 /// A verb of the operator at a peer of the node.

@@ -2,21 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::{ask, wait_until};
+use super::wait_until;
 use crate::network::TestNetwork;
-use crate::process::Process;
-
-/// Starts a network with its page on a port that the system chooses.
-fn start(network: &TestNetwork) -> (Process, u64) {
-    let process = Process::start(&["up", network.file(), "--plain", "--ui-port", "0"], []);
-    let url = process.wait_for_log("the page of the network is served", "url");
-    let port = url.as_str().unwrap().trim_end_matches('/').rsplit_once(':').unwrap().1;
-    let port = port.parse().unwrap();
-    for node in network.nodes() {
-        network.wait_health(&node, 200);
-    }
-    (process, port)
-}
+use crate::observer::start_network;
+use crate::peer::ask;
 
 fn state(port: u64, link: &str) -> Value {
     let (_, links) = ask(port, "GET /api/v1/links", None, "");
@@ -27,7 +16,7 @@ fn state(port: u64, link: &str) -> Value {
 #[test]
 fn the_page_of_up_takes_verbs_for_each_node() {
     let network = TestNetwork::from_example("examples/linear-3.yaml");
-    let (process, port) = start(&network);
+    let (process, port) = start_network(&network, &[]);
     let body = json!({ "ttlSeconds": 600, "reason": "a test" }).to_string();
     let (status, made) = ask(port, "POST /api/v1/nodes/b/peers/c/suspend", None, &body);
     assert_eq!((status, &made["id"], &made["by"]), (200, &"b~1".into(), &"local".into()), "{made}");

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::{ask, file, get, has_event, long, overrides, peer, verb, wait_until};
+use super::{file, get, has_event, long, overrides, peer, verb, wait_until};
 use crate::peer::{
-    PREIMAGE, Peer, TestNode, bind_listener, fulfill, get_json, prepare_to, response,
+    PREIMAGE, Peer, TestNode, ask, bind_listener, fulfill, get_json, prepare_to, response,
 };
 use crate::process::{Process, path_text, temp_folder, write_file};
 

@@ -2,9 +2,9 @@
 
 use serde_json::json;
 
-use super::{TOKEN, ask, file, long, peer};
+use super::{TOKEN, file, long, peer};
 use crate::observer::Reader;
-use crate::peer::{TIMEOUT, TestNode};
+use crate::peer::{TIMEOUT, TestNode, ask};
 use crate::process::{path_text, temp_folder, write_file};
 use crate::support::eventually;
 use crate::watch::{start_watch, url};
