@@ -7,6 +7,7 @@ use super::packet_log::{PacketLog, PacketRecord};
 use super::packet_sample::SampleKey;
 use super::packet_tap::{PacketTap, Sighting};
 use super::reject_lane::RejectLane;
+use crate::wire::Condition;
 
 /// Bytes of a Reject's message that a record keeps.
 pub const OBSERVED_MESSAGE_MAX: usize = 128;
@@ -37,6 +38,12 @@ pub(super) struct PacketObservers {
 }
 
 impl PacketObservers {
+    /// Whether a packet with this condition may make a record: decided in its caller, before anything is put together.
+    #[inline]
+    pub(super) fn may_want(&self, condition: &Condition) -> bool {
+        self.log.is_some() || self.tap.as_deref().is_some_and(|tap| tap.may_have(condition))
+    }
+
     /// The tap, if the packet is in its sample. Call it once for each record.
     pub(super) fn tap_for(&self, sighting: Sighting<'_>) -> Option<(&PacketTap, SampleKey)> {
         let tap = self.tap.as_deref()?;

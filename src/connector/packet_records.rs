@@ -106,8 +106,12 @@ impl Batch<'_> {
         reply: &Reply<'_>,
         refusal: Option<&Refusal>,
     ) {
-        // Rejects are counted in any case.
-        if self.observers.is_some() || !matches!(reply, Reply::Fulfill(_)) {
+        let is_wanted = match reply {
+            Reply::Fulfill(_) => self.observers_of(&outgoing.1.condition).is_some(),
+            // Rejects are counted in any case.
+            Reply::Reject(_) => true,
+        };
+        if is_wanted {
             self.record_known_answer(outgoing, by, reply, refusal);
         }
     }
@@ -168,9 +172,17 @@ impl Batch<'_> {
         routed: (Option<AddressRef<'_>>, Option<&Account>),
         record: impl Fn() -> PacketRecord,
     ) {
-        if let Some(observers) = self.observers.as_ref() {
+        if let Some(condition) = sighting.condition()
+            && let Some(observers) = self.observers_of(condition)
+        {
             self.push_records(observers, sighting, routed, record);
         }
+    }
+
+    /// The observers, if a packet with this condition may make a record for one of them.
+    #[inline]
+    fn observers_of(&self, condition: &Condition) -> Option<&PacketObservers> {
+        self.observers.as_deref().filter(|observers| observers.may_want(condition))
     }
 
     /// Not a part of its caller: that is the way of each packet, mostly without observers.

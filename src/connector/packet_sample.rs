@@ -33,8 +33,7 @@ impl Sample {
 impl SampleKey {
     /// The key of a packet whose condition belongs to it alone, as nearly all do.
     pub fn of_condition(condition: &Condition) -> Self {
-        let [a, b, c, d, e, f, g, h, ..] = condition.0;
-        Self(u64::from_be_bytes([a, b, c, d, e, f, g, h]))
+        Self(condition.leading())
     }
 
     /// The key of a packet with a shared condition, such as a ping: destination and data are the same at every hop.

@@ -52,6 +52,18 @@ pub(super) enum Sighting<'p> {
     Answer(&'p Condition, Slot, RequestId),
 }
 
+impl Sighting<'_> {
+    /// That of the packet, if it could be read.
+    #[inline]
+    pub(super) fn condition(&self) -> Option<&Condition> {
+        match self {
+            Self::Sent(prepare, ..) | Self::Answered(prepare) => Some(&prepare.condition),
+            Self::Answer(condition, ..) => Some(condition),
+            Self::Unreadable(_) => None,
+        }
+    }
+}
+
 impl PacketTap {
     /// A tap for this sample.
     pub fn new(sample: Sample) -> Arc<Self> {
@@ -94,17 +106,21 @@ impl PacketTap {
 
     /// The key of a packet that is in the sample.
     pub(super) fn sampled_key(&self, sighting: Sighting<'_>) -> Option<SampleKey> {
-        let condition = match sighting {
-            Sighting::Sent(prepare, ..) | Sighting::Answered(prepare) => &prepare.condition,
-            Sighting::Answer(condition, ..) => condition,
-            Sighting::Unreadable(request_id) => {
-                return self.within_sample(SampleKey::of_unreadable(request_id));
+        match (sighting, sighting.condition()) {
+            (Sighting::Unreadable(request_id), _) => {
+                self.within_sample(SampleKey::of_unreadable(request_id))
             }
-        };
-        if condition.is_shared() {
-            return self.sampled_shared(sighting);
+            (_, Some(condition)) if !condition.is_shared() => {
+                self.within_sample(SampleKey::of_condition(condition))
+            }
+            _ => self.sampled_shared(sighting),
         }
-        self.within_sample(SampleKey::of_condition(condition))
+    }
+
+    /// Whether a packet with this condition may be in the sample. Most are not, and nothing more is done for them.
+    #[inline]
+    pub(super) fn may_have(&self, condition: &Condition) -> bool {
+        self.sample().contains(SampleKey::of_condition(condition)) || condition.is_shared()
     }
 
     fn within_sample(&self, key: SampleKey) -> Option<SampleKey> {
