@@ -51,7 +51,7 @@ pub(super) fn run(
             pages = nodes.ask("api/v1/events", &mut note) => pages?,
             () = &mut interrupted => return Ok(()),
         };
-        let lost: u64 = pages.iter().map(|page| page.lost).sum();
+        let lost = pages.iter().fold(0_u64, |sum, page| sum.saturating_add(page.lost));
         let last_ids = pages.iter().map(|page| page.events.last().map(|event| event.id.clone()));
         let last_ids: Vec<Option<String>> = last_ids.collect();
         let mut events: Vec<EventBody> = pages.into_iter().flat_map(|page| page.events).collect();

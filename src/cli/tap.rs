@@ -125,7 +125,9 @@ impl<'a> Tap<'a> {
         match *message {
             StreamMessage::Packet(packet) => return self.show(packet),
             StreamMessage::Rates(rates) => self.losses.add_rates(node, &rates),
-            StreamMessage::Gap(gap) => self.losses.by_stream += gap.lost,
+            StreamMessage::Gap(gap) => {
+                self.losses.by_stream = self.losses.by_stream.saturating_add(gap.lost);
+            }
             _ => {}
         }
         Ok(())
@@ -209,7 +211,8 @@ impl TapLosses {
         let new = new as f64;
         known.not_sampled += new * share;
         known.prepares = prepares;
-        known.lost.1 += lost.checked_sub(known.lost.0).unwrap_or(lost);
+        let new = lost.checked_sub(known.lost.0).unwrap_or(lost);
+        known.lost.1 = known.lost.1.saturating_add(new);
         known.lost.0 = lost;
     }
 }

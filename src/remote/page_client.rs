@@ -12,8 +12,6 @@ use crate::net::{HttpUrl, TlsError, TlsTrust, error_chain, sanitize};
 
 /// Bytes of one page: enough for the 10,000 peers that a node may have.
 const PAGE_BYTES_MAX: usize = 64 * 1024 * 1024;
-/// Characters of a node's error that are shown.
-const ERROR_CHARS_MAX: usize = 500;
 
 /// A client for the pages of nodes.
 #[derive(Debug)]
@@ -199,9 +197,7 @@ fn refused(code: u16, body: &[u8]) -> PageError {
     let body: Value = serde_json::from_slice(body).unwrap_or_default();
     let text = |key: &str| body.get(key).and_then(Value::as_str).map(sanitize);
     match text("error").or_else(|| text("detail")) {
-        Some(error) => {
-            PageError::Refused { code, error: error.chars().take(ERROR_CHARS_MAX).collect() }
-        }
+        Some(error) => PageError::Refused { code, error },
         None => PageError::NotANode,
     }
 }
