@@ -32,8 +32,6 @@ pub struct FaultyStream<S> {
     has_ended: bool,
     /// TLS may hold back bytes that it has taken.
     needs_flush: bool,
-    /// Fires when the next bytes are due.
-    timer: Pin<Box<Sleep>>,
     buffer: Box<[u8]>,
 }
 
@@ -44,6 +42,8 @@ struct Direction {
     waiting_bytes: usize,
     /// Bytes of the oldest that are through.
     taken: usize,
+    /// Fires when the oldest bytes become due.
+    timer: Pin<Box<Sleep>>,
     /// `None`: it carries no frames.
     frames: Option<FrameFilter>,
 }
@@ -93,14 +93,15 @@ impl Direction {
         if let Some(frames) = &mut frames {
             frames.pass(before, || false, &mut Vec::new());
         }
-        Self { waiting: VecDeque::new(), waiting_bytes: 0, taken: 0, frames }
+        let timer = Box::pin(sleep_until(Instant::now()));
+        Self { waiting: VecDeque::new(), waiting_bytes: 0, taken: 0, timer, frames }
     }
 
     fn is_full(&self) -> bool {
         self.waiting_bytes >= WAITING_BYTES_MAX
     }
 
-    fn push(&mut self, bytes: &[u8], settings: FaultSettings) {
+    fn push(&mut self, bytes: &[u8], settings: FaultSettings, now: Instant) {
         let mut passed = Vec::with_capacity(bytes.len());
         match &mut self.frames {
             None => passed.extend_from_slice(bytes),
@@ -114,7 +115,7 @@ impl Direction {
         }
         if !passed.is_empty() {
             self.waiting_bytes += passed.len();
-            self.waiting.push_back((Instant::now(), passed));
+            self.waiting.push_back((now, passed));
         }
     }
 
@@ -124,10 +125,20 @@ impl Direction {
     }
 
     /// The oldest bytes, if they are due.
-    fn due(&self, delay: Duration) -> Option<&[u8]> {
-        let (came, bytes) = self.waiting.front()?;
-        let is_due = delay.is_zero() || *came + delay <= Instant::now();
-        if is_due { bytes.get(self.taken..) } else { None }
+    fn due(&self, delay: Duration, now: Instant) -> Option<&[u8]> {
+        let is_due = self.due_at(delay)? <= now;
+        self.waiting.front().filter(|_| is_due)?.1.get(self.taken..)
+    }
+
+    /// Has the task woken when the oldest bytes become due. Bytes that are due wait for a reader or for the network,
+    /// and those wake the task themselves.
+    fn set_timer(&mut self, cx: &mut Context<'_>, delay: Duration, now: Instant) {
+        if let Some(due_at) = self.due_at(delay).filter(|due_at| *due_at > now) {
+            self.timer.as_mut().reset(due_at);
+            if self.timer.as_mut().poll(cx).is_ready() {
+                cx.waker().wake_by_ref();
+            }
+        }
     }
 
     fn advance(&mut self, count: usize) {
@@ -151,7 +162,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> FaultyStream<S> {
             outgoing: Direction::new(carrier, &[]),
             has_ended: false,
             needs_flush: false,
-            timer: Box::pin(sleep_until(Instant::now())),
             buffer: vec![0; READ_BYTES].into(),
         }
     }
@@ -165,9 +175,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> FaultyStream<S> {
         Ok(settings)
     }
 
-    /// Writes what is due. `Ready`: nothing more is.
-    fn poll_outgoing(&mut self, cx: &mut Context<'_>, delay: Duration) -> Poll<io::Result<()>> {
-        while let Some(bytes) = self.outgoing.due(delay) {
+    /// Writes what is due. `Ready`: nothing more is. The task is woken when something becomes due.
+    fn poll_outgoing(
+        &mut self,
+        cx: &mut Context<'_>,
+        delay: Duration,
+        now: Instant,
+    ) -> Poll<io::Result<()>> {
+        while let Some(bytes) = self.outgoing.due(delay, now) {
             let count = ready!(Pin::new(&mut self.inner).poll_write(cx, bytes))?;
             if count == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
@@ -175,22 +190,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> FaultyStream<S> {
             self.outgoing.advance(count);
             self.needs_flush = true;
         }
+        self.outgoing.set_timer(cx, delay, now);
         if self.needs_flush {
             ready!(Pin::new(&mut self.inner).poll_flush(cx))?;
             self.needs_flush = false;
         }
         Poll::Ready(Ok(()))
-    }
-
-    /// Has the task woken when the next bytes are due, in either direction.
-    fn set_timer(&mut self, cx: &mut Context<'_>, delay: Duration) {
-        let next = [self.incoming.due_at(delay), self.outgoing.due_at(delay)];
-        if let Some(next) = next.into_iter().flatten().min() {
-            self.timer.as_mut().reset(next);
-            if self.timer.as_mut().poll(cx).is_ready() {
-                cx.waker().wake_by_ref();
-            }
-        }
     }
 }
 
@@ -201,11 +206,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for FaultyStream<S> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        let settings = this.settings(cx)?;
+        let (settings, now) = (this.settings(cx)?, Instant::now());
         // Perhaps no write comes to move what has become due. An error comes again with the next one.
-        let _ = this.poll_outgoing(cx, settings.delay);
+        let _ = this.poll_outgoing(cx, settings.delay, now);
         loop {
-            if let Some(bytes) = this.incoming.due(settings.delay) {
+            if let Some(bytes) = this.incoming.due(settings.delay, now) {
                 let count = bytes.len().min(buffer.remaining());
                 buffer.put_slice(bytes.get(..count).unwrap_or_default());
                 this.incoming.advance(count);
@@ -223,9 +228,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for FaultyStream<S> {
                 Poll::Ready(result) => result?,
             }
             this.has_ended = read.filled().is_empty();
-            this.incoming.push(read.filled(), settings);
+            this.incoming.push(read.filled(), settings, now);
         }
-        this.set_timer(cx, settings.delay);
+        this.incoming.set_timer(cx, settings.delay, now);
         Poll::Pending
     }
 }
@@ -237,37 +242,33 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for FaultyStream<S> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        let settings = this.settings(cx)?;
-        if let Poll::Ready(written) = this.poll_outgoing(cx, settings.delay) {
+        let (settings, now) = (this.settings(cx)?, Instant::now());
+        if let Poll::Ready(written) = this.poll_outgoing(cx, settings.delay, now) {
             written?;
         }
         if this.outgoing.is_full() {
-            this.set_timer(cx, settings.delay);
             return Poll::Pending;
         }
-        this.outgoing.push(bytes, settings);
-        if let Poll::Ready(written) = this.poll_outgoing(cx, settings.delay) {
+        this.outgoing.push(bytes, settings, now);
+        if let Poll::Ready(written) = this.poll_outgoing(cx, settings.delay, now) {
             written?;
         }
-        this.set_timer(cx, settings.delay);
         Poll::Ready(Ok(bytes.len()))
     }
 
     /// Bytes that are not due yet need no flush: they are on their way.
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        let settings = this.settings(cx)?;
-        ready!(this.poll_outgoing(cx, settings.delay))?;
-        this.set_timer(cx, settings.delay);
+        let (settings, now) = (this.settings(cx)?, Instant::now());
+        ready!(this.poll_outgoing(cx, settings.delay, now))?;
         Pin::new(&mut this.inner).poll_flush(cx)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        let settings = this.settings(cx)?;
-        ready!(this.poll_outgoing(cx, settings.delay))?;
+        let (settings, now) = (this.settings(cx)?, Instant::now());
+        ready!(this.poll_outgoing(cx, settings.delay, now))?;
         if !this.outgoing.waiting.is_empty() {
-            this.set_timer(cx, settings.delay);
             return Poll::Pending;
         }
         Pin::new(&mut this.inner).poll_shutdown(cx)

@@ -2,6 +2,8 @@
 
 use std::future::poll_fn;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Wake;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::time::timeout;
@@ -67,14 +69,14 @@ fn whole_messages_are_left_out_however_the_bytes_come() {
     }
 }
 
-#[test]
-fn a_frame_that_began_before_is_no_new_one() {
+#[tokio::test]
+async fn a_frame_that_began_before_is_no_new_one() {
     let frame = message(&[0x82; 40], None);
     let (before, rest) = frame.split_at(17);
     let mut direction = Direction::new(LinkCarrier::Frames, before);
     let all = FaultSettings { drop_percent: 100, ..FaultSettings::default() };
-    direction.push(rest, all);
-    direction.push(&message(b"lost", None), all);
+    direction.push(rest, all, Instant::now());
+    direction.push(&message(b"lost", None), all, Instant::now());
     let waiting: Vec<u8> = direction.waiting.iter().flat_map(|(_, bytes)| bytes.clone()).collect();
     assert_eq!(waiting, rest);
     assert_eq!(direction.waiting_bytes, rest.len());
@@ -139,6 +141,47 @@ async fn a_full_direction_stops_its_writer() {
     }
     let mut more = std::pin::pin!(near.write_all(b"x"));
     assert!(poll_fn(|cx| Poll::Ready(more.as_mut().poll(cx).is_pending())).await);
+}
+
+/// Counts its wakes.
+#[derive(Default)]
+struct CountingWaker(AtomicUsize);
+
+impl Wake for CountingWaker {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[tokio::test]
+async fn bytes_that_the_network_does_not_take_wake_no_task_until_it_does() {
+    for delay in [Duration::ZERO, Duration::from_nanos(1)] {
+        let faults = link(LinkCarrier::Bytes);
+        faults.change(|settings| settings.delay = delay);
+        let (near, mut far) = duplex(4);
+        let mut near = FaultyStream::new(near, &faults, &[]);
+        let wakes = Arc::<CountingWaker>::default();
+        let waker = Arc::clone(&wakes).into();
+        let mut cx = Context::from_waker(&waker);
+        let written = Pin::new(&mut near).poll_write(&mut cx, b"too much");
+        assert!(matches!(written, Poll::Ready(Ok(8))));
+        tokio::time::sleep_until(Instant::now() + delay).await;
+        let mut none = [0; 8];
+        let mut poll = |near: &mut FaultyStream<_>| {
+            let is_read = Pin::new(&mut *near).poll_read(&mut cx, &mut ReadBuf::new(&mut none));
+            (is_read.is_pending(), Pin::new(near).poll_flush(&mut cx).is_pending())
+        };
+        assert_eq!(poll(&mut near), (true, true));
+        wakes.0.store(0, Ordering::Relaxed);
+        for _ in 0..3 {
+            assert_eq!(poll(&mut near), (true, true));
+        }
+        assert_eq!(wakes.0.load(Ordering::Relaxed), 0, "with a delay of {delay:?}");
+        assert_eq!(read(&mut far, 4).await, b"too ");
+        assert!(wakes.0.load(Ordering::Relaxed) > 0);
+        assert_eq!(poll(&mut near), (true, false));
+        assert_eq!(read(&mut far, 4).await, b"much");
+    }
 }
 
 #[tokio::test]
