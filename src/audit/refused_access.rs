@@ -44,7 +44,9 @@ pub(super) struct RefusedAccesses {
 impl RefusedAccesses {
     /// The line of a request; `None`: it is counted.
     pub(super) fn admit(&mut self, access: &RefusedAccess, now: MonoTime) -> Option<LineContent> {
-        if self.period_start.is_none_or(|start| now.since(start) >= PERIOD) {
+        // A due summary comes first, even if requests never stop.
+        let is_over = |start| now.since(start) >= PERIOD;
+        if self.counted == 0 && self.period_start.is_none_or(is_over) {
             self.period_start = Some(now);
             self.lines = 0;
         }
@@ -138,9 +140,12 @@ mod tests {
             );
             assert_eq!(accesses.due_in(at(5)), None);
         }
-        for host in 0..20 {
+        for host in 0..19 {
             assert_eq!(accesses.admit(&access(host), at(15)), None);
         }
+        // Requests that come all the time do not put off the line about them.
+        assert_eq!(accesses.admit(&access(19), at(65)), None);
+        assert_eq!(accesses.due_in(at(65)), Some(Duration::ZERO));
         accesses.count_unknown(5, at(15));
         assert_eq!(accesses.due_in(at(25)), Some(Duration::from_secs(40)));
         let summary = accesses.summary().unwrap();
