@@ -98,8 +98,10 @@ impl AuditWorker {
                 Ok(AuditRequest::Note(content)) => drop(self.write(*content)),
                 Ok(AuditRequest::Refused(access)) => self.note_refused(&access),
                 Ok(AuditRequest::Read { after, limit, reply }) => {
-                    // If a reply cannot be sent, the client has gone.
-                    let _ = reply.send(self.read(after, limit));
+                    // A client that has gone gets no answer, and delays no verb.
+                    if !reply.is_closed() {
+                        let _ = reply.send(self.read(after, limit));
+                    }
                 }
                 Ok(AuditRequest::Close(reply)) => break Some(reply),
                 Err(RecvTimeoutError::Timeout) => {}

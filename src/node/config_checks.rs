@@ -30,7 +30,11 @@ impl ConfigChecks {
                 return;
             }
             tokio::select! {
-                Some(order) = self.orders.recv() => self.next.push(order),
+                Some(order) = self.orders.recv() => {
+                    // A reading may hang, and clients give up meanwhile.
+                    self.next.retain(|waiting| !waiting.reply.is_closed());
+                    self.next.push(order);
+                }
                 found = self.reading.done() => self.answer(&found),
                 else => std::future::pending().await,
             }

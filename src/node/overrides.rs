@@ -27,6 +27,8 @@ pub(super) enum OverrideEffect {
 /// A change for a time.
 #[derive(Debug)]
 pub(super) struct RunningOverride {
+    /// Rises from one to the next.
+    number: u64,
     id: String,
     pub(super) effect: OverrideEffect,
     by: String,
@@ -130,6 +132,7 @@ impl Overrides {
         let replaced = same.map(|index| self.running.remove(index));
         self.last_number += 1;
         self.running.push(RunningOverride {
+            number: self.last_number,
             id: format!("{}~{}", self.node, self.last_number),
             effect,
             by,
@@ -145,7 +148,7 @@ impl Overrides {
     /// Puts back what [`Self::set`] has changed, if it cannot be applied.
     pub(super) fn take_back(&mut self, replaced: Option<RunningOverride>) {
         self.running.pop();
-        self.running.extend(replaced);
+        replaced.into_iter().for_each(|one| self.put_back(one));
     }
 
     pub(super) fn remove(&mut self, id: &str) -> Option<RunningOverride> {
@@ -155,7 +158,8 @@ impl Overrides {
 
     /// Puts an override back that [`Self::remove`] has returned.
     pub(super) fn put_back(&mut self, removed: RunningOverride) {
-        self.running.push(removed);
+        let at = self.running.partition_point(|one| one.number < removed.number);
+        self.running.insert(at, removed);
     }
 
     pub(super) fn of_peer(&self, peer: &AccountId) -> Option<&RunningOverride> {
@@ -267,6 +271,10 @@ mod tests {
         let (set, replaced) = overrides.set(new(OverrideEffect::Resume(id("b")), 5), now);
         assert_eq!((set.id(), replaced.as_ref().map(RunningOverride::id)), ("a~3", Some("a~1")));
         overrides.take_back(replaced);
+        assert_eq!(ids(&overrides.running), ["a~1", "a~2"]);
+        let first = overrides.remove("a~1").unwrap();
+        overrides.put_back(first);
+        assert_eq!(ids(&overrides.running), ["a~1", "a~2"]);
         let (_, replaced) =
             overrides.set(new(OverrideEffect::LogLevel("off".into(), None), 5), now);
         assert_eq!(replaced.unwrap().id(), "a~2");

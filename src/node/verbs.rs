@@ -182,6 +182,7 @@ impl NodeTask {
             return;
         }
         if let Err(error) = self.apply_overrides() {
+            self.status.set_overrides(self.overrides.bodies());
             // The file was applied before, and was in force when the override began.
             tracing::error!(
                 error,
@@ -210,11 +211,12 @@ impl NodeTask {
         body
     }
 
+    /// If it fails, the pages show what they showed: the caller takes its change back.
     fn apply_overrides(&mut self) -> Result<(), String> {
         let config = self.overrides.apply(&self.configured);
-        let applied = self.switch_to(config);
+        self.switch_to(config)?;
         self.status.set_overrides(self.overrides.bodies());
-        applied
+        Ok(())
     }
 
     /// Closes all sessions with a peer; if this node dials it, it dials again at once.
