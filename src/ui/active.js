@@ -20,7 +20,7 @@ const linkText = (id) => id.replace('~', ' – ');
 
 /** What a fault does, in a sentence that the name of its place begins. @param {Fault} fault */
 export function faultText({ kind, value }) {
-    switch (kind) {
+  switch (kind) {
     case 'stopNode': return 'is stopped';
     case 'cut': return 'is cut';
     case 'delay': return value ? `is slower by ${value}` : 'is slow';
@@ -36,7 +36,7 @@ export const faultLabel = (fault) => (fault.link ? faultText(fault).replace(/^is
 export const placeOf = (fault) => (fault.link ? linkText(fault.link) : fault.node ?? 'the network');
 
 /** @param {Override} override */
-export function overrideText({ node, peer, kind, value }) {
+function overrideText({ node, peer, kind, value }) {
   switch (kind) {
     case 'suspend': return `${peer} is suspended at ${node}`;
     case 'resume': return `${peer} is switched on at ${node}`;

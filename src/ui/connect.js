@@ -17,7 +17,7 @@ export const hasToken = () => sessionStorage.getItem(TOKEN) != null;
 export const setToken = (token) => sessionStorage.setItem(TOKEN, token);
 
 /** An answer that is no success; `status` is the HTTP status. */
-export class AnswerError extends Error {
+class AnswerError extends Error {
   /** @param {number} status @param {string} message */
   constructor(status, message) {
     super(message);

@@ -20,7 +20,7 @@ const CLOSE = 14;
 const ARROWS = ['→', '↘', '↓', '↙', '←', '↖', '↑', '↗'];
 
 /** Thicker by a step for each factor of ten. @param {number} perSecond */
-export const laneWidth = (perSecond) => (perSecond > 0 ? 2 + 2 * Math.log10(1 + perSecond) : 1.5);
+const laneWidth = (perSecond) => (perSecond > 0 ? 2 + 2 * Math.log10(1 + perSecond) : 1.5);
 
 /** @param {Point} a @param {Point} b */
 const arrow = (a, b) => ARROWS[Math.round(Math.atan2(b.y - a.y, b.x - a.x) / (Math.PI / 4) + 8) % 8] ?? '→';

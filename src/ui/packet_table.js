@@ -13,7 +13,7 @@ import { pingCommand } from './words.js';
 /** @import { App } from './main.js' */
 /** @import { Packet } from './types.js' */
 
-export const ROW = 30;
+const ROW = 30;
 const ROW_NARROW = 52;
 const SPARE = 6;
 

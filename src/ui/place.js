@@ -2,7 +2,7 @@
 
 /** @import { Kind, Place } from './types.js' */
 
-export const VIEWS = ['network', 'packets', 'routes', 'money', 'events', 'config'];
+const VIEWS = ['network', 'packets', 'routes', 'money', 'events', 'config'];
 const DETAILS = ['node', 'link', 'packet'];
 
 /** @param {string} hash @returns {Place} */

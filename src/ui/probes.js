@@ -105,7 +105,7 @@ function pairs(app) {
 }
 
 /** Pings from each node to each other one; in a large network from the first one only. @param {App} app */
-export async function pingAll(app) {
+async function pingAll(app) {
   const waiting = pairs(app);
   const work = async () => {
     for (let pair = waiting.shift(); pair; pair = waiting.shift()) await probe(app, 'ping', pair[0], pair[1], 1);
