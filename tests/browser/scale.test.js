@@ -143,7 +143,11 @@ describe('scale', () => {
     await real.ping('test.n09', 5);
     await rows(page).first().waitFor();
     const closest = await page.getByTestId('node').evaluateAll((all) => {
-      const at = all.map((one) => one.querySelector('.body')?.getBoundingClientRect() ?? new DOMRect());
+      const at = all.map((one) => {
+        const body = one.querySelector('.body');
+        if (!body) throw new Error('a node has no body');
+        return body.getBoundingClientRect();
+      });
       const gaps = at.flatMap((p, i) => at.slice(i + 1).map((q) => Math.hypot(p.x - q.x, p.y - q.y) - (p.width + q.width) / 2));
       return Math.min(...gaps);
     });

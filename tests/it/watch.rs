@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::cli::Line;
 use crate::observer::Reader;
-use crate::peer::{TIMEOUT, TestNode, get_json};
+use crate::peer::{TIMEOUT, TestNode, ask, get_json};
 use crate::process::{Process, free_port, path_text, temp_folder, write_file};
 use crate::support::eventually;
 
@@ -116,10 +116,10 @@ fn each_node_gets_its_own_token_and_the_file_is_followed() {
         let file = write_file(&folder, &format!("{id}.yaml"), &yaml);
         let node = Process::start(&["run", "--config", path_text(&file)], []);
         node.wait_for_log("health server listening", "port");
-        (node, file)
+        (node, file, u64::from(port))
     };
-    let (_a, a_file) = start("a", "token-of-the-node-a");
-    let (_b, b_file) = start("b", "token-of-the-node-b");
+    let (_a, a_file, _) = start("a", "token-of-the-node-a");
+    let (_b, b_file, b_port) = start("b", "token-of-the-node-b");
     let (watch, port) = start_watch(&[path_text(&a_file), path_text(&b_file)]);
     let status = |id: &str| {
         let nodes = get_json(port, "GET /api/v1/nodes");
@@ -139,7 +139,13 @@ fn each_node_gets_its_own_token_and_the_file_is_followed() {
     let mut file = std::fs::File::create(&b_file).unwrap();
     file.write_all(text.replace("token-of-the-node-b", "token-that-is-wrong").as_bytes()).unwrap();
     drop(file);
-    // The node follows its file too, so that both agree again.
+    // The node follows its file, so that the token of before is refused, and `watch` does too.
+    eventually("b has its new token", TIMEOUT, || {
+        match ask(b_port, "GET /api/v1", Some("token-of-the-node-b"), "") {
+            (401, _) => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    });
     eventually("b is read with its new token", TIMEOUT, || match status("b").as_str() {
         "healthy" => Ok(()),
         other => Err(other.to_owned()),
@@ -164,6 +170,10 @@ fn a_page_for_others_needs_a_token_for_more_than_reading() {
     assert_eq!(refused["status"], 401, "{refused}");
     assert!(refused["detail"].as_str().unwrap().contains("--page-token-file"), "{refused}");
     assert_eq!(get_json(port, "GET /health")["status"], "healthy");
+    let with_token = |token| ask(port, "GET /api/v1", Some(token), "");
+    assert_eq!(with_token("token-of-a-page").0, 401);
+    let (status, top) = with_token("token-of-the-page");
+    assert_eq!((status, top["scopes"].as_array().map(Vec::len)), (200, Some(4)), "{top}");
 }
 
 #[test]
