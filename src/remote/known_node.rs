@@ -20,6 +20,30 @@ const LOST_AT_ONCE_MAX: u64 = u32::MAX as u64;
 const FRESH: Duration = Duration::from_secs(20);
 /// The status of a node that does not answer.
 const UNREACHABLE: &str = "unreachable";
+/// The status of a node that waits for its books.
+const STANDBY: &str = "standby";
+
+/// How much is known of a node, the least first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Knowledge {
+    /// Nothing, or what was so.
+    Past,
+    /// It waits for the books, which another process has.
+    Standby,
+    /// What is so now.
+    Present,
+}
+
+impl Knowledge {
+    /// What this says of its node.
+    pub fn of(node: &NodeBody) -> Self {
+        match &*node.status {
+            UNREACHABLE => Self::Past,
+            STANDBY => Self::Standby,
+            _ => Self::Present,
+        }
+    }
+}
 
 /// A node that runs elsewhere, or the page of several nodes.
 #[derive(Debug)]
@@ -241,6 +265,15 @@ impl KnownNode {
         let known = self.known.lock();
         let ids: Vec<String> = known.nodes.iter().map(|node| node.id.clone()).collect();
         if ids.is_empty() { vec![self.asked.name()] } else { ids }
+    }
+
+    /// How much it knows of the node with this id, which it shows.
+    pub fn knowledge_of(&self, id: &str) -> Knowledge {
+        let known = self.known.lock();
+        match (known.error.is_some(), known.nodes.iter().find(|node| node.id == id)) {
+            (false, Some(node)) => Knowledge::of(node),
+            _ => Knowledge::Past,
+        }
     }
 
     /// Its figures, if they are fresh.

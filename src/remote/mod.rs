@@ -13,7 +13,7 @@ mod way;
 
 pub use self::asked_node::AskedNode;
 pub use self::feed::{Feed, FeedItem};
-pub use self::known_node::{KnownNode, ReceivedPackets};
+pub use self::known_node::{Knowledge, KnownNode, ReceivedPackets};
 pub use self::page_client::{PageAnswer, PageClient, PageError, url_encode};
 pub use self::record_size::has_kept_size;
 pub use self::stream_reader::{StreamAsk, StreamEnd, StreamReader};

@@ -177,6 +177,35 @@ fn a_page_for_others_needs_a_token_for_more_than_reading() {
 }
 
 #[test]
+fn of_two_processes_with_one_id_the_one_that_answers_is_shown() {
+    let (first, second) = (TestNode::start("nodeId: n\n"), TestNode::start("nodeId: n\n"));
+    let (_watch, port) = start_watch(&[&url(&first), &url(&second)]);
+    let shown = || {
+        let state = get_json(port, "GET /api/v1/nodes");
+        let nodes = state["nodes"].as_array().unwrap();
+        assert_eq!(nodes.len(), 1, "{state}");
+        (nodes[0]["status"].clone(), nodes[0]["reasons"].clone())
+    };
+    eventually("the node names the other one", TIMEOUT, || match shown() {
+        (status, reasons) if status == "healthy" && reasons[0].is_string() => {
+            let expected =
+                format!("{} is a node with this id, too; name each node once", url(&second));
+            assert_eq!(reasons, serde_json::json!([expected]));
+            Ok(())
+        }
+        other => Err(format!("{other:?}")),
+    });
+    let (status, _) = first.stop("TERM");
+    assert_eq!(status.code(), Some(0));
+    eventually("only the second one is left", TIMEOUT, || match shown() {
+        (status, reasons) if status == "healthy" && reasons == serde_json::json!([]) => Ok(()),
+        other => Err(format!("{other:?}")),
+    });
+    let routes = get_json(port, "GET /api/v1/nodes/n/routes");
+    assert_eq!(routes["nodeId"], "n", "{routes}");
+}
+
+#[test]
 fn the_page_of_watch_does_not_read_itself() {
     let port = free_port();
     let own = format!("http://127.0.0.1:{port}");

@@ -2,6 +2,7 @@
 //! they are wanted, streams while a client has one.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
@@ -18,7 +19,7 @@ use crate::observe::{
     merge_nodes, merge_rates,
 };
 use crate::remote::{
-    AskedNode, KnownNode, PageClient, PageError, StreamAsk, has_kept_size, url_encode,
+    AskedNode, Knowledge, KnownNode, PageClient, PageError, StreamAsk, has_kept_size, url_encode,
 };
 
 /// Nodes that are asked at a time.
@@ -122,20 +123,26 @@ impl RemoteNodes {
     /// The node with this id, or the page that shows it.
     pub(super) fn find(&self, id: &str) -> Option<Arc<KnownNode>> {
         let nodes = self.nodes.borrow();
-        nodes.iter().find(|node| node.node_ids().iter().any(|known| known == id)).cloned()
+        let named = nodes.iter().filter(|node| node.node_ids().iter().any(|known| known == id));
+        // The first one of those that know most.
+        named.rev().max_by_key(|node| node.knowledge_of(id)).cloned()
     }
 
     /// All nodes and the links between them, and the local ones.
     pub(super) fn merge(&self, local: StateBody) -> StateBody {
         let remote = self.list();
         let StateBody { nodes, mut overrides, mut faults, .. } = local;
+        let mut nodes: BTreeMap<String, NodeBody> =
+            nodes.into_iter().map(|node| (node.id.clone(), node)).collect();
         for node in &remote {
             let (own_overrides, own_faults) = node.changes();
             overrides.extend(own_overrides);
             faults.extend(own_faults);
+            for shown in node.nodes() {
+                add_node(&mut nodes, shown, &node.asked);
+            }
         }
-        let nodes = nodes.into_iter().chain(remote.iter().flat_map(|node| node.nodes()));
-        StateBody { overrides, faults, ..merge_nodes(nodes) }
+        StateBody { overrides, faults, ..merge_nodes(nodes.into_values()) }
     }
 
     /// The figures that the streams have brought.
@@ -151,6 +158,26 @@ impl RemoteNodes {
         let nodes: BTreeMap<String, _> = nodes.map(|node| (node.id.clone(), node)).collect();
         let links = merge_rates(&state.links, &views);
         RatesBody { at, sampled, links, nodes: nodes.into_values().collect() }
+    }
+}
+
+/// Adds a node. Two processes may have one id: a node and its standby, of which the one that has the books is shown,
+/// or by mistake, which the node says then.
+fn add_node(nodes: &mut BTreeMap<String, NodeBody>, node: NodeBody, asked: &AskedNode) {
+    let known = match nodes.entry(node.id.clone()) {
+        Entry::Vacant(vacant) => {
+            vacant.insert(node);
+            return;
+        }
+        Entry::Occupied(known) => known.into_mut(),
+    };
+    match (Knowledge::of(known), Knowledge::of(&node)) {
+        (Knowledge::Present, Knowledge::Present) => {
+            let url = asked.shown_url();
+            known.reasons.push(format!("{url} is a node with this id, too; name each node once"));
+        }
+        (before, new) if new > before => *known = node,
+        _ => {}
     }
 }
 
