@@ -11,7 +11,7 @@ use crate::support::{combined_output, skip};
 const CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/schema/schemathesis.toml");
 /// What each answer is checked for.
 const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_conformance,\
-                      response_schema_conformance";
+                      response_schema_conformance,negative_data_rejection";
 
 #[test]
 fn answers_are_as_described() {

@@ -67,7 +67,9 @@ pub(super) fn describe(
 fn complete(operation: &mut Operation, scope: Scope, for_peers: bool) {
     // Names of modules say nothing to clients.
     operation.tags = None;
-    operation.security = Some(vec![SecurityRequirement::new(TOKEN, [scope.as_str()])]);
+    let with_token = SecurityRequirement::new(TOKEN, [scope.as_str()]);
+    // A node without any token answers reads to all, and the page of this machine needs none.
+    operation.security = Some(vec![with_token, SecurityRequirement::default()]);
     if for_peers {
         let about = operation.description.take().map_or(String::new(), |about| about + "\n\n");
         operation.description = Some(about + FOR_PEERS);
