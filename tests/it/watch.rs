@@ -5,7 +5,8 @@ use std::io::Write as _;
 use serde_json::Value;
 
 use crate::cli::Line;
-use crate::observer::Reader;
+use crate::network::TestNetwork;
+use crate::observer::{Reader, start_network};
 use crate::peer::{TIMEOUT, TestNode, ask, get_json};
 use crate::process::{Process, free_port, path_text, temp_folder, write_file};
 use crate::support::eventually;
@@ -151,6 +152,75 @@ fn each_node_gets_its_own_token_and_the_file_is_followed() {
         other => Err(other.to_owned()),
     });
     drop(watch);
+}
+
+#[test]
+fn a_node_that_the_file_gains_is_read_and_one_that_it_loses_is_not() {
+    let network = TestNetwork::from_example("examples/linear-3.yaml");
+    let (_up, _) = start_network(&network, &[]);
+    let text = std::fs::read_to_string(network.file()).unwrap();
+    let without_c = |line: &&str| !line.contains("id: c,") && !line.contains("to: c,");
+    let mut short = text.lines().filter(without_c).collect::<Vec<_>>().join("\n");
+    short.push('\n');
+    let folder = temp_folder();
+    let file = write_file(&folder, "network.yaml", &short);
+    let (_watch, port) = start_watch(&[path_text(&file)]);
+    let wait_for = |expected: &[&str]| {
+        eventually("the nodes of the file", TIMEOUT, || {
+            let nodes = get_json(port, "GET /api/v1/nodes");
+            let shown = ids(&nodes["nodes"], "id");
+            if shown == expected { Ok(()) } else { Err(nodes.to_string()) }
+        });
+    };
+    wait_for(&["a", "b"]);
+    write_file(&folder, "network.yaml", &text);
+    wait_for(&["a", "b", "c"]);
+    write_file(&folder, "network.yaml", &short);
+    wait_for(&["a", "b"]);
+}
+
+#[test]
+fn two_readers_see_the_same_packets_of_busy_nodes() {
+    let line = Line::start("", "", "");
+    let urls = [&line.a, &line.b, &line.c].map(url);
+    let (_watch, port) = start_watch(&[&urls[0], &urls[1], &urls[2]]);
+    let mut readers = [0, 1].map(|_| Reader::open(port, "topics=packets"));
+    for reader in &mut readers {
+        reader.find("hello", |_| true);
+    }
+    // The first packets come before the streams of the nodes are open.
+    eventually("a packet at c", TIMEOUT, || {
+        line.ping("test.c");
+        let packets = get_json(port, "GET /api/v1/packets?filter=node=c");
+        match &packets["packets"][0] {
+            Value::Object(_) => Ok(()),
+            other => Err(other.to_string()),
+        }
+    });
+    for _ in 0..20 {
+        line.ping("test.c");
+    }
+    let newest = eventually("the last packet at c", TIMEOUT, || {
+        let packets = get_json(port, "GET /api/v1/packets?filter=node=c");
+        packets["packets"]
+            .as_array()
+            .filter(|all| all.len() > 20)
+            .map(|all| all[0].clone())
+            .ok_or_else(|| packets.to_string())
+    });
+    let newest = newest.0;
+    let [first, second] = readers.map(|mut reader| {
+        let mut seen = Vec::new();
+        loop {
+            let packet = reader.find("packet", |packet| packet["node"] == "c");
+            seen.push(packet["id"].clone());
+            if packet["id"] == newest["id"] {
+                return seen;
+            }
+        }
+    });
+    assert_eq!(first, second);
+    assert!(first.len() > 20, "{first:?}");
 }
 
 #[test]
