@@ -39,12 +39,12 @@ pub struct NodeFaults(Mutex<HashMap<String, Arc<LinkFaults>>>);
 /// The faults of the connections with one peer.
 #[derive(Debug)]
 pub struct LinkFaults {
-    carrier: LinkCarrier,
     state: Mutex<LinkState>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct LinkState {
+    carrier: LinkCarrier,
     settings: FaultSettings,
     /// Of the tasks that use the faults, by the number of each. A link has few.
     wakers: Vec<(u64, Waker)>,
@@ -59,18 +59,21 @@ pub struct FaultWatch {
 }
 
 impl NodeFaults {
-    /// The faults of a peer that the node dials.
+    /// The faults of a peer that the node dials. They stay when a reload changes the protocol; over HTTP, no packets are
+    /// lost.
     pub fn add_dialled(&self, peer: &str, carrier: LinkCarrier) -> Arc<LinkFaults> {
         let mut all = self.0.lock();
-        match all.get(peer) {
-            Some(known) if known.carrier == carrier => Arc::clone(known),
-            // The first one, or the peer is now reached over another protocol.
-            _ => {
-                let new = Arc::new(LinkFaults { carrier, state: Mutex::default() });
-                all.insert(peer.to_owned(), Arc::clone(&new));
-                new
-            }
-        }
+        let new = || LinkState {
+            carrier,
+            settings: FaultSettings::default(),
+            wakers: Vec::new(),
+            next_number: 0,
+        };
+        let faults = all
+            .entry(peer.to_owned())
+            .or_insert_with(|| Arc::new(LinkFaults { state: Mutex::new(new()) }));
+        faults.state.lock().carrier = carrier;
+        Arc::clone(faults)
     }
 
     /// The faults of a peer. `None`: the node has never dialled it.
@@ -80,9 +83,9 @@ impl NodeFaults {
 }
 
 impl LinkFaults {
-    /// What the connections carry.
+    /// What new connections carry.
     pub fn carrier(&self) -> LinkCarrier {
-        self.carrier
+        self.state.lock().carrier
     }
 
     /// What is wrong now.
@@ -138,5 +141,22 @@ impl FaultWatch {
 impl Drop for FaultWatch {
     fn drop(&mut self) {
         self.faults.state.lock().wakers.retain(|(number, _)| *number != self.number);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn faults_stay_when_a_peer_is_reached_over_another_protocol() {
+        let node = NodeFaults::default();
+        let before = node.add_dialled("b", LinkCarrier::Frames);
+        before.change(|settings| settings.is_cut = true);
+        let after = node.add_dialled("b", LinkCarrier::Bytes);
+        assert_eq!((after.settings().is_cut, after.carrier()), (true, LinkCarrier::Bytes));
+        before.change(|settings| settings.is_cut = false);
+        assert!(!node.of_peer("b").unwrap().settings().is_cut);
+        assert!(node.of_peer("c").is_none());
     }
 }
