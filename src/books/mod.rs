@@ -7,6 +7,7 @@
 mod adjustment;
 mod cut;
 mod date;
+mod event;
 mod export;
 mod flow;
 mod history;
@@ -21,6 +22,7 @@ mod statement;
 pub use adjustment::{Adjustment, BalanceChange, ChangeError, ChangeId, ChangeRequest};
 pub use cut::Cut;
 pub use date::date;
+pub use event::{EventKind, EventLevel, NewEvent};
 pub use export::{ExportFormat, statements_as_csv};
 pub use flow::{FlowBook, FlowEnd, FlowRow, FlowSums};
 pub use history::BooksHistory;

@@ -7,11 +7,12 @@ use serde::Deserialize;
 use super::args::EventsArguments;
 use super::observed::{ObservedNodes, json_text};
 use super::terminal::{interrupted, terminal_canvas};
+use crate::books::EventLevel;
 use crate::config::Environment;
 use crate::console::{
     Colour, Failure, apply_colours, build_runtime, count, padded, sanitize, truncate,
 };
-use crate::observe::{EventBody, EventLevel, GapCause, StreamMessage};
+use crate::observe::{EventBody, GapCause, StreamMessage};
 use crate::remote::{Feed, FeedItem};
 
 /// `GET /api/v1/events`.

@@ -8,8 +8,9 @@ use std::time::{Duration, SystemTime};
 use parking_lot::Mutex;
 
 use super::accounts::format_time;
-use super::model::{EventBody, EventLevel};
+use super::model::EventBody;
 use super::ring::{Resumed, Ring};
+use crate::books::{EventKind, NewEvent};
 
 /// Events that are kept.
 pub const EVENTS_KEPT: usize = 10_000;
@@ -65,21 +66,6 @@ impl ObjectIds {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OtherBoot;
 
-/// An event that happens now.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NewEvent {
-    /// How important it is.
-    pub level: EventLevel,
-    /// Such as `peer.connected`.
-    pub kind: &'static str,
-    /// A sentence. A peer may have written a part of it.
-    pub text: String,
-    /// The peer that it is about.
-    pub peer: Option<String>,
-    /// More about it.
-    pub fields: Vec<(&'static str, String)>,
-}
-
 /// The newest events.
 #[derive(Debug)]
 pub struct EventLog {
@@ -91,7 +77,7 @@ pub struct EventLog {
 struct Inner {
     ring: Ring<EventBody>,
     /// By node, peer and kind.
-    periods: HashMap<(String, Option<String>, &'static str), Period>,
+    periods: HashMap<(String, Option<String>, EventKind), Period>,
 }
 
 /// The events of one kind about one peer.
@@ -131,7 +117,7 @@ impl EventLog {
             at: format_time(at),
             node: node.to_owned(),
             level: event.level,
-            kind: event.kind.to_owned(),
+            kind: event.kind.as_str().to_owned(),
             text: bounded(event.text),
             peer: event.peer,
             fields,
@@ -154,11 +140,7 @@ impl EventLog {
 
 impl Inner {
     /// `Some`: the event is kept, and so many before it were not.
-    fn admit(
-        &mut self,
-        key: (String, Option<String>, &'static str),
-        at: SystemTime,
-    ) -> Option<u64> {
+    fn admit(&mut self, key: (String, Option<String>, EventKind), at: SystemTime) -> Option<u64> {
         if self.periods.len() >= COUNTED_MAX {
             self.periods.clear();
         }
@@ -181,6 +163,7 @@ impl Inner {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::books::EventLevel;
 
     #[test]
     fn ids_name_the_boot_and_rise() {
@@ -202,7 +185,7 @@ mod tests {
         let log = EventLog::new(Arc::new(ObjectIds::new(1)));
         let event = NewEvent {
             level: EventLevel::Warn,
-            kind: "peer.dialFailed",
+            kind: EventKind::PeerDialFailed,
             text: "ä".repeat(TEXT_CHARS_MAX + 1),
             peer: Some("bob".to_owned()),
             fields: vec![("error", "refused".to_owned())],
@@ -219,7 +202,7 @@ mod tests {
     fn a_peer_that_reconnects_all_the_time_fills_no_log() {
         let log = EventLog::new(Arc::new(ObjectIds::new(1)));
         let record = |second, peer: &str| {
-            let (level, kind, text) = (EventLevel::Info, "peer.connected", String::new());
+            let (level, kind, text) = (EventLevel::Info, EventKind::PeerConnected, String::new());
             let peer = Some(peer.to_owned());
             let event = NewEvent { level, kind, text, peer, fields: Vec::new() };
             log.record("a", SystemTime::UNIX_EPOCH + Duration::from_secs(second), event);

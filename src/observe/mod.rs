@@ -21,14 +21,14 @@ mod stream_queue;
 mod visibility;
 
 pub use self::accounts::{account_bodies, format_time, parse_time};
-pub use self::event_log::{EventLog, NewEvent, ObjectIds, OtherBoot};
+pub use self::event_log::{EventLog, ObjectIds, OtherBoot};
 pub use self::filter::PacketFilter;
 pub use self::history::{HISTORY_STEP_MS, History};
 pub use self::links::{UNKNOWN, join_links};
 pub use self::merge::{merge_nodes, merge_rates};
 pub use self::model::{
-    BurstBody, ByeBody, CandidateBody, EventBody, EventLevel, FaultBody, FaultKind, GapBody,
-    GapCause, HelloBody, LinkBody, LinkHistoryBody, LinkKind, LinkRates, LinkState, NodeBody,
+    BurstBody, ByeBody, CandidateBody, EventBody, FaultBody, FaultKind, GapBody, GapCause,
+    HelloBody, LinkBody, LinkHistoryBody, LinkKind, LinkRates, LinkState, NodeBody,
     NodeHistoryBody, NodeStats, OverrideBody, OverrideKind, PacketBody, PacketLane, PacketPhase,
     PeerBody, RatesBody, ReasonCountBody, ReconnectBody, SampleBody, SampledBody, StateBody,
     StepBody, StreamLimits, StreamMessage,

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::scope::Scope;
+use crate::books::EventLevel;
 
 pub use self::decision::{CandidateBody, ReasonCountBody, StepBody};
 pub use self::history::{
@@ -336,18 +337,6 @@ pub struct EventBody {
     pub peer: Option<String>,
     /// More about it, by name.
     pub fields: BTreeMap<String, String>,
-}
-
-/// How important an event is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub enum EventLevel {
-    /// Nothing to do.
-    Info,
-    /// Worth a look.
-    Warn,
-    /// An operator must act.
-    Error,
 }
 
 /// Objects that a stream has lost.

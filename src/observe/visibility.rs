@@ -12,11 +12,22 @@ use super::model::{
     EventBody, NodeBody, NodeStats, PacketBody, ReasonBody, ReasonCountBody, StateBody, StepBody,
 };
 use crate::account::AccountId;
+use crate::books::EventKind;
 use crate::connector::ConnectorReport;
 
 /// Events about a peer that its operator sees, too. Their texts name only this peer.
-const EVENTS_OF_PEERS: [&str; 5] =
-    ["peer.connected", "peer.disconnected", "peer.dialFailed", "peer.refusedLogin", "limit.near"];
+const EVENTS_OF_PEERS: [EventKind; 10] = [
+    EventKind::PeerConnected,
+    EventKind::PeerDisconnected,
+    EventKind::PeerDialFailed,
+    EventKind::PeerRefusedLogin,
+    EventKind::PeerDown,
+    EventKind::PeerUp,
+    EventKind::LimitNear,
+    EventKind::ExposureHigh,
+    EventKind::ExposureLow,
+    EventKind::ExposureNormal,
+];
 /// Replaces a name within a text.
 const HIDDEN: &str = "***";
 
@@ -64,7 +75,7 @@ impl<'p> Visibility<'p> {
     pub fn event(self, event: &Arc<EventBody>) -> Option<&Arc<EventBody>> {
         let Some(peer) = self.peer() else { return Some(event) };
         let is_own = event.peer.as_deref() == Some(peer.as_str());
-        (is_own && EVENTS_OF_PEERS.contains(&event.kind.as_str())).then_some(event)
+        (is_own && EVENTS_OF_PEERS.iter().any(|kind| kind.as_str() == event.kind)).then_some(event)
     }
 
     /// A record of a packet; `None`: it is not for this client.

@@ -7,15 +7,17 @@ use crate::api::OverrideEnd;
 use crate::api::config_values::ConfigMistake;
 use crate::api::health::HealthStatus;
 use crate::api::status::NodeStatus;
-use crate::observe::{EventLevel, NewEvent, OverrideBody, OverrideKind};
+use crate::books::{EventKind, EventLevel, NewEvent};
+use crate::observe::{OverrideBody, OverrideKind};
 use crate::peers::{PeerChange, PeerEvent};
 
 /// RFC 6455 7.4.1: the client has done what it wanted.
 const NORMAL_CLOSURE: u16 = 1000;
 
 impl NodeStatus {
-    /// Something happened to the node: an event of `/api/v1/events`.
-    pub(in crate::api) fn record_event(&self, event: NewEvent) {
+    /// Something happened: an event of `/api/v1/events`. If its kind is saved ([`EventKind::is_saved`]) and the node has a
+    /// store, the next cut has it, and the webhooks that ask for it get it.
+    pub fn record_event(&self, event: NewEvent) {
         let node = self.context().connector.node_id();
         self.observer().events.record(node.as_str(), SystemTime::now(), event);
     }
@@ -31,7 +33,7 @@ impl NodeStatus {
     pub fn record_learned_routes(&self, prefixes: usize) {
         self.record_event(NewEvent {
             level: EventLevel::Info,
-            kind: "routes.changed",
+            kind: EventKind::RoutesChanged,
             text: format!("learned routes have changed; {prefixes} prefixes are in the table"),
             peer: None,
             fields: vec![("prefixes", prefixes.to_string())],
@@ -46,7 +48,7 @@ impl NodeStatus {
         let what = describe(body);
         self.record_event(NewEvent {
             level: EventLevel::Warn,
-            kind: "override.set",
+            kind: EventKind::OverrideSet,
             text: format!("{what} until {expires_at}, by {by}: {reason}"),
             peer: body.peer.clone(),
             fields: override_fields(body),
@@ -57,13 +59,15 @@ impl NodeStatus {
     pub fn record_override_end(&self, body: &OverrideBody, end: OverrideEnd) {
         let what = describe(body);
         let (kind, why) = match end {
-            OverrideEnd::Expired => ("override.expired", "its time is over"),
-            OverrideEnd::Undone => ("override.ended", "an operator has ended it"),
-            OverrideEnd::Replaced => ("override.ended", "a later one replaces it"),
+            OverrideEnd::Expired => (EventKind::OverrideExpired, "its time is over"),
+            OverrideEnd::Undone => (EventKind::OverrideEnded, "an operator has ended it"),
+            OverrideEnd::Replaced => (EventKind::OverrideEnded, "a later one replaces it"),
             OverrideEnd::ReplacedByOtherNode => {
-                ("override.ended", "another node of the process has set another log level")
+                (EventKind::OverrideEnded, "another node of the process has set another log level")
             }
-            OverrideEnd::PeerRemoved => ("override.ended", "the configuration has no such peer"),
+            OverrideEnd::PeerRemoved => {
+                (EventKind::OverrideEnded, "the configuration has no such peer")
+            }
         };
         let mut fields = override_fields(body);
         fields.push(("why", end.as_str().to_owned()));
@@ -80,7 +84,7 @@ impl NodeStatus {
     pub fn record_reconnect(&self, peer: &AccountId, sessions: usize, by: &str, reason: &str) {
         self.record_event(NewEvent {
             level: EventLevel::Warn,
-            kind: "peer.reconnect",
+            kind: EventKind::PeerReconnect,
             text: format!("{by} reconnects {peer}: {reason}"),
             peer: Some(peer.to_string()),
             fields: vec![("closedSessions", sessions.to_string()), ("by", by.to_owned())],
@@ -105,10 +109,10 @@ fn override_fields(body: &OverrideBody) -> Vec<(&'static str, String)> {
 /// The configuration was applied, or refused for this reason.
 pub(in crate::api) fn reload_event(refused: Option<(&str, Option<&ConfigMistake>)>) -> NewEvent {
     let (level, kind, text) = match refused {
-        None => (EventLevel::Info, "config.reloaded", "configuration reloaded".to_owned()),
+        None => (EventLevel::Info, EventKind::ConfigReloaded, "configuration reloaded".to_owned()),
         Some((error, _)) => (
             EventLevel::Error,
-            "config.refused",
+            EventKind::ConfigRefused,
             format!("configuration refused, the old one stays: {error}"),
         ),
     };
@@ -130,7 +134,7 @@ pub(in crate::api) fn status_event(
     let level = if now == HealthStatus::Unhealthy { EventLevel::Error } else { EventLevel::Info };
     NewEvent {
         level,
-        kind: "node.status",
+        kind: EventKind::NodeStatus,
         text: format!("the node is {}{why}", now.as_str()),
         peer: None,
         fields: vec![("before", before.as_str().to_owned()), ("now", now.as_str().to_owned())],
@@ -143,27 +147,27 @@ fn peer_event(event: &PeerEvent) -> Option<NewEvent> {
     let (level, kind, text, fields) = match &event.change {
         PeerChange::Connecting => return None,
         PeerChange::Connected => {
-            (EventLevel::Info, "peer.connected", format!("{peer} connected"), Vec::new())
+            (EventLevel::Info, EventKind::PeerConnected, format!("{peer} connected"), Vec::new())
         }
         PeerChange::Disconnected(close) => (
             // Tools say goodbye when they are done.
             if close.code() == NORMAL_CLOSURE { EventLevel::Info } else { EventLevel::Warn },
-            "peer.disconnected",
+            EventKind::PeerDisconnected,
             format!("{peer} disconnected: {close}"),
             vec![("code", close.code().to_string())],
         ),
         PeerChange::AuthenticationFailed(answer) => (
             EventLevel::Error,
-            "peer.dialFailed",
+            EventKind::PeerDialFailed,
             format!("{peer} refuses our login: {answer}"),
             vec![("why", "login".to_owned())],
         ),
         PeerChange::LoginRefused(error) => {
-            (EventLevel::Warn, "peer.refusedLogin", format!("{peer}: {error}"), Vec::new())
+            (EventLevel::Warn, EventKind::PeerRefusedLogin, format!("{peer}: {error}"), Vec::new())
         }
         PeerChange::BecameDown => (
             EventLevel::Warn,
-            "peer.dialFailed",
+            EventKind::PeerDialFailed,
             format!("{peer} is down; slow attempts go on"),
             vec![("why", "down".to_owned())],
         ),

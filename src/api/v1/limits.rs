@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::SystemTime;
 
+use crate::books::{EventKind, EventLevel, NewEvent};
 use crate::connector::{AccountReport, ConnectorReport};
-use crate::observe::{EventLevel, EventLog, NewEvent};
+use crate::observe::EventLog;
 
 /// A limit is near from this share on, in percent.
 const NEAR_PERCENT: u128 = 90;
@@ -44,7 +45,7 @@ impl LimitWatch {
         }
         (percent >= NEAR_PERCENT && self.0.insert(name)).then(|| NewEvent {
             level: EventLevel::Warn,
-            kind: "limit.near",
+            kind: EventKind::LimitNear,
             text: format!("{peer}: {percent} % of {key} is used ({used} of {limit})"),
             peer: Some(peer),
             fields: vec![

@@ -14,9 +14,9 @@ use tokio::time::{Instant, timeout};
 
 use super::observer::Observer;
 use super::verbs::{OVERRIDES, OverridesBody};
+use crate::books::{EventKind, EventLevel, NewEvent};
 use crate::observe::{
-    EventBody, EventLevel, NewEvent, NodeBody, PacketBody, RatesBody, SampledBody, StateBody,
-    merge_nodes, merge_rates,
+    EventBody, NodeBody, PacketBody, RatesBody, SampledBody, StateBody, merge_nodes, merge_rates,
 };
 use crate::remote::{
     AskedNode, Knowledge, KnownNode, PageClient, PageError, StreamAsk, has_kept_size, url_encode,
@@ -309,7 +309,12 @@ impl Observer {
 
     pub(super) fn node_answered(&self, node: &Arc<KnownNode>, nodes: Vec<NodeBody>) {
         if node.set_nodes(nodes, SystemTime::now()).is_some() {
-            self.record_reachability(node, EventLevel::Info, "node.reachable", "it answers again");
+            self.record_reachability(
+                node,
+                EventLevel::Info,
+                EventKind::NodeReachable,
+                "it answers again",
+            );
         }
     }
 
@@ -335,7 +340,7 @@ impl Observer {
 
     pub(super) fn node_lost(&self, node: &Arc<KnownNode>, why: String) {
         if node.fail(why.clone()) {
-            self.record_reachability(node, EventLevel::Error, "node.unreachable", &why);
+            self.record_reachability(node, EventLevel::Error, EventKind::NodeUnreachable, &why);
         }
     }
 
@@ -343,7 +348,7 @@ impl Observer {
         &self,
         node: &KnownNode,
         level: EventLevel,
-        kind: &'static str,
+        kind: EventKind,
         text: &str,
     ) {
         for id in node.node_ids() {

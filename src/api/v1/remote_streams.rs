@@ -9,7 +9,8 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 
 use super::observer::Observer;
-use crate::observe::{EventLevel, StreamMessage};
+use crate::books::{EventKind, EventLevel};
+use crate::observe::StreamMessage;
 use crate::remote::{
     KnownNode, PageClient, PageError, StreamAsk, StreamEnd, StreamReader, has_kept_size,
 };
@@ -162,7 +163,7 @@ impl Observer {
             StreamMessage::Gap(gap) if gap.topic == "packets" => node.add_lost(gap.lost),
             StreamMessage::Gap(gap) if gap.lost > 0 => {
                 let why = format!("{} events of this node are lost", gap.lost);
-                self.record_reachability(node, EventLevel::Warn, "events.lost", &why);
+                self.record_reachability(node, EventLevel::Warn, EventKind::EventsLost, &why);
             }
             _ => {}
         }

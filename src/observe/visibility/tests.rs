@@ -3,10 +3,9 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::books::EventLevel;
 use crate::connector::{Connector, NextHopFailure, Refusal};
-use crate::observe::model::{
-    CandidateBody, EventLevel, OverrideBody, OverrideKind, PacketLane, PacketPhase,
-};
+use crate::observe::model::{CandidateBody, OverrideBody, OverrideKind, PacketLane, PacketPhase};
 use crate::observe::{account_bodies, join_links, reason_body};
 use crate::routing::HashSeed;
 use crate::testing::{connector_settings, every_refusal};

@@ -21,8 +21,9 @@ use self::burst::Burst;
 use super::observer::{ApiView, Observer};
 use crate::account::AccountId;
 use crate::api::status::NodeStatus;
+use crate::books::{EventKind, EventLevel, NewEvent};
 use crate::net::{FaultSettings, LinkFaults, NodeFaults};
-use crate::observe::{EventLevel, FaultBody, FaultKind, NewEvent, StateBody, format_time};
+use crate::observe::{FaultBody, FaultKind, StateBody, format_time};
 
 /// Faults at a time.
 const FAULTS_MAX: usize = 200;
@@ -378,11 +379,11 @@ fn event_of(body: &FaultBody, ending: Option<Ending>) -> NewEvent {
         }
     }
     let (kind, text) = match ending {
-        None => ("lab.set", format!("lab: {what} until {}", body.expires_at)),
-        Some(Ending::Expired) => ("lab.expired", format!("lab: no more: {what}")),
+        None => (EventKind::LabSet, format!("lab: {what} until {}", body.expires_at)),
+        Some(Ending::Expired) => (EventKind::LabExpired, format!("lab: no more: {what}")),
         Some(how) => {
             fields.push(("how", how.as_str().to_owned()));
-            ("lab.ended", format!("lab: {}: {what}", how.as_str()))
+            (EventKind::LabEnded, format!("lab: {}: {what}", how.as_str()))
         }
     };
     NewEvent { level: EventLevel::Warn, kind, text, peer: None, fields }
