@@ -4,6 +4,7 @@
 
 use ilp_connector::wire::ilp::{AmountTooLarge, MAX_PACKET, Packet, Prepare};
 use ilp_connector::wire::ping::EchoRequest;
+use ilp_connector::wire::reconcile::PeerBooks;
 use ilp_connector::wire::timestamp::GeneralizedTime;
 use ilp_connector::wire::{Address, AddressRef, Prefix, Timestamp, ildcp};
 use libfuzzer_sys::fuzz_target;
@@ -96,6 +97,14 @@ fn carried(data: &[u8]) {
         out.clear();
         response.encode(&mut out);
         assert!(data.starts_with(&out));
+    }
+    if let Ok(books) = PeerBooks::parse(data) {
+        out.clear();
+        books.encode(&mut out);
+        // Unknown flags are not repeated.
+        assert_eq!(PeerBooks::parse(&out), Ok(books));
+        assert!(data.get(2..).is_some_and(|rest| rest.starts_with(&out[2..])));
+        assert!(PeerBooks::parse(&out[..out.len() - 1]).is_err());
     }
     if let Ok(amounts) = AmountTooLarge::parse(data) {
         assert!(data.starts_with(&amounts.to_bytes()));

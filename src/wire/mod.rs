@@ -14,6 +14,7 @@ pub mod ildcp;
 pub mod ilp;
 pub mod payment_pointer;
 pub mod ping;
+pub mod reconcile;
 pub mod stream;
 pub mod timestamp;
 pub mod ws;

@@ -17,6 +17,7 @@ const SEEDS: &[(&str, &[(&str, &[&str])])] = &[
             ("addresses", &["hex"]),
             ("ping", &["data_hex"]),
             ("ildcp", &["hex"]),
+            ("reconcile", &["hex"]),
         ],
     ),
     ("btp", &[("btp", &["hex"])]),

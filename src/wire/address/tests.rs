@@ -113,6 +113,7 @@ fn segments() {
         assert_eq!(is_segment(text), expected, "{text:?}");
     }
     assert_eq!(AddressRef::new("peer.config"), Ok(AddressRef::PEER_CONFIG));
+    assert_eq!(AddressRef::new("peer.reconcile"), Ok(AddressRef::PEER_RECONCILE));
     let address = AddressRef::new("g.acme.bob").unwrap();
     assert_eq!(address.segments().collect::<Vec<_>>(), ["g", "acme", "bob"]);
 }
