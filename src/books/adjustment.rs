@@ -23,6 +23,11 @@ pub enum BalanceChange {
         /// The part that is owed to the peer.
         conceded: i128,
     },
+    /// Of our packets, the peer fulfilled this much more than the books had: it is owed.
+    Concede(i128),
+    /// Of the peer's packets, this much is not owed to us, although we fulfilled it. Below zero: the peer owes more
+    /// than the books had.
+    WriteOff(i128),
 }
 
 impl BalanceChange {
@@ -31,6 +36,8 @@ impl BalanceChange {
         match self {
             Self::Adjust(_) => "adjust",
             Self::Resolve { .. } => "resolve",
+            Self::Concede(_) => "concede",
+            Self::WriteOff(_) => "write_off",
         }
     }
 
@@ -39,6 +46,7 @@ impl BalanceChange {
         match self {
             Self::Adjust(amount) => *amount,
             Self::Resolve { conceded } => conceded.saturating_neg(),
+            Self::Concede(amount) | Self::WriteOff(amount) => amount.saturating_neg(),
         }
     }
 
@@ -47,6 +55,8 @@ impl BalanceChange {
         match kind {
             "adjust" => Some(Self::Adjust(amount)),
             "resolve" => Some(Self::Resolve { conceded: amount.saturating_neg() }),
+            "concede" => Some(Self::Concede(amount.saturating_neg())),
+            "write_off" => Some(Self::WriteOff(amount.saturating_neg())),
             _ => None,
         }
     }
@@ -57,10 +67,15 @@ impl BalanceChange {
     /// [`ChangeError::AmountTooLarge`], [`ChangeError::AboveUncertain`]; nothing has changed then.
     pub fn apply(self, ledger: &mut Ledger) -> Result<(), ChangeError> {
         match self {
-            Self::Adjust(amount) if !(-AMOUNT_MAX..=AMOUNT_MAX).contains(&amount) => {
+            Self::Adjust(amount) | Self::Concede(amount) | Self::WriteOff(amount)
+                if !(-AMOUNT_MAX..=AMOUNT_MAX).contains(&amount) =>
+            {
                 return Err(ChangeError::AmountTooLarge(amount));
             }
             Self::Adjust(amount) => ledger.adjust(amount),
+            Self::Concede(amount) | Self::WriteOff(amount) => {
+                ledger.adjust(amount.saturating_neg())
+            }
             // What is uncertain was in flight, so it is no larger than packets can make it.
             Self::Resolve { conceded } => ledger.resolve_uncertain(conceded)?,
         }
@@ -73,6 +88,11 @@ impl fmt::Display for BalanceChange {
         match self {
             Self::Adjust(amount) => write!(f, "the balance changes by {amount}"),
             Self::Resolve { conceded } => write!(f, "{conceded} of the uncertain amount is owed"),
+            Self::Concede(amount) => write!(f, "{amount} that the peer claims is conceded"),
+            Self::WriteOff(amount @ ..0) => {
+                write!(f, "{} that the peer admits to owe is added", amount.unsigned_abs())
+            }
+            Self::WriteOff(amount) => write!(f, "{amount} of what the peer owes is written off"),
         }
     }
 }
@@ -252,7 +272,12 @@ mod tests {
 
     #[test]
     fn changes_are_read_as_they_are_saved() {
-        for change in [BalanceChange::Adjust(-5), BalanceChange::Resolve { conceded: 7 }] {
+        for change in [
+            BalanceChange::Adjust(-5),
+            BalanceChange::Resolve { conceded: 7 },
+            BalanceChange::Concede(3),
+            BalanceChange::WriteOff(-4),
+        ] {
             assert_eq!(BalanceChange::from_saved(change.kind(), change.amount()), Some(change));
         }
         assert_eq!(BalanceChange::from_saved("gift", 1), None);

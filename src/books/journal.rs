@@ -233,6 +233,8 @@ fn adjustment_entry(adjustment: &Adjustment, kinds: &Kinds) -> JournalEntry {
     let (other, verb) = match change {
         BalanceChange::Adjust(_) => (JournalAccount::Adjustments, "adjusted"),
         BalanceChange::Resolve { .. } => (JournalAccount::Concessions, "resolved"),
+        BalanceChange::Concede(_) => (JournalAccount::Concessions, "conceded"),
+        BalanceChange::WriteOff(_) => (JournalAccount::Concessions, "written off"),
     };
     let posting = |account, amount| Posting { account, asset: asset.clone(), amount };
     JournalEntry {

@@ -14,6 +14,7 @@ mod history;
 mod income;
 mod journal;
 mod received;
+mod reconciliation;
 mod recovery;
 mod row;
 mod saved;
@@ -29,6 +30,10 @@ pub use history::BooksHistory;
 pub use income::{Earned, Income};
 pub use journal::{Journal, Period};
 pub use received::{PaymentKey, ReceivedPayment};
+pub use reconciliation::{
+    Baseline, BooksNotice, Cause, Exchange, GivenUp, Judgement, OnCrash, Outstanding, OwnEnd,
+    Parts, PeerBooksId, ReconcilePolicy, ReconcileState, ReconciliationRow, Verdict,
+};
 pub use recovery::{RecoveredAccount, UnbalancedRow, recover_account};
 pub use row::{AccountKind, AccountRow, StoredRow, own_account_name};
 pub use saved::SavedBooks;

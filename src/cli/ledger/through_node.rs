@@ -53,6 +53,8 @@ fn body_of(request: &ChangeRequest) -> Value {
     let (key, amount) = match change {
         BalanceChange::Adjust(amount) => ("adjust", amount),
         BalanceChange::Resolve { conceded } => ("concede", conceded),
+        BalanceChange::Concede(amount) => ("accept", amount),
+        BalanceChange::WriteOff(amount) => ("writeOff", amount),
     };
     let amount = amount.to_string();
     let mut body =

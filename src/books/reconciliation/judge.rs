@@ -1,0 +1,407 @@
+//! Decides what a comparison means, and which of the two ends gives way.
+//!
+//! The number of the one that asked is final: a payment is due only for an answer that arrived in time (RFC 34). So a
+//! lasting difference is given up by the one that answered, up to `writeOffMax`. Only after an unclean end the one that
+//! asked gives way: it says so in its messages, and until it has, the other one waits. So for each difference there is
+//! one end that may change its books. Nothing that a peer says changes more than what is uncertain here, and what is
+//! left of `writeOffMax`; but for amounts that the peer admits to owe after *our* crash, which are bounded by
+//! `maxBalance`.
+
+use std::time::Duration;
+
+use super::compare::{Bounds, Exchange, Parts};
+use super::state::{
+    Baseline, Outstanding, PeerBooksId, ReconcileState, Suspected, Suspicion, Verdict, larger,
+};
+use crate::books::BalanceChange;
+use crate::wire::Timestamp;
+use crate::wire::reconcile::PeerBooks;
+
+/// The shortest wait for another exchange.
+const AGAIN_SOON: Duration = Duration::from_secs(1);
+
+/// What a node does about what was in flight to a peer when it crashed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnCrash {
+    /// It accepts what the peer says, up to the uncertain amount.
+    #[default]
+    Concede,
+    /// It waits for an operator.
+    Wait,
+}
+
+/// What the configuration allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReconcilePolicy {
+    /// What may be given up in a day without an operator.
+    pub write_off_max: i128,
+    /// After a crash.
+    pub on_crash: OnCrash,
+    /// How long a settlement may take.
+    pub settlement_overdue: Duration,
+    /// The balance stays below this, if it is set.
+    pub max_balance: Option<i128>,
+    /// No packet takes longer.
+    pub settle_time: Duration,
+}
+
+/// This end, when the answer came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OwnEnd {
+    /// The newest durable cut.
+    pub cut: u64,
+    /// How long this process runs.
+    pub up_for: Duration,
+    /// The balance.
+    pub balance: i128,
+}
+
+/// What follows from an exchange. The state has the verdict.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Judgement {
+    /// Changes of our books, in this order.
+    pub corrections: Vec<BalanceChange>,
+    /// When to ask again, if not at the next regular time.
+    pub again_after: Option<Duration>,
+    /// What the peer's books are found to be.
+    pub notice: Option<BooksNotice>,
+    /// Why the books differ, as far as both ends' numbers tell.
+    pub causes: Vec<Cause>,
+}
+
+/// Something about the books of one end.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BooksNotice {
+    /// The peer has other books than before.
+    #[error("the peer has new books, so the comparison begins again")]
+    NewBooks,
+    /// The peer's books are older than they were.
+    #[error("the peer's books went back from cut {from} to cut {to}: a backup was restored")]
+    PeerRestored {
+        /// The newest cut that it had.
+        from: u64,
+        /// What it has now.
+        to: u64,
+    },
+    /// Our own books are older than the peer has seen them.
+    #[error(
+        "the peer has seen cut {seen} of our books, which are at cut {own}: a backup was restored"
+    )]
+    OwnRestored {
+        /// What the peer has seen.
+        seen: u64,
+        /// What they are.
+        own: u64,
+    },
+}
+
+/// The likely cause of a difference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Cause {
+    /// Of our packets: the peer fulfilled more.
+    #[error("answers of the peer were lost or came too late")]
+    AnswersLost,
+    /// The peer claims packets that did not remain without an answer here.
+    #[error("the peer counts packets that have had another answer here, or that were never sent")]
+    PeerOvercounts,
+    /// Of our packets: the peer fulfilled fewer than we accepted.
+    #[error("the peer's books lack what it fulfilled: it crashed, or restored a backup")]
+    PeerForgot,
+    /// Of the peer's packets: it accepts fewer than we fulfilled.
+    #[error("answers of this node were lost or came too late at the peer")]
+    OwnAnswersLost,
+    /// Of the peer's packets: it accepts more than we fulfilled.
+    #[error("the books of this node lack what it fulfilled: it crashed, or a backup was restored")]
+    OwnForgot,
+    /// A settlement to the peer is missing there.
+    #[error("a settlement to the peer has not arrived: it is lost, or stuck")]
+    PaidNotArrived,
+    /// The peer was credited more than we paid.
+    #[error("the peer was credited for more than this node paid")]
+    PaidTwice,
+    /// A settlement of the peer is missing here.
+    #[error("a settlement that the peer made has not arrived: it is lost, or stuck")]
+    ReceivedNotArrived,
+    /// We were credited more than the peer paid.
+    #[error("this node was credited for more than the peer says to have paid")]
+    ReceivedTwice,
+    /// Changes by operators.
+    #[error("an operator changed the balance at one end only")]
+    AdjustedAtOneEnd,
+}
+
+/// A difference of packets, as far as it lasts.
+#[derive(Clone, Copy, Debug, Default)]
+struct Found {
+    amount: i128,
+    /// No more is hidden behind packets in flight.
+    is_exact: bool,
+    /// Another exchange will tell more.
+    is_open: bool,
+}
+
+impl ReconcileState {
+    /// The peer counts in another unit: nothing can be compared.
+    pub fn note_other_asset(&mut self, now: Timestamp) {
+        self.at = Some(now);
+        self.verdict = Verdict::OtherAsset;
+        self.difference = Parts::default();
+    }
+
+    /// Concludes from an exchange, whose peer counts in our unit.
+    pub fn judge(
+        &mut self,
+        exchange: &Exchange,
+        peer: &PeerBooks<'_>,
+        own: &OwnEnd,
+        policy: &ReconcilePolicy,
+        now: Timestamp,
+    ) -> Judgement {
+        let mut judgement =
+            Judgement { notice: self.follow_books(peer, own), ..Judgement::default() };
+        self.at = Some(now);
+        let raw = exchange.bounds();
+        let Some(base) = self.baseline(raw, policy, now) else {
+            self.verdict = Verdict::Begins;
+            judgement.again_after = Some(AGAIN_SOON);
+            return judgement;
+        };
+        let bounds = raw.zip(base, Bounds::beyond);
+        let asked = find(&mut self.suspected.asked, bounds.asked, policy, now);
+        let answered = find(&mut self.suspected.answered, bounds.answered, policy, now);
+        if asked.is_open || answered.is_open {
+            judgement.again_after = Some(policy.settle_time);
+        }
+        if self.is_recovering {
+            let is_over = self.recover((exchange, bounds), own, policy, now, &mut judgement);
+            if !is_over {
+                self.verdict = Verdict::Recovering;
+                self.difference = Parts::default();
+                return judgement;
+            }
+            if !judgement.corrections.is_empty() {
+                // The next exchange sees what they leave.
+                (self.verdict, self.difference) = (Verdict::Recovering, Parts::default());
+                judgement.again_after = Some(Duration::ZERO);
+                return judgement;
+            }
+        }
+        let overdue_ms = whole_ms(policy.settlement_overdue);
+        let difference = Parts {
+            asked: asked.amount,
+            answered: answered.amount,
+            paid: follow_settlements(
+                &mut self.paid,
+                bounds.paid,
+                (exchange.after.paid, exchange.theirs.received.saturating_add(base.paid)),
+                (now, overdue_ms),
+            ),
+            received: follow_settlements(
+                &mut self.received,
+                bounds.received,
+                (exchange.theirs.paid, exchange.after.received.saturating_add(base.received)),
+                (now, overdue_ms),
+            ),
+            adjusted: bounds.adjusted.certain(),
+        };
+        // What an operator has balanced at one end is none any more.
+        let is_balanced = difference.adjusted != 0 && difference.total() == 0;
+        let difference = if is_balanced { Parts::default() } else { difference };
+        if answered.is_exact && difference.answered != 0 && !peer.is_recovering {
+            let amount = difference.answered;
+            let is_within =
+                amount.saturating_abs() <= self.given_up.left(policy.write_off_max, now);
+            if is_within && fits_below_max(own.balance, amount.saturating_neg(), policy) {
+                self.given_up.add(amount.saturating_abs(), now);
+                judgement.corrections.push(BalanceChange::WriteOff(amount));
+                judgement.again_after = Some(Duration::ZERO);
+            }
+        }
+        judgement.causes = causes(&difference, exchange);
+        self.difference = difference;
+        let packets = (difference.asked, difference.answered, difference.adjusted);
+        let is_settlement_late = difference.paid > 0 || difference.received > 0;
+        self.verdict = match difference == Parts::default() {
+            true => Verdict::Agrees,
+            false
+                if packets == (0, 0, 0)
+                    && difference.paid >= 0
+                    && difference.received >= 0
+                    && is_settlement_late =>
+            {
+                Verdict::Overdue
+            }
+            false => Verdict::Differs,
+        };
+        judgement
+    }
+
+    /// Notes which books the peer has, and finds out whether those of either end were replaced.
+    fn follow_books(&mut self, peer: &PeerBooks<'_>, own: &OwnEnd) -> Option<BooksNotice> {
+        let books = hex::encode(peer.books);
+        let found = PeerBooksId { books, run: peer.run, cut: peer.cut };
+        let before = self.peer.replace(found);
+        let mut notice = None;
+        match before {
+            Some(before) if before.books != hex::encode(peer.books) => {
+                (self.baseline, self.paid, self.received) = (None, None, None);
+                self.suspected = Suspected::default();
+                notice = Some(BooksNotice::NewBooks);
+            }
+            Some(before) if before.run != peer.run => {
+                self.suspected = Suspected::default();
+                if peer.cut < before.cut {
+                    notice = Some(BooksNotice::PeerRestored { from: before.cut, to: peer.cut });
+                }
+            }
+            _ => {}
+        }
+        if peer.seen_cut > own.cut && !self.is_recovering {
+            self.is_recovering = true;
+            notice = Some(BooksNotice::OwnRestored { seen: peer.seen_cut, own: own.cut });
+        }
+        notice
+    }
+
+    /// The differences when the comparison began. `None`: packets in flight leave doubts.
+    fn baseline(
+        &mut self,
+        raw: Parts<Bounds>,
+        policy: &ReconcilePolicy,
+        now: Timestamp,
+    ) -> Option<Parts<i128>> {
+        if let Some(baseline) = &mut self.baseline {
+            // A settlement that was on its way at that time has arrived.
+            let arrived = |base: &mut i128, bounds: Bounds| {
+                *base = (*base).min(bounds.high.max(0).max((*base).min(0)));
+            };
+            arrived(&mut baseline.parts.paid, raw.paid);
+            arrived(&mut baseline.parts.received, raw.received);
+            return Some(baseline.parts);
+        }
+        let settle_ms = whole_ms(policy.settle_time);
+        let known = |suspicion: &mut Suspicion, bounds: Bounds| {
+            let exact = bounds.exact();
+            exact.or_else(|| suspicion.follow_unchanged(bounds.in_order?, now, settle_ms))
+        };
+        let parts = Parts {
+            asked: known(&mut self.suspected.asked, raw.asked),
+            answered: known(&mut self.suspected.answered, raw.answered),
+            paid: raw.paid.exact(),
+            received: raw.received.exact(),
+            adjusted: raw.adjusted.exact(),
+        };
+        let parts = parts.all()?;
+        self.suspected = Suspected::default();
+        self.baseline = Some(Baseline { at: now, parts });
+        Some(parts)
+    }
+
+    /// Gives way after an unclean end of this node, as far as that is allowed. `false`: it is too early, or an operator
+    /// must decide.
+    fn recover(
+        &mut self,
+        (exchange, bounds): (&Exchange, Parts<Bounds>),
+        own: &OwnEnd,
+        policy: &ReconcilePolicy,
+        now: Timestamp,
+        judgement: &mut Judgement,
+    ) -> bool {
+        let uncertain = exchange.after.uncertain;
+        if policy.on_crash == OnCrash::Wait && uncertain > 0 {
+            return false;
+        }
+        // What was sent before the crash may still be fulfilled.
+        let has_ended = exchange.theirs.in_flight_in == 0 || own.up_for >= policy.settle_time;
+        let (Some(asked), Some(answered), true) =
+            (bounds.asked.best(), bounds.answered.best(), has_ended)
+        else {
+            judgement.again_after = Some(AGAIN_SOON);
+            return false;
+        };
+        let conceded = asked.clamp(0, uncertain);
+        if uncertain > 0 {
+            judgement.corrections.push(BalanceChange::Resolve { conceded });
+        }
+        let more = asked.saturating_sub(conceded);
+        if policy.on_crash == OnCrash::Concede
+            && more > 0
+            && more <= self.given_up.left(policy.write_off_max, now)
+        {
+            self.given_up.add(more, now);
+            judgement.corrections.push(BalanceChange::Concede(more));
+        }
+        // The peer admits what our books have lost.
+        if answered < 0 && fits_below_max(own.balance, answered.saturating_neg(), policy) {
+            judgement.corrections.push(BalanceChange::WriteOff(answered));
+        }
+        self.is_recovering = false;
+        true
+    }
+}
+
+/// Whether the balance may rise by this amount.
+fn fits_below_max(balance: i128, rise: i128, policy: &ReconcilePolicy) -> bool {
+    rise <= 0 || policy.max_balance.is_none_or(|max| balance.saturating_add(rise) <= max)
+}
+
+/// What lasts of a difference of packets.
+fn find(
+    suspicion: &mut Suspicion,
+    bounds: Bounds,
+    policy: &ReconcilePolicy,
+    now: Timestamp,
+) -> Found {
+    let certain = bounds.certain();
+    let Some(value) = bounds.in_order.filter(|_| bounds.exact().is_none()) else {
+        let is_exact = bounds.exact().is_some();
+        return Found { amount: certain, is_exact, is_open: certain != 0 && !is_exact };
+    };
+    let lasting = suspicion.follow(value, now, whole_ms(policy.settle_time));
+    let amount = larger(certain, lasting);
+    Found { amount, is_exact: amount == value, is_open: suspicion.is_waiting(value) }
+}
+
+/// The settlements of one direction that are missing for too long, or too many. `paid` and `credited` are the sums of
+/// all.
+fn follow_settlements(
+    outstanding: &mut Option<Outstanding>,
+    bounds: Bounds,
+    (paid, credited): (i128, i128),
+    (now, overdue_ms): (Timestamp, u64),
+) -> i128 {
+    let missing = |one: &Outstanding| one.total.saturating_sub(credited);
+    *outstanding = match outstanding.take() {
+        _ if bounds.low <= 0 => None,
+        Some(known) if missing(&known) > 0 => Some(known),
+        _ => Some(Outstanding { total: paid, since: now }),
+    };
+    match outstanding {
+        Some(known) if now.millis_since(known.since) >= overdue_ms => missing(known),
+        _ => bounds.high.min(0),
+    }
+}
+
+fn causes(difference: &Parts<i128>, exchange: &Exchange) -> Vec<Cause> {
+    let pick = |amount: i128, above: Cause, below: Cause| match amount {
+        0 => None,
+        1.. => Some(above),
+        _ => Some(below),
+    };
+    let claimed = match exchange.after.unanswered >= difference.asked {
+        true => Cause::AnswersLost,
+        false => Cause::PeerOvercounts,
+    };
+    let found = [
+        pick(difference.asked, claimed, Cause::PeerForgot),
+        pick(difference.answered, Cause::OwnAnswersLost, Cause::OwnForgot),
+        pick(difference.paid, Cause::PaidNotArrived, Cause::PaidTwice),
+        pick(difference.received, Cause::ReceivedNotArrived, Cause::ReceivedTwice),
+        pick(difference.adjusted, Cause::AdjustedAtOneEnd, Cause::AdjustedAtOneEnd),
+    ];
+    found.into_iter().flatten().collect()
+}
+
+pub(super) fn whole_ms(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
