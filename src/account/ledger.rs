@@ -15,21 +15,35 @@ use crate::wire::{Amount, Timestamp};
 ///
 /// Sums of packets cannot overflow an `i128`: that would take 2^63 packets of the largest amount. So they use the
 /// arithmetic that costs least. An operator's amounts are bounded in `books/adjustment.rs`; it would take millions of
-/// the largest for a sum to saturate.
+/// the largest for a sum to saturate. Sums of settlements are bounded by [`SETTLED_MAX`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
     /// The amounts of the peer's packets that were fulfilled.
     pub fulfilled_in: i128,
     /// The amounts of packets that the peer fulfilled.
     pub fulfilled_out: i128,
+    /// What the peer paid us outside of Interledger.
+    pub settled_in: i128,
+    /// What we paid the peer outside of Interledger, or will: it counts from the moment of the decision.
+    pub settled_out: i128,
     /// Changes by the operator: corrections, concessions.
     pub adjusted: i128,
 }
 
+/// The largest sum of settlements of an account in one direction, in units: far above every sum of money, and far below
+/// where a balance would saturate.
+pub const SETTLED_MAX: i128 = i128::MAX / 8;
+
 impl Totals {
     /// The rule of the books: the balance is the sum of its causes. Positive: the peer owes us.
     pub fn balance(&self) -> i128 {
-        self.fulfilled_in.saturating_sub(self.fulfilled_out).saturating_add(self.adjusted)
+        let packets = self.fulfilled_in.saturating_sub(self.fulfilled_out);
+        packets.saturating_add(self.settled()).saturating_add(self.adjusted)
+    }
+
+    /// What settlements add to the balance.
+    pub fn settled(&self) -> i128 {
+        self.settled_out.saturating_sub(self.settled_in)
     }
 }
 
@@ -82,6 +96,11 @@ impl fmt::Display for Unsettled {
         }
     }
 }
+
+/// A settlement that the books cannot hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the settlements of the account would add up to more than {SETTLED_MAX} units")]
+pub struct AboveSettledMax;
 
 /// More of the uncertain amount would be conceded than there is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -165,6 +184,24 @@ impl Ledger {
     /// Changes the balance by an amount that no packet moved.
     pub fn adjust(&mut self, amount: i128) {
         self.totals.adjusted = self.totals.adjusted.saturating_add(amount);
+    }
+
+    /// The peer has paid us this many units: its debt falls.
+    ///
+    /// # Errors
+    /// [`AboveSettledMax`]; nothing has changed then.
+    pub fn settle_in(&mut self, units: u128) -> Result<(), AboveSettledMax> {
+        self.totals.settled_in = settled_sum(self.totals.settled_in, units)?;
+        Ok(())
+    }
+
+    /// We pay the peer this many units: our debt falls.
+    ///
+    /// # Errors
+    /// [`AboveSettledMax`]; nothing has changed then.
+    pub fn settle_out(&mut self, units: u128) -> Result<(), AboveSettledMax> {
+        self.totals.settled_out = settled_sum(self.totals.settled_out, units)?;
+        Ok(())
     }
 
     /// How often a release was larger than the held amount: 0 unless this program has an error. The held amount then
@@ -253,6 +290,12 @@ impl Ledger {
     }
 }
 
+/// The sum with one more settlement.
+fn settled_sum(sum: i128, units: u128) -> Result<i128, AboveSettledMax> {
+    let units = i128::try_from(units).map_err(|_| AboveSettledMax)?;
+    sum.checked_add(units).filter(|sum| *sum <= SETTLED_MAX).ok_or(AboveSettledMax)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -305,7 +348,8 @@ mod tests {
 
     #[test]
     fn uncertain_amounts_count_against_the_minimum_until_they_are_resolved() {
-        let totals = Totals { fulfilled_in: 50, fulfilled_out: 20, adjusted: -5 };
+        let totals =
+            Totals { fulfilled_in: 50, fulfilled_out: 20, adjusted: -5, ..Totals::default() };
         let mut ledger = Ledger::restore(totals, 10);
         assert_eq!((ledger.balance(), ledger.held_out(), ledger.uncertain()), (25, 0, 10));
         assert!(ledger.hold_out(Amount(16), Some(0)).is_err(), "25 - 10 are left");
@@ -321,6 +365,26 @@ mod tests {
         ledger.resolve_uncertain(4).unwrap();
         assert_eq!((ledger.balance(), ledger.held_out(), ledger.uncertain()), (21, 7, 0));
         assert_eq!(ledger.totals(), Totals { adjusted: -9, ..totals });
+    }
+
+    #[test]
+    fn settlements_bring_the_balance_towards_zero() {
+        let mut ledger = Ledger::default();
+        ledger.hold_in(Amount(100), None).unwrap();
+        ledger.commit_in(Amount(100));
+        ledger.settle_in(70).unwrap();
+        assert_eq!(ledger.balance(), 30, "the peer has paid 70 of what it owes");
+        ledger.settle_out(5).unwrap();
+        assert_eq!((ledger.balance(), ledger.totals().settled()), (35, -65));
+        let before = ledger;
+        let most = u128::try_from(SETTLED_MAX).unwrap();
+        for too_large in [most - 69, u128::MAX] {
+            assert_eq!(ledger.settle_in(too_large), Err(AboveSettledMax));
+        }
+        assert_eq!(ledger, before);
+        ledger.settle_in(most - 70).unwrap();
+        ledger.settle_out(most - 5).unwrap();
+        assert_eq!(ledger.balance(), 100, "the largest sums are exact");
     }
 
     #[test]

@@ -15,7 +15,9 @@ mod settings;
 pub use asset::{Asset, AssetError, check_asset_code};
 pub use conversion::{Conversion, ConversionError, Converted, Rate};
 pub use id::{AccountId, AccountIdError, TOOL_ACCOUNT};
-pub use ledger::{AboveUncertain, Ledger, OverLimit, Totals, Unsettled};
+pub use ledger::{
+    AboveSettledMax, AboveUncertain, Ledger, OverLimit, SETTLED_MAX, Totals, Unsettled,
+};
 pub use limits::Limits;
 pub use rate_limit::RateLimiter;
 pub use route_policy::RoutePolicy;

@@ -84,7 +84,8 @@ mod tests {
         (account.in_flight_from, account.in_flight_to, account.outbox_bytes) = (1, 2, 3);
         (account.balance, account.held_in, account.held_out) = (-(1 << 80), 10, 20);
         account.uncertain = 5;
-        account.totals = Totals { fulfilled_in: 1 << 90, fulfilled_out: 41, adjusted: -42 };
+        account.totals =
+            Totals { fulfilled_in: 1 << 90, fulfilled_out: 41, adjusted: -42, ..Totals::default() };
         let over = OverLimit { reached: -(1 << 81), limit: -5 };
         account.last_refusal = Some((Timestamp::from_millis(1_514_132_000_000), over));
         account.stats.received.prepares = 30;

@@ -4,6 +4,7 @@ use super::adjustment::Adjustment;
 use super::flow::FlowRow;
 use super::received::{PaymentKey, ReceivedPayment};
 use super::row::AccountRow;
+use super::settlement::Settlement;
 use crate::link::CutNumber;
 use crate::wire::Timestamp;
 
@@ -20,6 +21,9 @@ pub struct Cut {
     pub flows: Vec<FlowRow>,
     /// The changes that operators made, whose effect is in the accounts.
     pub adjustments: Vec<Adjustment>,
+    /// The settlements that have begun or changed, the earlier state of one before the later; their effect is in the
+    /// accounts.
+    pub settlements: Vec<Settlement>,
     /// What receivers got since the last cut, in all by each connection.
     pub payments: Vec<ReceivedPayment>,
     /// Payments that are in a sum now; they are in no other list here, and have no row any more.

@@ -91,6 +91,7 @@ fn account_parts(account: &JournalAccount) -> (&'static str, Option<&str>) {
         JournalAccount::Node(AccountKind::Own, _) => ("Equity:Own", None),
         JournalAccount::Adjustments => ("Equity:Adjustments", None),
         JournalAccount::Concessions => ("Equity:Concessions", None),
+        JournalAccount::Settlements => ("Assets:Settlement", None),
         JournalAccount::Unbalanced => ("Equity:Unbalanced", None),
     }
 }

@@ -3,6 +3,7 @@
 use super::adjustment::Adjustment;
 use super::flow::FlowRow;
 use super::saved::SavedBooks;
+use super::settlement::Settlement;
 use crate::wire::Timestamp;
 
 /// The books at the newest cut, and the changes that operators made until then.
@@ -16,4 +17,6 @@ pub struct BooksHistory {
     pub adjustments: Vec<Adjustment>,
     /// All flows, the oldest first.
     pub flows: Vec<FlowRow>,
+    /// All settlements, the oldest first.
+    pub settlements: Vec<Settlement>,
 }

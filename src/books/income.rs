@@ -191,6 +191,7 @@ mod tests {
                 fulfilled_in: 10,
                 fulfilled_out: 1_999 + 5_000 + 30 + 100,
                 adjusted: 7,
+                ..Totals::default()
             },
             held_out: 0,
             uncertain: 0,

@@ -10,6 +10,7 @@ use super::adjustment::{Adjustment, BalanceChange};
 use super::flow::{FlowRow, FlowSums};
 use super::history::BooksHistory;
 use super::row::{AccountKind, own_account_name};
+use super::settlement::{Settlement, SettlementDirection};
 use crate::account::{Asset, Totals};
 use crate::wire::Timestamp;
 
@@ -33,6 +34,8 @@ pub enum JournalAccount {
     Adjustments,
     /// The other side of `ledger resolve`.
     Concessions,
+    /// The other side of settlements: where the money outside of Interledger is.
+    Settlements,
     /// What the packets of all accounts lack to add up to zero; empty unless the store was changed by other means.
     Unbalanced,
 }
@@ -86,6 +89,8 @@ impl Journal {
         entries.extend(packets_entry(history, sum(&entries)));
         let adjustments = history.adjustments.iter();
         entries.extend(adjustments.map(|adjustment| adjustment_entry(adjustment, &kinds)));
+        let settlements = history.settlements.iter().filter(|one| one.units != 0);
+        entries.extend(settlements.map(|settlement| settlement_entry(settlement, &kinds)));
         entries.sort_by_key(|entry| entry.at);
         let last_at = entries.last().map_or(history.cut_at, |entry| entry.at.max(history.cut_at));
         if let Some(to) = period.to {
@@ -241,6 +246,26 @@ fn adjustment_entry(adjustment: &Adjustment, kinds: &Kinds) -> JournalEntry {
         at: *at,
         text: format!("{verb} by {by}: {reason}"),
         postings: vec![posting(account, amount), posting(other, amount.saturating_neg())],
+    }
+}
+
+/// A settlement and its other side.
+fn settlement_entry(settlement: &Settlement, kinds: &Kinds) -> JournalEntry {
+    let Settlement { key, account, asset, direction, reference, by, .. } = settlement;
+    let what = match direction {
+        SettlementDirection::Incoming => "received from",
+        SettlementDirection::Outgoing => "paid to",
+    };
+    let reference = if reference.is_empty() { key.as_str() } else { reference };
+    let amount = settlement.balance_change();
+    let posting = |account, amount| Posting { account, asset: asset.clone(), amount };
+    JournalEntry {
+        at: settlement.created_at,
+        text: format!("{what} {account}, by {by}: {reference}"),
+        postings: vec![
+            posting(node_account(account, asset, kinds), amount),
+            posting(JournalAccount::Settlements, amount.saturating_neg()),
+        ],
     }
 }
 

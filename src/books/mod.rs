@@ -18,6 +18,7 @@ mod reconciliation;
 mod recovery;
 mod row;
 mod saved;
+mod settlement;
 mod statement;
 
 pub use adjustment::{Adjustment, BalanceChange, ChangeError, ChangeId, ChangeRequest};
@@ -37,4 +38,8 @@ pub use reconciliation::{
 pub use recovery::{RecoveredAccount, UnbalancedRow, recover_account};
 pub use row::{AccountKind, AccountRow, StoredRow, own_account_name};
 pub use saved::SavedBooks;
+pub use settlement::{
+    KeyError, Leftover, Quantity, QuantityError, Settlement, SettlementBook, SettlementDirection,
+    SettlementError, SettlementKey, SettlementState,
+};
 pub use statement::Statement;

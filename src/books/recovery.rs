@@ -7,8 +7,8 @@ use crate::wire::Timestamp;
 /// A saved row that breaks the rule of the books.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the account {name} ({asset}) does not add up: fulfilled_in {} - fulfilled_out {} + adjusted {} is {}, but its balance is {balance}",
-    totals.fulfilled_in, totals.fulfilled_out, totals.adjusted, totals.balance()
+    "the account {name} ({asset}) does not add up: fulfilled_in {} - fulfilled_out {} - settled_in {} + settled_out {} + adjusted {} is {}, but its balance is {balance}",
+    totals.fulfilled_in, totals.fulfilled_out, totals.settled_in, totals.settled_out, totals.adjusted, totals.balance()
 )]
 pub struct UnbalancedRow {
     /// The account.
@@ -93,7 +93,13 @@ mod tests {
             name: "c".into(),
             kind: AccountKind::Peer,
             asset: Asset::default(),
-            totals: Totals { fulfilled_in: 100, fulfilled_out: 30, adjusted: -1 },
+            totals: Totals {
+                fulfilled_in: 100,
+                fulfilled_out: 30,
+                settled_in: 4,
+                settled_out: 4,
+                adjusted: -1,
+            },
             held_out: 20,
             uncertain: 5,
             uncertain_since: Some(Timestamp::from_millis(1)),
@@ -129,7 +135,7 @@ mod tests {
         let message = recover_account(stored(70), NOW).unwrap_err().to_string();
         assert_eq!(
             message,
-            "the account c (USD/9) does not add up: fulfilled_in 100 - fulfilled_out 30 + adjusted -1 is 69, but its balance is 70"
+            "the account c (USD/9) does not add up: fulfilled_in 100 - fulfilled_out 30 - settled_in 4 + settled_out 4 + adjusted -1 is 69, but its balance is 70"
         );
     }
 }

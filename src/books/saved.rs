@@ -3,6 +3,7 @@
 use super::flow::FlowRow;
 use super::received::ReceivedPayment;
 use super::recovery::RecoveredAccount;
+use super::settlement::Settlement;
 use crate::link::CutNumber;
 
 /// What a store holds when it is opened.
@@ -20,6 +21,9 @@ pub struct SavedBooks {
     pub payments: Vec<ReceivedPayment>,
     /// The flows of the newest hour.
     pub flows: Vec<FlowRow>,
+    /// The settlements that a node goes on with: those that no engine has accepted, the newest incoming one of each
+    /// account and asset, and those of ours in the hour before the start; in the order in which they were saved.
+    pub settlements: Vec<Settlement>,
 }
 
 impl SavedBooks {

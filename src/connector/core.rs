@@ -1,5 +1,6 @@
 //! The connector: the snapshot in force, the accounts, and what concerns all packets at once.
 
+use std::mem::take;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -84,8 +85,9 @@ impl Connector {
         seed: HashSeed,
         mut books: SavedBooks,
     ) -> Result<Arc<Self>, RegistryError> {
-        let received = ReceivedPayments::new(std::mem::take(&mut books.payments));
-        let cuts = Cuts::new(books.cut, received, std::mem::take(&mut books.flows));
+        let received = ReceivedPayments::new(take(&mut books.payments));
+        let (flows, settlements) = (take(&mut books.flows), take(&mut books.settlements));
+        let cuts = Cuts::new(books.cut, received, flows, settlements);
         let registry = Registry::with_books(books, Arc::clone(&cuts.changed));
         Self::build(settings, seed, registry, Some(cuts))
     }

@@ -17,7 +17,7 @@ use super::snapshot::{AccountEntry, Snapshot};
 use crate::account::{AccountId, Asset, Ledger};
 use crate::books::{
     AccountKind, AccountRow, Adjustment, ChangeError, ChangeRequest, Cut, FlowBook, FlowEnd,
-    FlowRow, FlowSums,
+    FlowRow, FlowSums, Settlement, SettlementBook,
 };
 use crate::link::{CutNumber, DurableCuts, LeaseCheck, Slot};
 use crate::wire::Timestamp;
@@ -38,6 +38,7 @@ pub(super) struct Cuts {
     unsaved: Mutex<Vec<(CutNumber, Adjustment)>>,
     pub(super) received: ReceivedPayments,
     flows: Mutex<FlowBook>,
+    pub(super) settlements: Mutex<SettlementBook>,
 }
 
 /// An uncertain amount, and when it will be released.
@@ -61,7 +62,12 @@ pub(super) type NoTurn<'a> = RwLockWriteGuard<'a, ()>;
 
 impl Cuts {
     /// The first cut follows `newest`, the newest one in the store, which has these flows of its hour.
-    pub(super) fn new(newest: CutNumber, received: ReceivedPayments, flows: Vec<FlowRow>) -> Self {
+    pub(super) fn new(
+        newest: CutNumber,
+        received: ReceivedPayments,
+        flows: Vec<FlowRow>,
+        settlements: Vec<Settlement>,
+    ) -> Self {
         let durable = DurableCuts::default();
         durable.publish(newest);
         Self {
@@ -73,6 +79,7 @@ impl Cuts {
             unsaved: Mutex::default(),
             received,
             flows: Mutex::new(FlowBook::new(flows)),
+            settlements: Mutex::new(SettlementBook::new(settlements)),
         }
     }
 
@@ -250,8 +257,9 @@ impl Connector {
         accounts.extend(registry.take_changed_own_accounts());
         let flows = cuts.take_flows((at, number), &snapshot, registry);
         let adjustments = cuts.unsaved.lock().iter().map(|(_, made)| made.clone()).collect();
+        let settlements = cuts.settlements.lock().unsaved();
         let ChangedPayments { payments, summed_up } = cuts.received.take_changed();
-        Some(Cut { number, at, accounts, flows, adjustments, payments, summed_up })
+        Some(Cut { number, at, accounts, flows, adjustments, settlements, payments, summed_up })
     }
 
     /// Has a cut taken if flows are due that the last one lacks. Call it every second or more often.
@@ -375,6 +383,7 @@ impl Connector {
     pub fn publish_durable(&self, cut: CutNumber) {
         if let Some(cuts) = &self.cuts {
             cuts.unsaved.lock().retain(|(first, _)| *first > cut);
+            cuts.settlements.lock().forget_saved(cut);
             cuts.received.forget_saved(cut);
             cuts.durable.publish(cut);
             cuts.flows.lock().forget_saved(cut);

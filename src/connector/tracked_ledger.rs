@@ -5,7 +5,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use super::cuts::ChangedAccounts;
-use crate::account::{Ledger, OverLimit};
+use crate::account::{AboveSettledMax, Ledger, OverLimit};
 use crate::books::{BalanceChange, ChangeError};
 use crate::link::Slot;
 use crate::wire::Amount;
@@ -79,6 +79,20 @@ impl TrackedLedger {
     pub(super) fn make_uncertain(&mut self, amount: Amount) {
         self.note_amount(amount);
         self.ledger.make_uncertain(amount);
+    }
+
+    /// The peer has paid us.
+    pub(super) fn settle_in(&mut self, units: u128) -> Result<(), AboveSettledMax> {
+        self.ledger.settle_in(units)?;
+        self.note();
+        Ok(())
+    }
+
+    /// We pay the peer.
+    pub(super) fn settle_out(&mut self, units: u128) -> Result<(), AboveSettledMax> {
+        self.ledger.settle_out(units)?;
+        self.note();
+        Ok(())
     }
 
     /// Makes a change by an operator.

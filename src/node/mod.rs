@@ -16,6 +16,7 @@ mod clock_watch;
 mod command;
 mod config_checks;
 mod config_watcher;
+mod credits;
 mod derive;
 mod diallers;
 mod draining;

@@ -71,6 +71,8 @@ pub(super) struct NodeTask {
     pub(super) lease: Option<JoinHandle<String>>,
     /// Makes the changes of operators, if there is a store.
     pub(super) changes: Option<ChangesTask>,
+    /// Books what settlement engines report, if there is a store.
+    pub(super) credits: Option<AbortOnDrop>,
     pub(super) events: broadcast::Receiver<PeerEvent>,
     /// The request to the parent that is under way.
     pub(super) ildcp_request: Option<JoinHandle<Option<ParentInfo>>>,

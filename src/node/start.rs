@@ -14,6 +14,7 @@ use super::audit_thread::AuditThread;
 use super::books::OpenBooks;
 use super::changes::ChangesTask;
 use super::command::{COMMANDS_MAX, NodeCommand, NodeHandle};
+use super::credits;
 use super::derive::{
     ParentInfoError, connector_settings, generate_secret, login_directory, status_settings,
     transport_settings,
@@ -244,6 +245,7 @@ async fn build(
     let changes = store
         .clone()
         .map(|store| ChangesTask::start(store, Arc::clone(&context), Arc::clone(&status)));
+    let credits = store.clone().map(|store| credits::start(store, &context, Arc::clone(&status)));
     let lease = store.as_ref().and_then(StoreHandle::lease);
     let lease = lease.map(|lease| lease::follow(lease, &context));
     let saver = store.map(|store| {
@@ -268,6 +270,7 @@ async fn build(
         saver,
         lease,
         changes,
+        credits,
         audit: AuditThread::new(Arc::clone(&status)),
         status,
         packet_log,

@@ -3,6 +3,7 @@
 //! tasks, the request for address and asset at a parent, and the context that a node's tasks share.
 
 mod close_reason;
+mod credit_order;
 mod dial_backoff;
 mod dial_handle;
 mod directory;
@@ -18,6 +19,7 @@ pub use close_reason::{
     CloseReason, GOING_AWAY, NOT_UTF8, PROTOCOL_ERROR, RECONFIGURED, RECONNECT, SUSPENDED, TOO_BIG,
     Timeout,
 };
+pub use credit_order::{CREDIT_ORDERS_MAX, CreditOrder, CreditRefusal};
 pub use dial_backoff::{DialBackoff, DialDelay};
 pub use dial_handle::{DialHandle, DialSignals, WaitEnd};
 pub use directory::{LoginDirectory, Logins, NoRandomness, PeerLogin, TokenFingerprinter};

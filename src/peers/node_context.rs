@@ -4,6 +4,9 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use tokio::sync::mpsc;
+
+use super::credit_order::CreditOrder;
 use super::known_addresses::KnownAddresses;
 use super::peer_status::Peers;
 use super::store_meter::StoreMeter;
@@ -39,6 +42,8 @@ pub struct NodeContext {
     pub certificate_expiry: OnceLock<Arc<AtomicU64>>,
     /// What the store does. Unset without one.
     pub store_meter: OnceLock<StoreMeter>,
+    /// Where credits of settlement engines go. Unset without a store.
+    pub credits: OnceLock<mpsc::Sender<CreditOrder>>,
     /// What is wrong with the links that this node dials. Unset without a lab.
     pub faults: OnceLock<Arc<NodeFaults>>,
     /// Counters of the BTP listener.
@@ -136,6 +141,7 @@ impl NodeContext {
             client_tls,
             certificate_expiry: OnceLock::new(),
             store_meter: OnceLock::new(),
+            credits: OnceLock::new(),
             faults: OnceLock::new(),
             btp_counts: BtpCounters::default(),
             http_counts: HttpCounters::default(),

@@ -10,7 +10,10 @@ use super::lease::{BooksHolder, Lease};
 use super::postgres::PostgresStore;
 use super::sqlite::SqliteStore;
 use crate::account::AccountId;
-use crate::books::{Adjustment, BooksHistory, ChangeId, Cut, SavedBooks};
+use crate::books::{
+    Adjustment, BooksHistory, ChangeId, Cut, SavedBooks, Settlement, SettlementDirection,
+    SettlementKey,
+};
 use crate::net::{Clock, PostgresUrl, StorePlace};
 
 /// The open books of a node. All calls block.
@@ -172,6 +175,37 @@ impl Store {
         match self {
             Self::Sqlite(store) => store.find_adjustment(id),
             Self::Postgres(store) => store.find_adjustment(id),
+        }
+    }
+
+    /// The settlement with this key, if the store has it.
+    ///
+    /// # Errors
+    /// [`WriteError`]: the store cannot be read.
+    pub fn find_settlement(
+        &mut self,
+        direction: SettlementDirection,
+        account: &str,
+        key: &SettlementKey,
+    ) -> Result<Option<Settlement>, WriteError> {
+        match self {
+            Self::Sqlite(store) => store.find_settlement(direction, account, key),
+            Self::Postgres(store) => store.find_settlement(direction, account, key),
+        }
+    }
+
+    /// The newest settlements, the newest first, of one account or of all.
+    ///
+    /// # Errors
+    /// [`WriteError`]: the store cannot be read.
+    pub fn list_settlements(
+        &mut self,
+        account: Option<&str>,
+        max: u32,
+    ) -> Result<Vec<Settlement>, WriteError> {
+        match self {
+            Self::Sqlite(store) => store.list_settlements(account, max),
+            Self::Postgres(store) => store.list_settlements(account, max),
         }
     }
 

@@ -9,6 +9,7 @@ mod read;
 mod save;
 mod schema;
 mod session;
+mod settlements;
 mod take;
 
 use std::fmt;
@@ -24,7 +25,10 @@ use self::take::{Holder, LEASE};
 use super::error::WriteError;
 use super::lease::{BooksHolder, Lease};
 use crate::account::AccountId;
-use crate::books::{Adjustment, BooksHistory, ChangeId, Cut, SavedBooks};
+use crate::books::{
+    Adjustment, BooksHistory, ChangeId, Cut, SavedBooks, Settlement, SettlementDirection,
+    SettlementKey,
+};
 use crate::net::{Clock, PostgresUrl, error_chain};
 use crate::time::MonoTime;
 
@@ -218,6 +222,35 @@ impl PostgresStore {
     pub fn find_adjustment(&mut self, id: &ChangeId) -> Result<Option<Adjustment>, WriteError> {
         self.with_session(SessionUse::Write.answer_timeout(), async |client, _, node, _| {
             read::find_adjustment(client, node, id).await
+        })
+    }
+
+    /// The settlement with this key, if the books have it.
+    ///
+    /// # Errors
+    /// [`WriteError`]: the books cannot be read.
+    pub fn find_settlement(
+        &mut self,
+        direction: SettlementDirection,
+        account: &str,
+        key: &SettlementKey,
+    ) -> Result<Option<Settlement>, WriteError> {
+        self.with_session(SessionUse::Write.answer_timeout(), async |client, _, node, _| {
+            settlements::find(client, node, direction, account, key).await
+        })
+    }
+
+    /// The newest settlements, the newest first, of one account or of all.
+    ///
+    /// # Errors
+    /// [`WriteError`]: the books cannot be read.
+    pub fn list_settlements(
+        &mut self,
+        account: Option<&str>,
+        max: u32,
+    ) -> Result<Vec<Settlement>, WriteError> {
+        self.with_session(SessionUse::Write.answer_timeout(), async |client, _, node, _| {
+            settlements::read_newest(client, node, account, max).await
         })
     }
 

@@ -3,6 +3,7 @@
 //! Others may read the file while the node runs. Each open takes the lock, checks the whole file, and notes that the
 //! books are in use; only a clean stop removes that note.
 
+mod accounts;
 mod adjustments;
 mod backup;
 mod flows;
@@ -10,19 +11,23 @@ mod history;
 mod payments;
 mod read_only;
 mod restore;
+mod settlements;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Row, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
 
 use self::read_only::connect_read_only;
 use super::error::{OpenError, WriteError};
 use super::file_lock::FileLock;
 use super::identity::StoreIdentity;
 use super::paths::{FileInUse, log_of};
-use crate::account::{AccountId, Asset, Totals};
-use crate::books::{AccountRow, Adjustment, ChangeId, Cut, SavedBooks, StoredRow, recover_account};
+use crate::account::AccountId;
+use crate::books::{
+    Adjustment, ChangeId, Cut, SavedBooks, Settlement, SettlementDirection, SettlementKey,
+    recover_account,
+};
 use crate::link::CutNumber;
 use crate::net::Clock;
 use crate::wire::Timestamp;
@@ -30,23 +35,14 @@ use crate::wire::Timestamp;
 /// Marks a file as ours ("ILPB").
 const APPLICATION_ID: u32 = 0x494c_5042;
 /// The statements that lead from each version to the next.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     include_str!("sqlite/0001_accounts.sql"),
     include_str!("sqlite/0002_payments.sql"),
     include_str!("sqlite/0003_flows.sql"),
+    include_str!("sqlite/0004_settlements.sql"),
 ];
 /// How long a commit waits for a reader that blocks it.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-
-const UPSERT_ACCOUNT: &str = "\
-INSERT INTO account (name, asset, scale, kind, balance, fulfilled_in, fulfilled_out, adjusted, held_out, \
-uncertain, cut, uncertain_since) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) \
-ON CONFLICT (name, asset, scale) DO UPDATE SET kind = ?4, balance = ?5, fulfilled_in = ?6, fulfilled_out = ?7, \
-adjusted = ?8, held_out = ?9, uncertain = ?10, cut = ?11, uncertain_since = ?12";
-
-const SELECT_ACCOUNTS: &str = "\
-SELECT name, asset, scale, kind, balance, fulfilled_in, fulfilled_out, adjusted, held_out, uncertain, \
-uncertain_since FROM account ORDER BY name, asset, scale";
 
 /// An open store.
 #[derive(Debug)]
@@ -158,31 +154,12 @@ impl SqliteStore {
     fn write_transaction(&mut self, cut: &Cut, is_last: bool) -> Result<(), WriteError> {
         self.check_files()?;
         let transaction = self.connection.transaction()?;
-        {
-            let mut upsert = transaction.prepare_cached(UPSERT_ACCOUNT)?;
-            let number = i64::try_from(cut.number.0).unwrap_or(i64::MAX);
-            for account in &cut.accounts {
-                let AccountRow { name, kind, asset, totals, .. } = account;
-                upsert.execute(params![
-                    &**name,
-                    &*asset.code,
-                    asset.scale,
-                    kind.as_str(),
-                    totals.balance().to_string(),
-                    totals.fulfilled_in.to_string(),
-                    totals.fulfilled_out.to_string(),
-                    totals.adjusted.to_string(),
-                    account.held_out.to_string(),
-                    account.uncertain.to_string(),
-                    number,
-                    account.uncertain_since.map(as_saved),
-                ])?;
-            }
-        }
+        accounts::save(&transaction, cut)?;
         flows::write(&transaction, &cut.flows)?;
         for adjustment in &cut.adjustments {
             adjustments::insert(&transaction, adjustment)?;
         }
+        settlements::save(&transaction, &cut.settlements)?;
         payments::save(&transaction, cut)?;
         set_meta(&transaction, "cut", &cut.number.0.to_string())?;
         set_meta(&transaction, "cut_at", &cut.at.as_millis().to_string())?;
@@ -199,6 +176,33 @@ impl SqliteStore {
     /// [`WriteError`]: the store cannot be read.
     pub fn find_adjustment(&self, id: &ChangeId) -> Result<Option<Adjustment>, WriteError> {
         adjustments::find(&self.connection, id).map_err(StoreFault::into_write_error)
+    }
+
+    /// The settlement with this key, if the store has it.
+    ///
+    /// # Errors
+    /// [`WriteError`]: the store cannot be read.
+    pub fn find_settlement(
+        &self,
+        direction: SettlementDirection,
+        account: &str,
+        key: &SettlementKey,
+    ) -> Result<Option<Settlement>, WriteError> {
+        let found = settlements::find(&self.connection, direction, account, key);
+        found.map_err(StoreFault::into_write_error)
+    }
+
+    /// The newest settlements, the newest first, of one account or of all.
+    ///
+    /// # Errors
+    /// [`WriteError`]: the store cannot be read.
+    pub fn list_settlements(
+        &self,
+        account: Option<&str>,
+        max: u32,
+    ) -> Result<Vec<Settlement>, WriteError> {
+        let listed = settlements::read_newest(&self.connection, account, max);
+        listed.map_err(StoreFault::into_write_error)
     }
 
     /// Opens the file again after an error. The lock is held all the time.
@@ -381,52 +385,19 @@ fn load(path: &Path, connection: &Connection) -> Result<SavedBooks, StoreFault> 
     let cut = meta(connection, "cut")?;
     let cut = cut.parse().map_err(|_| StoreFault::Damaged(format!("the cut '{cut}'")))?;
     let now = Clock::start().now().wall;
-    let mut select = connection.prepare(SELECT_ACCOUNTS)?;
-    let mut rows = select.query([])?;
     let mut accounts = Vec::new();
-    while let Some(row) = rows.next()? {
-        let stored = read_row(row)?;
+    for stored in accounts::read_all(connection)? {
         accounts.push(recover_account(stored, now).map_err(|row| {
             let path = path.to_owned();
             StoreFault::open(OpenError::Unbalanced { path, row: Box::new(row) })
         })?);
     }
-    drop(rows);
     let books_id = meta(connection, "books_id")?;
     let flows = flows::read_newest_hour(connection)?;
     let payments = payments::read_all(connection)?;
-    Ok(SavedBooks { books_id, cut: CutNumber(cut), was_clean, accounts, flows, payments })
-}
-
-fn read_row(row: &Row<'_>) -> Result<StoredRow, StoreFault> {
-    let name: String = row.get("name")?;
-    let damaged =
-        |what: &str| StoreFault::Damaged(format!("the account {name} has a wrong {what}"));
-    let amount = |column: &str| {
-        let text: String = row.get(column)?;
-        text.parse::<i128>().map_err(|_| damaged(column))
-    };
-    let kind: String = row.get("kind")?;
-    let (code, scale): (String, u8) = (row.get("asset")?, row.get("scale")?);
-    Ok(StoredRow {
-        balance: amount("balance")?,
-        row: AccountRow {
-            kind: kind.parse().map_err(|()| damaged("kind"))?,
-            asset: Asset::checked(&code, scale).map_err(|_| damaged("asset"))?,
-            totals: Totals {
-                fulfilled_in: amount("fulfilled_in")?,
-                fulfilled_out: amount("fulfilled_out")?,
-                adjusted: amount("adjusted")?,
-            },
-            held_out: amount("held_out")?,
-            uncertain: amount("uncertain")?,
-            uncertain_since: match row.get::<_, Option<i64>>("uncertain_since")? {
-                Some(millis) => Some(from_saved(millis).ok_or_else(|| damaged("time"))?),
-                None => None,
-            },
-            name: name.as_str().into(),
-        },
-    })
+    let settlements = settlements::read_open(connection, now)?;
+    let cut = CutNumber(cut);
+    Ok(SavedBooks { books_id, cut, was_clean, accounts, payments, flows, settlements })
 }
 
 /// A time, as the store has it.
@@ -437,6 +408,11 @@ fn as_saved(time: Timestamp) -> i64 {
 /// `None`: it is no time.
 fn from_saved(millis: i64) -> Option<Timestamp> {
     u64::try_from(millis).ok().map(Timestamp::from_millis)
+}
+
+/// The version of the tables, which may be an earlier one for a reader.
+fn version(connection: &Connection) -> Result<u32, rusqlite::Error> {
+    connection.pragma_query_value(None, "user_version", |row| row.get(0))
 }
 
 fn meta(connection: &Connection, key: &str) -> Result<String, StoreFault> {

@@ -1,14 +1,16 @@
 //! The thread of a store: handles one request after the other.
 
+use std::sync::Arc;
+
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::engine::Store;
 use super::error::WriteError;
 use super::lease::Lease;
-use crate::books::{Adjustment, ChangeId, Cut};
+use crate::books::{Adjustment, ChangeId, Cut, Settlement, SettlementDirection, SettlementKey};
 
-/// Requests that may wait. The node's task for cuts has one under way at a time, and so has its task for changes.
-const REQUESTS_MAX: usize = 2;
+/// Requests that may wait: of the node's tasks for cuts, changes and settlements, each has one under way at a time.
+const REQUESTS_MAX: usize = 4;
 
 #[derive(Debug)]
 enum StoreRequest {
@@ -16,6 +18,8 @@ enum StoreRequest {
     WriteLast(Cut, Reply<()>),
     Reopen(Reply<()>),
     FindAdjustment(ChangeId, Reply<Option<Adjustment>>),
+    FindSettlement(SettlementDirection, Arc<str>, SettlementKey, Reply<Option<Settlement>>),
+    ListSettlements(Option<String>, u32, Reply<Vec<Settlement>>),
 }
 
 type Reply<T> = oneshot::Sender<Result<T, WriteError>>;
@@ -62,6 +66,12 @@ impl StoreWorker {
                 StoreRequest::Reopen(reply) => drop(reply.send(store.reopen())),
                 StoreRequest::FindAdjustment(id, reply) => {
                     drop(reply.send(store.find_adjustment(&id)));
+                }
+                StoreRequest::FindSettlement(direction, account, key, reply) => {
+                    drop(reply.send(store.find_settlement(direction, &account, &key)));
+                }
+                StoreRequest::ListSettlements(account, max, reply) => {
+                    drop(reply.send(store.list_settlements(account.as_deref(), max)));
                 }
             }
         }
@@ -116,6 +126,31 @@ impl StoreHandle {
     /// The store cannot be read.
     pub async fn find_adjustment(&self, id: ChangeId) -> Result<Option<Adjustment>, WriteError> {
         self.request(|reply| StoreRequest::FindAdjustment(id, reply)).await
+    }
+
+    /// The settlement with this key, if the store has it.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn find_settlement(
+        &self,
+        direction: SettlementDirection,
+        account: Arc<str>,
+        key: SettlementKey,
+    ) -> Result<Option<Settlement>, WriteError> {
+        self.request(|reply| StoreRequest::FindSettlement(direction, account, key, reply)).await
+    }
+
+    /// The newest settlements, the newest first, of one account or of all.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn list_settlements(
+        &self,
+        account: Option<String>,
+        max: u32,
+    ) -> Result<Vec<Settlement>, WriteError> {
+        self.request(|reply| StoreRequest::ListSettlements(account, max, reply)).await
     }
 
     async fn request<T>(

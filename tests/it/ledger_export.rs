@@ -6,7 +6,8 @@ use std::process::Command;
 
 use ilp_connector::internals::account::{Asset, Totals};
 use ilp_connector::internals::books::{
-    AccountKind, AccountRow, Adjustment, BalanceChange, Cut, FlowEnd, FlowRow, FlowSums,
+    AccountKind, AccountRow, Adjustment, BalanceChange, Cut, FlowEnd, FlowRow, FlowSums, Quantity,
+    Settlement, SettlementDirection, SettlementState,
 };
 use ilp_connector::internals::link::CutNumber;
 use ilp_connector::internals::net::Clock;
@@ -33,7 +34,7 @@ fn accounts() -> Vec<AccountRow> {
         name: name.into(),
         kind,
         asset: Asset::new(code, scale),
-        totals: Totals { fulfilled_in: packets.max(0), fulfilled_out: -packets.min(0), adjusted },
+        totals: Totals { fulfilled_in: packets.max(0), fulfilled_out: -packets.min(0), adjusted, ..Totals::default() },
         held_out: 3,
         uncertain: 0,
         uncertain_since: None,
@@ -82,6 +83,31 @@ fn flows() -> Vec<FlowRow> {
     vec![flow(end("alice", 9), end("Alice", 9), 5, 5), flow(end("-~_x", 2), end("0b", 0), 705, 7)]
 }
 
+/// What Alice paid us, and what we pay her, in units.
+const SETTLED: [(SettlementDirection, u128); 2] =
+    [(SettlementDirection::Incoming, 40), (SettlementDirection::Outgoing, 1_000_000_007)];
+
+/// The settlements of an account, whose totals get their sums.
+fn settle(account: &mut AccountRow) -> Vec<Settlement> {
+    let settlements = SETTLED.map(|(direction, units)| Settlement {
+        key: format!("key-of-{direction}").parse().unwrap(),
+        account: account.name.clone(),
+        asset: account.asset.clone(),
+        direction,
+        quantity: Quantity::of_units(units, account.asset.scale),
+        units,
+        leftover: "0.5".parse().unwrap(),
+        state: SettlementState::Done,
+        attempts: 1,
+        created_at: Timestamp::from_millis(DAY - 2),
+        updated_at: Timestamp::from_millis(DAY - 2),
+        reference: "SEPA; \"77\"".to_owned(),
+        by: "engine".to_owned(),
+    });
+    (account.totals.settled_in, account.totals.settled_out) = (40, 1_000_000_007);
+    settlements.to_vec()
+}
+
 /// A folder with a store of these accounts, and with what is exported from it.
 struct Books {
     folder: TempDir,
@@ -90,10 +116,11 @@ struct Books {
 
 impl Books {
     fn new() -> Self {
-        let books = Self { folder: temp_folder(), accounts: accounts() };
+        let mut books = Self { folder: temp_folder(), accounts: accounts() };
         let (mut store, _) =
             Store::open(&books.store().into(), &StoreIdentity { node: None }, Clock::start())
                 .unwrap();
+        let settlements = settle(&mut books.accounts[1]);
         let accounts = books.accounts.clone();
         let adjusted = accounts.iter().filter(|account| account.totals.adjusted != 0);
         let adjustments = adjusted.map(adjustment_of).collect();
@@ -105,6 +132,7 @@ impl Books {
                 accounts,
                 flows: flows(),
                 adjustments,
+                settlements,
                 ..Cut::default()
             })
             .unwrap();
@@ -289,9 +317,10 @@ fn csv_has_every_posting_and_balance() {
         })
         .collect();
     assert_eq!(balances_in(&balances.join("\n"), str::to_owned), books.expected(), "{text}");
-    // Two adjustments, one flow within an asset and one between two, and the other packets of eight accounts.
+    // Two adjustments, two settlements, one flow within an asset and one between two, and the other packets of eight
+    // accounts.
     let postings = text.lines().filter(|line| line.starts_with("posting,"));
-    assert_eq!(postings.count(), 4 + 2 + 4 + 8);
+    assert_eq!(postings.count(), 4 + 4 + 2 + 4 + 8);
 }
 
 impl Books {
@@ -323,6 +352,13 @@ fn a_statement_has_each_change_between_two_balances() {
     );
     let text = books.ledger(&["statement", "alice", "--month", "2026-11"]);
     assert!(text.contains("closing balance") && text.contains("123,456,789,012.3456789"), "{text}");
+    let text = books.ledger(&["statement", "Alice", "--month", "2026-11", "--csv"]);
+    let received = "\"received from Alice, by engine: SEPA; \"\"77\"\"\",Alice,USD,9,-0.000000040,";
+    assert!(text.contains(received), "{text}");
+    assert!(
+        text.contains("\"paid to Alice, by engine: ") && text.contains(",1.000000007,"),
+        "{text}"
+    );
     let mut unknown = Command::new(PROGRAM);
     unknown.args(["ledger", "statement", "carol", "--month", "2026-11", "--store"]);
     assert!(!run(unknown.arg(books.store())).status.success());

@@ -36,8 +36,12 @@ fn adjustment(day: u64, change: BalanceChange) -> Adjustment {
 }
 
 pub(in crate::books) fn history() -> BooksHistory {
-    let totals =
-        |fulfilled_in, fulfilled_out, adjusted| Totals { fulfilled_in, fulfilled_out, adjusted };
+    let totals = |fulfilled_in, fulfilled_out, adjusted| Totals {
+        fulfilled_in,
+        fulfilled_out,
+        adjusted,
+        ..Totals::default()
+    };
     let accounts = vec![
         account("a", AccountKind::Peer, totals(100, 0, 0)),
         account("c", AccountKind::Peer, totals(20, 90, 30)),
@@ -49,7 +53,8 @@ pub(in crate::books) fn history() -> BooksHistory {
         adjustment(10, BalanceChange::Adjust(50)),
         adjustment(20, BalanceChange::Resolve { conceded: 20 }),
     ];
-    BooksHistory { books, cut_at: at(30), adjustments, flows: Vec::new() }
+    let (flows, settlements) = (Vec::new(), Vec::new());
+    BooksHistory { books, cut_at: at(30), adjustments, flows, settlements }
 }
 
 pub(in crate::books) fn period(from: Option<u64>, to: Option<u64>) -> Period {

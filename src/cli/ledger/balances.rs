@@ -58,6 +58,8 @@ fn as_json(books: &SavedBooks) -> serde_json::Value {
             "balance": row.totals.balance().to_string(),
             "fulfilledIn": row.totals.fulfilled_in.to_string(),
             "fulfilledOut": row.totals.fulfilled_out.to_string(),
+            "settledIn": row.totals.settled_in.to_string(),
+            "settledOut": row.totals.settled_out.to_string(),
             "adjusted": row.totals.adjusted.to_string(),
             "inFlight": row.held_out.to_string(),
             "uncertain": row.uncertain.to_string(),

@@ -80,7 +80,8 @@ impl VirtualStore {
     fn check_sums(&self) {
         let mut sums = HashMap::<&Asset, i128>::new();
         for row in self.rows.values() {
-            *sums.entry(&row.asset).or_default() += row.totals.balance() - row.totals.adjusted;
+            *sums.entry(&row.asset).or_default() +=
+                row.totals.balance() - row.totals.settled() - row.totals.adjusted;
         }
         assert!(sums.values().all(|sum| *sum == 0), "{sums:?} in {:#?}", self.rows);
     }
@@ -96,7 +97,7 @@ impl VirtualStore {
         let (accounts, payments) = (self.recover(), self.received.values().cloned().collect());
         let hour = self.flows.keys().map(|(hour, ..)| *hour).max();
         let flows = self.flows.values().filter(|row| Some(row.hour) == hour).cloned().collect();
-        SavedBooks { books_id, cut, was_clean, accounts, flows, payments }
+        SavedBooks { books_id, cut, was_clean, accounts, payments, flows, settlements: Vec::new() }
     }
 
     pub(super) fn recover(&self) -> Vec<RecoveredAccount> {

@@ -3,6 +3,7 @@
 use tokio_postgres::{GenericClient, Row};
 
 use super::error::PostgresError;
+use super::settlements;
 use crate::account::{Asset, Totals};
 use crate::books::{
     AccountRow, Adjustment, BalanceChange, BooksHistory, ChangeId, FlowEnd, FlowRow, FlowSums,
@@ -17,7 +18,7 @@ SELECT books_id, clean, cut, cut_at FROM ilp_connector.books WHERE node = $1";
 
 const SELECT_ACCOUNTS: &str = "\
 SELECT name, asset, scale, kind, balance::text, fulfilled_in::text, fulfilled_out::text, adjusted::text, \
-held_out::text, uncertain::text, uncertain_since FROM ilp_connector.account WHERE node = $1 \
+held_out::text, uncertain::text, uncertain_since, settled_in::text, settled_out::text FROM ilp_connector.account WHERE node = $1 \
 ORDER BY name, asset, scale";
 
 const SELECT_ADJUSTMENTS: &str = "\
@@ -62,6 +63,7 @@ async fn load_with_time(
         accounts: Vec::new(),
         flows: select_flows(client, node, false).await?,
         payments: Vec::new(),
+        settlements: Vec::new(),
     };
     let cut_at = Timestamp::from_millis(number("cut_at")?);
     let rows = client.query(SELECT_ACCOUNTS, &[&node]).await.map_err(PostgresError::of_reading)?;
@@ -73,6 +75,7 @@ async fn load_with_time(
     }
     let rows = client.query(SELECT_PAYMENTS, &[&node]).await.map_err(PostgresError::of_reading)?;
     books.payments = rows.iter().map(read_payment).collect::<Result<_, _>>()?;
+    books.settlements = settlements::read_open(client, node, now).await?;
     Ok(Some((books, cut_at)))
 }
 
@@ -84,7 +87,8 @@ pub(super) async fn load_history(
     let Some((books, cut_at)) = load_with_time(client, node).await? else { return Ok(None) };
     let adjustments = select_adjustments(client, node, None).await?;
     let flows = select_flows(client, node, true).await?;
-    Ok(Some(BooksHistory { books, cut_at, adjustments, flows }))
+    let settlements = settlements::read_all(client, node).await?;
+    Ok(Some(BooksHistory { books, cut_at, adjustments, flows, settlements }))
 }
 
 /// The change with this id.
@@ -151,6 +155,8 @@ fn read_account(row: &Row) -> Result<StoredRow, PostgresError> {
             totals: Totals {
                 fulfilled_in: columns.amount("fulfilled_in")?,
                 fulfilled_out: columns.amount("fulfilled_out")?,
+                settled_in: columns.amount("settled_in")?,
+                settled_out: columns.amount("settled_out")?,
                 adjusted: columns.amount("adjusted")?,
             },
             held_out: columns.amount("held_out")?,
@@ -184,7 +190,7 @@ fn read_adjustment(row: &Row) -> Result<Adjustment, PostgresError> {
 }
 
 /// `None`: it is no time.
-fn from_signed(millis: i64) -> Option<Timestamp> {
+pub(super) fn from_signed(millis: i64) -> Option<Timestamp> {
     u64::try_from(millis).ok().map(Timestamp::from_millis)
 }
 
@@ -210,27 +216,27 @@ fn read_payment(row: &Row) -> Result<ReceivedPayment, PostgresError> {
     })
 }
 
-fn damaged_column(table: &str, column: &str) -> PostgresError {
+pub(super) fn damaged_column(table: &str, column: &str) -> PostgresError {
     PostgresError::Damaged(format!("the table {table} has a wrong column {column}"))
 }
 
 /// The columns of a row.
-struct Columns<'a> {
-    row: &'a Row,
+pub(super) struct Columns<'a> {
+    pub(super) row: &'a Row,
     /// The error that names a column of it.
-    damaged: &'a dyn Fn(&str) -> PostgresError,
+    pub(super) damaged: &'a dyn Fn(&str) -> PostgresError,
 }
 
 impl<'a> Columns<'a> {
-    fn text(&self, column: &str) -> Result<&'a str, PostgresError> {
+    pub(super) fn text(&self, column: &str) -> Result<&'a str, PostgresError> {
         self.row.try_get(column).map_err(|_| (self.damaged)(column))
     }
 
-    fn amount(&self, column: &str) -> Result<i128, PostgresError> {
+    pub(super) fn amount(&self, column: &str) -> Result<i128, PostgresError> {
         self.text(column)?.parse().map_err(|_| (self.damaged)(column))
     }
 
-    fn asset(&self, code: &str, scale: &str) -> Result<Asset, PostgresError> {
+    pub(super) fn asset(&self, code: &str, scale: &str) -> Result<Asset, PostgresError> {
         let number: i16 = self.row.try_get(scale).map_err(|_| (self.damaged)(scale))?;
         let number = u8::try_from(number).map_err(|_| (self.damaged)(scale))?;
         Asset::checked(self.text(code)?, number).map_err(|_| (self.damaged)(code))

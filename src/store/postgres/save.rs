@@ -1,11 +1,11 @@
 //! Writes a cut: one statement, which is one transaction.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use tokio_postgres::{Client, Statement};
 
 use super::error::PostgresError;
-use crate::books::{AccountRow, Adjustment, Cut, FlowRow, PaymentKey};
+use crate::books::{AccountRow, Adjustment, Cut, FlowRow, PaymentKey, Settlement};
 
 /// Rows are written only if the row of the books still has the epoch of this process: the update of it comes first,
 /// and waits for a process that is taking the books.
@@ -17,17 +17,19 @@ WITH lease AS ( \
     WHERE node = $1 AND epoch = $2 RETURNING node \
 ), saved AS ( \
     INSERT INTO ilp_connector.account (node, name, asset, scale, kind, balance, fulfilled_in, fulfilled_out, \
-        adjusted, held_out, uncertain, uncertain_since, cut) \
+        adjusted, held_out, uncertain, uncertain_since, cut, settled_in, settled_out) \
     SELECT lease.node, new.name, new.asset, new.scale, new.kind, new.balance::numeric, new.fulfilled_in::numeric, \
         new.fulfilled_out::numeric, new.adjusted::numeric, new.held_out::numeric, new.uncertain::numeric, \
-        new.uncertain_since, $3 \
+        new.uncertain_since, $3, new.settled_in::numeric, new.settled_out::numeric \
     FROM lease, unnest($7::text[], $8::text[], $9::int2[], $10::text[], $11::text[], $12::text[], $13::text[], \
-        $14::text[], $15::text[], $16::text[], $27::int8[]) AS new (name, asset, scale, kind, balance, \
-        fulfilled_in, fulfilled_out, adjusted, held_out, uncertain, uncertain_since) \
+        $14::text[], $15::text[], $16::text[], $27::int8[], $49::text[], $50::text[]) AS new (name, asset, scale, \
+        kind, balance, fulfilled_in, fulfilled_out, adjusted, held_out, uncertain, uncertain_since, settled_in, \
+        settled_out) \
     ON CONFLICT (node, name, asset, scale) DO UPDATE SET kind = excluded.kind, balance = excluded.balance, \
         fulfilled_in = excluded.fulfilled_in, fulfilled_out = excluded.fulfilled_out, \
         adjusted = excluded.adjusted, held_out = excluded.held_out, uncertain = excluded.uncertain, \
-        uncertain_since = excluded.uncertain_since, cut = excluded.cut \
+        uncertain_since = excluded.uncertain_since, cut = excluded.cut, settled_in = excluded.settled_in, \
+        settled_out = excluded.settled_out \
 ), made AS ( \
     INSERT INTO ilp_connector.adjustment (node, id, at, account, asset, scale, kind, amount, balance, reason, \
         made_by) \
@@ -60,6 +62,18 @@ WITH lease AS ( \
         to_scale, packets, amount_in, amount_out) \
     ON CONFLICT (node, hour, from_name, from_asset, from_scale, to_name, to_asset, to_scale) \
     DO UPDATE SET packets = excluded.packets, amount_in = excluded.amount_in, amount_out = excluded.amount_out \
+), settled AS ( \
+    INSERT INTO ilp_connector.settlement (node, direction, account, key, asset, scale, amount, amount_scale, units, \
+        leftover, state, attempts, created_at, updated_at, reference, made_by) \
+    SELECT lease.node, new.direction, new.account, new.key, new.asset, new.scale, new.amount, new.amount_scale, \
+        new.units::numeric, new.leftover, new.state, new.attempts, new.created_at, new.updated_at, new.reference, \
+        new.made_by \
+    FROM lease, unnest($51::text[], $52::text[], $53::text[], $54::text[], $55::int2[], $56::text[], $57::int2[], \
+        $58::text[], $59::text[], $60::text[], $61::int8[], $62::int8[], $63::int8[], $64::text[], $65::text[]) \
+        WITH ORDINALITY AS new (direction, account, key, asset, scale, amount, amount_scale, units, leftover, state, \
+        attempts, created_at, updated_at, reference, made_by, place) \
+    ORDER BY new.place ON CONFLICT (node, direction, account, key) DO UPDATE SET state = excluded.state, \
+        attempts = excluded.attempts, updated_at = excluded.updated_at \
 ) SELECT 1 FROM lease";
 
 /// Saves a cut and renews the lease for `lease_secs`; the last cut gives it back. Returns whether this process had it:
@@ -81,6 +95,7 @@ pub(super) async fn save(
     let amounts: Vec<String> = payments.clone().map(|payment| payment.amount.to_string()).collect();
     let times: Vec<i64> = payments.map(|payment| signed(payment.last_at.as_millis())).collect();
     let paid = Paid::of(&cut.flows);
+    let settled = Settled::of(&cut.settlements);
     let row = client
         .query_opt(
             statement,
@@ -133,6 +148,23 @@ pub(super) async fn save(
                 &paid.packets,
                 &paid.amount_in,
                 &paid.amount_out,
+                &accounts.settled_in,
+                &accounts.settled_out,
+                &settled.direction,
+                &settled.account,
+                &settled.key,
+                &settled.asset,
+                &settled.scale,
+                &settled.amount,
+                &settled.amount_scale,
+                &settled.units,
+                &settled.leftover,
+                &settled.state,
+                &settled.attempts,
+                &settled.created_at,
+                &settled.updated_at,
+                &settled.reference,
+                &settled.by,
             ],
         )
         .await?;
@@ -158,6 +190,8 @@ struct Accounts<'a> {
     held_out: Vec<String>,
     uncertain: Vec<String>,
     uncertain_since: Vec<Option<i64>>,
+    settled_in: Vec<String>,
+    settled_out: Vec<String>,
 }
 
 impl<'a> Accounts<'a> {
@@ -177,6 +211,8 @@ impl<'a> Accounts<'a> {
             columns.adjusted.push(row.totals.adjusted.to_string());
             columns.held_out.push(row.held_out.to_string());
             columns.uncertain.push(row.uncertain.to_string());
+            columns.settled_in.push(row.totals.settled_in.to_string());
+            columns.settled_out.push(row.totals.settled_out.to_string());
             columns
                 .uncertain_since
                 .push(row.uncertain_since.map(|since| signed(since.as_millis())));
@@ -270,6 +306,54 @@ impl<'a> Paid<'a> {
             columns.packets.push(signed(sums.packets));
             columns.amount_in.push(sums.amount_in.to_string());
             columns.amount_out.push(sums.amount_out.to_string());
+        }
+        columns
+    }
+}
+
+/// The columns of the settlements.
+#[derive(Default)]
+struct Settled<'a> {
+    direction: Vec<&'a str>,
+    account: Vec<&'a str>,
+    key: Vec<&'a str>,
+    asset: Vec<&'a str>,
+    scale: Vec<i16>,
+    amount: Vec<&'a str>,
+    amount_scale: Vec<i16>,
+    units: Vec<String>,
+    leftover: Vec<String>,
+    state: Vec<&'a str>,
+    attempts: Vec<i64>,
+    created_at: Vec<i64>,
+    updated_at: Vec<i64>,
+    reference: Vec<String>,
+    by: Vec<String>,
+}
+
+impl<'a> Settled<'a> {
+    fn of(settlements: &'a [Settlement]) -> Self {
+        // One statement changes each row once: of two states in a cut, the later one counts. The places stay.
+        let newest: HashMap<_, _> = settlements.iter().map(|one| (one.id(), one)).collect();
+        let mut seen = HashSet::new();
+        let mut columns = Self::default();
+        for id in settlements.iter().map(Settlement::id).filter(|id| seen.insert(*id)) {
+            let Some(settlement) = newest.get(&id) else { continue };
+            columns.direction.push(settlement.direction.as_str());
+            columns.account.push(&settlement.account);
+            columns.key.push(settlement.key.as_str());
+            columns.asset.push(&settlement.asset.code);
+            columns.scale.push(settlement.asset.scale.into());
+            columns.amount.push(settlement.quantity.amount());
+            columns.amount_scale.push(settlement.quantity.scale.into());
+            columns.units.push(settlement.units.to_string());
+            columns.leftover.push(settlement.leftover.to_string());
+            columns.state.push(settlement.state.as_str());
+            columns.attempts.push(settlement.attempts.into());
+            columns.created_at.push(signed(settlement.created_at.as_millis()));
+            columns.updated_at.push(signed(settlement.updated_at.as_millis()));
+            columns.reference.push(without_zero_bytes(&settlement.reference));
+            columns.by.push(without_zero_bytes(&settlement.by));
         }
         columns
     }

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, Row, params};
 
-use super::StoreFault;
+use super::{StoreFault, version};
 use crate::account::Asset;
 use crate::books::{FlowEnd, FlowRow, FlowSums};
 use crate::wire::Timestamp;
@@ -50,8 +50,7 @@ pub(super) fn read_all(connection: &Connection) -> Result<Vec<FlowRow>, StoreFau
 }
 
 fn read(connection: &Connection, query: &str) -> Result<Vec<FlowRow>, StoreFault> {
-    let version: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    if version < VERSION {
+    if version(connection)? < VERSION {
         return Ok(Vec::new());
     }
     let mut select = connection.prepare(query)?;

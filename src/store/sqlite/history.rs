@@ -4,7 +4,10 @@ use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension};
 
-use super::{SqliteStore, StoreFault, adjustments, check_version, connect_read_only, flows, load};
+use super::{
+    SqliteStore, StoreFault, adjustments, check_version, connect_read_only, flows, load,
+    settlements,
+};
 use crate::books::BooksHistory;
 use crate::store::OpenError;
 use crate::wire::Timestamp;
@@ -24,7 +27,8 @@ impl SqliteStore {
             let cut_at = read_cut_at(&transaction)?;
             let adjustments = adjustments::read_all(&transaction)?;
             let flows = flows::read_all(&transaction)?;
-            Ok(BooksHistory { books, cut_at, adjustments, flows })
+            let settlements = settlements::read_all(&transaction)?;
+            Ok(BooksHistory { books, cut_at, adjustments, flows, settlements })
         };
         read().map_err(|error: StoreFault| error.into_open_error(path))
     }

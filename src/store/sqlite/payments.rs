@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, Row, params};
 
-use super::StoreFault;
+use super::{StoreFault, version};
 use crate::account::Asset;
 use crate::books::{Cut, PaymentKey, ReceivedPayment};
 use crate::wire::Timestamp;
@@ -43,8 +43,7 @@ pub(super) fn save(connection: &Connection, cut: &Cut) -> Result<(), rusqlite::E
 
 /// All rows, those of each receiver in the order of their last times.
 pub(super) fn read_all(connection: &Connection) -> Result<Vec<ReceivedPayment>, StoreFault> {
-    let version: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    if version < VERSION {
+    if version(connection)? < VERSION {
         return Ok(Vec::new());
     }
     let mut select = connection.prepare(SELECT)?;

@@ -5,7 +5,8 @@ use std::fs;
 use tempfile::TempDir;
 
 use super::*;
-use crate::books::{AccountKind, PaymentKey, ReceivedPayment};
+use crate::account::{Asset, Totals};
+use crate::books::{AccountKind, AccountRow, PaymentKey, ReceivedPayment};
 
 fn identity() -> StoreIdentity {
     StoreIdentity { node: Some("b".parse().unwrap()) }
@@ -54,7 +55,7 @@ fn account(name: &str, fulfilled_in: i128) -> AccountRow {
         name: name.into(),
         kind: AccountKind::Peer,
         asset: Asset::default(),
-        totals: Totals { fulfilled_in, fulfilled_out: 3, adjusted: -1 },
+        totals: Totals { fulfilled_in, fulfilled_out: 3, adjusted: -1, ..Totals::default() },
         held_out: 20,
         uncertain: 0,
         uncertain_since: None,
@@ -68,7 +69,11 @@ fn cut(number: u64, accounts: Vec<AccountRow>) -> Cut {
 #[test]
 fn a_file_of_the_first_version_is_read_and_then_brought_to_this_one() {
     let fixture = Fixture::with_books();
-    fixture.execute("DROP TABLE payment; DROP TABLE flow; PRAGMA user_version = 1");
+    fixture.execute(
+        "DROP TABLE payment; DROP TABLE flow; DROP TABLE settlement; \
+         ALTER TABLE account DROP COLUMN settled_in; ALTER TABLE account DROP COLUMN settled_out; \
+         PRAGMA user_version = 1",
+    );
     assert!(SqliteStore::read(&fixture.path()).unwrap().payments.is_empty());
     let (mut store, books) = fixture.open();
     assert_eq!(books.accounts.len(), 1);
@@ -77,6 +82,24 @@ fn a_file_of_the_first_version_is_read_and_then_brought_to_this_one() {
     let payments = vec![ReceivedPayment { key, packets: 1, amount: 2, last_at }];
     store.write(&Cut { payments: payments.clone(), ..cut(2, Vec::new()) }).unwrap();
     assert_eq!(SqliteStore::read(&fixture.path()).unwrap().payments, payments);
+}
+
+#[test]
+fn a_file_without_settlements_is_read_and_then_brought_to_this_version() {
+    let fixture = Fixture::with_books();
+    fixture.execute(
+        "DROP TABLE settlement; ALTER TABLE account DROP COLUMN settled_in; \
+         ALTER TABLE account DROP COLUMN settled_out; PRAGMA user_version = 3",
+    );
+    let read = SqliteStore::read(&fixture.path()).unwrap();
+    assert_eq!((read.accounts[0].row.totals.settled(), read.settlements.len()), (0, 0));
+    assert!(SqliteStore::read_history(&fixture.path()).unwrap().settlements.is_empty());
+    let (mut store, books) = fixture.open();
+    let mut row = books.accounts[0].row.clone();
+    assert_eq!(row.totals, account("c", 10).totals);
+    row.totals.settled_in = 5;
+    store.write(&cut(2, vec![row.clone()])).unwrap();
+    assert_eq!(SqliteStore::read(&fixture.path()).unwrap().accounts[0].row.totals, row.totals);
 }
 
 #[test]
@@ -237,7 +260,7 @@ fn a_balance_that_does_not_add_up_is_refused_with_its_account() {
     fixture.execute("UPDATE account SET balance = '7'");
     assert_eq!(
         fixture.refusal(),
-        "the store DIR/b.db is inconsistent; put a backup in its place with `ilp-connector ledger restore`: the account c (USD/9) does not add up: fulfilled_in 10 - fulfilled_out 3 + adjusted -1 is 6, but its balance is 7"
+        "the store DIR/b.db is inconsistent; put a backup in its place with `ilp-connector ledger restore`: the account c (USD/9) does not add up: fulfilled_in 10 - fulfilled_out 3 - settled_in 0 + settled_out 0 + adjusted -1 is 6, but its balance is 7"
     );
 }
 

@@ -202,7 +202,7 @@ fn ticks_of_a_start(count: usize) -> u64 {
         name: name.as_str().into(),
         kind: AccountKind::Peer,
         asset: Asset::default(),
-        totals: Totals { fulfilled_in: 12, fulfilled_out: 5, adjusted: 0 },
+        totals: Totals { fulfilled_in: 12, fulfilled_out: 5, ..Totals::default() },
         held_out: 3,
         uncertain: 0,
         uncertain_since: None,

@@ -3,7 +3,8 @@
 use ilp_connector::internals::account::{Asset, Totals};
 use ilp_connector::internals::books::{
     AccountKind, AccountRow, Adjustment, BalanceChange, Cut, FlowEnd, FlowRow, FlowSums,
-    PaymentKey, ReceivedPayment, SavedBooks,
+    PaymentKey, Quantity, ReceivedPayment, SavedBooks, Settlement, SettlementDirection,
+    SettlementState,
 };
 use ilp_connector::internals::link::CutNumber;
 use ilp_connector::internals::net::{Clock, StorePlace};
@@ -48,7 +49,7 @@ fn account(name: &str, fulfilled_in: i128) -> AccountRow {
         name: name.into(),
         kind: AccountKind::Peer,
         asset: Asset::default(),
-        totals: Totals { fulfilled_in, fulfilled_out: 3, adjusted: -1 },
+        totals: Totals { fulfilled_in, fulfilled_out: 3, adjusted: -1, ..Totals::default() },
         held_out: 20,
         uncertain: 0,
         uncertain_since: None,
@@ -193,6 +194,73 @@ fn flows_of_an_hour_are_replaced_and_the_newest_are_loaded() {
         assert_eq!(open(place).1.flows, [flow(2, 2, 7)]);
         let history = Store::read_history(place, &identity()).unwrap();
         assert_eq!(history.flows, [flow(1, 1, 1), flow(2, 2, 7)]);
+    });
+}
+
+fn settlement(
+    key: &str,
+    direction: SettlementDirection,
+    state: SettlementState,
+    at_ms: u64,
+) -> Settlement {
+    Settlement {
+        key: key.parse().unwrap(),
+        account: "c".into(),
+        asset: Asset::default(),
+        direction,
+        quantity: Quantity::new("000123456789", 18).unwrap(),
+        units: i128::MAX.unsigned_abs() / 8,
+        leftover: "0.123".parse().unwrap(),
+        state,
+        attempts: 2,
+        created_at: Timestamp::from_millis(at_ms),
+        updated_at: Timestamp::from_millis(at_ms + 1),
+        reference: "SEPA 77".to_owned(),
+        by: "engine".to_owned(),
+    }
+}
+
+#[test]
+fn settlements_are_kept_by_their_keys_and_change_their_state_only() {
+    use SettlementDirection::{Incoming, Outgoing};
+    use SettlementState::{Done, Pending};
+    check("settlements", |place| {
+        let (mut store, _) = open(place);
+        let first = settlement("k", Incoming, Done, 1);
+        // The same key in the other direction, and twice in one cut.
+        let pending = settlement("k", Outgoing, Pending, 2);
+        let settlements = vec![first.clone(), pending.clone()];
+        store.write(&Cut { settlements: settlements.clone(), ..cut(1, Vec::new()) }).unwrap();
+        store.write(&Cut { settlements, ..cut(2, Vec::new()) }).unwrap();
+        let find = |store: &mut Store, direction, account: &str| {
+            store.find_settlement(direction, account, &"k".parse().unwrap()).unwrap()
+        };
+        assert_eq!(find(&mut store, Incoming, "c"), Some(first.clone()));
+        assert_eq!(find(&mut store, Outgoing, "c"), Some(pending.clone()));
+        assert_eq!(find(&mut store, Outgoing, "d"), None);
+        let done = Settlement { state: Done, attempts: 3, ..pending.clone() };
+        let later = settlement("l", Incoming, Done, 3);
+        let changed = Settlement { units: 1, reference: "other".to_owned(), ..done.clone() };
+        let settlements = vec![pending.clone(), later.clone(), changed];
+        store.write(&Cut { settlements, ..cut(3, Vec::new()) }).unwrap();
+        assert_eq!(find(&mut store, Outgoing, "c"), Some(done.clone()), "only its state changes");
+        let newest = store.list_settlements(Some("c"), 2).unwrap();
+        assert_eq!(newest, [later.clone(), done.clone()]);
+        assert_eq!(store.list_settlements(Some("d"), 2).unwrap(), []);
+        assert_eq!(store.list_settlements(None, 9).unwrap().len(), 3);
+        let open_one = settlement("m", Outgoing, Pending, 4);
+        let mut row = account("c", 10);
+        (row.totals.settled_in, row.totals.settled_out) = (LARGEST / 4, 7);
+        let totals = row.totals;
+        let settlements = vec![open_one.clone()];
+        store.write_last(&Cut { settlements, ..cut(4, vec![row]) }).unwrap();
+        drop(store);
+        let (store, books) = open(place);
+        assert_eq!(books.settlements, [later.clone(), open_one.clone()], "what a start needs");
+        assert_eq!(books.accounts[0].row.totals, totals);
+        drop(store);
+        let history = Store::read_history(place, &identity()).unwrap();
+        assert_eq!(history.settlements, [first, done, later, open_one]);
     });
 }
 

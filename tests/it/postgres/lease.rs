@@ -41,7 +41,7 @@ fn cut(number: u64, fulfilled_in: i128) -> Cut {
         name: "c".into(),
         kind: AccountKind::Peer,
         asset: Asset::default(),
-        totals: Totals { fulfilled_in, fulfilled_out: 0, adjusted: 0 },
+        totals: Totals { fulfilled_in, ..Totals::default() },
         held_out: 0,
         uncertain: 0,
         uncertain_since: None,

@@ -1,0 +1,113 @@
+//! Books the settlements that engines report, and answers when they are durable.
+//!
+//! A credit is made once for each key: a key is looked up among the settlements that are not saved yet, and then in the
+//! store. Credits that arrive together are in one cut. Once a credit is made, only success is answered: an engine that
+//! hears of a failure may report the same money under another key.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
+
+use super::task::AbortOnDrop;
+use crate::api::NodeStatus;
+use crate::books::SettlementDirection;
+use crate::connector::SettlementNote;
+use crate::link::CutNumber;
+use crate::net::error_chain;
+use crate::peers::{CREDIT_ORDERS_MAX, CreditOrder, CreditRefusal, NodeContext};
+use crate::store::StoreHandle;
+
+/// Credits that are booked for one cut.
+const BATCH_MAX: usize = 256;
+/// How long the store may take to look up a key.
+const LOOKUP_TIMEOUT: Duration = Duration::from_secs(5);
+/// Who made the credits, in the books.
+const BY: &str = "engine";
+
+type Reply = oneshot::Sender<Result<(), CreditRefusal>>;
+
+/// Starts the task, which ends when this is dropped.
+pub(super) fn start(
+    store: StoreHandle,
+    context: &Arc<NodeContext>,
+    status: Arc<NodeStatus>,
+) -> AbortOnDrop {
+    let (sender, orders) = mpsc::channel(CREDIT_ORDERS_MAX);
+    // Set once: this is called once, at the start of a node.
+    let _ = context.credits.set(sender);
+    let credits = Credits { store, context: Arc::clone(context), status };
+    AbortOnDrop::spawn(credits.run(orders))
+}
+
+struct Credits {
+    store: StoreHandle,
+    context: Arc<NodeContext>,
+    status: Arc<NodeStatus>,
+}
+
+impl Credits {
+    /// Runs until the node stops.
+    async fn run(self, mut orders: mpsc::Receiver<CreditOrder>) {
+        let mut batch = Vec::with_capacity(BATCH_MAX);
+        while orders.recv_many(&mut batch, BATCH_MAX).await > 0 {
+            let mut newest = CutNumber::NONE;
+            let mut booked: Vec<Reply> = Vec::with_capacity(batch.len());
+            for order in batch.drain(..) {
+                match self.credit(&order).await {
+                    Ok(cut) => {
+                        newest = newest.max(cut);
+                        booked.push(order.reply);
+                    }
+                    // The engine may not wait any more.
+                    Err(refusal) => drop(order.reply.send(Err(refusal))),
+                }
+            }
+            let connector = &self.context.connector;
+            poll_fn(|cx| connector.poll_durable(newest, cx)).await;
+            for reply in booked {
+                let _ = reply.send(Ok(()));
+            }
+        }
+    }
+
+    /// Makes one credit. Returns the cut that has it, which may be durable already.
+    async fn credit(&self, order: &CreditOrder) -> Result<CutNumber, CreditRefusal> {
+        let CreditOrder { account, key, quantity, .. } = order;
+        let connector = &self.context.connector;
+        let unsaved = connector.find_unsaved_credit(account, key);
+        if let Some((cut, booked)) = unsaved {
+            booked.check_repeated(quantity)?;
+            return Ok(cut);
+        }
+        let lookup =
+            self.store.find_settlement(SettlementDirection::Incoming, account.into(), key.clone());
+        let found = match timeout(LOOKUP_TIMEOUT, lookup).await {
+            Ok(found) => found.map_err(|error| CreditRefusal::StoreFails(error_chain(&error)))?,
+            Err(_) => {
+                let failure = format!("it has not answered for {LOOKUP_TIMEOUT:?}");
+                return Err(CreditRefusal::StoreFails(failure));
+            }
+        };
+        if let Some(booked) = found {
+            booked.check_repeated(quantity)?;
+            return Ok(CutNumber::NONE);
+        }
+        if let Some(failure) = self.status.watch_store_failure().borrow().clone() {
+            return Err(CreditRefusal::StoreFails(failure));
+        }
+        let note = SettlementNote { reference: String::new(), by: BY.to_owned() };
+        let now = self.context.clock.now().wall;
+        let (cut, booked) = connector.credit_settlement(account, key, quantity, note, now)?;
+        tracing::info!(
+            peer = %account, units = %booked.units, asset = %booked.asset, %key,
+            "a peer's settlement is credited"
+        );
+        Ok(cut)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,107 @@
+//! A key is one credit, however often and however it comes, and no other answer follows a credit than success.
+
+use rusqlite::Connection;
+
+use super::*;
+use crate::account::AccountId;
+use crate::books::{Quantity, SettlementError};
+use crate::node::tests::StoredNode;
+
+/// The credits of a node whose cuts are saved as they come.
+struct Fixture {
+    node: StoredFixture,
+    _task: AbortOnDrop,
+    _saver: AbortOnDrop,
+}
+
+/// What the tests look at.
+struct StoredFixture {
+    _directory: tempfile::TempDir,
+    file: std::path::PathBuf,
+    context: Arc<NodeContext>,
+    status: Arc<NodeStatus>,
+}
+
+impl Fixture {
+    fn new() -> Self {
+        let StoredNode { directory, file, worker, store, context, status } = StoredNode::new();
+        std::thread::spawn(|| worker.run());
+        let task = start(store.clone(), &context, Arc::clone(&status));
+        let saving = Arc::clone(&context);
+        let saver = AbortOnDrop::spawn(async move {
+            let connector = &saving.connector;
+            loop {
+                poll_fn(|cx| connector.poll_changed(cx)).await;
+                let cut = connector.take_cut(saving.clock.now().wall).unwrap();
+                let number = cut.number;
+                store.write(cut).await.unwrap();
+                connector.publish_durable(number);
+            }
+        });
+        let node = StoredFixture { _directory: directory, file, context, status };
+        Self { node, _task: task, _saver: saver }
+    }
+
+    async fn credit(
+        &self,
+        account: &str,
+        key: &str,
+        amount: &str,
+        scale: u8,
+    ) -> Result<(), CreditRefusal> {
+        let account: AccountId = account.parse().unwrap();
+        let quantity = Quantity::new(amount, scale).unwrap();
+        let (reply, answer) = oneshot::channel();
+        let order = CreditOrder { account, key: key.parse().unwrap(), quantity, reply };
+        self.node.context.credits.get().unwrap().send(order).await.unwrap();
+        answer.await.unwrap()
+    }
+
+    fn balance(&self) -> i128 {
+        let report = self.node.context.connector.report();
+        report.accounts.iter().find(|account| account.settings.id.as_str() == "c").unwrap().balance
+    }
+}
+
+#[tokio::test]
+async fn a_key_is_one_credit_however_often_it_comes() {
+    let fixture = Fixture::new();
+    let all = (0..1_000).map(|_| fixture.credit("c", "k", "905", 11));
+    let answers = futures_util::future::join_all(all).await;
+    assert!(answers.iter().all(Result::is_ok));
+    assert_eq!(fixture.balance(), -9);
+    fixture.credit("c", "k", "905", 11).await.unwrap();
+    let other = fixture.credit("c", "k", "906", 11).await.unwrap_err();
+    let is_other = matches!(other, CreditRefusal::Settlement(SettlementError::OtherSettlement(_)));
+    assert!(is_other, "{other}");
+    fixture.credit("c", "l", "95", 11).await.unwrap();
+    assert_eq!(fixture.balance(), -10, "what was left over makes a unit");
+}
+
+#[tokio::test]
+async fn nothing_is_credited_to_accounts_that_are_not_there_or_beyond_what_books_hold() {
+    let fixture = Fixture::new();
+    let refusal = fixture.credit("d", "k", "1", 9).await.unwrap_err().to_string();
+    assert_eq!(refusal, "there is no peer d");
+    let refusal = fixture.credit("c", "k", &"9".repeat(50), 9).await.unwrap_err().to_string();
+    assert!(refusal.contains("larger than the books can hold"), "{refusal}");
+    let refusal = fixture.credit("c", "k", &i128::MAX.to_string(), 9).await.unwrap_err();
+    assert!(refusal.to_string().contains("would add up to more than"), "{refusal}");
+    assert_eq!(fixture.balance(), 0);
+    fixture.credit("c", "k", "0", 9).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_credit_that_was_made_is_confirmed_while_the_store_fails() {
+    let fixture = Fixture::new();
+    fixture.credit("c", "k", "1", 9).await.unwrap();
+    fixture.node.status.set_store_failure(Some("broken".to_owned()));
+    fixture.credit("c", "k", "1", 9).await.unwrap();
+    let refusal = fixture.credit("c", "l", "1", 9).await.unwrap_err();
+    assert!(matches!(refusal, CreditRefusal::StoreFails(_)), "{refusal}");
+    let file = Connection::open(&fixture.node.file).unwrap();
+    file.execute_batch("DROP TABLE settlement").unwrap();
+    let refusal = fixture.credit("c", "k", "1", 9).await.unwrap_err();
+    assert!(matches!(refusal, CreditRefusal::StoreFails(_)), "{refusal}");
+    assert_eq!(fixture.balance(), -1);
+}
