@@ -1,0 +1,139 @@
+'use strict'
+// A settlement engine of RFC 38 on an Ethereum chain: one unit of the connector's asset, such as ETH, is one ether.
+//
+// Written from the specification, without a framework: amounts are big integers at scale 18, the key of a credit is the
+// hash of its transaction, and a key is settled once however often the connector repeats it.
+
+const { readArguments, announce, listen, readBody, answer, requestJson, pause } = require('./lib/program')
+
+const POLL_MS = 50
+const RETRY_MS_MAX = 2_000
+const WEI_SCALE = 18n
+
+async function main () {
+  const { port, host, connector, chain, account } = readArguments({
+    port: '0', host: '127.0.0.1', connector: undefined, chain: undefined, account: undefined
+  })
+  const own = account.toLowerCase()
+  const accounts = new Map()
+  const settled = new Map()
+  let calls = 0
+
+  const rpc = async (method, params) => {
+    const reply = await requestJson('POST', chain, { jsonrpc: '2.0', id: ++calls, method, params })
+    if (reply.error) throw new Error(`${method}: ${reply.error.message}`)
+    return reply.result
+  }
+
+  const toWei = ({ amount, scale }) => {
+    const places = WEI_SCALE - BigInt(scale)
+    return places >= 0n ? BigInt(amount) * 10n ** places : BigInt(amount) / 10n ** -places
+  }
+
+  const isQuantity = body => typeof body?.amount === 'string' && /^\d+$/.test(body.amount) &&
+    Number.isInteger(body.scale) && body.scale >= 0 && body.scale <= 255
+
+  async function greet (id) {
+    const known = accounts.get(id)
+    for (let wait = POLL_MS; accounts.get(id) === known && !known.peer; wait = Math.min(2 * wait, RETRY_MS_MAX)) {
+      const reply = await fetch(`${connector}/accounts/${id}/messages`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/octet-stream' },
+        body: own,
+        signal: AbortSignal.timeout(10_000)
+      }).catch(() => undefined)
+      if (reply?.ok) known.peer = (await reply.text()).toLowerCase()
+      else await pause(wait)
+    }
+  }
+
+  /** Pays once for each key. What was asked for before the peer's address was known is paid then. */
+  async function pay (key, id, wei) {
+    while (accounts.has(id) && !accounts.get(id).peer) await pause(POLL_MS)
+    const to = accounts.get(id)?.peer
+    if (to === undefined) return
+    const value = `0x${wei.toString(16)}`
+    const hash = await rpc('eth_sendTransaction', [{ from: own, to, value }])
+    process.stderr.write(`paid ${wei} wei to ${to} for ${key}: ${hash}\n`)
+  }
+
+  async function credit (id, hash, wei) {
+    for (let wait = POLL_MS; accounts.has(id); wait = Math.min(2 * wait, RETRY_MS_MAX)) {
+      const reply = await fetch(`${connector}/accounts/${id}/settlements`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', 'idempotency-key': hash },
+        body: JSON.stringify({ amount: wei.toString(), scale: Number(WEI_SCALE) }),
+        signal: AbortSignal.timeout(10_000)
+      }).catch(() => undefined)
+      // The same key again, until the connector has it.
+      if (reply?.ok) return
+      await pause(wait)
+    }
+  }
+
+  async function watchChain () {
+    for (let next = 0; ;) {
+      const newest = Number(await rpc('eth_blockNumber', []).catch(() => next - 1))
+      for (; next <= newest; next++) {
+        const block = await rpc('eth_getBlockByNumber', [`0x${next.toString(16)}`, true])
+        for (const { hash, from, to, value } of block.transactions) {
+          if (to?.toLowerCase() !== own) continue
+          const payer = async () => {
+            // The peer may pay before this engine has heard of it.
+            for (;;) {
+              const found = [...accounts].find(([, known]) => known.peer === from.toLowerCase())
+              if (found) return found[0]
+              await pause(POLL_MS)
+            }
+          }
+          await credit(await payer(), hash, BigInt(value))
+        }
+      }
+      await pause(POLL_MS)
+    }
+  }
+
+  async function handle (request, response) {
+    const [, root, id, what, ...rest] = request.url.split('/')
+    if (root !== 'accounts' || rest.length > 0) return answer(response, 404, { error: 'there is no such page' })
+    if (request.method === 'POST' && id === undefined) {
+      const body = JSON.parse(await readBody(request))
+      if (typeof body.id !== 'string' || !/^[A-Za-z0-9_.~-]+$/.test(body.id)) return answer(response, 400, { error: 'bad id' })
+      if (!accounts.has(body.id)) accounts.set(body.id, { peer: undefined })
+      greet(body.id)
+      return answer(response, 201, { id: body.id })
+    }
+    const known = accounts.get(id)
+    if (!known) return answer(response, 404, { error: `there is no account ${id}` })
+    if (request.method === 'DELETE' && what === undefined) {
+      accounts.delete(id)
+      response.writeHead(204)
+      return response.end()
+    }
+    if (request.method === 'POST' && what === 'messages') {
+      known.peer = (await readBody(request)).toString().toLowerCase()
+      response.writeHead(201, { 'content-type': 'application/octet-stream' })
+      return response.end(own)
+    }
+    if (request.method === 'POST' && what === 'settlements') {
+      const key = request.headers['idempotency-key']
+      const text = (await readBody(request)).toString()
+      const body = JSON.parse(text)
+      if (!key || !isQuantity(body)) return answer(response, 400, { error: 'a key and a quantity are needed' })
+      const before = settled.get(key)
+      if (before !== undefined && before !== `${id} ${text}`) return answer(response, 409, { error: 'the key has another body' })
+      if (before === undefined) {
+        settled.set(key, `${id} ${text}`)
+        pay(key, id, toWei(body)).catch(error => process.stderr.write(`not paid ${key}: ${error.stack}\n`))
+      }
+      return answer(response, 201, body)
+    }
+    answer(response, 405, { error: 'this cannot be done here' })
+  }
+
+  const server = await listen(handle, port, host)
+  watchChain().catch(error => { process.stderr.write(`${error.stack}\n`); process.exit(1) })
+  announce(server.address().port)
+}
+
+main().catch(error => { process.stderr.write(`${error.stack}\n`); process.exit(1) })
