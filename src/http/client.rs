@@ -8,6 +8,7 @@ mod stream;
 use std::error::Error;
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -28,7 +29,7 @@ const DOCUMENT_BYTES_MAX: usize = 64 * 1024;
 
 #[derive(Debug)]
 pub struct HttpClient {
-    tls: ClientTls,
+    tls: Arc<ClientTls>,
 }
 
 /// Which document, and the bounds of its answer.
@@ -41,6 +42,8 @@ pub struct DocumentRequest<'r> {
     pub bearer: Option<&'r str>,
     /// What the request does.
     pub verb: HttpVerb<'r>,
+    /// Further headers, by name.
+    pub headers: &'r [(&'r str, &'r str)],
     /// For the connection, for the head of the answer, and for its body.
     pub timeout: Duration,
     /// Bytes of the body.
@@ -53,6 +56,8 @@ pub enum HttpVerb<'r> {
     Get,
     /// Posts JSON.
     Post(&'r [u8]),
+    /// Posts `application/octet-stream`.
+    PostBytes(&'r [u8]),
     /// Deletes something, for the reason in this JSON.
     Delete(&'r [u8]),
 }
@@ -87,7 +92,12 @@ pub enum FetchError {
 impl HttpClient {
     /// Trusts the certificate authorities of the system and of `trust`, which is read now.
     pub fn new(trust: TlsTrust) -> Result<Self, TlsError> {
-        Ok(Self { tls: ClientTls::load(trust)? })
+        Ok(Self { tls: Arc::new(ClientTls::load(trust)?) })
+    }
+
+    /// Trusts what `tls` trusts, and follows its changes.
+    pub fn with_tls(tls: Arc<ClientTls>) -> Self {
+        Self { tls }
     }
 
     /// Sends a GET request. Any status is an answer. User and token of the URL are not sent.
@@ -98,6 +108,7 @@ impl HttpClient {
             accept,
             bearer: None,
             verb: HttpVerb::Get,
+            headers: &[],
             timeout: TIMEOUT,
             bytes_max,
         })
@@ -124,14 +135,19 @@ fn begin_request(
     sender: &HttpSender,
     asked: DocumentRequest<'_>,
 ) -> Result<request::Builder, FetchError> {
-    let (method, is_json) = match asked.verb {
-        HttpVerb::Get => (Method::GET, false),
-        HttpVerb::Post(_) => (Method::POST, true),
-        HttpVerb::Delete(_) => (Method::DELETE, true),
+    const JSON: &str = "application/json";
+    let (method, content_type) = match asked.verb {
+        HttpVerb::Get => (Method::GET, None),
+        HttpVerb::Post(_) => (Method::POST, Some(JSON)),
+        HttpVerb::PostBytes(_) => (Method::POST, Some("application/octet-stream")),
+        HttpVerb::Delete(_) => (Method::DELETE, Some(JSON)),
     };
     let mut request = sender.request(method, asked.url).header(ACCEPT, asked.accept);
-    if is_json {
-        request = request.header(CONTENT_TYPE, "application/json");
+    if let Some(content_type) = content_type {
+        request = request.header(CONTENT_TYPE, content_type);
+    }
+    for (name, value) in asked.headers {
+        request = request.header(*name, *value);
     }
     Ok(match asked.bearer {
         Some(bearer) => request.header(AUTHORIZATION, bearer_value(bearer)?),

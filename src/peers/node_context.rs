@@ -33,7 +33,7 @@ pub struct NodeContext {
     /// Limits and timeouts.
     pub settings: TransportSettings,
     /// The trusted certificates of dialled servers.
-    pub client_tls: ClientTls,
+    pub client_tls: Arc<ClientTls>,
     /// Runs TLS handshakes.
     pub tls_handshakes: Arc<TlsHandshakes>,
     /// The open files that accepted connections may take, of the whole process.
@@ -138,7 +138,7 @@ impl NodeContext {
             tls_handshakes: TlsHandshakes::new(settings.unauthenticated),
             descriptors,
             settings,
-            client_tls,
+            client_tls: Arc::new(client_tls),
             certificate_expiry: OnceLock::new(),
             store_meter: OnceLock::new(),
             credits: OnceLock::new(),

@@ -141,7 +141,15 @@ impl PageClient {
     ) -> DocumentRequest<'r> {
         // Also JSON lines, which are no other type for a node.
         let (accept, bytes_max) = ("application/json", PAGE_BYTES_MAX);
-        DocumentRequest { url, accept, bearer, verb, timeout: self.timeout, bytes_max }
+        DocumentRequest {
+            url,
+            accept,
+            bearer,
+            verb,
+            headers: &[],
+            timeout: self.timeout,
+            bytes_max,
+        }
     }
 }
 

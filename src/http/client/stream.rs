@@ -66,7 +66,9 @@ impl HttpClient {
         let request = super::begin_request(&sender, asked)?;
         let body = match asked.verb {
             HttpVerb::Get => Body::empty(),
-            HttpVerb::Post(json) | HttpVerb::Delete(json) => Body::from(json.to_vec()),
+            HttpVerb::Post(body) | HttpVerb::PostBytes(body) | HttpVerb::Delete(body) => {
+                Body::from(body.to_vec())
+            }
         };
         let request = request.body(body).map_err(FetchError::Url)?;
         let answer = timeout(asked.timeout, sender.send(request, asked.bytes_max)).await;

@@ -85,6 +85,45 @@ async fn answers_of_servers() {
 }
 
 #[tokio::test]
+async fn bytes_are_posted_with_further_headers() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let here = url(&format!("http://{}/a", listener.local_addr().unwrap()));
+    let serve = async {
+        let mut server = RawConnection(listener.accept().await.unwrap().0);
+        let request = server.read_head().await;
+        server.write("HTTP/1.1 204 No Content\r\n\r\n").await;
+        request
+    };
+    let client = HttpClient::with_tls(Arc::new(ClientTls::load(TlsTrust::default()).unwrap()));
+    let asked = |headers| DocumentRequest {
+        url: &here,
+        accept: "*/*",
+        bearer: Some("secret"),
+        verb: HttpVerb::PostBytes(&[0, 255]),
+        headers,
+        timeout: TIMEOUT,
+        bytes_max: 0,
+    };
+    let (fetched, request) = tokio::join!(client.fetch(asked(&[("Webhook-Id", "7")])), serve);
+    assert_eq!(fetched.unwrap().status, 204);
+    for line in [
+        "POST /a HTTP/1.1",
+        "content-type: application/octet-stream",
+        "content-length: 2",
+        "authorization: Bearer secret",
+        "webhook-id: 7",
+    ] {
+        assert!(request.lines().any(|found| found == line), "{line} in {request}");
+    }
+    let (refused, request) =
+        tokio::join!(client.fetch(asked(&[("Webhook-Id", "7\r\nA: b")])), async {
+            listener.accept().await.map(drop)
+        });
+    assert!(matches!(refused, Err(FetchError::Url(_))), "{refused:?}");
+    request.unwrap();
+}
+
+#[tokio::test]
 async fn no_server() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let here = url(&format!("http://{}/", listener.local_addr().unwrap()));
