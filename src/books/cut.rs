@@ -1,9 +1,12 @@
 //! What the store saves in one transaction.
 
+use std::sync::Arc;
+
 use super::adjustment::Adjustment;
 use super::flow::FlowRow;
 use super::received::{PaymentKey, ReceivedPayment};
 use super::row::AccountRow;
+use super::saved_event::{Delivery, SavedEvent};
 use super::settlement::Settlement;
 use crate::link::CutNumber;
 use crate::wire::Timestamp;
@@ -26,6 +29,12 @@ pub struct Cut {
     pub settlements: Vec<Settlement>,
     /// What receivers got since the last cut, in all by each connection.
     pub payments: Vec<ReceivedPayment>,
+    /// Events that the store may lack.
+    pub events: Vec<Arc<SavedEvent>>,
+    /// How far the deliveries of events to webhooks are, where that has changed.
+    pub deliveries: Vec<Delivery>,
+    /// Events before this are removed, and those beyond [`super::EVENTS_SAVED_MAX`].
+    pub forget_events_before: Option<Timestamp>,
     /// Payments that are in a sum now; they are in no other list here, and have no row any more.
     pub summed_up: Vec<PaymentKey>,
 }

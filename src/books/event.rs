@@ -16,6 +16,22 @@ pub enum EventLevel {
     Error,
 }
 
+impl EventLevel {
+    /// The spelling in the store and in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Warn => "warn",
+            Self::Error => "error",
+        }
+    }
+
+    /// The level that is saved as this text.
+    pub fn from_saved(text: &str) -> Option<Self> {
+        [Self::Info, Self::Warn, Self::Error].into_iter().find(|level| level.as_str() == text)
+    }
+}
+
 /// How long an event lasts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Lasting {

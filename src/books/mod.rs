@@ -18,6 +18,7 @@ mod reconciliation;
 mod recovery;
 mod row;
 mod saved;
+mod saved_event;
 mod settlement;
 mod statement;
 
@@ -38,6 +39,10 @@ pub use reconciliation::{
 pub use recovery::{RecoveredAccount, UnbalancedRow, recover_account};
 pub use row::{AccountKind, AccountRow, StoredRow, own_account_name};
 pub use saved::SavedBooks;
+pub use saved_event::{
+    Delivery, DeliveryCounts, DeliveryState, EVENT_DAYS_KEPT, EVENTS_SAVED_MAX, EventId,
+    FoundDeliveries, SavedEvent, clip_text,
+};
 pub use settlement::{
     KeyError, Leftover, Quantity, QuantityError, Settlement, SettlementBook, SettlementDirection,
     SettlementError, SettlementKey, SettlementState,

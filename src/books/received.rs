@@ -26,6 +26,8 @@ pub struct ReceivedPayment {
     pub packets: u64,
     /// Their sum in the receiver's units.
     pub amount: i128,
+    /// The part of the sum that events have announced.
+    pub announced: i128,
     /// When the last one was fulfilled.
     pub last_at: Timestamp,
 }

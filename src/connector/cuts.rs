@@ -13,6 +13,7 @@ use super::core::Connector;
 use super::own_account::own_flow_end;
 use super::received_payments::{ChangedPayments, ReceivedPayments};
 use super::registry::Registry;
+use super::saved_events::{ChangedEvents, SavedEvents};
 use super::snapshot::{AccountEntry, Snapshot};
 use crate::account::{AccountId, Asset, Ledger};
 use crate::books::{
@@ -37,6 +38,7 @@ pub(super) struct Cuts {
     /// each account, so there are few.
     unsaved: Mutex<Vec<(CutNumber, Adjustment)>>,
     pub(super) received: ReceivedPayments,
+    pub(super) events: SavedEvents,
     flows: Mutex<FlowBook>,
     pub(super) settlements: Mutex<SettlementBook>,
 }
@@ -78,6 +80,7 @@ impl Cuts {
             durable: Arc::new(durable),
             unsaved: Mutex::default(),
             received,
+            events: SavedEvents::default(),
             flows: Mutex::new(FlowBook::new(flows)),
             settlements: Mutex::new(SettlementBook::new(settlements)),
         }
@@ -259,7 +262,20 @@ impl Connector {
         let adjustments = cuts.unsaved.lock().iter().map(|(_, made)| made.clone()).collect();
         let settlements = cuts.settlements.lock().unsaved();
         let ChangedPayments { payments, summed_up } = cuts.received.take_changed();
-        Some(Cut { number, at, accounts, flows, adjustments, settlements, payments, summed_up })
+        let ChangedEvents { events, deliveries, forget_before } = cuts.events.take_changed(at);
+        Some(Cut {
+            number,
+            at,
+            accounts,
+            flows,
+            adjustments,
+            settlements,
+            payments,
+            events,
+            deliveries,
+            forget_events_before: forget_before,
+            summed_up,
+        })
     }
 
     /// Has a cut taken if flows are due that the last one lacks. Call it every second or more often.
@@ -385,6 +401,7 @@ impl Connector {
             cuts.unsaved.lock().retain(|(first, _)| *first > cut);
             cuts.settlements.lock().forget_saved(cut);
             cuts.received.forget_saved(cut);
+            cuts.events.forget_saved(cut);
             cuts.durable.publish(cut);
             cuts.flows.lock().forget_saved(cut);
         }

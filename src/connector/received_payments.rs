@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
@@ -17,6 +18,10 @@ use crate::wire::{Amount, Timestamp};
 const CONNECTIONS_MAX: usize = 1_000;
 /// Bytes of a connection's id; ours have 24. What arrives on longer ones is only in the sum.
 const CONNECTION_ID_BYTES_MAX: usize = 64;
+/// A payment is announced once no packet has arrived for this time, and one that goes on, each time that it has gone on
+/// for so long.
+const QUIET: Duration = Duration::from_secs(2);
+const GOES_ON: Duration = Duration::from_secs(60);
 /// The sum of what is not kept one by one.
 const SUM: &str = "";
 
@@ -25,9 +30,13 @@ const SUM: &str = "";
 struct Total {
     packets: u64,
     amount: i128,
+    /// The part of the amount that events have announced.
+    announced: i128,
     last_at: Timestamp,
     /// The store does not have it in this state.
     is_changed: bool,
+    /// The first packet that is not announced, if there is one. Then [`State::unannounced`] has its key.
+    waits_since: Option<Timestamp>,
 }
 
 type Totals = HashMap<Arc<str>, Total>;
@@ -41,8 +50,21 @@ struct State {
     receivers: HashMap<AccountId, HashMap<Asset, Totals>>,
     /// Those whose total has changed since the last cut.
     changed: Vec<PaymentKey>,
+    /// Those with an amount that is not announced. Some may be in a sum by now.
+    unannounced: Vec<PaymentKey>,
     /// What was added to a sum, with the first cut that has it. Later cuts repeat it until one is durable.
     summed_up: Vec<(CutNumber, PaymentKey)>,
+}
+
+/// What an event announces of a payment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Announced {
+    pub(super) key: PaymentKey,
+    /// What no earlier event has announced.
+    pub(super) news: i128,
+    /// All of it.
+    pub(super) amount: i128,
+    pub(super) packets: u64,
 }
 
 /// What a cut has of them.
@@ -56,10 +78,16 @@ impl ReceivedPayments {
     /// Goes on with what the store has.
     pub(super) fn new(saved: Vec<ReceivedPayment>) -> Self {
         let mut state = State::default();
-        for ReceivedPayment { key, packets, amount, last_at } in saved {
+        for ReceivedPayment { key, packets, amount, announced, last_at } in saved {
             let Ok(receiver) = key.receiver.parse::<AccountId>() else { continue };
+            let waits_since = (announced != amount).then_some(last_at);
+            if waits_since.is_some() {
+                state.unannounced.push(key.clone());
+            }
             let totals = state.receivers.entry(receiver).or_default().entry(key.asset).or_default();
-            totals.insert(key.connection, Total { packets, amount, last_at, is_changed: false });
+            let total =
+                Total { packets, amount, announced, last_at, is_changed: false, waits_since };
+            totals.insert(key.connection, total);
         }
         Self(Mutex::new(state))
     }
@@ -78,7 +106,7 @@ impl ReceivedPayments {
         }
         let id = if connection.len() > CONNECTION_ID_BYTES_MAX { SUM } else { connection };
         let (packets, amount, last_at) = (1, i128::from(amount.0), at);
-        let packet = Total { packets, amount, last_at, is_changed: false };
+        let packet = Total { packets, amount, last_at, ..Total::default() };
         self.0.lock().add((receiver, asset), id, packet, next);
     }
 
@@ -92,14 +120,38 @@ impl ReceivedPayments {
         for key in std::mem::take(&mut state.changed) {
             // It may have been added to a sum since. If it has come back, it is named twice.
             let Some(total) = state.find(&key).filter(|total| total.is_changed) else { continue };
-            let Total { packets, amount, last_at, .. } = *total;
+            let Total { packets, amount, announced, last_at, .. } = *total;
             total.is_changed = false;
-            payments.push(ReceivedPayment { key, packets, amount, last_at });
+            payments.push(ReceivedPayment { key, packets, amount, announced, last_at });
         }
         let summed_up: Vec<_> = state.summed_up.iter().map(|(_, key)| key.clone()).collect();
         // One of them may have come back, and is a row of its own again.
         let summed_up = summed_up.into_iter().filter(|key| state.find(key).is_none());
         ChangedPayments { payments, summed_up: summed_up.collect() }
+    }
+
+    /// Announces what has arrived, at most `max` payments, the others later. The next cut has that they are announced.
+    pub(super) fn announce(&self, now: Timestamp, max: usize) -> Vec<Announced> {
+        let state = &mut *self.0.lock();
+        let mut announced = Vec::new();
+        for key in std::mem::take(&mut state.unannounced) {
+            let Some(total) = state.find(&key) else { continue };
+            let Some(waits_since) = total.waits_since else { continue };
+            let is_due = |since: Timestamp, wait: Duration| since.saturating_add(wait) <= now;
+            let is_over = is_due(total.last_at, QUIET) || is_due(waits_since, GOES_ON);
+            if !is_over || announced.len() >= max {
+                state.unannounced.push(key);
+                continue;
+            }
+            let news = total.amount.saturating_sub(total.announced);
+            (total.announced, total.waits_since) = (total.amount, None);
+            let Total { packets, amount, .. } = *total;
+            if !std::mem::replace(&mut total.is_changed, true) {
+                state.changed.push(key.clone());
+            }
+            announced.push(Announced { key, news, amount, packets });
+        }
+        announced
     }
 
     /// All cuts up to this one are durable.
@@ -129,12 +181,19 @@ impl State {
             if total.add(more) {
                 self.changed.push(key_of(of, connection));
             }
+            if total.begins_to_wait(more.last_at) {
+                self.unannounced.push(key_of(of, connection));
+            }
             return;
         }
         let assets = self.receivers.entry(receiver.clone()).or_default();
         let totals = assets.entry(asset.clone()).or_default();
         let oldest = if connection == SUM { None } else { take_oldest(totals) };
-        totals.insert(connection.into(), Total { is_changed: true, ..more });
+        let mut total = Total { is_changed: true, waits_since: None, ..more };
+        if total.begins_to_wait(more.last_at) {
+            self.unannounced.push(key_of(of, connection));
+        }
+        totals.insert(connection.into(), total);
         self.changed.push(key_of(of, connection));
         if let Some((id, total)) = oldest {
             self.summed_up.push((next, key_of(of, &id)));
@@ -153,8 +212,18 @@ impl Total {
     fn add(&mut self, more: Self) -> bool {
         self.packets = self.packets.saturating_add(more.packets);
         self.amount = self.amount.saturating_add(more.amount);
+        self.announced = self.announced.saturating_add(more.announced);
         self.last_at = self.last_at.max(more.last_at);
         !std::mem::replace(&mut self.is_changed, true)
+    }
+
+    /// Whether an amount waits from now on, and none did before.
+    fn begins_to_wait(&mut self, at: Timestamp) -> bool {
+        let begins = self.waits_since.is_none() && self.announced != self.amount;
+        if begins {
+            self.waits_since = Some(at);
+        }
+        begins
     }
 }
 
@@ -238,6 +307,51 @@ mod tests {
         assert_eq!(seen(&changed), [(SUM, 5, 41, count), ("c0", 1, 2, count)]);
         payments.forget_saved(CutNumber(7));
         assert!(payments.take_changed().summed_up.is_empty());
+    }
+
+    fn announced(payments: &ReceivedPayments, at: u64, max: usize) -> Vec<(String, i128, i128)> {
+        let due = payments.announce(Timestamp::from_millis(at), max).into_iter();
+        due.map(|one| (one.key.connection.to_string(), one.news, one.amount)).collect()
+    }
+
+    #[test]
+    fn a_payment_is_announced_when_it_is_over_and_each_minute_while_it_goes_on() {
+        let payments = ReceivedPayments::default();
+        note(&payments, "c1", 5, 1_000);
+        note(&payments, "c1", 6, 2_000);
+        assert_eq!(announced(&payments, 3_999, 9), []);
+        assert_eq!(announced(&payments, 4_000, 9), [("c1".to_owned(), 11, 11)]);
+        assert_eq!(announced(&payments, 9_000, 9), []);
+        (10..=70).for_each(|second| note(&payments, "c1", 1, second * 1_000));
+        assert_eq!(announced(&payments, 69_999, 9), []);
+        assert_eq!(announced(&payments, 70_000, 9), [("c1".to_owned(), 61, 72)]);
+    }
+
+    #[test]
+    fn a_restart_announces_what_was_not_announced_and_nothing_twice() {
+        let payments = ReceivedPayments::default();
+        note(&payments, "c1", 5, 1_000);
+        note(&payments, "c2", 7, 1_000);
+        let saved = payments.take_changed().payments;
+        assert_eq!(announced(&payments, 5_000, 1).len(), 1, "the other one later");
+        let mut later = payments.take_changed().payments;
+        assert_eq!((later.len(), later[0].announced), (1, later[0].amount));
+        let other = saved.into_iter().find(|row| row.key != later[0].key).unwrap();
+        let expected = vec![(other.key.connection.to_string(), other.amount, other.amount)];
+        later.push(other);
+        let restarted = ReceivedPayments::new(later);
+        assert_eq!(announced(&restarted, 5_000, 9), expected);
+        assert_eq!(announced(&restarted, 9_000, 9), []);
+    }
+
+    #[test]
+    fn what_is_summed_up_is_announced_too() {
+        let payments = ReceivedPayments::default();
+        let count = u64::try_from(CONNECTIONS_MAX).unwrap() + 3;
+        (0..count).for_each(|number| note(&payments, &format!("c{number}"), 10, 0));
+        let all = announced(&payments, 5_000, usize::MAX);
+        assert_eq!(all.iter().map(|(_, news, _)| news).sum::<i128>(), i128::from(count * 10));
+        assert!(all.contains(&(SUM.to_owned(), 30, 30)));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use super::accounts::format_time;
 use super::model::EventBody;
 use super::ring::{Resumed, Ring};
-use crate::books::{EventKind, NewEvent};
+use crate::books::{EventKind, NewEvent, clip_text};
 
 /// Events that are kept.
 pub const EVENTS_KEPT: usize = 10_000;
@@ -20,8 +20,6 @@ const EVENTS_PER_PERIOD: u32 = 20;
 const PERIOD: Duration = Duration::from_secs(60);
 /// Pairs of kinds and peers whose events are counted. Beyond, all counts begin again.
 const COUNTED_MAX: usize = 40_000;
-/// Characters of an event's text.
-const TEXT_CHARS_MAX: usize = 500;
 
 /// The ids of an observer's events and packets: they rise.
 #[derive(Debug)]
@@ -97,13 +95,9 @@ impl EventLog {
 
     /// Adds an event of a node, unless there were many of its kind about the same peer.
     pub fn record(&self, node: &str, at: SystemTime, event: NewEvent) {
-        let bounded = |text: String| match text.char_indices().nth(TEXT_CHARS_MAX) {
-            Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
-            None => text,
-        };
         let fields = event.fields.into_iter();
         let mut fields: BTreeMap<_, _> =
-            fields.map(|(name, value)| (name.to_owned(), bounded(value))).collect();
+            fields.map(|(name, value)| (name.to_owned(), clip_text(&value))).collect();
         let mut inner = self.inner.lock();
         let key = (node.to_owned(), event.peer.clone(), event.kind);
         let Some(suppressed) = inner.admit(key, at) else { return };
@@ -118,7 +112,7 @@ impl EventLog {
             node: node.to_owned(),
             level: event.level,
             kind: event.kind.as_str().to_owned(),
-            text: bounded(event.text),
+            text: clip_text(&event.text),
             peer: event.peer,
             fields,
         };
@@ -186,7 +180,7 @@ mod tests {
         let event = NewEvent {
             level: EventLevel::Warn,
             kind: EventKind::PeerDialFailed,
-            text: "ä".repeat(TEXT_CHARS_MAX + 1),
+            text: "ä".repeat(501),
             peer: Some("bob".to_owned()),
             fields: vec![("error", "refused".to_owned())],
         };
@@ -194,7 +188,7 @@ mod tests {
         let found = log.after(0);
         let (number, event) = &found.items[0];
         assert_eq!((*number, event.id.as_str()), (1, "00000001-1"));
-        assert_eq!(event.text.chars().count(), TEXT_CHARS_MAX + 1);
+        assert_eq!(event.text.chars().count(), 501);
         assert_eq!(event.fields["error"], "refused");
         assert!(log.after(1).items.is_empty());
     }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use tokio::sync::{mpsc, watch};
 
+use super::delivery_query::DeliveryQuery;
 use super::error::{OpenError, WriteError};
 use super::identity::StoreIdentity;
 use super::lease::{BooksHolder, Lease};
@@ -11,8 +12,8 @@ use super::postgres::PostgresStore;
 use super::sqlite::SqliteStore;
 use crate::account::AccountId;
 use crate::books::{
-    Adjustment, BooksHistory, ChangeId, Cut, SavedBooks, Settlement, SettlementDirection,
-    SettlementKey,
+    Adjustment, BooksHistory, ChangeId, Cut, FoundDeliveries, SavedBooks, Settlement,
+    SettlementDirection, SettlementKey,
 };
 use crate::net::{Clock, PostgresUrl, StorePlace};
 
@@ -206,6 +207,20 @@ impl Store {
         match self {
             Self::Sqlite(store) => store.list_settlements(account, max),
             Self::Postgres(store) => store.list_settlements(account, max),
+        }
+    }
+
+    /// The deliveries to a webhook that a query asks for.
+    ///
+    /// # Errors
+    /// [`WriteError`]: the store cannot be read.
+    pub fn find_deliveries(
+        &mut self,
+        query: &DeliveryQuery,
+    ) -> Result<FoundDeliveries, WriteError> {
+        match self {
+            Self::Sqlite(store) => store.find_deliveries(query),
+            Self::Postgres(store) => store.find_deliveries(query),
         }
     }
 

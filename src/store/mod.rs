@@ -2,6 +2,7 @@
 //!
 //! One process has the books of a node open at a time. Everything here blocks; `node` runs it on a thread of its own.
 
+mod delivery_query;
 mod engine;
 mod error;
 mod file_lock;
@@ -12,6 +13,7 @@ mod postgres;
 mod sqlite;
 mod worker;
 
+pub use delivery_query::DeliveryQuery;
 pub use engine::Store;
 pub use error::{OpenError, WriteError};
 pub use identity::StoreIdentity;

@@ -4,6 +4,7 @@
 //! that has lost the lease cannot write any more, whatever it still sends.
 
 mod error;
+mod events;
 mod password_file;
 mod read;
 mod save;
@@ -22,12 +23,13 @@ use tokio_postgres::{IsolationLevel, Statement};
 pub use self::error::PostgresError;
 use self::session::{Session, SessionUse, StoreRuntime};
 use self::take::{Holder, LEASE};
+use super::delivery_query::DeliveryQuery;
 use super::error::WriteError;
 use super::lease::{BooksHolder, Lease};
 use crate::account::AccountId;
 use crate::books::{
-    Adjustment, BooksHistory, ChangeId, Cut, SavedBooks, Settlement, SettlementDirection,
-    SettlementKey,
+    Adjustment, BooksHistory, ChangeId, Cut, FoundDeliveries, SavedBooks, Settlement,
+    SettlementDirection, SettlementKey,
 };
 use crate::net::{Clock, PostgresUrl, error_chain};
 use crate::time::MonoTime;
@@ -251,6 +253,19 @@ impl PostgresStore {
     ) -> Result<Vec<Settlement>, WriteError> {
         self.with_session(SessionUse::Write.answer_timeout(), async |client, _, node, _| {
             settlements::read_newest(client, node, account, max).await
+        })
+    }
+
+    /// The deliveries to a webhook that a query asks for.
+    ///
+    /// # Errors
+    /// [`WriteError`]: the books cannot be read.
+    pub fn find_deliveries(
+        &mut self,
+        query: &DeliveryQuery,
+    ) -> Result<FoundDeliveries, WriteError> {
+        self.with_session(SessionUse::Write.answer_timeout(), async |client, _, node, _| {
+            events::find_deliveries(client, node, query).await
         })
     }
 

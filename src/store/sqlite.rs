@@ -6,6 +6,7 @@
 mod accounts;
 mod adjustments;
 mod backup;
+mod events;
 mod flows;
 mod history;
 mod payments;
@@ -35,11 +36,12 @@ use crate::wire::Timestamp;
 /// Marks a file as ours ("ILPB").
 const APPLICATION_ID: u32 = 0x494c_5042;
 /// The statements that lead from each version to the next.
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 5] = [
     include_str!("sqlite/0001_accounts.sql"),
     include_str!("sqlite/0002_payments.sql"),
     include_str!("sqlite/0003_flows.sql"),
     include_str!("sqlite/0004_settlements.sql"),
+    include_str!("sqlite/0005_events.sql"),
 ];
 /// How long a commit waits for a reader that blocks it.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -161,6 +163,7 @@ impl SqliteStore {
         }
         settlements::save(&transaction, &cut.settlements)?;
         payments::save(&transaction, cut)?;
+        events::save(&transaction, cut)?;
         set_meta(&transaction, "cut", &cut.number.0.to_string())?;
         set_meta(&transaction, "cut_at", &cut.at.as_millis().to_string())?;
         if is_last {

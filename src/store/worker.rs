@@ -4,12 +4,16 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::delivery_query::DeliveryQuery;
 use super::engine::Store;
 use super::error::WriteError;
 use super::lease::Lease;
-use crate::books::{Adjustment, ChangeId, Cut, Settlement, SettlementDirection, SettlementKey};
+use crate::books::{
+    Adjustment, ChangeId, Cut, FoundDeliveries, Settlement, SettlementDirection, SettlementKey,
+};
 
-/// Requests that may wait: of the node's tasks for cuts, changes and settlements, each has one under way at a time.
+/// Requests that may wait: of the node's tasks for cuts, changes and settlements, and of that of each
+/// webhook, each has one under way at a time. Further ones wait for their turn.
 const REQUESTS_MAX: usize = 4;
 
 #[derive(Debug)]
@@ -20,6 +24,7 @@ enum StoreRequest {
     FindAdjustment(ChangeId, Reply<Option<Adjustment>>),
     FindSettlement(SettlementDirection, Arc<str>, SettlementKey, Reply<Option<Settlement>>),
     ListSettlements(Option<String>, u32, Reply<Vec<Settlement>>),
+    FindDeliveries(DeliveryQuery, Reply<FoundDeliveries>),
 }
 
 type Reply<T> = oneshot::Sender<Result<T, WriteError>>;
@@ -72,6 +77,9 @@ impl StoreWorker {
                 }
                 StoreRequest::ListSettlements(account, max, reply) => {
                     drop(reply.send(store.list_settlements(account.as_deref(), max)));
+                }
+                StoreRequest::FindDeliveries(query, reply) => {
+                    drop(reply.send(store.find_deliveries(&query)));
                 }
             }
         }
@@ -151,6 +159,17 @@ impl StoreHandle {
         max: u32,
     ) -> Result<Vec<Settlement>, WriteError> {
         self.request(|reply| StoreRequest::ListSettlements(account, max, reply)).await
+    }
+
+    /// The deliveries to a webhook that a query asks for.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn find_deliveries(
+        &self,
+        query: DeliveryQuery,
+    ) -> Result<FoundDeliveries, WriteError> {
+        self.request(|reply| StoreRequest::FindDeliveries(query, reply)).await
     }
 
     async fn request<T>(

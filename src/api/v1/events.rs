@@ -7,7 +7,7 @@ use crate::api::OverrideEnd;
 use crate::api::config_values::ConfigMistake;
 use crate::api::health::HealthStatus;
 use crate::api::status::NodeStatus;
-use crate::books::{EventKind, EventLevel, NewEvent};
+use crate::books::{EventId, EventKind, EventLevel, NewEvent};
 use crate::observe::{OverrideBody, OverrideKind};
 use crate::peers::{PeerChange, PeerEvent};
 
@@ -18,6 +18,16 @@ impl NodeStatus {
     /// Something happened: an event of `/api/v1/events`. If its kind is saved ([`EventKind::is_saved`]) and the node has a
     /// store, the next cut has it, and the webhooks that ask for it get it.
     pub fn record_event(&self, event: NewEvent) {
+        if event.kind.is_saved() {
+            let context = self.context();
+            let id = EventId::from_random(rand::random());
+            context.connector.note_event(id, &event, context.clock.now().wall);
+        }
+        self.log_event(event);
+    }
+
+    /// The same for an event that is noted for the store already: it is only in `/api/v1/events`.
+    pub fn log_event(&self, event: NewEvent) {
         let node = self.context().connector.node_id();
         self.observer().events.record(node.as_str(), SystemTime::now(), event);
     }

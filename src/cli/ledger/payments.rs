@@ -35,7 +35,7 @@ pub(super) fn run(
         return Ok(());
     }
     let mut table = Table::new(&COLUMNS);
-    for ReceivedPayment { key, packets, amount, last_at } in &books.payments {
+    for ReceivedPayment { key, packets, amount, last_at, .. } in &books.payments {
         let connection = if key.connection.is_empty() { "(older)" } else { &*key.connection };
         table.add_row([
             Cell::left(&*key.receiver),
@@ -59,7 +59,7 @@ fn paid_receivers(books: &SavedBooks) -> String {
 /// Amounts are texts: JSON numbers are not exact beyond 53 bits.
 fn as_json(books: &SavedBooks) -> serde_json::Value {
     let payments =
-        books.payments.iter().map(|ReceivedPayment { key, packets, amount, last_at }| {
+        books.payments.iter().map(|ReceivedPayment { key, packets, amount, last_at, .. }| {
             let connection = Some(&*key.connection).filter(|id| !id.is_empty());
             json!({
                 "receiver": &*key.receiver,

@@ -26,7 +26,7 @@ SELECT id, at, account, asset, scale, kind, amount::text, balance::text, reason,
 FROM ilp_connector.adjustment WHERE node = $1 AND ($2::text IS NULL OR id = $2) ORDER BY at, number";
 
 const SELECT_PAYMENTS: &str = "\
-SELECT receiver, asset, scale, connection, packets, amount::text, last_at FROM ilp_connector.payment \
+SELECT receiver, asset, scale, connection, packets, amount::text, announced::text, last_at FROM ilp_connector.payment \
 WHERE node = $1 ORDER BY receiver, asset, scale, last_at, connection";
 
 const SELECT_FLOWS: &str = "\
@@ -212,6 +212,7 @@ fn read_payment(row: &Row) -> Result<ReceivedPayment, PostgresError> {
         },
         packets: number("packets")?,
         amount: columns.amount("amount")?,
+        announced: columns.amount("announced")?,
         last_at: Timestamp::from_millis(number("last_at")?),
     })
 }

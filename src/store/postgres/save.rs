@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use tokio_postgres::{Client, Statement};
 
 use super::error::PostgresError;
-use crate::books::{AccountRow, Adjustment, Cut, FlowRow, PaymentKey, Settlement};
+use super::events::{Deliveries, Events};
+use crate::books::{
+    AccountRow, Adjustment, Cut, EVENTS_SAVED_MAX, FlowRow, PaymentKey, Settlement,
+};
 
 /// Rows are written only if the row of the books still has the epoch of this process: the update of it comes first,
 /// and waits for a process that is taking the books.
@@ -45,13 +48,14 @@ WITH lease AS ( \
     WHERE old.node = lease.node AND old.receiver = gone.receiver AND old.asset = gone.asset \
         AND old.scale = gone.scale AND old.connection = gone.connection \
 ), received AS ( \
-    INSERT INTO ilp_connector.payment (node, receiver, asset, scale, connection, packets, amount, last_at) \
+    INSERT INTO ilp_connector.payment (node, receiver, asset, scale, connection, packets, amount, last_at, \
+        announced) \
     SELECT lease.node, new.receiver, new.asset, new.scale, new.connection, new.packets, new.amount::numeric, \
-        new.last_at \
-    FROM lease, unnest($32::text[], $33::text[], $34::int2[], $35::text[], $36::int8[], $37::text[], $38::int8[]) \
-        AS new (receiver, asset, scale, connection, packets, amount, last_at) \
+        new.last_at, new.announced::numeric \
+    FROM lease, unnest($32::text[], $33::text[], $34::int2[], $35::text[], $36::int8[], $37::text[], $38::int8[], \
+        $66::text[]) AS new (receiver, asset, scale, connection, packets, amount, last_at, announced) \
     ON CONFLICT (node, receiver, asset, scale, connection) DO UPDATE SET packets = excluded.packets, \
-        amount = excluded.amount, last_at = excluded.last_at \
+        amount = excluded.amount, last_at = excluded.last_at, announced = excluded.announced \
 ), paid AS ( \
     INSERT INTO ilp_connector.flow (node, hour, from_name, from_asset, from_scale, to_name, to_asset, to_scale, \
         packets, amount_in, amount_out) \
@@ -74,6 +78,29 @@ WITH lease AS ( \
         attempts, created_at, updated_at, reference, made_by, place) \
     ORDER BY new.place ON CONFLICT (node, direction, account, key) DO UPDATE SET state = excluded.state, \
         attempts = excluded.attempts, updated_at = excluded.updated_at \
+), happened AS ( \
+    INSERT INTO ilp_connector.event (node, id, at, level, kind, text, peer, fields) \
+    SELECT lease.node, new.id, new.at, new.level, new.kind, new.text, new.peer, new.fields \
+    FROM lease, unnest($67::text[], $68::int8[], $69::text[], $70::text[], $71::text[], $72::text[], $73::text[]) \
+        WITH ORDINALITY AS new (id, at, level, kind, text, peer, fields, place) \
+    ORDER BY new.place ON CONFLICT (node, id) DO NOTHING \
+), tried AS ( \
+    INSERT INTO ilp_connector.delivery (node, hook, event, state, attempts, since, due, error) \
+    SELECT lease.node, new.hook, new.event, new.state, new.attempts, new.since, new.due, new.error \
+    FROM lease, unnest($74::text[], $75::text[], $76::text[], $77::int8[], $78::int8[], $79::int8[], $80::text[]) \
+        AS new (hook, event, state, attempts, since, due, error) \
+    ON CONFLICT (node, hook, event) DO UPDATE SET state = excluded.state, attempts = excluded.attempts, \
+        since = excluded.since, due = excluded.due, error = excluded.error \
+), forgotten AS ( \
+    DELETE FROM ilp_connector.event AS old USING lease \
+    WHERE $81::int8 IS NOT NULL AND old.node = lease.node AND (old.at < $81 OR old.id IN ( \
+        SELECT one.id FROM ilp_connector.event AS one WHERE one.node = $1 \
+        ORDER BY EXISTS (SELECT FROM ilp_connector.delivery AS waits WHERE waits.node = one.node \
+            AND waits.event = one.id AND waits.state = 'pending') DESC, one.number DESC OFFSET $82::int8)) \
+    RETURNING old.node, old.id \
+), forgotten_deliveries AS ( \
+    DELETE FROM ilp_connector.delivery AS old USING forgotten \
+    WHERE old.node = forgotten.node AND old.event = forgotten.id \
 ) SELECT 1 FROM lease";
 
 /// Saves a cut and renews the lease for `lease_secs`; the last cut gives it back. Returns whether this process had it:
@@ -94,8 +121,13 @@ pub(super) async fn save(
     let packets: Vec<i64> = payments.clone().map(|payment| signed(payment.packets)).collect();
     let amounts: Vec<String> = payments.clone().map(|payment| payment.amount.to_string()).collect();
     let times: Vec<i64> = payments.map(|payment| signed(payment.last_at.as_millis())).collect();
+    let announced = cut.payments.iter().map(|payment| payment.announced.to_string());
+    let announced: Vec<String> = announced.collect();
     let paid = Paid::of(&cut.flows);
     let settled = Settled::of(&cut.settlements);
+    let events = Events::of(&cut.events);
+    let deliveries = Deliveries::of(&cut.deliveries);
+    let forget_before = cut.forget_events_before.map(|before| signed(before.as_millis()));
     let row = client
         .query_opt(
             statement,
@@ -165,6 +197,23 @@ pub(super) async fn save(
                 &settled.updated_at,
                 &settled.reference,
                 &settled.by,
+                &announced,
+                &events.id,
+                &events.at,
+                &events.level,
+                &events.kind,
+                &events.text,
+                &events.peer,
+                &events.fields,
+                &deliveries.hook,
+                &deliveries.event,
+                &deliveries.state,
+                &deliveries.attempts,
+                &deliveries.since,
+                &deliveries.due,
+                &deliveries.error,
+                &forget_before,
+                &i64::from(EVENTS_SAVED_MAX),
             ],
         )
         .await?;
@@ -172,7 +221,7 @@ pub(super) async fn save(
 }
 
 /// Numbers of cuts and milliseconds as PostgreSQL has them.
-fn signed(number: u64) -> i64 {
+pub(super) fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
@@ -360,6 +409,6 @@ impl<'a> Settled<'a> {
 }
 
 /// No text of PostgreSQL can contain a zero byte, and a cut that cannot be saved would stop the node.
-fn without_zero_bytes(text: &str) -> String {
+pub(super) fn without_zero_bytes(text: &str) -> String {
     text.replace('\0', "\u{fffd}")
 }

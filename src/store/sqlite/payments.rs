@@ -9,16 +9,19 @@ use crate::wire::Timestamp;
 
 /// The version of the file that has them. A reader may find an older one.
 const VERSION: u32 = 2;
+/// The version that knows which part of a payment was announced.
+const ANNOUNCED_VERSION: u32 = 5;
 
 const UPSERT: &str = "\
-INSERT INTO payment (receiver, asset, scale, connection, packets, amount, last_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) \
-ON CONFLICT (receiver, asset, scale, connection) DO UPDATE SET packets = ?5, amount = ?6, last_at = ?7";
+INSERT INTO payment (receiver, asset, scale, connection, packets, amount, last_at, announced) \
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (receiver, asset, scale, connection) \
+DO UPDATE SET packets = ?5, amount = ?6, last_at = ?7, announced = ?8";
 
 const DELETE: &str = "\
 DELETE FROM payment WHERE receiver = ?1 AND asset = ?2 AND scale = ?3 AND connection = ?4";
 
 const SELECT: &str = "\
-SELECT receiver, asset, scale, connection, packets, amount, last_at FROM payment \
+SELECT * FROM payment \
 ORDER BY receiver, asset, scale, last_at, connection";
 
 pub(super) fn save(connection: &Connection, cut: &Cut) -> Result<(), rusqlite::Error> {
@@ -26,7 +29,7 @@ pub(super) fn save(connection: &Connection, cut: &Cut) -> Result<(), rusqlite::E
         let mut delete = connection.prepare_cached(DELETE)?;
         delete.execute(params![&**receiver, &*asset.code, asset.scale, &**id])?;
     }
-    for ReceivedPayment { key, packets, amount, last_at } in &cut.payments {
+    for ReceivedPayment { key, packets, amount, announced, last_at } in &cut.payments {
         let mut upsert = connection.prepare_cached(UPSERT)?;
         upsert.execute(params![
             &*key.receiver,
@@ -36,6 +39,7 @@ pub(super) fn save(connection: &Connection, cut: &Cut) -> Result<(), rusqlite::E
             i64::try_from(*packets).unwrap_or(i64::MAX),
             amount.to_string(),
             i64::try_from(last_at.as_millis()).unwrap_or(i64::MAX),
+            announced.to_string(),
         ])?;
     }
     Ok(())
@@ -48,14 +52,15 @@ pub(super) fn read_all(connection: &Connection) -> Result<Vec<ReceivedPayment>, 
     }
     let mut select = connection.prepare(SELECT)?;
     let mut rows = select.query([])?;
+    let has_announced = version(connection)? >= ANNOUNCED_VERSION;
     let mut payments = Vec::new();
     while let Some(row) = rows.next()? {
-        payments.push(read(row)?);
+        payments.push(read(row, has_announced)?);
     }
     Ok(payments)
 }
 
-fn read(row: &Row<'_>) -> Result<ReceivedPayment, StoreFault> {
+fn read(row: &Row<'_>, has_announced: bool) -> Result<ReceivedPayment, StoreFault> {
     let receiver: String = row.get("receiver")?;
     let damaged =
         |what: &str| StoreFault::Damaged(format!("a payment to {receiver} has a wrong {what}"));
@@ -64,7 +69,12 @@ fn read(row: &Row<'_>) -> Result<ReceivedPayment, StoreFault> {
         u64::try_from(number).map_err(|_| damaged(column))
     };
     let (code, scale): (String, u8) = (row.get("asset")?, row.get("scale")?);
-    let (connection, amount): (String, String) = (row.get("connection")?, row.get("amount")?);
+    let connection: String = row.get("connection")?;
+    let amount = |column: &str| {
+        let text: String = row.get(column)?;
+        text.parse::<i128>().map_err(|_| damaged(column))
+    };
+    let announced = amount(if has_announced { "announced" } else { "amount" })?;
     Ok(ReceivedPayment {
         key: PaymentKey {
             receiver: receiver.as_str().into(),
@@ -72,7 +82,8 @@ fn read(row: &Row<'_>) -> Result<ReceivedPayment, StoreFault> {
             connection: connection.into(),
         },
         packets: number("packets")?,
-        amount: amount.parse().map_err(|_| damaged("amount"))?,
+        amount: amount("amount")?,
+        announced,
         last_at: Timestamp::from_millis(number("last_at")?),
     })
 }

@@ -72,6 +72,7 @@ fn a_file_of_the_first_version_is_read_and_then_brought_to_this_one() {
     fixture.execute(
         "DROP TABLE payment; DROP TABLE flow; DROP TABLE settlement; \
          ALTER TABLE account DROP COLUMN settled_in; ALTER TABLE account DROP COLUMN settled_out; \
+         DROP TABLE event; DROP TABLE delivery; \
          PRAGMA user_version = 1",
     );
     assert!(SqliteStore::read(&fixture.path()).unwrap().payments.is_empty());
@@ -79,7 +80,7 @@ fn a_file_of_the_first_version_is_read_and_then_brought_to_this_one() {
     assert_eq!(books.accounts.len(), 1);
     let key = PaymentKey { receiver: "w".into(), asset: Asset::default(), connection: "x".into() };
     let last_at = crate::wire::Timestamp::EPOCH;
-    let payments = vec![ReceivedPayment { key, packets: 1, amount: 2, last_at }];
+    let payments = vec![ReceivedPayment { key, packets: 1, amount: 2, announced: 1, last_at }];
     store.write(&Cut { payments: payments.clone(), ..cut(2, Vec::new()) }).unwrap();
     assert_eq!(SqliteStore::read(&fixture.path()).unwrap().payments, payments);
 }
@@ -88,7 +89,8 @@ fn a_file_of_the_first_version_is_read_and_then_brought_to_this_one() {
 fn a_file_without_settlements_is_read_and_then_brought_to_this_version() {
     let fixture = Fixture::with_books();
     fixture.execute(
-        "DROP TABLE settlement; ALTER TABLE account DROP COLUMN settled_in; \
+        "DROP TABLE event; DROP TABLE delivery; ALTER TABLE payment DROP COLUMN announced; \
+         DROP TABLE settlement; ALTER TABLE account DROP COLUMN settled_in; \
          ALTER TABLE account DROP COLUMN settled_out; PRAGMA user_version = 3",
     );
     let read = SqliteStore::read(&fixture.path()).unwrap();
@@ -100,6 +102,19 @@ fn a_file_without_settlements_is_read_and_then_brought_to_this_version() {
     row.totals.settled_in = 5;
     store.write(&cut(2, vec![row.clone()])).unwrap();
     assert_eq!(SqliteStore::read(&fixture.path()).unwrap().accounts[0].row.totals, row.totals);
+}
+
+#[test]
+fn payments_of_an_earlier_version_are_not_announced_again() {
+    let fixture = Fixture::with_books();
+    fixture.execute(
+        "DROP TABLE event; DROP TABLE delivery; ALTER TABLE payment DROP COLUMN announced; DROP TABLE settlement; \
+         ALTER TABLE account DROP COLUMN settled_in; ALTER TABLE account DROP COLUMN settled_out; \
+         INSERT INTO payment VALUES ('w', 'USD', 9, 'x', 1, '70', 5); PRAGMA user_version = 3",
+    );
+    let announced = |books: SavedBooks| books.payments[0].announced;
+    assert_eq!(announced(SqliteStore::read(&fixture.path()).unwrap()), 70);
+    assert_eq!(announced(fixture.open().1), 70);
 }
 
 #[test]

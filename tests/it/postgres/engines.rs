@@ -20,7 +20,7 @@ use crate::support::eventually;
 const LARGEST: i128 = i128::MAX / 2;
 
 /// Runs a test with an empty store of each kind.
-fn check(test: &str, body: impl Fn(&StorePlace)) {
+pub(super) fn check(test: &str, body: impl Fn(&StorePlace)) {
     let folder: TempDir = temp_folder();
     body(&StorePlace::from(folder.path().join("b.db")));
     let Some(database) = TestDatabase::create(test) else { return };
@@ -35,7 +35,7 @@ fn try_open(place: &StorePlace) -> Result<(Store, SavedBooks), OpenError> {
     Store::open(place, &identity(), Clock::start())
 }
 
-fn open(place: &StorePlace) -> (Store, SavedBooks) {
+pub(super) fn open(place: &StorePlace) -> (Store, SavedBooks) {
     // Another test may be starting a program, which has the lock of a closed file until it runs.
     eventually("the store is free", TIMEOUT, || match try_open(place) {
         Err(in_use) if in_use.is_in_use() => Err(in_use.to_string()),
@@ -56,7 +56,7 @@ fn account(name: &str, fulfilled_in: i128) -> AccountRow {
     }
 }
 
-fn cut(number: u64, accounts: Vec<AccountRow>) -> Cut {
+pub(super) fn cut(number: u64, accounts: Vec<AccountRow>) -> Cut {
     let at = Timestamp::from_millis(number * 1_000);
     Cut { number: CutNumber(number), at, accounts, ..Cut::default() }
 }
@@ -154,7 +154,8 @@ fn payments_to_receivers_are_replaced_and_summed_up() {
     fn payment(connection: &str, amount: i128, at: u64) -> ReceivedPayment {
         let (receiver, asset, connection) = ("w".into(), Asset::default(), connection.into());
         let key = PaymentKey { receiver, asset, connection };
-        ReceivedPayment { key, packets: 2, amount, last_at: Timestamp::from_millis(at) }
+        let last_at = Timestamp::from_millis(at);
+        ReceivedPayment { key, packets: 2, amount, announced: amount / 2, last_at }
     }
     check("payments", |place| {
         let (mut store, _) = open(place);

@@ -1,6 +1,7 @@
 //! Nodes whose books are in a real PostgreSQL.
 
 mod engines;
+mod events;
 mod lease;
 mod nodes;
 mod server;

@@ -1,0 +1,145 @@
+//! The rows of events, and of their deliveries to webhooks.
+
+use std::sync::Arc;
+
+use tokio_postgres::{GenericClient, Row};
+
+use super::error::PostgresError;
+use super::save::{signed, without_zero_bytes};
+use crate::books::{
+    Delivery, DeliveryCounts, DeliveryState, EventId, EventLevel, FoundDeliveries, SavedEvent,
+};
+use crate::store::DeliveryQuery;
+use crate::wire::Timestamp;
+
+const SELECT_DUE: &str = "\
+SELECT delivery.event, state, attempts, since, due, error, at, level, kind, text, peer, fields \
+FROM ilp_connector.delivery \
+JOIN ilp_connector.event ON event.node = delivery.node AND event.id = delivery.event \
+WHERE delivery.node = $1 AND hook = $2 AND state = $3 AND due <= $4 ORDER BY due, number LIMIT $5";
+
+const SELECT_NEXT_DUE: &str = "\
+SELECT min(due) FROM ilp_connector.delivery WHERE node = $1 AND hook = $2 AND state = 'pending'";
+
+const COUNT: &str = "\
+SELECT state, count(*) FROM ilp_connector.delivery WHERE node = $1 AND hook = $2 GROUP BY state";
+
+/// The columns of events.
+#[derive(Default)]
+pub(super) struct Events<'a> {
+    pub(super) id: Vec<&'a str>,
+    pub(super) at: Vec<i64>,
+    pub(super) level: Vec<&'a str>,
+    pub(super) kind: Vec<&'a str>,
+    pub(super) text: Vec<String>,
+    pub(super) peer: Vec<Option<&'a str>>,
+    pub(super) fields: Vec<String>,
+}
+
+impl<'a> Events<'a> {
+    pub(super) fn of(events: &'a [Arc<SavedEvent>]) -> Self {
+        let mut columns = Self::default();
+        for event in events {
+            columns.id.push(event.id.as_str());
+            columns.at.push(signed(event.at.as_millis()));
+            columns.level.push(event.level.as_str());
+            columns.kind.push(&event.kind);
+            columns.text.push(without_zero_bytes(&event.text));
+            columns.peer.push(event.peer.as_deref());
+            // JSON escapes zero bytes.
+            columns.fields.push(serde_json::to_string(&event.fields).expect("texts are JSON"));
+        }
+        columns
+    }
+}
+
+/// The columns of deliveries.
+#[derive(Default)]
+pub(super) struct Deliveries<'a> {
+    pub(super) hook: Vec<&'a str>,
+    pub(super) event: Vec<&'a str>,
+    pub(super) state: Vec<&'a str>,
+    pub(super) attempts: Vec<i64>,
+    pub(super) since: Vec<i64>,
+    pub(super) due: Vec<i64>,
+    pub(super) error: Vec<Option<String>>,
+}
+
+impl<'a> Deliveries<'a> {
+    pub(super) fn of(deliveries: &'a [Delivery]) -> Self {
+        let mut columns = Self::default();
+        for delivery in deliveries {
+            columns.hook.push(&delivery.hook);
+            columns.event.push(delivery.event.as_str());
+            columns.state.push(delivery.state.as_str());
+            columns.attempts.push(delivery.attempts.into());
+            columns.since.push(signed(delivery.since.as_millis()));
+            columns.due.push(signed(delivery.due.as_millis()));
+            columns.error.push(delivery.error.as_deref().map(without_zero_bytes));
+        }
+        columns
+    }
+}
+
+/// The deliveries to a webhook that a query asks for.
+pub(super) async fn find_deliveries(
+    client: &impl GenericClient,
+    node: &str,
+    query: &DeliveryQuery,
+) -> Result<FoundDeliveries, PostgresError> {
+    let hook = &*query.hook;
+    let (state, due_by) = (query.state.as_str(), signed(query.due_by.as_millis()));
+    let max = i64::from(query.max);
+    let rows = client.query(SELECT_DUE, &[&node, &hook, &state, &due_by, &max]).await;
+    let rows = rows.map_err(PostgresError::of_reading)?;
+    let found = rows.iter().map(|row| read(&query.hook, row)).collect::<Result<_, _>>()?;
+    let row = client.query_one(SELECT_NEXT_DUE, &[&node, &hook]).await;
+    let next_due: Option<i64> = row.map_err(PostgresError::of_reading)?.try_get(0)?;
+    let mut counts = DeliveryCounts::default();
+    if query.counts_all {
+        let rows = client.query(COUNT, &[&node, &hook]).await.map_err(PostgresError::of_reading)?;
+        for row in &rows {
+            let state = DeliveryState::from_saved(row.try_get(0)?);
+            counts.add(state.ok_or_else(|| damaged("state"))?, row.try_get(1)?);
+        }
+    }
+    Ok(FoundDeliveries { found, next_due: next_due.and_then(from_signed), counts })
+}
+
+fn from_signed(millis: i64) -> Option<Timestamp> {
+    u64::try_from(millis).ok().map(Timestamp::from_millis)
+}
+
+fn read(hook: &Arc<str>, row: &Row) -> Result<(Delivery, Arc<SavedEvent>), PostgresError> {
+    let text = |column: &str| row.try_get::<_, &str>(column).map_err(|_| damaged(column));
+    let optional = |column: &str| {
+        let text: Result<Option<String>, _> = row.try_get(column);
+        text.map_err(|_| damaged(column))
+    };
+    let number = |column: &str| row.try_get::<_, i64>(column).map_err(|_| damaged(column));
+    let time = |column: &str| from_signed(number(column)?).ok_or_else(|| damaged(column));
+    let id = EventId::from_saved(text("event")?);
+    let delivery = Delivery {
+        event: id.clone(),
+        hook: Arc::clone(hook),
+        state: DeliveryState::from_saved(text("state")?).ok_or_else(|| damaged("state"))?,
+        attempts: u32::try_from(number("attempts")?).map_err(|_| damaged("attempts"))?,
+        since: time("since")?,
+        due: time("due")?,
+        error: optional("error")?,
+    };
+    let event = SavedEvent {
+        id,
+        at: time("at")?,
+        level: EventLevel::from_saved(text("level")?).ok_or_else(|| damaged("level"))?,
+        kind: text("kind")?.into(),
+        text: text("text")?.to_owned(),
+        peer: optional("peer")?,
+        fields: serde_json::from_str(text("fields")?).map_err(|_| damaged("fields"))?,
+    };
+    Ok((delivery, Arc::new(event)))
+}
+
+fn damaged(column: &str) -> PostgresError {
+    PostgresError::Damaged(format!("an event has a wrong {column}"))
+}

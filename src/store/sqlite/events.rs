@@ -1,0 +1,141 @@
+//! The rows of events, and of their deliveries to webhooks.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::{SqliteStore, StoreFault, as_saved, from_saved};
+use crate::books::{
+    Cut, Delivery, DeliveryCounts, DeliveryState, EVENTS_SAVED_MAX, EventId, EventLevel,
+    FoundDeliveries, SavedEvent,
+};
+use crate::store::{DeliveryQuery, WriteError};
+use crate::wire::Timestamp;
+
+const INSERT: &str = "\
+INSERT INTO event (id, at, level, kind, text, peer, fields) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) \
+ON CONFLICT (id) DO NOTHING";
+
+const UPSERT_DELIVERY: &str = "\
+INSERT INTO delivery (hook, event, state, attempts, since, due, error) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) \
+ON CONFLICT (hook, event) DO UPDATE SET state = ?3, attempts = ?4, since = ?5, due = ?6, error = ?7";
+
+/// What is too old, and the oldest of those that are too many; what a webhook waits for stays longest.
+const FORGET: &str = "\
+DELETE FROM event WHERE at < ?1 OR id IN ( \
+    SELECT id FROM event AS one ORDER BY EXISTS (SELECT 1 FROM delivery \
+        WHERE delivery.event = one.id AND delivery.state = 'pending') DESC, number DESC LIMIT -1 OFFSET ?2)";
+
+const FORGET_DELIVERIES: &str =
+    "DELETE FROM delivery WHERE NOT EXISTS (SELECT 1 FROM event WHERE event.id = delivery.event)";
+
+const SELECT_DUE: &str = "\
+SELECT delivery.event AS event, state, attempts, since, due, error, at, level, kind, text, peer, fields \
+FROM delivery JOIN event ON event.id = delivery.event \
+WHERE hook = ?1 AND state = ?2 AND due <= ?3 ORDER BY due, number LIMIT ?4";
+
+const SELECT_NEXT_DUE: &str = "SELECT min(due) FROM delivery WHERE hook = ?1 AND state = 'pending'";
+
+const COUNT: &str = "SELECT state, count(*) FROM delivery WHERE hook = ?1 GROUP BY state";
+
+pub(super) fn save(connection: &Connection, cut: &Cut) -> Result<(), rusqlite::Error> {
+    for event in &cut.events {
+        connection.prepare_cached(INSERT)?.execute(params![
+            event.id.as_str(),
+            as_saved(event.at),
+            event.level.as_str(),
+            &*event.kind,
+            event.text,
+            event.peer,
+            fields_as_json(&event.fields),
+        ])?;
+    }
+    for delivery in &cut.deliveries {
+        connection.prepare_cached(UPSERT_DELIVERY)?.execute(params![
+            &*delivery.hook,
+            delivery.event.as_str(),
+            delivery.state.as_str(),
+            delivery.attempts,
+            as_saved(delivery.since),
+            as_saved(delivery.due),
+            delivery.error,
+        ])?;
+    }
+    if let Some(before) = cut.forget_events_before {
+        connection.prepare_cached(FORGET)?.execute(params![as_saved(before), EVENTS_SAVED_MAX])?;
+        connection.prepare_cached(FORGET_DELIVERIES)?.execute([])?;
+    }
+    Ok(())
+}
+
+fn fields_as_json(fields: &BTreeMap<String, String>) -> String {
+    serde_json::to_string(fields).expect("texts are JSON")
+}
+
+impl SqliteStore {
+    /// The deliveries to a webhook that a query asks for.
+    ///
+    /// # Errors
+    /// [`WriteError`]: the store cannot be read.
+    pub fn find_deliveries(&self, query: &DeliveryQuery) -> Result<FoundDeliveries, WriteError> {
+        find(&self.connection, query).map_err(StoreFault::into_write_error)
+    }
+}
+
+fn find(connection: &Connection, query: &DeliveryQuery) -> Result<FoundDeliveries, StoreFault> {
+    let hook = &*query.hook;
+    let mut found = Vec::new();
+    {
+        let mut select = connection.prepare_cached(SELECT_DUE)?;
+        let mut rows =
+            select.query(params![hook, query.state.as_str(), as_saved(query.due_by), query.max])?;
+        while let Some(row) = rows.next()? {
+            found.push(read(&query.hook, row)?);
+        }
+    }
+    let mut select = connection.prepare_cached(SELECT_NEXT_DUE)?;
+    let next_due: Option<i64> = select.query_row([hook], |row| row.get(0)).optional()?.flatten();
+    let mut counts = DeliveryCounts::default();
+    if query.counts_all {
+        let mut select = connection.prepare_cached(COUNT)?;
+        let mut rows = select.query([hook])?;
+        while let Some(row) = rows.next()? {
+            let state: String = row.get(0)?;
+            let state = DeliveryState::from_saved(&state).ok_or_else(|| damaged("state"))?;
+            counts.add(state, row.get(1)?);
+        }
+    }
+    Ok(FoundDeliveries { found, next_due: next_due.and_then(from_saved), counts })
+}
+
+fn read(hook: &Arc<str>, row: &Row<'_>) -> Result<(Delivery, Arc<SavedEvent>), StoreFault> {
+    let text = |column: &str| row.get::<_, String>(column);
+    let time = |column: &str| -> Result<Timestamp, StoreFault> {
+        from_saved(row.get(column)?).ok_or_else(|| damaged(column))
+    };
+    let id = EventId::from_saved(&text("event")?);
+    let delivery = Delivery {
+        event: id.clone(),
+        hook: Arc::clone(hook),
+        state: DeliveryState::from_saved(&text("state")?).ok_or_else(|| damaged("state"))?,
+        attempts: row.get("attempts")?,
+        since: time("since")?,
+        due: time("due")?,
+        error: row.get("error")?,
+    };
+    let event = SavedEvent {
+        id,
+        at: time("at")?,
+        level: EventLevel::from_saved(&text("level")?).ok_or_else(|| damaged("level"))?,
+        kind: text("kind")?.into(),
+        text: text("text")?,
+        peer: row.get("peer")?,
+        fields: serde_json::from_str(&text("fields")?).map_err(|_| damaged("fields"))?,
+    };
+    Ok((delivery, Arc::new(event)))
+}
+
+fn damaged(column: &str) -> StoreFault {
+    StoreFault::Damaged(format!("an event has a wrong {column}"))
+}

@@ -1,0 +1,100 @@
+//! Events and their deliveries, in both kinds of stores.
+
+use std::sync::Arc;
+
+use ilp_connector::internals::books::{
+    Cut, Delivery, DeliveryState, EVENTS_SAVED_MAX, EventId, EventKind, EventLevel, NewEvent,
+    SavedEvent,
+};
+use ilp_connector::internals::link::CutNumber;
+use ilp_connector::internals::store::{DeliveryQuery, Store};
+use ilp_connector::wire::Timestamp;
+
+use super::engines::{check, cut, open};
+
+fn event(number: u128, at: u64) -> Arc<SavedEvent> {
+    let event = NewEvent {
+        level: EventLevel::Warn,
+        kind: EventKind::PeerDown,
+        text: "„c“ is down: \0".to_owned(),
+        peer: Some("c".to_owned()),
+        fields: vec![("why", "silence \0".to_owned())],
+    };
+    let id = EventId::from_random(number);
+    Arc::new(SavedEvent::new(id, Timestamp::from_millis(at), &event))
+}
+
+fn pending(event: &SavedEvent, hook: &str) -> Delivery {
+    Delivery::new(event.id.clone(), hook.into(), event.at)
+}
+
+fn query(hook: &str, state: DeliveryState, due_by: u64) -> DeliveryQuery {
+    let due_by = Timestamp::from_millis(due_by);
+    DeliveryQuery { hook: hook.into(), state, due_by, max: 2, counts_all: true }
+}
+
+fn found(store: &mut Store, query: &DeliveryQuery) -> Vec<(EventId, u32)> {
+    let found = store.find_deliveries(query).unwrap().found.into_iter();
+    found.map(|(delivery, event)| (event.id.clone(), delivery.attempts)).collect()
+}
+
+#[test]
+fn deliveries_are_found_by_webhook_state_and_time_in_order() {
+    check("deliveries", |place| {
+        let (mut store, _) = open(place);
+        let events: Vec<_> = (1..=4).map(|number| event(number, 1_000 + number as u64)).collect();
+        let mut deliveries: Vec<_> = events.iter().map(|one| pending(one, "ops")).collect();
+        deliveries.push(pending(&events[0], "other"));
+        let first =
+            Cut { events: events.clone(), deliveries: deliveries.clone(), ..cut(1, Vec::new()) };
+        store.write(&first).unwrap();
+        // Repeated, with the first one tried again and the second one delivered.
+        deliveries[0].attempts = 3;
+        deliveries[0].due = Timestamp::from_millis(9_000);
+        deliveries[0].error = Some("HTTP 500 \0".to_owned());
+        (deliveries[1].attempts, deliveries[1].state) = (1, DeliveryState::Delivered);
+        store.write(&Cut { events: events.clone(), deliveries, ..cut(2, Vec::new()) }).unwrap();
+        let due = query("ops", DeliveryState::Pending, 8_000);
+        let ids = |numbers: &[usize]| -> Vec<_> {
+            numbers.iter().map(|number| events[*number].id.clone()).collect()
+        };
+        let known: Vec<_> = found(&mut store, &due).into_iter().map(|(id, _)| id).collect();
+        assert_eq!(known, ids(&[2, 3]));
+        let all = store.find_deliveries(&due).unwrap();
+        let counts = all.counts;
+        assert_eq!((counts.pending, counts.delivered, counts.given_up), (3, 1, 0));
+        assert_eq!(all.next_due, Some(events[2].at));
+        let late = found(&mut store, &DeliveryQuery { max: 9, ..query("ops", due.state, 9_000) });
+        assert_eq!(late.last(), Some(&(events[0].id.clone(), 3)));
+        assert_eq!(found(&mut store, &query("ops", DeliveryState::Delivered, 9_000)).len(), 1);
+        let other = store.find_deliveries(&query("other", due.state, 9_000)).unwrap();
+        let (delivery, saved) = &other.found[0];
+        assert_eq!((delivery, saved.peer.as_deref()), (&pending(&events[0], "other"), Some("c")));
+        assert_eq!((&*saved.kind, &*saved.fields["why"]), ("peer.down", "silence \0"));
+    });
+}
+
+#[test]
+fn old_events_go_and_of_too_many_those_that_no_webhook_waits_for() {
+    check("old events", |place| {
+        let (mut store, _) = open(place);
+        let old = event(1, 999);
+        let count = u128::from(EVENTS_SAVED_MAX) + 2;
+        let kept: Vec<_> = (2..count + 2).map(|number| event(number, 1_000)).collect();
+        let mut events = vec![Arc::clone(&old)];
+        events.extend(kept.iter().cloned());
+        // The oldest of those that are kept waits, and of the next two, one was delivered.
+        let mut deliveries = vec![pending(&old, "ops"), pending(&kept[0], "ops")];
+        deliveries.push(Delivery { state: DeliveryState::Delivered, ..pending(&kept[1], "ops") });
+        store.write(&Cut { events, deliveries, ..cut(1, Vec::new()) }).unwrap();
+        let forget_events_before = Some(Timestamp::from_millis(1_000));
+        store.write(&Cut { forget_events_before, ..cut(2, Vec::new()) }).unwrap();
+        let due = query("ops", DeliveryState::Pending, 5_000);
+        assert_eq!(found(&mut store, &due), [(kept[0].id.clone(), 0)]);
+        let counts = store.find_deliveries(&due).unwrap().counts;
+        assert_eq!((counts.pending, counts.delivered), (1, 0));
+        // The number of the cut is that of the last write.
+        drop(store);
+        assert_eq!(open(place).1.cut, CutNumber(2));
+    });
+}
