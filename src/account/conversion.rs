@@ -14,8 +14,8 @@ const RATE_DIGITS: usize = 18;
 /// An exchange rate: units of one asset for one unit of another, an exact decimal above zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
-    numerator: u128,
-    denominator: u128,
+    pub(super) numerator: u128,
+    pub(super) denominator: u128,
 }
 
 /// Why a text is not a rate.

@@ -5,6 +5,7 @@
 
 mod asset;
 mod conversion;
+mod exchange;
 mod id;
 mod ledger;
 mod limits;
@@ -13,7 +14,8 @@ mod route_policy;
 mod settings;
 
 pub use asset::{Asset, AssetError, check_asset_code};
-pub use conversion::{Conversion, ConversionError, Converted, Rate};
+pub use conversion::{Conversion, ConversionError, Converted, Rate, RateError};
+pub use exchange::{Spread, has_round_trip_gain};
 pub use id::{AccountId, AccountIdError, TOOL_ACCOUNT};
 pub use ledger::{
     AboveSettledMax, AboveUncertain, Ledger, OverLimit, SETTLED_MAX, Totals, Unsettled,

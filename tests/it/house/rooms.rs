@@ -7,23 +7,26 @@ use super::source::{Source, sources};
 use super::{read, repository};
 
 /// Rooms to which time, randomness and IO are passed in.
-const PURE: [&str; 8] =
-    ["wire", "time", "stream", "account", "link", "routing", "local", "connector"];
+const PURE: [&str; 9] =
+    ["wire", "time", "stream", "account", "rates", "link", "routing", "local", "connector"];
 
-/// The only crates that pure rooms may use: data structures, locks, hashes, texts. `rand` is for generators with a
-/// seed.
-const CRATES_OF_PURE_ROOMS: [&str; 13] = [
+/// The only crates that pure rooms may use: data structures, locks, hashes, texts, numbers. `rand` is for generators with
+/// a seed.
+const CRATES_OF_PURE_ROOMS: [&str; 16] = [
     "ahash",
     "arc_swap",
     "base64",
     "crossbeam_queue",
     "hex",
     "jiff",
+    "num_bigint",
     "oer_codec",
     "parking_lot",
+    "quick_xml",
     "rand",
     "ring",
     "serde",
+    "serde_json",
     "smol_str",
     "thiserror",
 ];
