@@ -48,6 +48,7 @@ mod net;
 mod node;
 mod observe;
 mod peers;
+mod rates;
 mod remote;
 mod routing;
 mod store;

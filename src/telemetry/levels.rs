@@ -23,7 +23,7 @@ pub(super) const OURS: &str = "ilp_connector";
 
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 /// The rooms of the program: the directories of `src`, as docs/ARCHITECTURE.md has them.
-const ROOMS: [&str; 27] = [
+const ROOMS: [&str; 28] = [
     "account",
     "api",
     "audit",
@@ -41,6 +41,7 @@ const ROOMS: [&str; 27] = [
     "node",
     "observe",
     "peers",
+    "rates",
     "remote",
     "routing",
     "store",
