@@ -16,7 +16,7 @@ pub(crate) use log::{Log, enable_every_line};
 #[cfg(test)]
 pub(crate) use refusals::every_refusal;
 
-use crate::account::{AccountSettings, Relation};
+use crate::account::{AccountSettings, Relation, Spread};
 use crate::books::{BalanceChange, ChangeRequest};
 use crate::connector::{Connector, ConnectorSettings, Timing};
 use crate::local::PingSettings;
@@ -41,6 +41,7 @@ pub(crate) fn connector_settings(id: &str, peers: &[&str]) -> ConnectorSettings 
         accounts: peers.iter().map(|id| peer(id)).collect(),
         routes: peers.iter().map(|peer| route(&format!("test.{peer}"), peer, 0)).collect(),
         rates: Vec::new(),
+        spread: Spread::NONE,
         timing: Timing::default(),
         ping: PingSettings::default(),
         ccp_timing: Default::default(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::{AccountId, Asset, Limits, RoutePolicy};
+use super::{AccountId, Asset, Limits, RoutePolicy, Spread};
 use crate::stream::Receiver;
 use crate::wire::Timestamp;
 
@@ -47,6 +47,9 @@ pub struct AccountSettings {
     pub relation: Relation,
     /// The asset and scale of its amounts.
     pub asset: Asset,
+    /// What the node keeps of each packet from the account that it passes on, in the same asset too. `None`: nothing,
+    /// but the spread of the pair or the node if the assets differ.
+    pub spread: Option<Spread>,
     /// `false` suspends the peer: packets from it get F00, packets to it T01.
     pub enabled: bool,
     /// Set while an operator suspends the peer: then it is not `enabled` until this time, whatever the file says.
@@ -71,6 +74,7 @@ impl AccountSettings {
             id,
             relation,
             asset: Asset::default(),
+            spread: None,
             enabled: true,
             suspended_until: None,
             limits: Limits::default(),

@@ -9,6 +9,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use super::pages::watch_router;
 use super::server::{connections_max, limits};
 use super::v1::{ApiView, Observer, PageAccess, Streams, V1};
+use crate::account::Spread;
 use crate::connector::{Connector, ConnectorSettings, RegistryError, Timing};
 use crate::local::PingSettings;
 use crate::net::{BindError, Clock, Listener, TlsError, TransportSettings, is_loopback};
@@ -125,6 +126,7 @@ fn context_without_node() -> Result<Arc<NodeContext>, WatchError> {
         accounts: Vec::new(),
         routes: Vec::new(),
         rates: Vec::new(),
+        spread: Spread::NONE,
         timing: Timing::default(),
         ping: PingSettings::default(),
         ccp_timing: CcpTiming::default(),

@@ -43,7 +43,7 @@ pub use self::incoming::IncomingPrepare;
 use self::incoming::ProgramSession;
 pub use self::login::{Login, LoginError};
 pub use crate::account::Asset;
-use crate::account::{AccountId, AccountSettings, Limits, Relation};
+use crate::account::{AccountId, AccountSettings, Limits, Relation, Spread};
 use crate::btp::BtpDialler;
 use crate::connector::{Connector, ConnectorSettings, RegistryError, Timing};
 use crate::link::CloseRequest;
@@ -292,6 +292,7 @@ fn build_context(
         accounts: vec![account],
         routes: Vec::new(),
         rates: Vec::new(),
+        spread: Spread::NONE,
         timing: Timing::default(),
         ping: PingSettings { echo: false, known_condition: false },
         ccp_timing: Default::default(),

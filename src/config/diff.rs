@@ -137,6 +137,9 @@ fn compare_settings(old: &NodeConfig, new: &NodeConfig, change: &mut Change) {
     if old.receivers != new.receivers {
         note(&NODE.receivers);
     }
+    if old.rate_sources != new.rate_sources {
+        note(&NODE.rate_sources);
+    }
     if old.api_tokens != new.api_tokens {
         note(&NODE.api_tokens);
     }
@@ -213,6 +216,7 @@ mod tests {
         check(&with("nextHop: b", "nextHop: c"), "routes");
         check(&with("routes:", "receivers: [{id: wallet}]\nroutes:"), "receivers");
         check(&with("routes:", "rates: [{from: USD, to: EUR, rate: 2}]\nroutes:"), "routes");
+        check(&with("routes:", "rateSources: [{file: r.json}]\nroutes:"), "rateSources");
     }
 
     /// A value that is not the default, for every key of a node.
@@ -230,6 +234,7 @@ mod tests {
             ValueKind::Integer(min, _) => (min + 3).to_string(),
             ValueKind::Millis(min, _) => (min + 7).to_string(),
             ValueKind::Bool => "true".into(),
+            ValueKind::Share => "0.01".into(),
             ValueKind::Choice(words) => (*words.last()?).into(),
             ValueKind::Map(_) if name == "ping" => "{echo: false}".into(),
             ValueKind::Map(_) => "{certificate: c, key: k}".into(),
@@ -243,7 +248,10 @@ mod tests {
         for key in NodeSettings::KEYS
             .iter()
             .filter(|key| {
-                !matches!(key.name, "peers" | "receivers" | "apiTokens" | "routes" | "rates")
+                !matches!(
+                    key.name,
+                    "peers" | "receivers" | "apiTokens" | "routes" | "rates" | "rateSources"
+                )
             })
             .filter(|key| key.kind != ValueKind::SecretFile)
         {

@@ -18,10 +18,11 @@ use super::settings::{Durability, Routing};
 use super::topology_keys::LinkTransport;
 use super::value::{Map, Value, ValueData};
 use super::value_kind::ValueKind;
-use crate::account::{AccountId, Rate, Relation};
+use crate::account::{AccountId, Rate, Relation, Spread};
 use crate::net::Secret;
 use crate::net::{HttpAuth, HttpMode, HttpUrl, PeerUrl, StorePlace};
 use crate::observe::Scope;
+use crate::rates::RateFormat;
 use crate::wire::{Address, Amount, Prefix, Timestamp};
 
 /// Tokens that are valid at the same time.
@@ -196,6 +197,7 @@ scalars! {
     Prefix => Prefix, Prefix, parse::value;
     Priority => i32, Priority, parse::priority;
     Rate => Rate, Rate, parse::value;
+    Spread => Spread, Share, parse::value;
     Secret => Secret, Secret, |text| parse::secret(text).map(Secret::new);
     Segment => Arc<str>, Segment, |text| parse::segment(text).map(Arc::from);
     StorePlace => StorePlace, Store, parse::store_place;
@@ -258,6 +260,7 @@ choices! {
     HttpAuth { "simple" => Simple, "jwt" => Jwt }
     HttpMode { "sync" => Sync, "async" => Async }
     LinkTransport { "btp" => Btp, "http" => Http }
+    RateFormat { "json" => Json, "ecb" => Ecb }
     Relation { "parent" => Parent, "peer" => Peer, "child" => Child }
     Routing { "static" => Static, "dynamic" => Dynamic }
     Scope { "read" => Read, "packets" => Packets, "operate" => Operate, "audit" => Audit }

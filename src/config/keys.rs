@@ -5,7 +5,7 @@
 use super::key_types::KeySet;
 use super::node_keys::{ApiTokenSettings, NODE, NodeSettings, PingToggles, TlsFiles};
 use super::peer_keys::{PeerSettings, ReceiverSettings};
-use super::route_keys::{RateSettings, RouteSettings};
+use super::route_keys::{RateSettings, RateSourceSettings, RouteSettings};
 use super::topology_keys::{LinkSettings, TopologyNodeSettings, TopologySettings};
 use super::value_kind::ValueKind;
 
@@ -35,13 +35,14 @@ pub const fn doc_text(doc: &'static str) -> &'static str {
 }
 
 /// The keys of each kind of mapping.
-const TABLES: [&[KeyInfo]; 11] = [
+const TABLES: [&[KeyInfo]; 12] = [
     NodeSettings::KEYS,
     ApiTokenSettings::KEYS,
     PeerSettings::KEYS,
     ReceiverSettings::KEYS,
     RouteSettings::KEYS,
     RateSettings::KEYS,
+    RateSourceSettings::KEYS,
     TlsFiles::KEYS,
     PingToggles::KEYS,
     TopologySettings::KEYS,

@@ -22,6 +22,7 @@ mod diagnostics;
 mod diff;
 mod effective;
 pub mod env;
+mod exchange_rates;
 mod file;
 pub mod key_names;
 mod key_types;
@@ -74,7 +75,10 @@ pub use node_tree::{apply_overrides, overlay_node_file, tree_without_file};
 pub use own_address::OwnAddressError;
 pub use schema::schema;
 pub use secret_file::{SecretFileError, read_secret, read_secret_file};
-pub use settings::{AssetMismatch, Credentials, Durability, NodeConfig, PeerConfig, Unset};
+pub use settings::{
+    AssetMismatch, Credentials, Durability, NodeConfig, PeerConfig, RateSourceConfig,
+    RateSourcePlace, Unset,
+};
 pub use source::{Override, Source, parse_file, read_file};
 pub use tls_files::TlsFileCheck;
 pub use topology_keys::{

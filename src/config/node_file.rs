@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::diagnostics::DiagnosticSink;
+use super::exchange_rates::KnownRates;
 use super::file::absolute;
 use super::key_names::check_names;
 use super::key_types::KeySet;
@@ -14,7 +15,7 @@ use super::node_keys::{NODE, NodeDraft, NodeSettings};
 use super::own_address::{mistakes_below, not_below_peer};
 use super::settings::{NodeConfig, Routing, Unset};
 use super::value::Value;
-use super::{api_tokens, peers, receivers, routes, store, weak_secrets};
+use super::{api_tokens, exchange_rates, peers, receivers, routes, store, weak_secrets};
 use crate::account::{Asset, Relation};
 use crate::net::{StorePlace, is_loopback};
 use crate::wire::{Address, Scheme};
@@ -56,15 +57,21 @@ pub fn read(
     let operators = draft.api_token.as_ref();
     let api_tokens = api_tokens::read(&peers, operators, mapping, report);
     let routes = routes::read(&peers, mapping, report);
-    let rates = routes::read_rates(mapping, report);
+    let rates = exchange_rates::read(mapping, report);
+    let rate_sources = exchange_rates::read_sources(directory, mapping, report);
+    exchange_rates::warn_of_gains(&rates, draft.spread.unwrap_or_default(), mapping, report);
 
     let given = draft.ilp_address.as_ref();
     check_own_address(given, mapping, report);
     routes::check_networks(given, mapping, report);
-    report.following([mapping.key_place(&NODE.rates)], |report| {
-        routes::check_rates(&peers, &routes, &rates, mapping, report);
-        receivers::check_rates(&peers, &receivers, &rates, mapping, report);
-    });
+    report.following(
+        [mapping.key_place(&NODE.rates), mapping.key_place(&NODE.rate_sources)],
+        |report| {
+            let known = KnownRates { rates: &rates, has_sources: !rate_sources.is_empty() };
+            routes::check_rates(&peers, &routes, known, mapping, report);
+            receivers::check_rates(&peers, &receivers, known, mapping, report);
+        },
+    );
     let scheme = routes::scheme(given, &routes);
     let has_parent = peers.iter().any(|peer| peer.account.relation == Relation::Parent);
     let address = match (given, &draft.node_id) {
@@ -108,6 +115,7 @@ pub fn read(
         api_tokens,
         routes,
         rates,
+        rate_sources,
     })
 }
 

@@ -6,10 +6,10 @@ use super::key_types::{
     AssetCode, Host, HostNames, Integer, KeySet, LogLevel, Millis, Moment, Nested, Port, Scopes,
 };
 use super::peer_keys::{PeerSettings, ReceiverSettings};
-use super::route_keys::{RateSettings, RouteSettings};
+use super::route_keys::{RateSettings, RateSourceSettings, RouteSettings};
 use super::settings::{Durability, Routing};
 use super::value_kind::ValueKind;
-use crate::account::AccountId;
+use crate::account::{AccountId, Spread};
 use crate::net::Secret;
 use crate::net::{HttpUrl, StorePlace};
 use crate::wire::Address;
@@ -88,6 +88,9 @@ keys! {
         /// `<nodeId>.db`. A relative path starts at the directory of the configuration file. Or a database of
         /// PostgreSQL: `postgres://user:password@host/database`. Default: none; balances end with the process.
         restart store => store: Option<StorePlace>,
+        /// The share of each amount that the node keeps when it converts one asset code to another, for example
+        /// `"0.002"`, unless the pair in `rates` or the peer sets its own.
+        live spread => spread: Spread = "0",
         /// When a packet that moves money may leave: `strict`, once the store has saved it; `batched`, at once, and the
         /// store saves it within `storeIntervalMs`.
         live durability => durability: Durability = "batched",
@@ -143,6 +146,8 @@ keys! {
         optional routes => routes: ValueKind::List(RouteSettings::KEYS),
         /// Exchange rates between assets. Default: none.
         optional rates => rates: ValueKind::List(RateSettings::KEYS),
+        /// Where further rates come from, the preferred source first. `rates` win. Default: none.
+        optional rateSources => rate_sources: ValueKind::List(RateSourceSettings::KEYS),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The keys of peers and of receivers.
 
 use super::key_types::{AssetCode, Balance, Integer, Millis, Segment, Text};
-use crate::account::{AccountId, Relation};
+use crate::account::{AccountId, Relation, Spread};
 use crate::net::Secret;
 use crate::net::{HttpAuth, HttpMode, PeerUrl};
 use crate::wire::{Amount, Prefix};
@@ -39,6 +39,9 @@ keys! {
         live assetCode => asset_code: Option<AssetCode>,
         /// Decimal places of the account's units. Default: the node's.
         live assetScale => asset_scale: Option<Integer<u8, 0, 38>>,
+        /// The share of each amount from the peer that the node keeps, in the same asset too, for example `"0.002"`.
+        /// Default: none in the same asset, else that of the pair or the node.
+        live spread => spread: Option<Spread>,
         /// Whether the node is unhealthy while the peer is not connected. Default: true with `url`, else false.
         live required => required: Option<bool>,
         /// `false` suspends the peer: its sessions close, packets from it get F00, packets to it T01.

@@ -114,6 +114,7 @@ fn read_peer(
                 code: peer.asset_code.unwrap_or_else(|| node.asset.code.clone()),
                 scale: peer.asset_scale.unwrap_or(node.asset.scale),
             },
+            spread: peer.spread,
             enabled: peer.enabled,
             suspended_until: None,
             limits: Limits {

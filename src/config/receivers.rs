@@ -1,12 +1,12 @@
 //! `receivers` and `receiverSecret`: accounts of the node itself, which are paid by STREAM.
 
 use super::diagnostics::DiagnosticSink;
+use super::exchange_rates::KnownRates;
 use super::key_types::KeySet;
 use super::location::FirstUses;
 use super::mapping::Mapping;
 use super::node_keys::NODE;
 use super::peer_keys::{RECEIVER, ReceiverSettings};
-use super::routes::{NamedRate, no_conversion};
 use super::settings::{PeerConfig, ReceiverConfig, Unset};
 use crate::account::{AccountId, Asset, Relation};
 use crate::net::Secret;
@@ -106,7 +106,7 @@ pub fn check_secret(secret: Option<&Secret>, mapping: Mapping<'_>, report: &mut 
 pub fn check_rates(
     peers: &[PeerConfig],
     receivers: &[ReceiverConfig],
-    rates: &[NamedRate],
+    rates: KnownRates<'_>,
     mapping: Mapping<'_>,
     report: &mut DiagnosticSink,
 ) {
@@ -118,7 +118,7 @@ pub fn check_rates(
                 continue;
             }
             let ends = (format!("peer {}", peer.account.id), format!("receiver {}", receiver.id));
-            if let Some((what, help)) = no_conversion(pair.0, pair.1, rates, ends) {
+            if let Some((what, help)) = rates.no_conversion(pair.0, pair.1, ends) {
                 said.push(pair);
                 mapping.warn(&NODE.receivers, what, help, report);
             }

@@ -50,7 +50,8 @@ pub fn of_key(kind: ValueKind, text: &str) -> String {
         | ValueKind::Amount
         | ValueKind::Balance
         | ValueKind::Priority
-        | ValueKind::Rate => is_like_a_number(text),
+        | ValueKind::Rate
+        | ValueKind::Share => is_like_a_number(text),
         ValueKind::Bool => {
             is_like_a_number(text) || is_near(text, &["true", "false", "yes", "no", "on", "off"])
         }

@@ -1,19 +1,19 @@
-//! `routes` and `rates`: next hops and exchange rates.
+//! `routes`: next hops, and whether amounts can be converted on their way.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
 
 use super::diagnostics::DiagnosticSink;
+use super::exchange_rates::KnownRates;
 use super::key_types::{KeySet, RowType};
 use super::location::{Location, ValueOrigin};
 use super::mapping::Mapping;
 use super::node_keys::NODE;
 use super::peer_keys::PEER;
 use super::redact;
-use super::route_keys::{RATE, ROUTE, RateDraft, RateSettings, RouteSettings};
+use super::route_keys::{ROUTE, RouteSettings};
 use super::settings::PeerConfig;
 use super::value::Value;
-use crate::account::{AccountId, Asset, Conversion, Rate, Relation};
+use crate::account::{AccountId, Relation};
 use crate::routing::{Route, RouteOrigin};
 use crate::wire::{Address, Network, Scheme};
 
@@ -160,47 +160,11 @@ pub fn scheme(address: Option<&Address>, routes: &[Route]) -> Scheme {
     address.map(Address::scheme).or_else(of_routes).unwrap_or(Scheme::Test)
 }
 
-/// An exchange rate: from, to, units of `to` for one of `from`.
-pub type NamedRate = (Arc<str>, Arc<str>, Rate);
-
-/// Reads `rates`.
-pub fn read_rates(mapping: Mapping<'_>, report: &mut DiagnosticSink) -> Vec<NamedRate> {
-    let list = mapping.list(&NODE.rates, report);
-    let path = mapping.path_of(&NODE.rates);
-    let mut rates: Vec<NamedRate> = Vec::with_capacity(list.len());
-    let mut known: HashSet<(Arc<str>, Arc<str>)> = HashSet::new();
-    for (index, value) in list.iter().enumerate() {
-        let path = path.index(index, &value.at);
-        let Some(item) = Mapping::of_item(value, &path, RateSettings::KEYS.iter(), report) else {
-            continue;
-        };
-        let RateDraft { from, to, rate } = RateSettings::read(item, report);
-        let (Some(from), Some(to)) = (from, to) else { continue };
-        if from == to {
-            let help = "an asset needs no rate to itself";
-            item.problem(&RATE.to, "is the same asset as from", help, report);
-            continue;
-        }
-        if !known.insert((from.clone(), to.clone())) {
-            let what = format!("a second rate from {from} to {to}");
-            item.problem(&RATE.from, what, "remove one of them", report);
-            continue;
-        }
-        if let Some(rate) = rate {
-            rates.push((from, to, rate));
-        }
-    }
-    if rates.len() != list.len() {
-        report.unread(mapping.key_place(&NODE.rates));
-    }
-    rates
-}
-
 /// Every pair of assets that a route connects needs a rate (D13), and one that can be exact.
 pub fn check_rates(
     peers: &[PeerConfig],
     routes: &[Route],
-    rates: &[NamedRate],
+    rates: KnownRates<'_>,
     mapping: Mapping<'_>,
     report: &mut DiagnosticSink,
 ) {
@@ -233,7 +197,7 @@ pub fn check_rates(
                 continue;
             }
             let ends = (format!("peer {}", from.account.id), format!("peer {}", to.account.id));
-            let Some((what, help)) = no_conversion(source, target, rates, ends) else { continue };
+            let Some((what, help)) = rates.no_conversion(source, target, ends) else { continue };
             if reported.insert((source.clone(), target.clone())) {
                 let place = match index {
                     Some(index) => route_place(mapping, index, count),
@@ -242,34 +206,6 @@ pub fn check_rates(
                 report.problem(place, None, what, help);
             }
         }
-    }
-}
-
-/// Why amounts in `source` cannot become amounts in `target`, and what to do. `ends` names the accounts of the two
-/// assets.
-pub fn no_conversion(
-    source: &Asset,
-    target: &Asset,
-    rates: &[NamedRate],
-    ends: (String, String),
-) -> Option<(String, String)> {
-    let rate = if source.code == target.code {
-        Some(Rate::ONE)
-    } else {
-        let known = rates.iter().find(|(from, to, _)| *from == source.code && *to == target.code);
-        known.map(|(_, _, rate)| *rate)
-    };
-    let (from, to) = ends;
-    match rate.map(|rate| Conversion::new(source, target, rate)) {
-        Some(Ok(_)) => None,
-        None => Some((
-            format!("no rate from {} ({from}) to {} ({to})", source.code, target.code),
-            format!("add to rates: {{from: {}, to: {}, rate: \"...\"}}", source.code, target.code),
-        )),
-        Some(Err(error)) => Some((
-            format!("{source} ({from}) to {target} ({to}) cannot be exact"),
-            error.to_string(),
-        )),
     }
 }
 

@@ -128,6 +128,10 @@ fn kind(kind: ValueKind) -> Value {
             { "type": "number", "exclusiveMinimum": 0 },
             text(r"^[0-9]{1,18}(\.[0-9]{1,18})?$"),
         ] }),
+        ValueKind::Share => json!({ "anyOf": [
+            { "type": "number", "minimum": 0, "exclusiveMaximum": 1 },
+            text(r"^0+(\.[0-9]{1,18})?$"),
+        ] }),
         ValueKind::HttpUrl => text(r"^[Hh][Tt][Tt][Pp][Ss]?://.+"),
         ValueKind::Url => text(r"^(([Bb][Tt][Pp]\+)?[Ww][Ss][Ss]?|[Hh][Tt][Tt][Pp][Ss]?)://.+"),
         ValueKind::Address => {

@@ -1,13 +1,15 @@
 //! A node's configuration, validated and ready for use.
 
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::time::Duration;
 
 use super::node_keys::{ApiTokenSettings, NodeSettings};
-use crate::account::{AccountId, AccountSettings, Asset, Rate, Relation};
-use crate::connector::{ConnectorSettings, Timing};
+use crate::account::{AccountId, AccountSettings, Asset, Relation};
+use crate::connector::{ConnectorSettings, PairRate, Timing};
 use crate::local::PingSettings;
 use crate::net::{AddressLimits, HttpAuth, HttpLimits, HttpMode, HttpUrl, PeerUrl, Secret};
 use crate::observe::Scope;
+use crate::rates::RateSource;
 use crate::routing::Route;
 use crate::routing::ccp::CcpTiming;
 use crate::stream::{Receiver, SECRET_LEN};
@@ -34,8 +36,30 @@ pub struct NodeConfig {
     pub api_tokens: Vec<ApiTokenSettings>,
     /// Static routes: configured, or computed from a topology. Routes that follow from a relation are not among them.
     pub routes: Vec<Route>,
-    /// Exchange rates: from, to, units of `to` for one of `from`.
-    pub rates: Vec<(Arc<str>, Arc<str>, Rate)>,
+    /// Exchange rates of the file.
+    pub rates: Vec<PairRate>,
+    /// Where further ones come from, the preferred source first.
+    pub rate_sources: Vec<RateSourceConfig>,
+}
+
+/// A source of exchange rates.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RateSourceConfig {
+    /// Where its documents are.
+    pub place: RateSourcePlace,
+    /// How often it is read.
+    pub refresh: Duration,
+    /// How its figures are used.
+    pub source: RateSource,
+}
+
+/// Where the documents of a source of exchange rates are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RateSourcePlace {
+    /// A file that another program writes.
+    File(PathBuf),
+    /// A URL.
+    Url(HttpUrl),
 }
 
 /// When a packet that moves money may leave.
@@ -195,6 +219,7 @@ impl NodeConfig {
             accounts: peers.chain(receivers).collect(),
             routes: self.routes.clone(),
             rates: self.rates.clone(),
+            spread: self.settings.spread,
             timing: Timing {
                 min_message_window: self.settings.min_message_window,
                 max_hold_time: self.settings.max_hold_time,

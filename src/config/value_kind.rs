@@ -55,6 +55,8 @@ pub enum ValueKind {
     Priority,
     /// An exact decimal above zero.
     Rate,
+    /// A share: a decimal from 0 to less than 1.
+    Share,
     /// The path of a file.
     File,
     /// A file or a database that keeps the balances.
@@ -115,6 +117,7 @@ impl ValueKind {
             Self::Balance => "a whole number, perhaps negative, of at most 38 digits".into(),
             Self::Priority => "a whole number from -2147483648 to 2147483647".into(),
             Self::Rate => "a decimal number above zero such as 0.9215".into(),
+            Self::Share => "a decimal number from 0 to less than 1 such as 0.002".into(),
             Self::File => "the path of a file".into(),
             Self::Store => {
                 "the path of a file, or for example postgres://user:password@host/database".into()
@@ -138,7 +141,8 @@ impl ValueKind {
             | Self::Amount
             | Self::Balance
             | Self::Priority
-            | Self::Rate => "a number",
+            | Self::Rate
+            | Self::Share => "a number",
             Self::Bool => "true or false",
             Self::Map(_) | Self::Defaults => "a mapping",
             Self::List(_)

@@ -25,6 +25,7 @@ use super::snapshot::Snapshot;
 use crate::account::AccountId;
 use crate::books::SavedBooks;
 use crate::link::CutNumber;
+use crate::rates::SourcedRates;
 use crate::routing::HashSeed;
 use crate::time::{MonoTime, Now};
 use crate::wire::Address;
@@ -54,6 +55,8 @@ pub struct Connector {
 pub(super) struct Configuration {
     pub(super) registry: Registry,
     pub(super) settings: ConnectorSettings,
+    /// The newest exchange rates of the sources.
+    pub(super) sourced: Arc<SourcedRates>,
 }
 
 /// Packets that were sent to a peer and had no answer when the node stopped. The peer may still count them.
@@ -98,12 +101,13 @@ impl Connector {
         mut registry: Registry,
         cuts: Option<Cuts>,
     ) -> Result<Arc<Self>, RegistryError> {
-        let snapshot = registry.build_snapshot(&settings, seed)?;
+        let sourced = Arc::<SourcedRates>::default();
+        let snapshot = registry.build_snapshot(&settings, &sourced, seed)?;
         let mut ccp = CcpState::new(seed);
         ccp.configure(&registry, &settings);
         Ok(Arc::new(Self {
             snapshot: ArcSwap::from_pointee(snapshot),
-            configuration: Mutex::new(Configuration { registry, settings }),
+            configuration: Mutex::new(Configuration { registry, settings, sourced }),
             ccp: Mutex::new(ccp),
             observers: ArcSwapOption::empty(),
             rejects: RejectLane::new(seed.hash_state()),
@@ -125,6 +129,7 @@ impl Connector {
         // A cut has an account that changes its asset either before or after.
         let no_turn = self.cuts.as_ref().map(Cuts::stop_turns);
         let mut configuration = self.configuration.lock();
+        let sourced = Arc::clone(&configuration.sourced);
         let registry = &mut configuration.registry;
         if let Some(cuts) = &self.cuts {
             // What was paid so far was paid in the assets of the old settings.
@@ -132,10 +137,10 @@ impl Connector {
             cuts.collect_flows(&old, old.entries.iter(), registry);
             cuts.changed.take_paid();
         }
-        let mut snapshot = registry.build_snapshot(&settings, self.seed)?;
+        let mut snapshot = registry.build_snapshot(&settings, &sourced, self.seed)?;
         let learned = self.ccp.lock().configure(registry, &settings);
         if !learned.is_empty() {
-            snapshot.table = registry.build_table(learned, self.seed);
+            snapshot.table = Arc::new(registry.build_table(learned, self.seed));
         }
         configuration.settings = settings;
         let before = self.snapshot.swap(Arc::new(snapshot));
@@ -212,7 +217,7 @@ impl Connector {
         // Packets that are inserted concurrently lower it again, and so does the loop below.
         self.next_deadline.store(MonoTime::MAX.0, Ordering::Relaxed);
         let batch = self.start_batch(now);
-        for entry in &batch.snapshot.entries {
+        for entry in batch.snapshot.entries.iter() {
             let due = {
                 let mut state = entry.account.lock();
                 let due = state.pending.take_due(now.mono);
@@ -260,7 +265,7 @@ impl Connector {
     pub fn reject_all_pending(&self, now: Now) -> Vec<UnansweredTotals> {
         let batch = self.start_batch(now);
         let mut unanswered = Vec::new();
-        for entry in &batch.snapshot.entries {
+        for entry in batch.snapshot.entries.iter() {
             let (packets, all_pending) = {
                 let mut state = entry.account.lock();
                 let packets = state.pending.count_payments();
@@ -289,7 +294,7 @@ impl Connector {
 
 /// Waits until no batch or report uses this snapshot, which is not in force any more. That takes as long as one of
 /// them. They may wait for the configuration meanwhile, so the caller holds no lock.
-fn wait_for_users(snapshot: &Arc<Snapshot>) {
+pub(super) fn wait_for_users(snapshot: &Arc<Snapshot>) {
     while Arc::strong_count(snapshot) > 1 {
         std::hint::spin_loop();
     }

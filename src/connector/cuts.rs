@@ -295,7 +295,7 @@ impl Connector {
         // During a reload, a ledger could pass from the registry to an account unseen.
         let _turn = self.cuts.as_ref().map(Cuts::begin_turn);
         self.cuts.iter().for_each(|cuts| cuts.received.note_all());
-        for entry in &self.snapshot.load().entries {
+        for entry in self.snapshot.load().entries.iter() {
             entry.account.lock().ledger.note();
         }
         let mut configuration = self.configuration.lock();

@@ -1,6 +1,7 @@
 //! The last steps of a Prepare: its price, its expiry, and its way into the next hop's outbox.
 
 use super::account::{AccountSession, AccountState, sessions_for_requests};
+use super::asset_table::PriceDetail;
 use super::batch::{Batch, IncomingRequest, OutgoingTerms};
 use super::fair_shares::Capacity;
 use super::refusal::{NextHopFailure, Refusal};
@@ -11,6 +12,7 @@ use crate::link::{
     NoPermit, OutboxPermit, Pending, PendingTable, PermitRequest, RequestedBy, Requester,
     SessionKind, Slot,
 };
+use crate::rates::RateGap;
 use crate::time::MonoTime;
 use crate::wire::ilp::Prepare;
 use crate::wire::{Amount, Timestamp};
@@ -30,10 +32,8 @@ impl Batch<'_> {
         to: &AccountEntry,
         amount: Amount,
     ) -> Result<Amount, Refusal> {
-        let conversion = self.snapshot.conversion(from, to).ok_or_else(|| Refusal::NoRate {
-            from: from.settings.asset.to_string(),
-            to: to.settings.asset.to_string(),
-        })?;
+        let conversion = self.snapshot.conversion(from, to);
+        let conversion = conversion.ok_or_else(|| self.no_rate(from, to))?;
         match conversion.convert(amount) {
             Converted::Amount(amount) => Ok(amount),
             // RFC 27 "R__ - Relative Error": an amount that becomes zero is rejected with R01. [row 49]
@@ -42,6 +42,26 @@ impl Batch<'_> {
             Converted::TooLarge { maximum } => {
                 Err(Refusal::ConvertedTooLarge { received: amount, maximum })
             }
+        }
+    }
+
+    /// Why amounts cannot be converted.
+    #[cold]
+    fn no_rate(&self, from: &AccountEntry, to: &AccountEntry) -> Refusal {
+        let detail = self.snapshot.price_detail(from, to);
+        let (from, to) = (from.settings.asset.to_string(), to.settings.asset.to_string());
+        match detail {
+            Some(PriceDetail::Gap(RateGap::Stale { as_of, max_age, .. })) => Refusal::RateStale {
+                from,
+                to,
+                age_s: self.now.wall.millis_since(*as_of) / 1_000,
+                max_age_s: max_age.as_secs(),
+            },
+            Some(PriceDetail::Gap(RateGap::Jumped { asset, as_of, .. })) => {
+                let age_s = self.now.wall.millis_since(*as_of) / 1_000;
+                Refusal::RateJumped { from, to, asset: asset.to_string(), age_s }
+            }
+            Some(PriceDetail::Price { .. }) | None => Refusal::NoRate { from, to },
         }
     }
 

@@ -185,11 +185,11 @@ impl OwnAccount {
 
 impl Batch<'_> {
     /// Books a fulfilled packet between two accounts. If their assets differ, the node has bought one and sold the
-    /// other.
+    /// other; in one asset, it has kept the peer's spread.
     #[inline]
     pub(super) fn book_conversion(&self, from: Slot, incoming: Amount, to: Slot, outgoing: Amount) {
         if let (Some(from), Some(to)) = (self.snapshot.entry(from), self.snapshot.entry(to))
-            && !Arc::ptr_eq(&from.own_account, &to.own_account)
+            && (!Arc::ptr_eq(&from.own_account, &to.own_account) || incoming != outgoing)
         {
             from.own_account.add_received(incoming);
             to.own_account.add_sent(outgoing);

@@ -104,6 +104,34 @@ pub enum Refusal {
         /// Asset of the outgoing account.
         to: String,
     },
+    /// The exchange rate between the assets is too old.
+    #[error(
+        "the exchange rate from {from} to {to} is {age_s} s old, and one of more than {max_age_s} s is not used"
+    )]
+    RateStale {
+        /// Asset of the incoming account.
+        from: String,
+        /// Asset of the outgoing account.
+        to: String,
+        /// Its age in seconds.
+        age_s: u64,
+        /// The largest age.
+        max_age_s: u64,
+    },
+    /// The exchange rate of an asset changed too much at once.
+    #[error(
+        "the exchange rate from {from} to {to} is not used: the quote of {asset} has jumped, {age_s} s ago or earlier"
+    )]
+    RateJumped {
+        /// Asset of the incoming account.
+        from: String,
+        /// Asset of the outgoing account.
+        to: String,
+        /// The code of the asset whose quote jumped.
+        asset: String,
+        /// The age of the newest quotes in seconds.
+        age_s: u64,
+    },
     /// The converted amount would be above 2^64 - 1.
     #[error("amount {} does not fit the next hop's asset scale; at most {} does", received.0, maximum.0)]
     ConvertedTooLarge {
@@ -285,6 +313,8 @@ impl Refusal {
             | Self::Routes(RouteRequestError::NoAddressYet)
             | Self::NoAddressYet
             | Self::NoRate { .. }
+            | Self::RateStale { .. }
+            | Self::RateJumped { .. }
             | Self::Stopped => ErrorCode::T00,
             Self::Routes(RouteRequestError::NotConnected) => ErrorCode::T01,
             Self::TooManyInFlight { .. } | Self::Stopping | Self::StoreFailing => ErrorCode::T03,
@@ -365,6 +395,8 @@ impl Refusal {
             | Self::NoRoute
             | Self::BackToSender
             | Self::NoRate { .. }
+            | Self::RateStale { .. }
+            | Self::RateJumped { .. }
             | Self::ConvertedTooLarge { .. }
             | Self::RoundedToZero
             | Self::OverMaxBalance(_)

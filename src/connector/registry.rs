@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::account::Account;
-use super::asset_table::{ASSETS_MAX, AssetTable};
+use super::asset_table::{ASSETS_MAX, AssetTable, PAYERS_MAX, PriceSettings};
 use super::cuts::ChangedAccounts;
 use super::own_account::{OwnAccountReport, OwnAccounts};
 use super::settings::ConnectorSettings;
@@ -17,6 +17,7 @@ use crate::account::{
 };
 use crate::books::{AccountKind, AccountRow, ChangeError, ChangeRequest, SavedBooks};
 use crate::link::Slot;
+use crate::rates::SourcedRates;
 use crate::routing::{HashSeed, Route, RouteCandidate, RouteOrigin, RouteTable};
 use crate::wire::btp::RequestId;
 use crate::wire::{Address, Prefix};
@@ -38,6 +39,9 @@ pub enum RegistryError {
     /// More than 256 different assets and scales.
     #[error("more than {ASSETS_MAX} different assets and scales")]
     TooManyAssets,
+    /// More than 256 different spreads of peers.
+    #[error("more than {PAYERS_MAX} different pairs of an asset and the spread of a peer")]
+    TooManySpreads,
     /// The factor between two assets cannot be exact.
     #[error("from {from} to {to}: {error}")]
     Conversion {
@@ -184,9 +188,10 @@ impl Registry {
     pub(super) fn build_snapshot(
         &mut self,
         settings: &ConnectorSettings,
+        sourced: &SourcedRates,
         seed: HashSeed,
     ) -> Result<Snapshot, RegistryError> {
-        let mut assets = AssetTable::new(settings)?;
+        let mut assets = AssetTable::new(&PriceSettings::new(settings), sourced)?;
         self.check_accounts(settings)?;
         self.check_next_hops(settings)?;
         self.close_accounts_with_new_assets(settings)?;
@@ -208,8 +213,9 @@ impl Registry {
                 account.lock().set_limits(settings.limits.clone());
             }
             let asset = assets.index_of(&settings.asset);
+            let payer = assets.payer_of(&settings.asset, settings.spread);
             let own_account = self.own_accounts.find_or_add(&settings.asset, self.changed.as_ref());
-            entries.push(AccountEntry { account, settings, asset, own_account, removed });
+            entries.push(AccountEntry { account, settings, asset, payer, own_account, removed });
         }
         entries.sort_unstable_by_key(|entry| entry.account.slot());
         let has_slot =
@@ -224,11 +230,11 @@ impl Registry {
             triggered_by: triggered_by(settings),
             address: settings.address.clone(),
             scheme: settings.scheme,
-            table: self.build_static_table(settings, seed),
-            entries,
+            table: Arc::new(self.build_static_table(settings, seed)),
+            entries: entries.into(),
             first_receiver,
             accounts_by_id: Arc::clone(&self.by_id),
-            conversions: assets.conversions,
+            prices: assets.prices,
             message_window_ms: whole_ms(settings.timing.min_message_window),
             max_hold_time_ms: whole_ms(settings.timing.max_hold_time),
             ping: settings.ping,

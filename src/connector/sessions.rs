@@ -74,7 +74,7 @@ impl Connector {
 
     /// Asks the oldest sessions to close if the settings in force allow fewer.
     pub(super) fn close_sessions_beyond_limits(&self) {
-        for entry in &self.snapshot.load().entries {
+        for entry in self.snapshot.load().entries.iter() {
             for session in entry.account.lock().sessions_beyond_limit() {
                 session.outbox.request_close(REPLACED);
             }
@@ -106,7 +106,7 @@ impl Connector {
 
     /// Asks every session of every account to close.
     pub fn close_all_sessions(&self, request: CloseRequest) {
-        for entry in &self.snapshot.load().entries {
+        for entry in self.snapshot.load().entries.iter() {
             self.close_sessions(&entry.account, request);
         }
     }

@@ -1,9 +1,9 @@
 //! The settings of a connector. A reload replaces all of them.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use crate::account::{AccountId, AccountSettings, Rate};
+use super::asset_table::PairRate;
+use crate::account::{AccountId, AccountSettings, Spread};
 use crate::local::PingSettings;
 use crate::routing::Route;
 use crate::routing::ccp::CcpTiming;
@@ -22,8 +22,10 @@ pub struct ConnectorSettings {
     pub accounts: Vec<AccountSettings>,
     /// Its routes. Those of children and the default route to a parent are implied.
     pub routes: Vec<Route>,
-    /// Exchange rates: from asset, to asset, units of the second for one unit of the first.
-    pub rates: Vec<(Arc<str>, Arc<str>, Rate)>,
+    /// Exchange rates that the configuration sets. They win over those of sources.
+    pub rates: Vec<PairRate>,
+    /// What the node keeps of a conversion between two asset codes, unless the pair or the peer has its own spread.
+    pub spread: Spread,
     /// Time limits of packets.
     pub timing: Timing,
     /// Which pings the node answers.

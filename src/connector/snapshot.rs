@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::account::Account;
+use super::asset_table::{PriceDetail, Prices};
 use super::own_account::OwnAccount;
 use super::refusal::{NextHopFailure, Refusal};
 use crate::account::{AccountId, AccountSettings, Conversion};
@@ -21,12 +22,12 @@ pub(super) struct Snapshot {
     /// `triggeredBy` of the node's own Rejects: its address, or a stand-in while it has none.
     pub(super) triggered_by: Address,
     pub(super) scheme: Scheme,
-    pub(super) table: RouteTable,
+    pub(super) table: Arc<RouteTable>,
     /// By slot. Accounts that a reload removed stay, suspended, because of their balance and their packets in flight.
-    pub(super) entries: Vec<AccountEntry>,
+    pub(super) entries: Arc<[AccountEntry]>,
     pub(super) accounts_by_id: Arc<HashMap<AccountId, Arc<Account>>>,
-    /// Factors between different assets. A missing one means that there is no rate.
-    pub(super) conversions: HashMap<(AssetIndex, AssetIndex), Conversion>,
+    /// Factors between different assets, and what else is known about them.
+    pub(super) prices: Prices,
     /// `Timing` in milliseconds, as timestamps of packets are: this saves divisions on the packet path.
     pub(super) message_window_ms: u64,
     pub(super) max_hold_time_ms: u64,
@@ -35,7 +36,7 @@ pub(super) struct Snapshot {
     pub(super) first_receiver: Option<Slot>,
 }
 
-/// Numbers the different assets of a node from 0.
+/// Numbers the different assets of a node, and the peers with a spread of their own, from 0.
 pub(super) type AssetIndex = usize;
 
 /// A packet leaves too little time for the rest of its way.
@@ -50,7 +51,10 @@ pub(super) struct TooLittleTime {
 pub(super) struct AccountEntry {
     pub(super) account: Arc<Account>,
     pub(super) settings: AccountSettings,
+    /// The asset that packets to the account are converted to.
     pub(super) asset: AssetIndex,
+    /// What packets from the account are converted from: the same, unless the peer has a spread of its own.
+    pub(super) payer: AssetIndex,
     /// The node's own account of the same asset.
     pub(super) own_account: Arc<OwnAccount>,
     /// Whether a reload removed the peer.
@@ -92,15 +96,24 @@ impl AccountEntry {
 impl Snapshot {
     /// The same snapshot with another routing table.
     pub(super) fn with_table(&self, table: RouteTable) -> Self {
+        self.with(Arc::new(table), self.prices.clone())
+    }
+
+    /// The same snapshot with other prices.
+    pub(super) fn with_prices(&self, prices: Prices) -> Self {
+        self.with(Arc::clone(&self.table), prices)
+    }
+
+    fn with(&self, table: Arc<RouteTable>, prices: Prices) -> Self {
         Self {
             node_id: self.node_id.clone(),
             address: self.address.clone(),
             triggered_by: self.triggered_by.clone(),
             scheme: self.scheme,
             table,
-            entries: self.entries.clone(),
+            entries: Arc::clone(&self.entries),
             accounts_by_id: Arc::clone(&self.accounts_by_id),
-            conversions: self.conversions.clone(),
+            prices,
             message_window_ms: self.message_window_ms,
             max_hold_time_ms: self.max_hold_time_ms,
             ping: self.ping,
@@ -114,10 +127,19 @@ impl Snapshot {
 
     /// The factor between two accounts; `None` = no rate.
     pub(super) fn conversion(&self, from: &AccountEntry, to: &AccountEntry) -> Option<Conversion> {
-        if from.asset == to.asset {
+        if from.payer == to.asset {
             return Some(Conversion::Identity);
         }
-        self.conversions.get(&(from.asset, to.asset)).copied()
+        self.prices.conversions.get(&(from.payer, to.asset)).copied()
+    }
+
+    /// What is known about the price of one account's asset in the other's.
+    pub(super) fn price_detail(
+        &self,
+        from: &AccountEntry,
+        to: &AccountEntry,
+    ) -> Option<&PriceDetail> {
+        self.prices.details.get(&(from.asset, to.asset))
     }
 
     /// The expiry at the next hop.

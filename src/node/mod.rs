@@ -29,6 +29,7 @@ mod node_task;
 mod overrides;
 mod packet_log_switch;
 mod plan;
+mod rate_sources;
 mod reload;
 mod runtime_thread;
 mod saver;

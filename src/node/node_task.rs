@@ -17,6 +17,7 @@ use super::draining::Draining;
 use super::ildcp;
 use super::overrides::Overrides;
 use super::packet_log_switch::PacketLogSwitch;
+use super::rate_sources::RateSources;
 use super::runtime_thread::RuntimeThread;
 use super::saver::Saver;
 use super::task::{self, AbortOnDrop};
@@ -62,6 +63,7 @@ pub(super) struct NodeTask {
     pub(super) _certificate_watch: AbortOnDrop,
     pub(super) _clock_watch: AbortOnDrop,
     pub(super) ccp: AbortOnDrop,
+    pub(super) rate_sources: RateSources,
     pub(super) api_thread: RuntimeThread,
     /// Computes the listeners' TLS handshakes, if there is TLS.
     pub(super) tls_thread: Option<RuntimeThread>,
@@ -133,6 +135,7 @@ impl NodeTask {
         self.status.configure(status_settings(&self.config));
         self.status.set_parent_values(self.parent_values());
         set_peer_status(&self.config, &self.context);
+        self.rate_sources.follow_config(&self.config);
         self.packet_log.follow_config(&self.config, &self.context);
         self.audit.follow_config(&self.config.settings);
         if let Some(saver) = &self.saver {

@@ -24,6 +24,7 @@ use super::draining::Draining;
 use super::node_task::{NodeEnd, NodeTask, set_peer_status};
 use super::overrides::Overrides;
 use super::packet_log_switch::PacketLogSwitch;
+use super::rate_sources::RateSources;
 use super::runtime_thread::RuntimeThread;
 use super::saver::Saver;
 use super::task::{self, AbortOnDrop};
@@ -265,6 +266,7 @@ async fn build(
         )),
         sweep: AbortOnDrop::spawn(sweep::run(Arc::clone(&context), Arc::clone(&status))),
         ccp: AbortOnDrop::spawn(ccp::run(Arc::clone(&context), Arc::clone(&status))),
+        rate_sources: RateSources::start(Arc::clone(&context), Arc::clone(&status), &config),
         api_thread: RuntimeThread::serve_api(api).map_err(StartError::Thread)?,
         tls_thread,
         saver,

@@ -1,5 +1,6 @@
 //! Whole nodes in one process, over real sockets.
 
+mod rate_sources;
 mod rotation;
 mod stored_node;
 

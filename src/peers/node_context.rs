@@ -4,6 +4,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
 use super::credit_order::CreditOrder;
@@ -16,6 +17,7 @@ use crate::net::{
     ClientTls, Clock, ClockWatch, Descriptors, LinkCarrier, LinkFaults, NodeFaults, TlsError,
     TlsHandshakes, TransportSettings,
 };
+use crate::rates::RateBook;
 
 /// The connector, the status of all peers, the clock and the limits of a node.
 #[derive(Debug)]
@@ -34,6 +36,8 @@ pub struct NodeContext {
     pub settings: TransportSettings,
     /// The trusted certificates of dialled servers.
     pub client_tls: Arc<ClientTls>,
+    /// The sources of exchange rates.
+    pub rate_book: Mutex<RateBook>,
     /// Runs TLS handshakes.
     pub tls_handshakes: Arc<TlsHandshakes>,
     /// The open files that accepted connections may take, of the whole process.
@@ -135,6 +139,7 @@ impl NodeContext {
             known_addresses: KnownAddresses::default(),
             clock,
             clock_watch: ClockWatch::default(),
+            rate_book: Mutex::default(),
             tls_handshakes: TlsHandshakes::new(settings.unauthenticated),
             descriptors,
             settings,

@@ -14,6 +14,7 @@ mod exposition;
 mod families;
 mod family_encoder;
 mod process;
+mod rate_families;
 mod store_families;
 
 use std::fmt;
@@ -147,6 +148,7 @@ impl Collector for NodeCollector {
             uptime: context.clock.mono().since(self.started),
             clock: context.clock_watch.report(),
             store: context.store_meter.get().map(|meter| meter.report(context.clock.mono())),
+            rates: context.rate_book.lock().states(context.clock.now()),
             certificate_expiry: context.certificate_expiry.get().map(|at| at.load(Relaxed)),
             packet_lines: self.packet_log.written(),
             packet_lines_dropped: self.packet_log.dropped(),

@@ -48,6 +48,18 @@ pub(crate) fn every_refusal() -> Vec<Refusal> {
         Refusal::NoRoute,
         Refusal::BackToSender,
         Refusal::NoRate { from: "USD/9".to_owned(), to: "XRP/6".to_owned() },
+        Refusal::RateStale {
+            from: "USD/9".to_owned(),
+            to: "XRP/6".to_owned(),
+            age_s: 400,
+            max_age_s: 300,
+        },
+        Refusal::RateJumped {
+            from: "USD/9".to_owned(),
+            to: "XRP/6".to_owned(),
+            asset: "XRP".to_owned(),
+            age_s: 2,
+        },
         Refusal::ConvertedTooLarge { received, maximum },
         Refusal::RoundedToZero,
         Refusal::OverMaxBalance(over),

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use crate::account::{AccountId, Asset, Limits, Relation};
+use crate::account::{AccountId, Asset, Limits, Relation, Spread};
 use crate::connector::{Account, Connector, ConnectorSettings, PeerAnswer, Refusal};
 use crate::link::{Framing, Outbox, Outcome, PacketKind, SessionId, SessionKind, Slot};
 use crate::routing::HashSeed;
@@ -285,6 +285,7 @@ fn routing_settings(
     settings.ccp_timing =
         CcpTiming { broadcast_interval: BEYOND_SIMULATION, hold_down: BEYOND_SIMULATION };
     settings.rates.clear();
+    settings.spread = Spread::NONE;
     for account in &mut settings.accounts {
         account.asset = Asset::default();
         account.limits = Limits::default();

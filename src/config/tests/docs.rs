@@ -4,7 +4,7 @@ use crate::config::key_types::KeySet;
 use crate::config::keys::KeyInfo;
 use crate::config::node_keys::{ApiTokenSettings, NodeSettings, PingToggles, TlsFiles};
 use crate::config::peer_keys::{PeerSettings, ReceiverSettings};
-use crate::config::route_keys::{RateSettings, RouteSettings};
+use crate::config::route_keys::{RateSettings, RateSourceSettings, RouteSettings};
 use crate::config::topology_keys::{LinkSettings, TopologyNodeSettings, TopologySettings};
 use crate::config::value_kind::ValueKind;
 
@@ -36,6 +36,7 @@ fn kind(kind: ValueKind) -> String {
         ValueKind::Balance => "integer".into(),
         ValueKind::Priority => "32-bit integer".into(),
         ValueKind::Rate => "decimal".into(),
+        ValueKind::Share => "decimal below 1".into(),
         ValueKind::File => "path".into(),
         ValueKind::Store => "path, URL".into(),
         ValueKind::LogLevel => "levels".into(),
@@ -79,6 +80,7 @@ fn tables_list_the_keys() {
         ("receivers", ReceiverSettings::KEYS, false),
         ("routes", RouteSettings::KEYS, false),
         ("rates", RateSettings::KEYS, false),
+        ("rateSources", RateSourceSettings::KEYS, false),
         ("ping", PingToggles::KEYS, false),
         ("tls", TlsFiles::KEYS, false),
         ("topology", TopologySettings::KEYS, false),

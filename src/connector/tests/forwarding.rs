@@ -208,7 +208,7 @@ fn amounts_are_converted_between_scales_and_by_rates() {
         accounts(),
         &[("test.bob", "bob"), ("test.carl", "carl"), ("test.dora", "dora"), ("test.emil", "emil")],
     );
-    with_rates.rates = vec![("USD".into(), "EUR".into(), "0.5".parse().unwrap())];
+    with_rates.rates = vec![pair_rate("USD", "EUR", "0.5")];
     let node = node(with_rates);
     let alice = node.connect("alice");
     let peers = ["bob", "carl", "dora", "emil"].map(|id| node.connect(id));

@@ -20,8 +20,7 @@ fn saved_node() -> TestNode {
     }
     accounts.push(wallet());
     let routes: Vec<_> = NAMES.iter().map(|name| route(&format!("test.{name}"), name, 0)).collect();
-    let rate = |from: &str, to: &str, rate: &str| (from.into(), to.into(), rate.parse().unwrap());
-    let rates = vec![rate("USD", "EUR", "2"), rate("EUR", "USD", "0.5")];
+    let rates = vec![pair_rate("USD", "EUR", "2"), pair_rate("EUR", "USD", "0.5")];
     let settings = ConnectorSettings { routes, rates, ..settings(accounts, &[]) };
     let books = SavedBooks::default();
     let connector = Connector::with_books(settings, HashSeed::Fixed(1), books).unwrap();

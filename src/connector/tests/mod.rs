@@ -3,6 +3,7 @@
 mod asset_change;
 mod books;
 mod ccp;
+mod exchange_rates;
 mod explain;
 mod forwarding;
 mod jamming;
@@ -361,4 +362,10 @@ impl TestNode {
 fn with_asset(mut account: AccountSettings, code: &str, scale: u8) -> AccountSettings {
     account.asset = Asset::new(code, scale);
     account
+}
+
+/// A rate of the configuration.
+fn pair_rate(from: &str, to: &str, rate: &str) -> PairRate {
+    let (from, to, rate) = (from.into(), to.into(), rate.parse().unwrap());
+    PairRate { from, to, rate, spread: None }
 }

@@ -261,7 +261,6 @@ pub(super) fn model_settings(
         accounts.remove(without);
         routes.retain(|route| Some(&route.next_hop.as_str()) != NAMES.get(without));
     }
-    let rate = |from: &str, to: &str, rate: &str| (from.into(), to.into(), rate.parse().unwrap());
-    let rates = vec![rate("USD", "EUR", "2"), rate("EUR", "USD", "0.5")];
+    let rates = vec![pair_rate("USD", "EUR", "2"), pair_rate("EUR", "USD", "0.5")];
     ConnectorSettings { routes, rates, ..settings(accounts, &[]) }
 }

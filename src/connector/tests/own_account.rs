@@ -2,7 +2,6 @@
 //! zero.
 
 use super::*;
-use crate::account::Rate;
 
 /// alice and carl in USD/9, bob in USD/6, eve in EUR/9.
 fn traders() -> TestNode {
@@ -14,8 +13,7 @@ fn traders() -> TestNode {
     ];
     let routes = [("test.carl", "carl"), ("test.bob", "bob"), ("test.eve", "eve")];
     let mut settings = settings(accounts, &routes);
-    let rate: Rate = "0.9".parse().unwrap();
-    settings.rates = vec![("USD".into(), "EUR".into(), rate)];
+    settings.rates = vec![pair_rate("USD", "EUR", "0.9")];
     node(settings)
 }
 

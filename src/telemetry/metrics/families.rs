@@ -7,10 +7,11 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Unit;
 
 use super::family_encoder::{FamilyEncoder, FamilySource, by_direction, peer_label};
-use super::{StatusMetrics, account_families, process, store_families};
+use super::{StatusMetrics, account_families, process, rate_families, store_families};
 use crate::connector::ConnectorReport;
 use crate::net::ClockReport;
 use crate::peers::{BtpCounts, HttpCounts, PeerCounts, PeerSnapshot, PeerState, StoreReport};
+use crate::rates::SourceState;
 use crate::routing::ccp::PeerRoutesReport;
 
 /// Everything that metrics are computed from, read at one time.
@@ -25,6 +26,8 @@ pub(super) struct MetricsSnapshot {
     pub(super) clock: ClockReport,
     /// `None` without a store.
     pub(super) store: Option<StoreReport>,
+    /// The sources of exchange rates.
+    pub(super) rates: Vec<SourceState>,
     /// When the listeners' certificate expires, in seconds since 1970; `None` without one.
     pub(super) certificate_expiry: Option<u64>,
     pub(super) packet_lines: u64,
@@ -50,6 +53,7 @@ pub(super) fn encode(
     encode_listeners(snapshot, families)?;
     encode_clock(&snapshot.clock, families)?;
     store_families::encode(snapshot.store.as_ref(), families)?;
+    rate_families::encode(&snapshot.rates, families)?;
     process::encode(families)
 }
 

@@ -10,6 +10,7 @@ use crate::net::{Clock, ClockReport};
 use crate::peers::{
     BtpCounts, HttpCounts, PeerCounts, PeerSnapshot, PeerState, StoreMeter, StoreReport,
 };
+use crate::rates::SourceState;
 use crate::routing::ccp::PeerRoutesReport;
 
 /// A collector of a made-up snapshot.
@@ -74,6 +75,20 @@ fn store_report() -> StoreReport {
     meter.report(MonoTime(2_501_000_000))
 }
 
+fn rate_source() -> SourceState {
+    SourceState {
+        name: "/var/lib/rates \"a\".json".into(),
+        base: Some("USD".into()),
+        age: Some(Duration::from_millis(2_500)),
+        max_age: Duration::from_secs(300),
+        is_fresh: true,
+        quotes: 3,
+        unusable: 0,
+        jumped: Vec::new(),
+        error: None,
+    }
+}
+
 fn snapshot() -> MetricsSnapshot {
     let mut busy = Stats { timeouts: 6, latency_sum_us: 1_500_000, ..Stats::default() };
     busy.received.prepares = 100;
@@ -111,6 +126,7 @@ fn snapshot() -> MetricsSnapshot {
             ..ClockReport::default()
         },
         store: Some(store_report()),
+        rates: vec![rate_source()],
         packet_lines: 11,
         packet_lines_dropped: 12,
         log_lines_lost: 13,

@@ -1,0 +1,284 @@
+//! Reads the sources of exchange rates, each in its own time, and gives the connector new prices.
+//!
+//! A source that hangs, fails or sends garbage delays no other one and no packet: files are read and documents parsed
+//! on blocking threads, one at a time of each source.
+
+use std::io::Read;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use tokio::sync::watch;
+use tokio::time::{Instant, MissedTickBehavior};
+
+use super::task::AbortOnDrop;
+use crate::api::NodeStatus;
+use crate::books::{EventKind, EventLevel, NewEvent};
+use crate::config::{NodeConfig, RateSourceConfig, RateSourcePlace};
+use crate::http::{DocumentRequest, HttpClient, HttpVerb};
+use crate::net::HttpUrl;
+use crate::peers::NodeContext;
+use crate::rates::{DOCUMENT_BYTES_MAX, Quotes, RateNotice, SourcedRates};
+use crate::wire::Timestamp;
+
+/// How soon figures that have become too old are no longer used.
+const TICK: Duration = Duration::from_millis(200);
+/// For the connection, for the head of the answer, and for its body.
+const FETCH_TIMEOUT: Duration = Duration::from_secs(10);
+/// A source that failed is read again after this time, if that is earlier.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
+
+/// The task that reads the sources.
+#[derive(Debug)]
+pub(super) struct RateSources {
+    sources: watch::Sender<Vec<RateSourceConfig>>,
+    _task: AbortOnDrop,
+}
+
+impl RateSources {
+    /// Starts with the sources of this configuration.
+    pub(super) fn start(
+        context: Arc<NodeContext>,
+        status: Arc<NodeStatus>,
+        config: &NodeConfig,
+    ) -> Self {
+        let (sources, changes) = watch::channel(Vec::new());
+        let reader = Reader::new(context, status);
+        let started = Self { sources, _task: AbortOnDrop::spawn(reader.run(changes)) };
+        started.follow_config(config);
+        started
+    }
+
+    /// Sources that stay keep their figures.
+    pub(super) fn follow_config(&self, config: &NodeConfig) {
+        self.sources.send_if_modified(|sources| {
+            let has_changed = *sources != config.rate_sources;
+            sources.clone_from(&config.rate_sources);
+            has_changed
+        });
+    }
+}
+
+/// What a source said, and when that was written.
+struct SourceAnswer {
+    source: RateSourceConfig,
+    read: Result<(Quotes, Timestamp), String>,
+}
+
+type Reading = Pin<Box<dyn Future<Output = SourceAnswer> + Send>>;
+
+struct Reader {
+    context: Arc<NodeContext>,
+    status: Arc<NodeStatus>,
+    /// Each source, and when it is read next; `None`: it is being read.
+    due: Vec<(RateSourceConfig, Option<Instant>)>,
+    reading: FuturesUnordered<Reading>,
+    installed: Arc<SourcedRates>,
+}
+
+impl Reader {
+    fn new(context: Arc<NodeContext>, status: Arc<NodeStatus>) -> Self {
+        let (reading, installed) = (FuturesUnordered::new(), Arc::default());
+        Self { context, status, due: Vec::new(), reading, installed }
+    }
+
+    async fn run(mut self, mut changes: watch::Receiver<Vec<RateSourceConfig>>) {
+        let mut ticks = tokio::time::interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                changed = changes.changed() => match changed {
+                    Ok(()) => self.follow(changes.borrow_and_update().clone()),
+                    Err(_) => return,
+                },
+                Some(answer) = self.reading.next() => self.take(answer),
+                _ = ticks.tick(), if !self.due.is_empty() => self.start_due(),
+            }
+            let now = self.context.clock.now();
+            let notices = self.context.rate_book.lock().poll(now);
+            notices.into_iter().for_each(|notice| self.report(notice));
+            self.install().await;
+        }
+    }
+
+    fn follow(&mut self, sources: Vec<RateSourceConfig>) {
+        let now = self.context.clock.now();
+        let settings = sources.iter().map(|source| source.source.clone()).collect();
+        self.context.rate_book.lock().configure(settings, now);
+        let before = std::mem::take(&mut self.due);
+        for source in sources {
+            let known = before.iter().find(|(known, _)| *known == source);
+            let due = known.map_or(Some(Instant::now()), |(_, due)| *due);
+            self.due.push((source, due));
+        }
+    }
+
+    fn start_due(&mut self) {
+        let now = Instant::now();
+        for (source, due) in &mut self.due {
+            if due.is_some_and(|due| due <= now) {
+                *due = None;
+                self.reading.push(Box::pin(read(Arc::clone(&self.context), source.clone())));
+            }
+        }
+    }
+
+    fn take(&mut self, answer: SourceAnswer) {
+        let SourceAnswer { source, read } = answer;
+        let refresh = match read {
+            Ok(_) => source.refresh,
+            Err(_) => source.refresh.min(RETRY_AFTER),
+        };
+        // The answer of a source that the configuration no longer has, or has otherwise, is forgotten.
+        let Some((_, due)) = self.due.iter_mut().find(|(known, _)| *known == source) else {
+            return;
+        };
+        *due = Some(Instant::now() + refresh);
+        let name = &source.source.name;
+        if let Err(error) = &read {
+            tracing::debug!(source = %name, error, "a source of exchange rates cannot be read");
+        }
+        let now = self.context.clock.now();
+        let notices = self.context.rate_book.lock().record(name, read, now);
+        notices.into_iter().for_each(|notice| self.report(notice));
+    }
+
+    /// Swaps in the prices that follow from the figures as they are now, unless they are in force.
+    async fn install(&mut self) {
+        let sourced = self.context.rate_book.lock().table(self.context.clock.now());
+        if sourced == *self.installed {
+            return;
+        }
+        let sourced = Arc::new(sourced);
+        loop {
+            let (context, new) = (Arc::clone(&self.context), Arc::clone(&sourced));
+            let prepare = move || context.connector.prepare_rates(new);
+            // An error is a panic, which the panic hook has logged.
+            let Ok(prepared) = tokio::task::spawn_blocking(prepare).await else { return };
+            if self.context.connector.install_rates(prepared) {
+                break;
+            }
+        }
+        self.installed = sourced;
+    }
+
+    fn report(&self, notice: RateNotice) {
+        let (level, kind, text, fields) = describe(notice);
+        match level {
+            EventLevel::Info => tracing::info!("{text}"),
+            EventLevel::Warn | EventLevel::Error => tracing::warn!("{text}"),
+        }
+        self.status.record_event(NewEvent { level, kind, text, peer: None, fields });
+    }
+}
+
+type Description = (EventLevel, EventKind, String, Vec<(&'static str, String)>);
+
+fn describe(notice: RateNotice) -> Description {
+    match notice {
+        RateNotice::Stale { source, age, error } => {
+            let age = match age {
+                Some(age) => format!("{} s old", age.as_secs()),
+                None => "missing".to_owned(),
+            };
+            let why = error.map(|error| format!(": {error}")).unwrap_or_default();
+            let text = format!(
+                "the exchange rates of {source} are {age}{why}; pairs that no other source has are refused"
+            );
+            let fields = vec![("source", source.to_string()), ("age", age)];
+            (EventLevel::Warn, EventKind::RateStale, text, fields)
+        }
+        RateNotice::Fresh { source } => {
+            let text = format!("the exchange rates of {source} are used again");
+            (EventLevel::Info, EventKind::RateFresh, text, vec![("source", source.to_string())])
+        }
+        RateNotice::Jumped { source, asset, from, to } => {
+            let text = format!(
+                "the quote of {asset} in {source} jumped from {from} to {to}; its pairs are refused until it is near \
+                 again, or maxStep allows it"
+            );
+            let fields = vec![
+                ("source", source.to_string()),
+                ("asset", asset.to_string()),
+                ("from", from.to_string()),
+                ("to", to.to_string()),
+            ];
+            (EventLevel::Warn, EventKind::RateStale, text, fields)
+        }
+        RateNotice::JumpEnded { source, asset } => {
+            let text = format!("the quote of {asset} in {source} is used again");
+            let fields = vec![("source", source.to_string()), ("asset", asset.to_string())];
+            (EventLevel::Info, EventKind::RateFresh, text, fields)
+        }
+    }
+}
+
+async fn read(context: Arc<NodeContext>, source: RateSourceConfig) -> SourceAnswer {
+    let document = match &source.place {
+        RateSourcePlace::File(file) => {
+            let file = file.clone();
+            blocking(move || read_file(&file)).await
+        }
+        RateSourcePlace::Url(url) => fetch(&context, url).await,
+    };
+    let read = match document {
+        Ok((bytes, written)) => {
+            let settings = source.source.clone();
+            let now = context.clock.now().wall;
+            blocking(move || Ok((settings.read(&bytes, now)?, written.unwrap_or(now)))).await
+        }
+        Err(error) => Err(error),
+    };
+    SourceAnswer { source, read }
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, String> + Send + 'static,
+) -> Result<T, String> {
+    // An error is a panic, which the panic hook has logged.
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|_| Err("it cannot be read".to_owned()))
+}
+
+type SourceDocument = (Vec<u8>, Option<Timestamp>);
+
+/// The content of a file, and when it was written.
+fn read_file(path: &Path) -> Result<SourceDocument, String> {
+    let error = |error: std::io::Error| error.to_string();
+    // Opening a pipe would wait for its writer.
+    let found = std::fs::metadata(path).map_err(error)?;
+    if !found.is_file() {
+        return Err("it is no regular file".to_owned());
+    }
+    let file = std::fs::File::open(path).map_err(error)?;
+    let written = file.metadata().and_then(|found| found.modified()).map_err(error)?;
+    let mut bytes = Vec::new();
+    let most = u64::try_from(DOCUMENT_BYTES_MAX).unwrap_or(u64::MAX).saturating_add(1);
+    file.take(most).read_to_end(&mut bytes).map_err(error)?;
+    Ok((bytes, Some(timestamp(written))))
+}
+
+fn timestamp(time: SystemTime) -> Timestamp {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+async fn fetch(context: &NodeContext, url: &HttpUrl) -> Result<SourceDocument, String> {
+    let client = HttpClient::with_tls(Arc::clone(&context.client_tls));
+    let asked = DocumentRequest {
+        url,
+        accept: "application/json, application/xml, text/xml",
+        bearer: None,
+        verb: HttpVerb::Get,
+        headers: &[],
+        timeout: FETCH_TIMEOUT,
+        bytes_max: DOCUMENT_BYTES_MAX,
+    };
+    let document = client.fetch(asked).await.map_err(|error| error.to_string())?;
+    match document.status {
+        200 => Ok((document.body.to_vec(), None)),
+        status => Err(format!("the server answered with status {status}")),
+    }
+}
