@@ -16,6 +16,7 @@ use super::health::{Health, HealthInput, HealthStatus, PeerHealth, health, reaso
 use super::heartbeat::Heartbeat;
 use super::hosts::Hosts;
 use super::ledger_changes::{CHANGE_ORDERS_MAX, ChangeOrder};
+use super::settlement_orders::{SETTLEMENT_ORDERS_MAX, SettlementOrder};
 use super::v1::{self, Observer};
 use super::verbs::VerbOrder;
 use crate::account::AccountId;
@@ -91,6 +92,8 @@ pub struct NodeStatus {
     pub(super) auth: ApiAuth,
     pub(super) hosts: Hosts,
     audit: AuditLog,
+    /// Where orders about settlements go. Empty without a store.
+    pub(super) settlement_orders: OnceLock<mpsc::Sender<SettlementOrder>>,
     /// Where verbs of operators go, while the node's own task runs.
     pub(super) verbs: OnceLock<mpsc::Sender<VerbOrder>>,
     /// What operators have changed for a time.
@@ -124,6 +127,7 @@ impl NodeStatus {
             standby: Mutex::default(),
             store_failure: watch::Sender::default(),
             changes: OnceLock::new(),
+            settlement_orders: OnceLock::new(),
             last_reload: Mutex::new(LastReload {
                 at: now,
                 succeeded_at: now,
@@ -233,6 +237,13 @@ impl NodeStatus {
         let (sender, orders) = mpsc::channel(CHANGE_ORDERS_MAX);
         // A second call leaves the first channel in use; the new one has no sender, and ends.
         let _ = self.changes.set(sender);
+        orders
+    }
+
+    /// The same for orders about settlements.
+    pub fn accept_settlement_orders(&self) -> mpsc::Receiver<SettlementOrder> {
+        let (sender, orders) = mpsc::channel(SETTLEMENT_ORDERS_MAX);
+        let _ = self.settlement_orders.set(sender);
         orders
     }
 
@@ -386,6 +397,9 @@ fn override_reason(body: &OverrideBody) -> Option<String> {
         }
         OverrideKind::Resume => Some(format!(
             "an operator ({by}) has enabled peer {peer} until {until}; the configuration suspends it"
+        )),
+        OverrideKind::PauseSettlement => Some(format!(
+            "an operator ({by}) has paused settlements with peer {peer} until {until}"
         )),
         OverrideKind::LogLevel => None,
     }

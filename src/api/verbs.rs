@@ -29,6 +29,18 @@ pub enum OperatorVerb {
         /// For how long, if the file suspends it.
         ttl: Duration,
     },
+    /// No settlement with a peer begins for a time.
+    PauseSettlement {
+        /// The peer.
+        peer: AccountId,
+        /// For how long.
+        ttl: Duration,
+    },
+    /// The end of such a pause.
+    ResumeSettlement {
+        /// The peer.
+        peer: AccountId,
+    },
     /// New sessions with a peer.
     Reconnect {
         /// The peer.

@@ -7,6 +7,7 @@ mod audit;
 mod files;
 mod ledger;
 mod network;
+mod settlement;
 mod verbs;
 mod watch;
 
@@ -24,6 +25,9 @@ pub(super) use ledger::{
 pub(super) use network::{
     EdgesArguments, EventsArguments, ExplainArguments, GraphArguments, GraphLanguage,
     ObservedArguments, StatusArguments, TapArguments, TopArguments, TopSort, TopTable,
+};
+pub(super) use settlement::{
+    SettlementArguments, SettlementCommand, SettlementListArguments, SettlementRecordArguments,
 };
 pub(super) use verbs::{
     LogLevelArguments, ReconnectArguments, ResumeArguments, SuspendArguments, VerbNodeArguments,
@@ -100,6 +104,8 @@ pub(super) enum Command {
     Bench(BenchArguments),
     /// Read and correct the balances that a node has saved
     Ledger(Box<LedgerArguments>),
+    /// List settlements, record those made by other means, pause and retry the others
+    Settlement(Box<SettlementArguments>),
     /// Stop packets from and to a peer of a running node for a time
     Suspend(Box<SuspendArguments>),
     /// End what `suspend` has begun, or enable a peer for a time

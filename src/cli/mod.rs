@@ -20,6 +20,7 @@ mod network_view;
 mod observed;
 mod run;
 mod schema;
+mod settlement;
 mod status;
 mod tap;
 mod terminal;
@@ -81,6 +82,7 @@ fn dispatch(
         Command::Send(arguments) => run_tool(send::run(&arguments, environment, out)),
         Command::Bench(arguments) => bench::run(&arguments, out, err),
         Command::Ledger(arguments) => ledger::run(&arguments, environment, out, err),
+        Command::Settlement(arguments) => settlement::run(&arguments, environment, out),
         Command::Suspend(arguments) => verbs::suspend(&arguments, environment, out),
         Command::Resume(arguments) => verbs::resume(&arguments, environment, out),
         Command::Reconnect(arguments) => verbs::reconnect(&arguments, environment, out),

@@ -19,7 +19,7 @@ use crate::observe::{OverrideBody, OverrideKind, ReconnectBody, Scope};
 use crate::remote::{AskedNode, PageClient, url_encode};
 
 /// For each answer; longer than a node takes to say that it is too busy.
-const TIMEOUT: Duration = Duration::from_secs(15);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(15);
 /// Ports of this machine on which the page of `up` may be.
 const UP_PORTS: std::ops::RangeInclusive<u16> = 8000..=8009;
 /// The longest time of a change, in seconds.
@@ -27,7 +27,7 @@ const TTL_MAX: u64 = 86_400;
 
 /// `GET /api/v1`.
 #[derive(Debug, Clone, Deserialize)]
-struct TopPage {
+pub(super) struct TopPage {
     boot: String,
     nodes: Vec<String>,
     #[serde(default)]
@@ -75,7 +75,7 @@ pub(super) fn set_log_level(
     run::<OverrideBody>(&arguments.node, environment, "log-level", body, out, describe)
 }
 
-fn ttl(time: Duration) -> Result<u64, Failure> {
+pub(super) fn ttl(time: Duration) -> Result<u64, Failure> {
     let seconds = time.as_secs();
     match (1..=TTL_MAX).contains(&seconds) && time.subsec_nanos() == 0 {
         true => Ok(seconds),
@@ -87,7 +87,7 @@ fn ttl(time: Duration) -> Result<u64, Failure> {
 }
 
 /// `b: c is suspended until 2026-11-28T09:42:11.019Z (override b~1)`
-fn describe(body: &OverrideBody) -> String {
+pub(super) fn describe(body: &OverrideBody) -> String {
     let OverrideBody { id, node, peer, kind, value, expires_at, ended_at, note, .. } = body;
     let peer = peer.as_deref().unwrap_or_default();
     let value = value.as_deref().unwrap_or_default();
@@ -96,6 +96,12 @@ fn describe(body: &OverrideBody) -> String {
         (OverrideKind::Suspend, Some(_)) => format!("{peer} is no longer suspended"),
         (OverrideKind::Resume, None) => format!("{peer} is enabled until {expires_at}"),
         (OverrideKind::Resume, Some(_)) => format!("{peer} is no longer enabled"),
+        (OverrideKind::PauseSettlement, None) => {
+            format!("no settlement with {peer} begins until {expires_at}")
+        }
+        (OverrideKind::PauseSettlement, Some(_)) => {
+            format!("settlements with {peer} are no longer paused")
+        }
         (OverrideKind::LogLevel, None) => format!("the log level is {value} until {expires_at}"),
         (OverrideKind::LogLevel, Some(_)) => {
             "the log level is that of the configuration".to_owned()
@@ -105,8 +111,23 @@ fn describe(body: &OverrideBody) -> String {
     format!("{node}: {what} (override {id}){note}")
 }
 
-/// Posts a verb to the node, and prints the answer.
-fn run<T: DeserializeOwned>(
+/// The pages that the arguments name.
+pub(super) fn named_pages(
+    arguments: &VerbNodeArguments,
+    environment: &Environment,
+) -> Result<Vec<AskedNode>, Failure> {
+    if let Some(file) = arguments.via.as_ref().filter(|via| !via.contains("://")) {
+        return Err(Failure::Usage(format!(
+            "--via takes the URL of a node's pages, such as http://127.0.0.1:8080; for a file, write --config {file}"
+        )));
+    }
+    let via: Vec<String> = arguments.via.iter().cloned().collect();
+    let token_file = arguments.token_file.as_deref().map(Path::new);
+    find_nodes(&via, &arguments.source, token_file, environment)
+}
+
+/// Posts a verb with its reason to the node, and prints the answer.
+pub(super) fn run<T: DeserializeOwned>(
     arguments: &VerbNodeArguments,
     environment: &Environment,
     path: &str,
@@ -114,11 +135,6 @@ fn run<T: DeserializeOwned>(
     out: &mut dyn Write,
     describe: impl Fn(&T) -> String,
 ) -> Result<(), Failure> {
-    if let Some(file) = arguments.via.as_ref().filter(|via| !via.contains("://")) {
-        return Err(Failure::Usage(format!(
-            "--via takes the URL of a node's pages, such as http://127.0.0.1:8080; for a file, write --config {file}"
-        )));
-    }
     let reason = match &arguments.reason {
         Some(reason) if reason.trim().is_empty() => {
             return Err(Failure::Usage("--reason is empty; say why, or leave it out".to_owned()));
@@ -131,36 +147,55 @@ fn run<T: DeserializeOwned>(
     if let Some(keys) = body.as_object_mut() {
         keys.insert("reason".to_owned(), json!(reason));
     }
-    let via: Vec<String> = arguments.via.iter().cloned().collect();
-    let token_file = arguments.token_file.as_deref().map(Path::new);
-    let nodes = find_nodes(&via, &arguments.source, token_file, environment)?;
+    let nodes = named_pages(arguments, environment)?;
     let client = page_client(TIMEOUT)?;
     let runtime = build_runtime(1)?;
     let answer = runtime.block_on(async {
-        let (asked, id) = find_node(&client, nodes, arguments.source.node.as_deref()).await?;
-        let path = format!("api/v1/nodes/{}/{path}", url_encode(&id));
-        let body = body.to_string();
-        let answer = client.post(&asked, &path, &body).await;
-        let answer = answer.map_err(|error| Failure::Failed(asked.describe(&error)))?;
-        let value: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-        if answer.status == 200 {
-            return Ok(value);
-        }
-        let detail = value.get("detail").and_then(Value::as_str).map(sanitize);
-        let detail = detail.unwrap_or_else(|| "this is not the answer of a node".to_owned());
-        Err(Failure::Failed(format!("{}: {detail} (HTTP {})", sanitize(&id), answer.status)))
+        let (asked, id) =
+            find_changed_node(&client, nodes, arguments.source.node.as_deref()).await?;
+        post(&client, &asked, &id, path, &body).await
     });
     // A DNS lookup may still block a thread; the process does not wait for it.
     runtime.shutdown_background();
-    let answer = answer?;
-    let text = match (arguments.json, serde_json::from_value(answer.clone())) {
-        (true, _) => json_text(&answer, true)?,
+    print_answer(&answer?, arguments.json, out, describe)
+}
+
+/// Posts a body to a page of the node.
+pub(super) async fn post(
+    client: &PageClient,
+    asked: &AskedNode,
+    id: &str,
+    path: &str,
+    body: &Value,
+) -> Result<Value, Failure> {
+    let path = format!("api/v1/nodes/{}/{path}", url_encode(id));
+    let answer = client.post(asked, &path, &body.to_string()).await;
+    let answer = answer.map_err(|error| Failure::Failed(asked.describe(&error)))?;
+    let value: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    if answer.status == 200 {
+        return Ok(value);
+    }
+    let detail = value.get("detail").and_then(Value::as_str).map(sanitize);
+    let detail = detail.unwrap_or_else(|| "this is not the answer of a node".to_owned());
+    Err(Failure::Failed(format!("{}: {detail} (HTTP {})", sanitize(id), answer.status)))
+}
+
+/// Prints the answer of a node, as it is or in words.
+pub(super) fn print_answer<T: DeserializeOwned>(
+    answer: &Value,
+    as_json: bool,
+    out: &mut dyn Write,
+    describe: impl Fn(&T) -> String,
+) -> Result<(), Failure> {
+    let text = match (as_json, serde_json::from_value(answer.clone())) {
+        (true, _) => json_text(answer, true)?,
         (false, Ok(done)) => {
             let lines = describe(&done);
             lines.lines().map(sanitize).collect::<Vec<_>>().join("\n")
         }
         (false, Err(_)) => {
-            let text = "the node has answered in a way that this program does not know; see its /api/v1/overrides";
+            let text =
+                "the node has answered in a way that this program does not know; see its /api/v1";
             return Err(Failure::Failed(text.to_owned()));
         }
     };
@@ -169,11 +204,34 @@ fn run<T: DeserializeOwned>(
 }
 
 /// The pages that take a verb for the node, and its id.
-async fn find_node(
+pub(super) async fn find_changed_node(
     client: &PageClient,
     nodes: Vec<AskedNode>,
     wanted: Option<&str>,
 ) -> Result<(AskedNode, String), Failure> {
+    let (asked, id, page) = find_node(client, nodes, wanted).await?;
+    if page.scopes.contains(&Scope::Operate) {
+        return Ok((asked, id));
+    }
+    if let (None, Some(up)) = (&asked.token, find_page_of_up(client, &page.boot).await) {
+        return Ok((up, id));
+    }
+    let shown = sanitize(&id);
+    Err(Failure::Failed(match &asked.token {
+        Some(_) => format!("the token may not change {shown}: it needs the scope operate"),
+        None => format!(
+            "{shown} takes no changes, because it has no token; set its apiToken, or with `up`, give the URL of the page \
+             with --via (the log has it)"
+        ),
+    }))
+}
+
+/// The pages that show the node, its id, and what they say of themselves.
+pub(super) async fn find_node(
+    client: &PageClient,
+    nodes: Vec<AskedNode>,
+    wanted: Option<&str>,
+) -> Result<(AskedNode, String, TopPage), Failure> {
     let [asked] = nodes.as_slice() else {
         let ids: Vec<String> = nodes.iter().map(AskedNode::name).collect();
         return Err(Failure::Usage(format!("--node is needed: one of {}", ids.join(", "))));
@@ -193,20 +251,7 @@ async fn find_node(
         (None, [only]) => only.clone(),
         (None, _) => return Err(Failure::Usage(format!("--node is needed: one of {ids}"))),
     };
-    if page.scopes.contains(&Scope::Operate) {
-        return Ok((asked.clone(), id));
-    }
-    if let (None, Some(up)) = (&asked.token, find_page_of_up(client, &page.boot).await) {
-        return Ok((up, id));
-    }
-    let shown = sanitize(&id);
-    Err(Failure::Failed(match &asked.token {
-        Some(_) => format!("the token may not change {shown}: it needs the scope operate"),
-        None => format!(
-            "{shown} takes no changes, because it has no token; set its apiToken, or with `up`, give the URL of the page \
-             with --via (the log has it)"
-        ),
-    }))
+    Ok((asked.clone(), id, page))
 }
 
 /// A node without tokens takes changes only at the page of `up`, which is the same process if it has the same boot.

@@ -59,8 +59,8 @@ pub struct FaultWatch {
 }
 
 impl NodeFaults {
-    /// The faults of a peer that the node dials. They stay when a reload changes the protocol; over HTTP, no packets are
-    /// lost.
+    /// The faults of a peer that the node dials. They stay when a reload changes the protocol; over HTTP, no packets
+    /// are lost.
     pub fn add_dialled(&self, peer: &str, carrier: LinkCarrier) -> Arc<LinkFaults> {
         let mut all = self.0.lock();
         let new = || LinkState {

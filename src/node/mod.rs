@@ -33,6 +33,7 @@ mod rate_sources;
 mod reload;
 mod runtime_thread;
 mod saver;
+mod settlement_orders;
 mod shutdown;
 mod signals;
 mod single_flight;

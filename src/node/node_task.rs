@@ -75,6 +75,8 @@ pub(super) struct NodeTask {
     pub(super) changes: Option<ChangesTask>,
     /// Books what settlement engines report, if there is a store.
     pub(super) credits: Option<AbortOnDrop>,
+    /// Does what operators want of settlements.
+    pub(super) settlement_orders: Option<AbortOnDrop>,
     pub(super) events: broadcast::Receiver<PeerEvent>,
     /// The request to the parent that is under way.
     pub(super) ildcp_request: Option<JoinHandle<Option<ParentInfo>>>,

@@ -1,6 +1,7 @@
 //! What operators have changed at a node for a time. It is never saved: the configuration file stays the truth, and
 //! what it says is in force when an override ends. No IO; times are arguments.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::account::AccountId;
@@ -20,6 +21,8 @@ pub(super) enum OverrideEffect {
     Suspend(AccountId),
     /// A peer is enabled that the file suspends.
     Resume(AccountId),
+    /// No settlement with a peer begins.
+    PauseSettlement(AccountId),
     /// The process has these levels. Without a log, as in tests, nothing has.
     LogLevel(String, Option<LevelsOverride>),
 }
@@ -61,14 +64,15 @@ pub(super) struct Overrides {
 impl OverrideEffect {
     pub(super) fn peer(&self) -> Option<&AccountId> {
         match self {
-            Self::Suspend(peer) | Self::Resume(peer) => Some(peer),
+            Self::Suspend(peer) | Self::Resume(peer) | Self::PauseSettlement(peer) => Some(peer),
             Self::LogLevel(..) => None,
         }
     }
 
     /// Whether both change the same thing.
     fn is_about_same(&self, other: &Self) -> bool {
-        self.peer() == other.peer()
+        let is_pause = |effect: &Self| matches!(effect, Self::PauseSettlement(_));
+        self.peer() == other.peer() && is_pause(self) == is_pause(other)
     }
 
     fn kind(&self) -> OverrideKind {
@@ -76,6 +80,7 @@ impl OverrideEffect {
             Self::Suspend(_) => OverrideKind::Suspend,
             Self::Resume(_) => OverrideKind::Resume,
             Self::LogLevel(..) => OverrideKind::LogLevel,
+            Self::PauseSettlement(_) => OverrideKind::PauseSettlement,
         }
     }
 }
@@ -162,8 +167,18 @@ impl Overrides {
         self.running.insert(at, removed);
     }
 
-    pub(super) fn of_peer(&self, peer: &AccountId) -> Option<&RunningOverride> {
-        self.running.iter().find(|one| one.effect.peer() == Some(peer))
+    /// The one about the same thing.
+    pub(super) fn same_as(&self, effect: &OverrideEffect) -> Option<&RunningOverride> {
+        self.running.iter().find(|one| one.effect.is_about_same(effect))
+    }
+
+    /// The peers with which no settlement begins.
+    pub(super) fn paused_settlements(&self) -> BTreeSet<AccountId> {
+        let paused = self.running.iter().filter_map(|one| match &one.effect {
+            OverrideEffect::PauseSettlement(peer) => Some(peer.clone()),
+            _ => None,
+        });
+        paused.collect()
     }
 
     /// Those whose time is over.
@@ -213,7 +228,10 @@ impl Overrides {
                     peer.required = false;
                 }
                 OverrideEffect::Resume(_) if !is_enabled => peer.account.enabled = true,
-                OverrideEffect::Resume(_) | OverrideEffect::LogLevel(..) => {}
+                // A pause of settlements concerns no packet; `paused_settlements` has it.
+                OverrideEffect::Resume(_)
+                | OverrideEffect::LogLevel(..)
+                | OverrideEffect::PauseSettlement(_) => {}
             }
         }
         config
@@ -282,6 +300,23 @@ mod tests {
         assert_eq!((bodies[0].id.as_str(), bodies[0].kind), ("a~1", OverrideKind::Suspend));
         assert_eq!(bodies[1].value.as_deref(), Some("off"));
         assert!(overrides.remove("a~1").is_some() && overrides.remove("a~1").is_none());
+    }
+
+    #[test]
+    fn a_pause_of_settlements_is_beside_a_suspension() {
+        let now = Clock::manual().now();
+        let mut overrides = Overrides::new(id("a"));
+        overrides.set(new(OverrideEffect::Suspend(id("b")), 60), now);
+        let pause = || OverrideEffect::PauseSettlement(id("b"));
+        assert!(overrides.same_as(&pause()).is_none());
+        let (_, replaced) = overrides.set(new(pause(), 60), now);
+        assert!(replaced.is_none());
+        let (_, replaced) = overrides.set(new(pause(), 5), now);
+        assert_eq!(replaced.unwrap().id(), "a~2");
+        assert_eq!(overrides.paused_settlements(), BTreeSet::from([id("b")]));
+        assert_eq!(overrides.same_as(&OverrideEffect::Resume(id("b"))).unwrap().id(), "a~1");
+        overrides.remove("a~3");
+        assert!(overrides.paused_settlements().is_empty());
     }
 
     #[test]

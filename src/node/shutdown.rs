@@ -67,6 +67,7 @@ impl NodeTask {
         // A change after the last cut would be lost.
         drop(self.changes);
         drop(self.credits);
+        drop(self.settlement_orders);
         if let Some(lease) = self.lease {
             lease.abort();
         }

@@ -28,7 +28,7 @@ use super::rate_sources::RateSources;
 use super::runtime_thread::RuntimeThread;
 use super::saver::Saver;
 use super::task::{self, AbortOnDrop};
-use super::{books, ccp, certificate_watch, clock_watch, lease, standby, sweep};
+use super::{books, ccp, certificate_watch, clock_watch, lease, settlement_orders, standby, sweep};
 use crate::api::{Api, NodeAddresses, NodeStatus, Observer};
 use crate::btp::BtpServer;
 use crate::config::{NodeConfig, TlsFiles};
@@ -247,6 +247,8 @@ async fn build(
         .clone()
         .map(|store| ChangesTask::start(store, Arc::clone(&context), Arc::clone(&status)));
     let credits = store.clone().map(|store| credits::start(store, &context, Arc::clone(&status)));
+    let settlement_orders =
+        store.clone().map(|store| settlement_orders::start(store, &context, Arc::clone(&status)));
     let lease = store.as_ref().and_then(StoreHandle::lease);
     let lease = lease.map(|lease| lease::follow(lease, &context));
     let saver = store.map(|store| {
@@ -273,6 +275,7 @@ async fn build(
         lease,
         changes,
         credits,
+        settlement_orders,
         audit: AuditThread::new(Arc::clone(&status)),
         status,
         packet_log,

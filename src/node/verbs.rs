@@ -53,6 +53,11 @@ impl NodeTask {
                 self.set_override(OverrideEffect::Suspend(peer), ttl, wanted, None)
             }
             OperatorVerb::Resume { peer, ttl } => self.resume(peer, ttl, wanted),
+            OperatorVerb::PauseSettlement { peer, ttl } => {
+                self.find_peer(&peer)?;
+                self.set_override(OverrideEffect::PauseSettlement(peer), ttl, wanted, None)
+            }
+            OperatorVerb::ResumeSettlement { peer } => self.resume_settlement(peer),
             OperatorVerb::Reconnect { peer } => self.reconnect(&peer, wanted),
             OperatorVerb::SetLogLevel { level, ttl } => self.set_log_level(level, ttl, wanted),
             OperatorVerb::Undo { id } => self.undo(&id),
@@ -76,9 +81,21 @@ impl NodeTask {
         if !self.find_peer(&peer)? {
             return self.set_override(OverrideEffect::Resume(peer), ttl, wanted, None);
         }
-        match self.overrides.of_peer(&peer).map(|one| one.id().to_owned()) {
-            Some(id) => self.undo(&id),
+        match self.overrides.same_as(&OverrideEffect::Suspend(peer.clone())) {
+            Some(one) => self.undo(&one.id().to_owned()),
             None => Err(VerbRefusal::Conflict(format!("peer {peer} is not suspended"))),
+        }
+    }
+
+    /// Ends a pause of settlements.
+    fn resume_settlement(&mut self, peer: AccountId) -> Result<VerbDone, VerbRefusal> {
+        self.find_peer(&peer)?;
+        match self.overrides.same_as(&OverrideEffect::PauseSettlement(peer.clone())) {
+            Some(one) => self.undo(&one.id().to_owned()),
+            None => {
+                let text = format!("settlements with peer {peer} are not paused");
+                Err(VerbRefusal::Conflict(text))
+            }
         }
     }
 
@@ -216,6 +233,7 @@ impl NodeTask {
         let config = self.overrides.apply(&self.configured);
         self.switch_to(config)?;
         self.status.set_overrides(self.overrides.bodies());
+        self.context.set_paused_settlements(self.overrides.paused_settlements());
         Ok(())
     }
 

@@ -30,8 +30,9 @@ pub use self::model::{
     BurstBody, ByeBody, CandidateBody, EventBody, FaultBody, FaultKind, GapBody, GapCause,
     HelloBody, LinkBody, LinkHistoryBody, LinkKind, LinkRates, LinkState, NodeBody,
     NodeHistoryBody, NodeStats, OverrideBody, OverrideKind, PacketBody, PacketLane, PacketPhase,
-    PeerBody, RatesBody, ReasonCountBody, ReconnectBody, SampleBody, SampledBody, StateBody,
-    StepBody, StreamLimits, StreamMessage,
+    PeerBody, RatesBody, ReasonCountBody, ReconnectBody, SampleBody, SampledBody, SettlementBody,
+    SettlementWay, SettlementsBody, SettlementsUnderWayBody, StateBody, StepBody, StreamLimits,
+    StreamMessage,
 };
 pub use self::packet::{PacketDescriber, reason_body};
 pub use self::path::{PathBody, packet_path};

@@ -8,6 +8,7 @@ mod lab;
 mod overrides;
 mod packet;
 mod peer;
+mod settlement;
 
 use std::collections::BTreeMap;
 
@@ -27,6 +28,9 @@ pub use self::packet::{PacketBody, PacketLane, PacketPhase, ReasonBody};
 pub use self::peer::{
     BothWays, CountersBody, LimitsBody, OverLimitBody, PeerBody, RefusedLoginBody, SessionBody,
     TrafficBody,
+};
+pub use self::settlement::{
+    SettlementBody, SettlementWay, SettlementsBody, SettlementsUnderWayBody,
 };
 
 /// One object of the stream.

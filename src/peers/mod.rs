@@ -12,6 +12,7 @@ mod known_addresses;
 mod node_context;
 mod peer_status;
 mod session_guard;
+mod settlement_progress;
 mod store_meter;
 mod token;
 

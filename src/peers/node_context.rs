@@ -1,15 +1,17 @@
 //! The context that all tasks of a node share. It is in this room because `btp`, `web` and `http`, which use it, stand
 //! below `node`.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::credit_order::CreditOrder;
 use super::known_addresses::KnownAddresses;
 use super::peer_status::Peers;
+use super::settlement_progress::SettlementProgress;
 use super::store_meter::StoreMeter;
 use crate::account::AccountId;
 use crate::connector::Connector;
@@ -50,6 +52,12 @@ pub struct NodeContext {
     pub credits: OnceLock<mpsc::Sender<CreditOrder>>,
     /// What is wrong with the links that this node dials. Unset without a lab.
     pub faults: OnceLock<Arc<NodeFaults>>,
+    /// The peers with which operators let no settlement begin.
+    pub paused_settlements: watch::Sender<BTreeSet<AccountId>>,
+    /// Settlements whose engine has failed at the last attempt.
+    pub settlement_progress: Mutex<BTreeMap<AccountId, SettlementProgress>>,
+    /// The accounts whose engine is asked again at once. Unset while no task settles.
+    pub settlement_retries: OnceLock<mpsc::Sender<AccountId>>,
     /// Counters of the BTP listener.
     pub btp_counts: BtpCounters,
     /// Counters of the HTTP listener.
@@ -148,6 +156,9 @@ impl NodeContext {
             store_meter: OnceLock::new(),
             credits: OnceLock::new(),
             faults: OnceLock::new(),
+            paused_settlements: watch::Sender::default(),
+            settlement_progress: Mutex::default(),
+            settlement_retries: OnceLock::new(),
             btp_counts: BtpCounters::default(),
             http_counts: HttpCounters::default(),
         })
@@ -160,6 +171,15 @@ impl NodeContext {
         carrier: LinkCarrier,
     ) -> Option<Arc<LinkFaults>> {
         self.faults.get().map(|faults| faults.add_dialled(peer.as_str(), carrier))
+    }
+
+    /// With these peers, no settlement begins from now on.
+    pub fn set_paused_settlements(&self, paused: BTreeSet<AccountId>) {
+        self.paused_settlements.send_if_modified(|before| {
+            let has_changed = *before != paused;
+            *before = paused;
+            has_changed
+        });
     }
 
     pub fn btp_counts(&self) -> BtpCounts {

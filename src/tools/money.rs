@@ -81,7 +81,7 @@ impl Money {
     ///
     /// # Errors
     /// Why it cannot be an amount of the account, and what to write.
-    pub(super) fn to_units(&self, asset: Result<&Asset, &str>) -> Result<Amount, String> {
+    pub fn to_units(&self, asset: Result<&Asset, &str>) -> Result<Amount, String> {
         let (digits, decimals, code) = match self {
             Self::Units(units) => return Ok(*units),
             Self::Asset { digits, decimals, code } => (digits, decimals, code),

@@ -40,6 +40,7 @@ function overrideText({ node, peer, kind, value }) {
   switch (kind) {
     case 'suspend': return `${peer} is suspended at ${node}`;
     case 'resume': return `${peer} is switched on at ${node}`;
+    case 'pauseSettlement': return `settlements with ${peer} are paused at ${node}`;
     default: return `${node} logs at level ${value}`;
   }
 }

@@ -69,7 +69,7 @@ export interface State { type: 'state'; nodes: NodeInfo[]; links: Link[]; overri
 
 /** What an operator has changed for a while. It ends by itself. */
 export interface Override {
-  id: string; node: string; peer?: string | null; kind: 'suspend' | 'resume' | 'logLevel'; value?: string | null;
+  id: string; node: string; peer?: string | null; kind: 'suspend' | 'resume' | 'logLevel' | 'pauseSettlement'; value?: string | null;
   reason: string | null; by: string | null; setAt: string; expiresAt: string;
 }
 /** What somebody has broken on purpose, for a while. */

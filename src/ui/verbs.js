@@ -65,7 +65,7 @@ export function peerVerbs(app, node, peer) {
   if (changes.length === 0 && !isOffered) return nothing;
   const button = (/** @type {string} */ label, /** @type {() => void} */ click) => html`<button class="small" type="button" aria-label="${label} ${peer.id} at ${node}" @click=${click}>${label}</button>`;
   return html`${changes.map((change) => html`<div class="line">${overrideLine(app, change)}</div>`)}
-    ${isOffered ? html`<div class="line verbs">${changes.length > 0 ? nothing : peer.enabled ? button('Suspend', () => turn(app, node, peer.id, 'suspend'))
+    ${isOffered ? html`<div class="line verbs">${changes.some(({ kind }) => kind !== 'pauseSettlement') ? nothing : peer.enabled ? button('Suspend', () => turn(app, node, peer.id, 'suspend'))
     : button('Switch on', () => turn(app, node, peer.id, 'resume'))} ${button('Reconnect', () => reconnect(app, node, peer.id))}</div>` : nothing}`;
 }
 

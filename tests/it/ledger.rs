@@ -4,6 +4,7 @@ mod changes;
 mod disks;
 mod operating;
 mod payments;
+mod settlements;
 mod store_failures;
 
 use std::path::{Path, PathBuf};

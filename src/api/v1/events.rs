@@ -109,6 +109,7 @@ fn describe(body: &OverrideBody) -> String {
         OverrideKind::Suspend => format!("{peer} is suspended"),
         OverrideKind::Resume => format!("{peer} is enabled, which the configuration suspends"),
         OverrideKind::LogLevel => format!("the log level is {value}"),
+        OverrideKind::PauseSettlement => format!("settlements with {peer} are paused"),
     }
 }
 

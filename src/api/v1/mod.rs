@@ -29,6 +29,7 @@ mod query;
 mod remote_nodes;
 mod remote_streams;
 mod sample;
+mod settlements;
 mod stream;
 mod streams;
 mod verb_body;
@@ -103,6 +104,11 @@ fn operations(v1: Arc<V1>) -> ApiRouter {
         .route(Scope::Operate, routes!(verbs::resume))
         .route(Scope::Operate, routes!(verbs::reconnect))
         .route(Scope::Operate, routes!(verbs::set_log_level))
+        .route(Scope::Read, routes!(settlements::settlements))
+        .route(Scope::Operate, routes!(settlements::record_settlement))
+        .route(Scope::Operate, routes!(settlements::pause))
+        .route(Scope::Operate, routes!(settlements::resume))
+        .route(Scope::Operate, routes!(settlements::retry))
         .route(Scope::Read, routes!(lab::handlers::get_lab))
         .route(Scope::Operate, routes!(lab::handlers::post_lab))
         .route(Scope::Operate, routes!(lab::handlers::undo))

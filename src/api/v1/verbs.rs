@@ -32,21 +32,21 @@ const REASON_BYTES_MAX: usize = 1024;
 /// For the node's task to do a verb.
 const VERB_TIMEOUT: Duration = Duration::from_secs(5);
 /// The name of a caller without a token.
-const LOCAL_CALLER: &str = "local";
+pub(super) const LOCAL_CALLER: &str = "local";
 
 /// For how long a peer is suspended or resumed, and why.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct PeerOverrideRequest {
+pub(super) struct PeerOverrideRequest {
     ttl_seconds: u64,
     reason: String,
 }
 
-/// Why a peer is connected again.
+/// Why something is done.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct ReconnectRequest {
-    reason: String,
+pub(super) struct ReasonRequest {
+    pub(super) reason: String,
 }
 
 /// Which log level, for how long, and why.
@@ -112,7 +112,7 @@ pub(super) async fn resume(
     .await
 }
 
-async fn turn(
+pub(super) async fn turn(
     v1: &V1,
     (node, peer): (&str, &str),
     client: VerbClient,
@@ -133,7 +133,7 @@ async fn turn(
 }
 
 /// Closes the sessions of a peer, so that it connects again.
-#[utoipa::path(post, path = "/api/v1/nodes/{node}/peers/{peer}/reconnect", params(("node" = String, Path, description = "The id of a node"), ("peer" = String, Path, description = "The id of a peer")), request_body = ReconnectRequest, responses((status = OK, body = ReconnectBody)))]
+#[utoipa::path(post, path = "/api/v1/nodes/{node}/peers/{peer}/reconnect", params(("node" = String, Path, description = "The id of a node"), ("peer" = String, Path, description = "The id of a peer")), request_body = ReasonRequest, responses((status = OK, body = ReconnectBody)))]
 pub(super) async fn reconnect(
     State(v1): State<Arc<V1>>,
     Path((node, peer)): Path<(String, String)>,
@@ -144,7 +144,7 @@ pub(super) async fn reconnect(
     let audited =
         AuditedVerb { verb: "peer.reconnect", target: peer.clone(), ..AuditedVerb::default() };
     let checked = async {
-        let request: ReconnectRequest = read_body(body).await?;
+        let request: ReasonRequest = read_body(body).await?;
         Ok((OperatorVerb::Reconnect { peer: find_peer(&node, &peer)? }, request.reason))
     };
     let (order, reason) = refuse_in_audit(&node, &client, &audited, checked.await)?;
@@ -207,7 +207,7 @@ pub(super) async fn undo(
 }
 
 /// Checks the reason, and does the verb.
-async fn run(
+pub(super) async fn run(
     node: &NodeStatus,
     client: VerbClient,
     audited: AuditedVerb,
@@ -264,7 +264,7 @@ async fn order_verb(
 }
 
 /// Passes a result on; a refusal is in the audit log, too.
-fn refuse_in_audit<T>(
+pub(super) fn refuse_in_audit<T>(
     node: &NodeStatus,
     client: &VerbClient,
     audited: &AuditedVerb,
@@ -276,7 +276,7 @@ fn refuse_in_audit<T>(
 }
 
 /// A peer of the configuration.
-fn find_peer(node: &NodeStatus, peer: &str) -> Result<AccountId, ProblemDetails> {
+pub(super) fn find_peer(node: &NodeStatus, peer: &str) -> Result<AccountId, ProblemDetails> {
     let mut peers = node.roles().into_iter().map(|role| role.id);
     peers.find(|id| id.as_str() == peer).ok_or_else(|| {
         let node = node.context().connector.node_id();
@@ -292,6 +292,6 @@ fn ttl(seconds: u64) -> Result<Duration, ProblemDetails> {
     range.contains(&seconds).then_some(Duration::from_secs(seconds)).ok_or_else(wrong)
 }
 
-fn parameters<const N: usize>(values: [(&str, Value); N]) -> Map<String, Value> {
+pub(super) fn parameters<const N: usize>(values: [(&str, Value); N]) -> Map<String, Value> {
     values.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }

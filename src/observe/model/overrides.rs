@@ -45,6 +45,8 @@ pub enum OverrideKind {
     Resume,
     /// Another log level is in force.
     LogLevel,
+    /// No settlement with a peer begins.
+    PauseSettlement,
 }
 
 impl OverrideKind {
@@ -54,6 +56,7 @@ impl OverrideKind {
             Self::Suspend => "suspend",
             Self::Resume => "resume",
             Self::LogLevel => "logLevel",
+            Self::PauseSettlement => "pauseSettlement",
         }
     }
 }

@@ -1,0 +1,308 @@
+//! The settlements of a node: its newest ones, those that operators record, and what they may do about the others.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{Path, RawQuery, State};
+use axum::http::StatusCode;
+use serde::Deserialize;
+use serde_json::json;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+use utoipa::ToSchema;
+
+use super::V1;
+use super::lists::{ListAnswer, ok};
+use super::query::{Parameters, mistake, not_found};
+use super::verb_body::read_body;
+use super::verbs::{
+    LOCAL_CALLER, PeerOverrideRequest, ReasonRequest, find_peer, parameters, refuse_in_audit, run,
+    turn,
+};
+use crate::api::OperatorVerb;
+use crate::api::audited::{AuditedVerb, VerbClient, record};
+use crate::api::settlement_orders::{
+    ManualSettlement, SettlementOrder, SettlementRefusal, SettlementReply,
+};
+use crate::api::status::NodeStatus;
+use crate::books::{KeyError, Settlement, SettlementDirection, SettlementError, SettlementKey};
+use crate::net::sanitize;
+use crate::observe::{
+    OverrideBody, SettlementBody, SettlementWay, SettlementsBody, SettlementsUnderWayBody,
+};
+use crate::web::ProblemDetails;
+
+/// Settlements of a page without `limit`.
+const LISTED: u32 = 100;
+const LISTED_MAX: u32 = 10_000;
+/// Bytes of a reference.
+const REFERENCE_BYTES_MAX: usize = 256;
+/// For the node to list settlements, or to ask an engine again.
+const ORDER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A settlement that was made by other means than an engine, such as a bank transfer.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct ManualSettlementRequest {
+    /// Who paid.
+    direction: SettlementWay,
+    /// How much: a whole number of units of the account, above zero.
+    units: String,
+    /// The operator's own reference, such as that of a bank transfer.
+    reference: String,
+    /// A request with the same id is the same settlement again. Default: a random one.
+    #[serde(default)]
+    id: Option<String>,
+}
+
+/// The newest settlements of a node, and those under way.
+#[utoipa::path(get, path = "/api/v1/nodes/{node}/settlements", params(("node" = String, Path, description = "The id of a node"),
+        ("peer" = Option<String>, Query, description = "Only those with this peer"),
+        ("limit" = Option<u32>, Query, description = "Settlements, at most; default 100", minimum = 1, maximum = 10000),
+    ), responses((status = OK, body = SettlementsBody)))]
+pub(super) async fn settlements(
+    State(v1): State<Arc<V1>>,
+    Path(node): Path<String>,
+    RawQuery(query): RawQuery,
+) -> ListAnswer {
+    let parameters = Parameters::parse(query.as_deref(), &["peer", "limit"])?;
+    let node = v1.find_node(&node)?;
+    let account = parameters.get("peer").map(|peer| find_peer(&node, peer)).transpose()?;
+    let max = parameters.number("limit", 1..=LISTED_MAX, LISTED)?;
+    let asked = account.clone();
+    let list = |reply| SettlementOrder::List { account: asked, max, reply };
+    let listed = match node.settlement_orders.get() {
+        // A node without a store has none.
+        None => Vec::new(),
+        Some(_) => order(&node, list).await?,
+    };
+    let id = node.context().connector.node_id().to_string();
+    let is_asked = |peer: &str| account.as_ref().is_none_or(|asked| asked.as_str() == peer);
+    let context = node.context();
+    let progress = context.settlement_progress.lock().clone();
+    let under_way = node.roles().into_iter().filter(|role| is_asked(role.id.as_str()));
+    let under_way = under_way.filter_map(|role| {
+        let settlement = context.connector.settlement_under_way(&role.id)?;
+        let failed = progress.get(&role.id);
+        Some(SettlementsUnderWayBody {
+            peer: role.id.to_string(),
+            settlement: body_of(&id, &settlement),
+            last_error: failed.map(|failed| failed.last_error.clone()),
+            next_attempt_at: failed.map(|failed| failed.next_attempt_at.to_string()),
+        })
+    });
+    let paused = context.paused_settlements.borrow().clone();
+    let paused = paused.iter().map(ToString::to_string).filter(|peer| is_asked(peer));
+    ok(&SettlementsBody {
+        settlements: listed.iter().map(|one| body_of(&id, one)).collect(),
+        under_way: under_way.collect(),
+        paused: paused.collect(),
+    })
+}
+
+/// Books a settlement that was made by other means than an engine.
+#[utoipa::path(post, path = "/api/v1/nodes/{node}/peers/{peer}/settlements", params(("node" = String, Path, description = "The id of a node"), ("peer" = String, Path, description = "The id of a peer")), request_body = ManualSettlementRequest, responses((status = OK, body = SettlementBody)))]
+pub(super) async fn record_settlement(
+    State(v1): State<Arc<V1>>,
+    Path((node, peer)): Path<(String, String)>,
+    client: VerbClient,
+    body: Body,
+) -> ListAnswer {
+    let node = v1.find_node(&node)?;
+    let verb = "settlement.record";
+    let audited = AuditedVerb { verb, target: peer.clone(), ..AuditedVerb::default() };
+    let checked = async { check_manual(&node, &client, &peer, read_body(body).await?) }.await;
+    let settlement = refuse_in_audit(&node, &client, &audited, checked)?;
+    let parameters = parameters([
+        ("id", json!(settlement.key.as_str())),
+        ("direction", json!(way_of(settlement.direction))),
+        ("units", json!(settlement.units.to_string())),
+    ]);
+    let reason = Some(settlement.reference.clone());
+    let audited = AuditedVerb { parameters, reason, ..audited };
+    let ticket = record(&node, &client, audited).await?;
+    let id = settlement.key.to_string();
+    let (reply, done) = oneshot::channel();
+    let sent = send(&node, SettlementOrder::Record { settlement, reply });
+    if let Err(problem) = sent {
+        ticket.fail(problem.detail());
+        return Err(problem);
+    }
+    match done.await {
+        Ok(Ok(booked)) => {
+            ticket.done();
+            let node = node.context().connector.node_id().to_string();
+            ok(&body_of(&node, &booked))
+        }
+        Ok(Err(refusal)) => {
+            let text = format!("{refusal}; to repeat this safely, give the id {id}");
+            match &refusal {
+                SettlementRefusal::NotSaved(_) => ticket.leave_open(&text),
+                _ => ticket.fail(&text),
+            }
+            Err(problem_of(&refusal, text))
+        }
+        Err(_) => {
+            let text = format!(
+                "the node stops, and may or may not have booked it; repeat it with the id {id} when the node runs again"
+            );
+            ticket.leave_open(&text);
+            Err(unavailable(text))
+        }
+    }
+}
+
+/// Lets no settlement with a peer begin for a time.
+#[utoipa::path(post, path = "/api/v1/nodes/{node}/peers/{peer}/settlements/pause", operation_id = "pause_settlements", params(("node" = String, Path, description = "The id of a node"), ("peer" = String, Path, description = "The id of a peer")), request_body = PeerOverrideRequest, responses((status = OK, body = OverrideBody)))]
+pub(super) async fn pause(
+    State(v1): State<Arc<V1>>,
+    Path((node, peer)): Path<(String, String)>,
+    client: VerbClient,
+    body: Body,
+) -> ListAnswer {
+    turn(&v1, (&node, &peer), client, body, "settlement.pause", |peer, ttl| {
+        OperatorVerb::PauseSettlement { peer, ttl }
+    })
+    .await
+}
+
+/// Ends a pause of settlements.
+#[utoipa::path(post, path = "/api/v1/nodes/{node}/peers/{peer}/settlements/resume", operation_id = "resume_settlements", params(("node" = String, Path, description = "The id of a node"), ("peer" = String, Path, description = "The id of a peer")), request_body = ReasonRequest, responses((status = OK, body = OverrideBody)))]
+pub(super) async fn resume(
+    State(v1): State<Arc<V1>>,
+    Path((node, peer)): Path<(String, String)>,
+    client: VerbClient,
+    body: Body,
+) -> ListAnswer {
+    let node = v1.find_node(&node)?;
+    let verb = "settlement.resume";
+    let audited = AuditedVerb { verb, target: peer.clone(), ..AuditedVerb::default() };
+    let checked = async {
+        let request: ReasonRequest = read_body(body).await?;
+        let order = OperatorVerb::ResumeSettlement { peer: find_peer(&node, &peer)? };
+        Ok((order, request.reason))
+    };
+    let (order, reason) = refuse_in_audit(&node, &client, &audited, checked.await)?;
+    run(&node, client, audited, order, reason).await
+}
+
+/// Asks the engine of a peer again at once for the settlement that it has not accepted.
+#[utoipa::path(post, path = "/api/v1/nodes/{node}/peers/{peer}/settlements/retry", operation_id = "retry_settlement", params(("node" = String, Path, description = "The id of a node"), ("peer" = String, Path, description = "The id of a peer")), request_body = ReasonRequest, responses((status = OK, body = SettlementBody)))]
+pub(super) async fn retry(
+    State(v1): State<Arc<V1>>,
+    Path((node, peer)): Path<(String, String)>,
+    client: VerbClient,
+    body: Body,
+) -> ListAnswer {
+    let node = v1.find_node(&node)?;
+    let verb = "settlement.retry";
+    let audited = AuditedVerb { verb, target: peer.clone(), ..AuditedVerb::default() };
+    let checked = async {
+        let request: ReasonRequest = read_body(body).await?;
+        Ok((find_peer(&node, &peer)?, sanitize(&request.reason)))
+    };
+    let (account, reason) = refuse_in_audit(&node, &client, &audited, checked.await)?;
+    let audited = AuditedVerb { reason: Some(reason), ..audited };
+    let ticket = record(&node, &client, audited).await?;
+    let done = order(&node, |reply| SettlementOrder::Retry { account, reply }).await;
+    match done {
+        Ok(settlement) => {
+            ticket.done();
+            let node = node.context().connector.node_id().to_string();
+            ok(&body_of(&node, &settlement))
+        }
+        Err(problem) => {
+            ticket.fail(problem.detail());
+            Err(problem)
+        }
+    }
+}
+
+fn check_manual(
+    node: &NodeStatus,
+    client: &VerbClient,
+    peer: &str,
+    request: ManualSettlementRequest,
+) -> Result<ManualSettlement, ProblemDetails> {
+    let ManualSettlementRequest { direction, units, reference, id } = request;
+    let account = find_peer(node, peer)?;
+    let units = units.parse().ok().filter(|units| *units > 0).ok_or_else(|| {
+        mistake(format!("units {units:?} is not a whole number of units above zero"))
+    })?;
+    if reference.len() > REFERENCE_BYTES_MAX {
+        return Err(mistake(format!("reference has more than {REFERENCE_BYTES_MAX} bytes")));
+    }
+    let key = match id {
+        Some(id) => id.parse().map_err(|error: KeyError| mistake(format!("id: {error}")))?,
+        None => SettlementKey::from_random(rand::random()),
+    };
+    let direction = match direction {
+        SettlementWay::Sent => SettlementDirection::Outgoing,
+        SettlementWay::Received => SettlementDirection::Incoming,
+    };
+    let by = if client.is_known() { client.who.clone() } else { LOCAL_CALLER.to_owned() };
+    Ok(ManualSettlement { key, account, direction, units, reference: sanitize(&reference), by })
+}
+
+fn send(node: &NodeStatus, order: SettlementOrder) -> Result<(), ProblemDetails> {
+    let orders = node.settlement_orders.get().ok_or_else(|| {
+        let refusal = SettlementRefusal::Settlement(SettlementError::NoStore);
+        problem_of(&refusal, refusal.to_string())
+    })?;
+    let busy = "nothing has changed: too many orders wait, or the node stops; try later";
+    orders.try_send(order).map_err(|_| unavailable(busy))
+}
+
+async fn order<T>(
+    node: &NodeStatus,
+    order: impl FnOnce(SettlementReply<T>) -> SettlementOrder,
+) -> Result<T, ProblemDetails> {
+    let (reply, done) = oneshot::channel();
+    send(node, order(reply))?;
+    match timeout(ORDER_TIMEOUT, done).await {
+        Ok(Ok(Ok(done))) => Ok(done),
+        Ok(Ok(Err(refusal))) => Err(problem_of(&refusal, refusal.to_string())),
+        Ok(Err(_)) => Err(unavailable("the node stops")),
+        Err(_) => Err(unavailable("the node is too busy; try later")),
+    }
+}
+
+fn unavailable(detail: impl Into<String>) -> ProblemDetails {
+    ProblemDetails::new(StatusCode::SERVICE_UNAVAILABLE, detail)
+}
+
+fn problem_of(refusal: &SettlementRefusal, text: String) -> ProblemDetails {
+    match refusal {
+        SettlementRefusal::StoreFails(_) | SettlementRefusal::NotSaved(_) => unavailable(text),
+        SettlementRefusal::Settlement(SettlementError::UnknownAccount(_)) => not_found(text),
+        _ => ProblemDetails::new(StatusCode::CONFLICT, text),
+    }
+}
+
+fn way_of(direction: SettlementDirection) -> SettlementWay {
+    match direction {
+        SettlementDirection::Outgoing => SettlementWay::Sent,
+        SettlementDirection::Incoming => SettlementWay::Received,
+    }
+}
+
+fn body_of(node: &str, settlement: &Settlement) -> SettlementBody {
+    SettlementBody {
+        key: settlement.key.to_string(),
+        node: node.to_owned(),
+        peer: settlement.account.to_string(),
+        asset: settlement.asset.to_string(),
+        direction: way_of(settlement.direction),
+        units: settlement.units.to_string(),
+        amount: settlement.quantity.amount().to_owned(),
+        amount_scale: settlement.quantity.scale,
+        leftover: settlement.leftover.to_string(),
+        state: settlement.state.to_string(),
+        attempts: settlement.attempts,
+        created_at: settlement.created_at.to_string(),
+        updated_at: settlement.updated_at.to_string(),
+        reference: settlement.reference.clone(),
+        by: settlement.by.clone(),
+    }
+}

@@ -1,0 +1,191 @@
+//! `settlement`: lists settlements, records those made by other means, and stops or hurries the others. The running
+//! node does it.
+
+use std::io::Write;
+
+use serde_json::json;
+
+use super::args::{
+    SettlementArguments, SettlementCommand, SettlementListArguments, SettlementRecordArguments,
+};
+use super::observed::{json_text, page_client};
+use super::verbs::{
+    TIMEOUT, describe, find_changed_node, find_node, named_pages, post, print_answer, run as order,
+    ttl,
+};
+use crate::account::Asset;
+use crate::books::SettlementKey;
+use crate::config::Environment;
+use crate::console::{Cell, Failure, Table, build_runtime, group_digits, sanitize};
+use crate::observe::{NodeBody, OverrideBody, SettlementBody, SettlementWay, SettlementsBody};
+use crate::remote::{AskedNode, PageClient, url_encode};
+
+pub(super) fn run(
+    arguments: &SettlementArguments,
+    environment: &Environment,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let path = |peer: &str, verb: &str| format!("peers/{}/settlements/{verb}", url_encode(peer));
+    match &arguments.command {
+        SettlementCommand::List(arguments) => list(arguments, environment, out),
+        SettlementCommand::Record(arguments) => record(arguments, environment, out),
+        SettlementCommand::Pause(arguments) => {
+            let body = json!({ "ttlSeconds": ttl(arguments.time)? });
+            let path = path(&arguments.peer, "pause");
+            order::<OverrideBody>(&arguments.node, environment, &path, body, out, describe)
+        }
+        SettlementCommand::Resume(arguments) => {
+            let path = path(&arguments.peer, "resume");
+            order::<OverrideBody>(&arguments.node, environment, &path, json!({}), out, describe)
+        }
+        SettlementCommand::Retry(arguments) => {
+            let path = path(&arguments.peer, "retry");
+            order::<SettlementBody>(&arguments.node, environment, &path, json!({}), out, |one| {
+                format!("{}: the engine of {} is asked again for {}", one.node, one.peer, one.key)
+            })
+        }
+    }
+}
+
+fn list(
+    arguments: &SettlementListArguments,
+    environment: &Environment,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let nodes = named_pages(&arguments.node, environment)?;
+    let client = page_client(TIMEOUT)?;
+    let runtime = build_runtime(1)?;
+    let answer = runtime.block_on(async {
+        let (asked, id, _) =
+            find_node(&client, nodes, arguments.node.source.node.as_deref()).await?;
+        let mut path =
+            format!("api/v1/nodes/{}/settlements?limit={}", url_encode(&id), arguments.limit);
+        if let Some(peer) = &arguments.peer {
+            path.push_str(&format!("&peer={}", url_encode(peer)));
+        }
+        read::<SettlementsBody>(&client, &asked, &path).await
+    });
+    // A DNS lookup may still block a thread; the process does not wait for it.
+    runtime.shutdown_background();
+    let page = answer?;
+    if arguments.node.json {
+        writeln!(out, "{}", json_text(&page, true)?)?;
+        return Ok(out.flush()?);
+    }
+    for line in lines(&page) {
+        writeln!(out, "{line}")?;
+    }
+    Ok(out.flush()?)
+}
+
+/// The table, and what is in the way of those that are not over.
+fn lines(page: &SettlementsBody) -> Vec<String> {
+    let SettlementsBody { settlements, under_way, paused } = page;
+    let mut lines = Vec::new();
+    if settlements.is_empty() {
+        lines.push("there are no settlements".to_owned());
+    } else {
+        let headings = ["AT", "PEER", "WAY", "UNITS", "ASSET", "STATE", "BY", "REFERENCE", "KEY"];
+        let mut table = Table::new(&headings).ending_with_text();
+        for one in settlements {
+            table.add_row([
+                Cell::left(&one.created_at),
+                Cell::left(&one.peer),
+                Cell::left(one.direction.as_str()),
+                Cell::right(group_digits(&one.units)),
+                Cell::left(&one.asset),
+                Cell::left(&one.state),
+                Cell::left(&one.by),
+                Cell::left(&one.reference),
+                Cell::left(&one.key),
+            ]);
+        }
+        lines.extend(table.lines(usize::MAX));
+    }
+    for waiting in under_way {
+        let (peer, key) = (&waiting.peer, &waiting.settlement.key);
+        let why = waiting.last_error.as_deref().unwrap_or("it is being asked");
+        let next = waiting.next_attempt_at.as_deref();
+        let next = next.map(|at| format!("; it is asked again at {at}")).unwrap_or_default();
+        lines.push(format!("the engine of {peer} has not accepted {key}: {why}{next}"));
+    }
+    lines.extend(paused.iter().map(|peer| format!("settlements with {peer} are paused")));
+    lines.iter().map(|line| sanitize(line)).collect()
+}
+
+fn record(
+    arguments: &SettlementRecordArguments,
+    environment: &Environment,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let (way, money) = match (&arguments.sent, &arguments.received) {
+        (Some(sent), _) => (SettlementWay::Sent, sent),
+        (None, Some(received)) => (SettlementWay::Received, received),
+        (None, None) => return Err(Failure::Usage("--sent or --received is needed".to_owned())),
+    };
+    let id = arguments.id.clone().unwrap_or_else(|| SettlementKey::from_random(rand::random()));
+    let nodes = named_pages(&arguments.node, environment)?;
+    let client = page_client(TIMEOUT)?;
+    let runtime = build_runtime(1)?;
+    let answer = runtime.block_on(async {
+        let wanted = arguments.node.source.node.as_deref();
+        let (asked, node) = find_changed_node(&client, nodes, wanted).await?;
+        let asset = asset_of(&client, &asked, &node, &arguments.peer).await?;
+        let units = money.to_units(Ok(&asset)).map_err(Failure::Usage)?;
+        let body = json!({
+            "direction": way,
+            "units": units.0.to_string(),
+            "reference": arguments.reference,
+            "id": id.as_str(),
+        });
+        let path = format!("peers/{}/settlements", url_encode(&arguments.peer));
+        let posted = post(&client, &asked, &node, &path, &body).await;
+        posted.map_err(|failure| repeatable(failure, &id))
+    });
+    runtime.shutdown_background();
+    print_answer::<SettlementBody>(&answer?, arguments.node.json, out, |one| {
+        let what = match one.direction {
+            SettlementWay::Sent => "was paid by us",
+            SettlementWay::Received => "has paid us",
+        };
+        format!(
+            "{}: {} {what} {} units of {} ({})",
+            one.node, one.peer, one.units, one.asset, one.key
+        )
+    })
+}
+
+/// After a failure, the settlement may have been booked.
+fn repeatable(failure: Failure, id: &SettlementKey) -> Failure {
+    match failure {
+        Failure::Failed(text) => {
+            Failure::Failed(format!("{text}\nto repeat this safely, add --id {id}"))
+        }
+        other => other,
+    }
+}
+
+async fn asset_of(
+    client: &PageClient,
+    asked: &AskedNode,
+    node: &str,
+    peer: &str,
+) -> Result<Asset, Failure> {
+    let path = format!("api/v1/nodes/{}", url_encode(node));
+    let body: NodeBody = read(client, asked, &path).await?;
+    let found = body.peers.iter().find(|known| known.id == peer);
+    let found = found.ok_or_else(|| {
+        Failure::Failed(format!("node {} has no peer {}", sanitize(node), sanitize(peer)))
+    })?;
+    Asset::checked(&found.asset_code, found.asset_scale)
+        .map_err(|error| Failure::Failed(format!("the asset of {}: {error}", sanitize(peer))))
+}
+
+async fn read<T: serde::de::DeserializeOwned>(
+    client: &PageClient,
+    asked: &AskedNode,
+    path: &str,
+) -> Result<T, Failure> {
+    let page = client.page(asked, path).await;
+    page.map_err(|error| Failure::Failed(asked.describe(&error)))
+}

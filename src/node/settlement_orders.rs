@@ -1,0 +1,163 @@
+//! Does what operators want of settlements, one order after the other, and answers when each is durable.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use super::task::AbortOnDrop;
+use crate::account::AccountId;
+use crate::api::{ManualSettlement, NodeStatus, SettlementOrder, SettlementRefusal};
+use crate::books::{
+    EventKind, EventLevel, NewEvent, Quantity, Settlement, SettlementDirection, SettlementError,
+    SettlementState,
+};
+use crate::connector::SettlementNote;
+use crate::link::CutNumber;
+use crate::net::error_chain;
+use crate::peers::NodeContext;
+use crate::store::StoreHandle;
+
+/// How long the store may take to look something up.
+const LOOKUP_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Starts the task, which ends when this is dropped.
+pub(super) fn start(
+    store: StoreHandle,
+    context: &Arc<NodeContext>,
+    status: Arc<NodeStatus>,
+) -> AbortOnDrop {
+    let orders = status.accept_settlement_orders();
+    let task = SettlementOrders { store, context: Arc::clone(context), status };
+    AbortOnDrop::spawn(task.run(orders))
+}
+
+struct SettlementOrders {
+    store: StoreHandle,
+    context: Arc<NodeContext>,
+    status: Arc<NodeStatus>,
+}
+
+impl SettlementOrders {
+    /// Runs until the node stops.
+    async fn run(self, mut orders: mpsc::Receiver<SettlementOrder>) {
+        while let Some(order) = orders.recv().await {
+            // The client may not wait any more.
+            match order {
+                SettlementOrder::List { account, max, reply } => {
+                    drop(reply.send(self.list(account, max).await));
+                }
+                SettlementOrder::Record { settlement, reply } => {
+                    drop(reply.send(self.record(settlement).await));
+                }
+                SettlementOrder::Retry { account, reply } => {
+                    drop(reply.send(self.retry(account)));
+                }
+            }
+        }
+    }
+
+    async fn list(
+        &self,
+        account: Option<AccountId>,
+        max: u32,
+    ) -> Result<Vec<Settlement>, SettlementRefusal> {
+        let account = account.map(|account| account.to_string());
+        self.look_up(self.store.list_settlements(account, max)).await
+    }
+
+    async fn record(&self, settlement: ManualSettlement) -> Result<Settlement, SettlementRefusal> {
+        let ManualSettlement { key, account, direction, units, reference, by } = settlement;
+        let connector = &self.context.connector;
+        let found = self.store.find_settlement(direction, (&account).into(), key.clone());
+        if let Some(booked) = self.look_up(found).await? {
+            let quantity = Quantity::of_units(units, booked.asset.scale);
+            return Ok(booked.check_repeated(&quantity)?);
+        }
+        if let Some(failure) = self.status.watch_store_failure().borrow().clone() {
+            return Err(SettlementRefusal::StoreFails(failure));
+        }
+        let note = SettlementNote { reference, by };
+        let at = self.context.clock.now().wall;
+        let (cut, booked) = match direction {
+            SettlementDirection::Incoming => {
+                let quantity = Quantity::of_units(units, self.scale_of(&account)?);
+                connector.credit_settlement(&account, &key, &quantity, note, at)?
+            }
+            SettlementDirection::Outgoing => {
+                let state = SettlementState::Done;
+                connector.begin_settlement(&account, &key, units, state, note, at)?
+            }
+        };
+        self.wait_durable(cut).await.map_err(SettlementRefusal::NotSaved)?;
+        self.report(&booked);
+        Ok(booked)
+    }
+
+    fn scale_of(&self, account: &AccountId) -> Result<u8, SettlementError> {
+        let unknown = || SettlementError::UnknownAccount(account.to_string());
+        let known = self.context.connector.account(account.as_str()).ok_or_else(unknown)?;
+        let batch = self.context.connector.start_batch(self.context.clock.now());
+        Ok(batch.settings(&known).ok_or_else(unknown)?.asset.scale)
+    }
+
+    fn report(&self, booked: &Settlement) {
+        let Settlement { key, account, asset, units, reference, by, .. } = booked;
+        let (kind, what) = match booked.direction {
+            SettlementDirection::Incoming => (EventKind::SettlementCredited, "has paid us"),
+            SettlementDirection::Outgoing => (EventKind::SettlementSent, "was paid by us"),
+        };
+        tracing::info!(%account, %units, %asset, reference, by, %key, "an operator recorded a settlement");
+        self.status.record_event(NewEvent {
+            level: EventLevel::Info,
+            kind,
+            text: format!("{account} {what} {units} units of {asset}, as {by} says"),
+            peer: Some(account.to_string()),
+            fields: vec![
+                ("key", key.to_string()),
+                ("amount", units.to_string()),
+                ("reference", reference.clone()),
+            ],
+        });
+    }
+
+    fn retry(&self, account: AccountId) -> Result<Settlement, SettlementRefusal> {
+        let under_way = self.context.connector.settlement_under_way(&account);
+        let retries = self.context.settlement_retries.get();
+        let (Some(settlement), Some(retries)) = (under_way, retries) else {
+            return Err(SettlementRefusal::NothingUnderWay(account));
+        };
+        // If many wait, the engine of this one is asked soon, too.
+        let _ = retries.try_send(account);
+        Ok(settlement)
+    }
+
+    async fn look_up<T, E: std::error::Error>(
+        &self,
+        lookup: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, SettlementRefusal> {
+        match timeout(LOOKUP_TIMEOUT, lookup).await {
+            Ok(found) => found.map_err(|error| SettlementRefusal::StoreFails(error_chain(&error))),
+            Err(_) => {
+                let failure = format!("it has not answered for {LOOKUP_TIMEOUT:?}");
+                Err(SettlementRefusal::StoreFails(failure))
+            }
+        }
+    }
+
+    /// Waits until a cut is durable, or the store fails, and returns why.
+    async fn wait_durable(&self, cut: CutNumber) -> Result<(), String> {
+        let connector = &self.context.connector;
+        let mut failures = self.status.watch_store_failure();
+        tokio::select! {
+            biased;
+            () = poll_fn(|cx| connector.poll_durable(cut, cx)) => Ok(()),
+            failure = failures.wait_for(Option::is_some) => {
+                let failure = failure.ok().and_then(|failure| failure.clone());
+                Err(failure.unwrap_or_else(|| "the node stops".to_owned()))
+            }
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! Settlements: what was paid outside of Interledger.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// One settlement. Amounts are texts, in units of the account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SettlementBody {
+    /// Its key, which makes it happen once.
+    pub key: String,
+    /// The node.
+    pub node: String,
+    /// The peer.
+    pub peer: String,
+    /// Asset and scale, such as `USD/9`.
+    pub asset: String,
+    /// `sent`: we have paid the peer. `received`: it has paid us.
+    pub direction: SettlementWay,
+    /// By how many units the balance has changed.
+    pub units: String,
+    /// What the request of the engine says, or ours: an amount in decimal digits.
+    pub amount: String,
+    /// The scale of that amount.
+    pub amount_scale: u8,
+    /// What is left over of all settlements received so far, below one unit, in units.
+    pub leftover: String,
+    /// `done`: it is over for this node. `pending`: the engine has not accepted it.
+    pub state: String,
+    /// How often the engine was asked.
+    pub attempts: u32,
+    /// When it began.
+    pub created_at: String,
+    /// When its state last changed.
+    pub updated_at: String,
+    /// The operator's own reference.
+    pub reference: String,
+    /// Who settled: an operator, `engine`, or `ilp-connector`.
+    pub by: String,
+}
+
+/// Who paid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum SettlementWay {
+    /// We have paid the peer.
+    Sent,
+    /// The peer has paid us.
+    Received,
+}
+
+impl SettlementWay {
+    /// As in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Sent => "sent",
+            Self::Received => "received",
+        }
+    }
+}
+
+/// The settlement that is under way with a peer, and what is in its way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SettlementsUnderWayBody {
+    /// The peer.
+    pub peer: String,
+    /// The settlement that its engine has not accepted.
+    pub settlement: SettlementBody,
+    /// Why the engine has not accepted it; `None`: it was not asked yet, or is being asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_error: Option<String>,
+    /// When the engine is asked again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_attempt_at: Option<String>,
+}
+
+/// The newest settlements of a node, and those under way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SettlementsBody {
+    /// The newest first.
+    pub settlements: Vec<SettlementBody>,
+    /// By peer.
+    pub under_way: Vec<SettlementsUnderWayBody>,
+    /// The peers with which operators let no settlement begin for a time.
+    pub paused: Vec<String>,
+}
