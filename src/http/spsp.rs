@@ -56,14 +56,14 @@ async fn query_named(
 fn answer_query(connector: &Connector, receiver: Option<&str>) -> Response<Body> {
     let mut random = [0; CONNECTION_ID_BYTES];
     let credentials = match SystemRandom::new().fill(&mut random) {
-        Ok(()) => connector.issue_stream_credentials(receiver, random),
+        Ok(()) => connector.issue_stream_credentials(receiver, random, None),
         Err(_) => {
             let status = StatusCode::INTERNAL_SERVER_ERROR;
             return with_cors(ProblemDetails::new(status, "no random numbers").into_response());
         }
     };
     with_cors(match credentials {
-        Ok(StreamCredentials { destination, secret }) => {
+        Ok(StreamCredentials { destination, secret, .. }) => {
             let secret = STANDARD.encode(secret.0);
             let body = json!({ "destination_account": destination, "shared_secret": secret });
             spsp_response(StatusCode::OK, &body)
