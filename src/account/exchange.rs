@@ -109,6 +109,14 @@ impl Rate {
         Self::cut(&numerator, &(BigUint::from(to.denominator) * from.numerator))
     }
 
+    /// One amount for each unit of another. `None`: too large or too small, or of nothing.
+    pub fn ratio(amount: u128, of: u128) -> Option<Self> {
+        if of == 0 {
+            return None;
+        }
+        Self::cut(&BigUint::from(amount), &BigUint::from(of))
+    }
+
     /// The rate after a spread. `None`: too small for any amount.
     #[must_use]
     pub fn less(self, spread: Spread) -> Option<Self> {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::account::Asset;
+use crate::account::{Asset, Rate, Spread};
 use crate::link::CutNumber;
 use crate::wire::Timestamp;
 
@@ -29,14 +29,38 @@ pub struct FlowSums {
     pub amount_in: i128,
     /// The sum of their outgoing amounts.
     pub amount_out: i128,
+    /// What the incoming amounts are worth at the mid rates of their time, in units of the account that was paid.
+    pub amount_at_mid: i128,
+    /// The part of that which the spreads keep.
+    pub spread: i128,
 }
 
 impl FlowSums {
+    /// Packets whose incoming and outgoing amounts are the same.
+    pub fn at_par(packets: u64, amount: i128) -> Self {
+        Self { packets, amount_in: amount, amount_out: amount, amount_at_mid: amount, spread: 0 }
+    }
+
+    /// The same with its value at a mid rate, of which a spread keeps a part.
+    #[must_use]
+    pub fn at_rate(self, mid: Rate, spread: Spread) -> Self {
+        let amount_at_mid = mid.of_sum(self.amount_in);
+        let priced = mid.less(spread).map_or(0, |rate| rate.of_sum(self.amount_in));
+        Self { amount_at_mid, spread: amount_at_mid.saturating_sub(priced), ..self }
+    }
+
+    /// What was rounded off, in units of the account that was paid.
+    pub fn rounding(&self) -> i128 {
+        self.amount_at_mid.saturating_sub(self.spread).saturating_sub(self.amount_out)
+    }
+
     /// Adds other packets.
     pub fn add(&mut self, more: Self) {
         self.packets = self.packets.saturating_add(more.packets);
         self.amount_in = self.amount_in.saturating_add(more.amount_in);
         self.amount_out = self.amount_out.saturating_add(more.amount_out);
+        self.amount_at_mid = self.amount_at_mid.saturating_add(more.amount_at_mid);
+        self.spread = self.spread.saturating_add(more.spread);
     }
 }
 
@@ -158,7 +182,7 @@ mod tests {
     }
 
     fn add(book: &mut FlowBook, amount: i128) {
-        let sums = FlowSums { packets: 1, amount_in: amount, amount_out: amount };
+        let sums = FlowSums::at_par(1, amount);
         book.add(end("a"), end("c"), sums);
     }
 

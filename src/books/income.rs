@@ -1,17 +1,22 @@
-//! What the node earned: what its packets brought in each asset, less what they took.
+//! What the node earned: what its packets brought in each asset, less what they took; and where that comes from.
 //!
-//! A packet within one asset and scale earns nothing. One between two scales earns what its conversion rounds off, and
-//! one between two asset codes is a gain in the one and a loss in the other. What accounts paid to the node itself is a
-//! gain, and what the node paid is a loss.
+//! - *Spread*: what the spreads keep of the amounts, at the mid rates of their time.
+//! - *Rounding*: what each packet's conversion rounds off, and what the rate has moved while packets were in flight.
+//! - *Exchange*: a packet between two asset codes is a gain in the one and an equal loss, at the mid rate, in the other.
+//!   What it is worth later is the risk that the node takes.
+//! - *Own*: what accounts paid to the node itself, less what the node paid.
+//!
+//! Beside them, *losses*: what was conceded or written off. An adjustment is none: only its operator knows what it means.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::adjustment::BalanceChange;
 use super::flow::{FlowEnd, FlowSums};
 use super::history::BooksHistory;
 use super::journal::Period;
 use super::row::{AccountKind, own_account_name};
-use crate::account::Asset;
+use crate::account::{Asset, Rate};
 
 /// The income of a period.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +27,8 @@ pub struct Income {
     pub by_account: Vec<(Arc<str>, Earned)>,
     /// What was earned with all flows.
     pub total: Vec<Earned>,
+    /// What was conceded to each account, or written off.
+    pub losses: Vec<(Arc<str>, Earned)>,
     /// What was earned since the books began with packets that are in no flow.
     pub unattributed: Vec<Earned>,
 }
@@ -31,12 +38,62 @@ pub struct Income {
 pub struct Earned {
     /// The asset, and the scale of the amount: the largest one of the asset code.
     pub asset: Asset,
-    /// The amount.
+    /// The amount: the sum of its parts.
     pub amount: i128,
+    /// What it comes from.
+    pub parts: IncomeParts,
+}
+
+/// Where an amount comes from. The first lines of this file say what the parts mean.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct IncomeParts {
+    /// The spreads.
+    pub spread: i128,
+    /// The rounding.
+    pub rounding: i128,
+    /// What was bought, less what was sold, of the asset.
+    pub exchange: i128,
+    /// Packets of the node itself, and whatever has no known part.
+    pub own: i128,
+}
+
+impl IncomeParts {
+    fn sum(self) -> i128 {
+        let Self { spread, rounding, exchange, own } = self;
+        [rounding, exchange, own].into_iter().fold(spread, i128::saturating_add)
+    }
+
+    /// Each part changed in the same way. `None`: one does not fit.
+    fn map(self, change: impl Fn(i128) -> Option<i128>) -> Option<Self> {
+        Some(Self {
+            spread: change(self.spread)?,
+            rounding: change(self.rounding)?,
+            exchange: change(self.exchange)?,
+            own: change(self.own)?,
+        })
+    }
+
+    fn checked_add(self, more: Self) -> Option<Self> {
+        Some(Self {
+            spread: self.spread.checked_add(more.spread)?,
+            rounding: self.rounding.checked_add(more.rounding)?,
+            exchange: self.exchange.checked_add(more.exchange)?,
+            own: self.own.checked_add(more.own)?,
+        })
+    }
+
+    fn saturating_add(self, more: Self) -> Self {
+        Self {
+            spread: self.spread.saturating_add(more.spread),
+            rounding: self.rounding.saturating_add(more.rounding),
+            exchange: self.exchange.saturating_add(more.exchange),
+            own: self.own.saturating_add(more.own),
+        }
+    }
 }
 
 /// By asset code and scale.
-type Gains = BTreeMap<(Arc<str>, u8), i128>;
+type Gains = BTreeMap<(Arc<str>, u8), IncomeParts>;
 
 impl Income {
     /// The income of a period. Its flows are those of the hours that begin in it.
@@ -48,8 +105,7 @@ impl Income {
         for flow in &history.flows {
             let (from, to) = (&flow.from, &flow.to);
             add_gain(&mut ever, from, to, flow.sums);
-            let is_after = period.to.is_some_and(|to| flow.hour >= to);
-            if is_after || Some(flow.hour) < period.from {
+            if !period.has(flow.hour) {
                 continue;
             }
             add_gain(&mut total, from, to, flow.sums);
@@ -60,25 +116,39 @@ impl Income {
             let new = || (from.clone(), to.clone(), FlowSums::default());
             flows.entry((key(from), key(to))).or_insert_with(new).2.add(flow.sums);
         }
+        let mut losses: BTreeMap<Arc<str>, Gains> = BTreeMap::new();
+        for made in history.adjustments.iter().filter(|made| period.has(made.at)) {
+            if !matches!(made.change, BalanceChange::Adjust(_)) {
+                let gains = losses.entry(Arc::clone(&made.account)).or_default();
+                add(gains, &made.asset, own(made.change.amount()));
+            }
+        }
         let mut unattributed = Gains::new();
         let rows = history.books.accounts.iter().map(|account| &account.row);
         for row in rows.filter(|row| row.kind == AccountKind::Own) {
-            add(&mut unattributed, &row.asset, row.totals.fulfilled_out);
-            add(&mut unattributed, &row.asset, row.totals.fulfilled_in.saturating_neg());
+            add(&mut unattributed, &row.asset, own(row.totals.fulfilled_out));
+            add(&mut unattributed, &row.asset, own(row.totals.fulfilled_in.saturating_neg()));
         }
-        for ((code, scale), amount) in ever {
-            add(&mut unattributed, &Asset { code, scale }, amount.saturating_neg());
+        for ((code, scale), parts) in ever {
+            add(&mut unattributed, &Asset { code, scale }, own(parts.sum().saturating_neg()));
         }
-        let earned = |(name, gains): (Arc<str>, Gains)| {
-            earned(gains).into_iter().map(move |earned| (Arc::clone(&name), earned))
-        };
         Self {
             flows: flows.into_values().collect(),
-            by_account: by_account.into_iter().flat_map(earned).collect(),
-            total: self::earned(total),
-            unattributed: self::earned(unattributed),
+            by_account: by_account.into_iter().flat_map(earned_by).collect(),
+            total: earned(total),
+            losses: losses.into_iter().flat_map(earned_by).collect(),
+            unattributed: earned(unattributed),
         }
     }
+}
+
+/// The mid rate of a flow: units of the one asset for one unit of the other, on average. `None`: no amount came in, or
+/// none that is known to be worth anything.
+pub fn mid_rate(from: &Asset, to: &Asset, sums: FlowSums) -> Option<Rate> {
+    let amount = |amount: i128| u128::try_from(amount).ok().filter(|amount| *amount > 0);
+    let rate = Rate::ratio(amount(sums.amount_at_mid)?, amount(sums.amount_in)?)?;
+    // From units to whole assets: the other way around.
+    rate.between_scales(to.scale, from.scale)
 }
 
 /// Whether it is the node itself.
@@ -89,25 +159,50 @@ fn is_own(end: &FlowEnd) -> bool {
 /// What one account paid comes in, and what the other was paid goes out; what the node itself pays or receives does
 /// not.
 fn add_gain(gains: &mut Gains, from: &FlowEnd, to: &FlowEnd, sums: FlowSums) {
-    if !is_own(from) {
-        add(gains, &from.asset, sums.amount_in);
+    let (came, went) = (sums.amount_in, sums.amount_out.saturating_neg());
+    if is_own(from) || is_own(to) {
+        if !is_own(from) {
+            add(gains, &from.asset, own(came));
+        }
+        if !is_own(to) {
+            add(gains, &to.asset, own(went));
+        }
+        return;
     }
-    if !is_own(to) {
-        add(gains, &to.asset, sums.amount_out.saturating_neg());
+    let spread = sums.spread;
+    if from.asset.code == to.asset.code {
+        // In the scale of both, because a unit of the one may be a part of a unit of the other.
+        let rounding = |rounding| IncomeParts { rounding, ..IncomeParts::default() };
+        add(gains, &from.asset, rounding(came));
+        let left = went.saturating_sub(spread);
+        add(gains, &to.asset, IncomeParts { spread, ..rounding(left) });
+        return;
     }
+    add(gains, &from.asset, IncomeParts { exchange: came, ..IncomeParts::default() });
+    let exchange = sums.amount_at_mid.saturating_neg();
+    let rounding = sums.rounding();
+    add(gains, &to.asset, IncomeParts { spread, rounding, exchange, own: 0 });
 }
 
-fn add(gains: &mut Gains, asset: &Asset, amount: i128) {
+fn own(own: i128) -> IncomeParts {
+    IncomeParts { own, ..IncomeParts::default() }
+}
+
+fn add(gains: &mut Gains, asset: &Asset, parts: IncomeParts) {
     let gain = gains.entry((Arc::clone(&asset.code), asset.scale)).or_default();
-    *gain = gain.saturating_add(amount);
+    *gain = gain.saturating_add(parts);
 }
 
-/// One amount for each asset code, without those that are zero. If it is too large for the largest scale of its asset
-/// code, each scale has its own.
+fn earned_by((name, gains): (Arc<str>, Gains)) -> impl Iterator<Item = (Arc<str>, Earned)> {
+    earned(gains).into_iter().map(move |earned| (Arc::clone(&name), earned))
+}
+
+/// One amount for each asset code, without those of which all parts are zero. If it is too large for the largest scale
+/// of its asset code, each scale has its own.
 fn earned(gains: Gains) -> Vec<Earned> {
-    let mut codes: BTreeMap<Arc<str>, Vec<(u8, i128)>> = BTreeMap::new();
-    for ((code, scale), amount) in gains {
-        codes.entry(code).or_default().push((scale, amount));
+    let mut codes: BTreeMap<Arc<str>, Vec<(u8, IncomeParts)>> = BTreeMap::new();
+    for ((code, scale), parts) in gains {
+        codes.entry(code).or_default().push((scale, parts));
     }
     let mut all = Vec::new();
     for (code, amounts) in codes {
@@ -115,21 +210,21 @@ fn earned(gains: Gains) -> Vec<Earned> {
             Some(sum) => vec![sum],
             None => amounts,
         };
-        let nonzero = amounts.into_iter().filter(|(_, amount)| *amount != 0);
-        all.extend(nonzero.map(|(scale, amount)| {
+        let nonzero = amounts.into_iter().filter(|(_, parts)| *parts != IncomeParts::default());
+        all.extend(nonzero.map(|(scale, parts)| {
             let code = Arc::clone(&code);
-            Earned { asset: Asset { code, scale }, amount }
+            Earned { asset: Asset { code, scale }, amount: parts.sum(), parts }
         }));
     }
     all
 }
 
-fn sum_at_largest_scale(amounts: &[(u8, i128)]) -> Option<(u8, i128)> {
+fn sum_at_largest_scale(amounts: &[(u8, IncomeParts)]) -> Option<(u8, IncomeParts)> {
     let largest = amounts.iter().map(|(scale, _)| *scale).max()?;
-    let mut sum = 0_i128;
-    for (scale, amount) in amounts {
+    let mut sum = IncomeParts::default();
+    for (scale, parts) in amounts {
         let factor = 10_i128.checked_pow(u32::from(largest.abs_diff(*scale)))?;
-        sum = sum.checked_add(amount.checked_mul(factor)?)?;
+        sum = sum.checked_add(parts.map(|part| part.checked_mul(factor))?)?;
     }
     Some((largest, sum))
 }
@@ -138,25 +233,39 @@ fn sum_at_largest_scale(amounts: &[(u8, i128)]) -> Option<(u8, i128)> {
 mod tests {
     use super::*;
     use crate::account::Totals;
-    use crate::books::journal::tests::{flow, history, period};
-    use crate::books::{AccountRow, FlowRow, RecoveredAccount};
+    use crate::books::journal::tests::{adjustment, flow, history, period};
+    use crate::books::{AccountRow, Adjustment, FlowRow, RecoveredAccount};
+    use crate::wire::Timestamp;
 
     fn end(name: &str, code: &str, scale: u8) -> FlowEnd {
         FlowEnd { name: name.into(), asset: Asset::new(code, scale) }
     }
 
-    fn gain(code: &str, scale: u8, amount: i128) -> Earned {
-        Earned { asset: Asset::new(code, scale), amount }
+    /// The amount, and its parts: spread, rounding, exchange, own.
+    fn shown(all: &[Earned]) -> Vec<String> {
+        let shown = |Earned { asset, amount, parts }: &Earned| {
+            let IncomeParts { spread, rounding, exchange, own } = parts;
+            format!("{asset} {amount}: {spread} {rounding} {exchange} {own}")
+        };
+        all.iter().map(shown).collect()
+    }
+
+    fn shown_by(all: &[(Arc<str>, Earned)]) -> Vec<String> {
+        let shown = |(name, one): &(Arc<str>, Earned)| {
+            format!("{name} {}", shown(std::slice::from_ref(one)).concat())
+        };
+        all.iter().map(shown).collect()
     }
 
     fn between(
         hour: u64,
         from: FlowEnd,
         to: FlowEnd,
-        amount_in: i128,
-        amount_out: i128,
+        amounts: (i128, i128),
+        (amount_at_mid, spread): (i128, i128),
     ) -> FlowRow {
-        let sums = FlowSums { packets: 1, amount_in, amount_out };
+        let (amount_in, amount_out) = amounts;
+        let sums = FlowSums { packets: 1, amount_in, amount_out, amount_at_mid, spread };
         FlowRow { from, to, sums, ..flow(hour, "", "", 0) }
     }
 
@@ -177,10 +286,10 @@ mod tests {
         let (a, c, e) = (end("a", "USD", 9), end("c", "USD", 6), end("e", "EUR", 2));
         let own = end("own:USD/9", "USD", 9);
         history.flows = vec![
-            between(0, a.clone(), c, 1_999, 1),
-            between(0, a.clone(), e, 5_000, 7),
-            between(0, a.clone(), own.clone(), 30, 30),
-            between(0, own.clone(), a, 10, 10),
+            between(0, a.clone(), c, (1_999, 1), (1, 0)),
+            between(0, a.clone(), e, (5_000, 7), (10, 2)),
+            between(0, a.clone(), own.clone(), (30, 30), (30, 0)),
+            between(0, own.clone(), a, (10, 10), (10, 0)),
         ];
         let row = AccountRow {
             name: own.name,
@@ -200,24 +309,63 @@ mod tests {
         let (newly_uncertain, is_changed) = (0, false);
         history.books.accounts.push(RecoveredAccount { row, newly_uncertain, is_changed });
         let income = Income::new(&history, Period::default());
-        let dollars = 999 + 5_000 + 30 - 10;
-        assert_eq!(income.total, [gain("EUR", 2, -7), gain("USD", 9, dollars)]);
+        let (euros, dollars) = ("EUR/2 -7: 2 1 -10 0", "USD/9 6019: 0 999 5000 20");
+        assert_eq!(shown(&income.total), [euros, dollars]);
         let by_account = [
-            ("a".into(), gain("EUR", 2, -7)),
-            ("a".into(), gain("USD", 9, dollars)),
-            ("c".into(), gain("USD", 9, 999)),
-            ("e".into(), gain("EUR", 2, -7)),
-            ("e".into(), gain("USD", 9, 5_000)),
+            format!("a {euros}"),
+            format!("a {dollars}"),
+            "c USD/9 999: 0 999 0 0".to_owned(),
+            format!("e {euros}"),
+            "e USD/9 5000: 0 0 5000 0".to_owned(),
         ];
-        assert_eq!(income.by_account, by_account);
+        assert_eq!(shown_by(&income.by_account), by_account);
         // The own accounts of the other two are missing.
-        let unattributed = [gain("EUR", 2, 7), gain("USD", 9, 100 + 1_000)];
-        assert_eq!(income.unattributed, unattributed);
+        assert_eq!(shown(&income.unattributed), ["EUR/2 7: 0 0 0 7", "USD/9 1100: 0 0 0 1100"]);
+    }
+
+    #[test]
+    fn a_spread_in_one_asset_is_no_rounding() {
+        let mut history = history();
+        let (a, c) = (end("a", "USD", 9), end("c", "USD", 6));
+        // A hundredth of 1.999999 at six places, and what the packets rounded off.
+        history.flows = vec![between(0, a, c, (1_999_999_999, 1_979_998), (1_999_999, 20_000))];
+        let income = Income::new(&history, Period::default());
+        assert_eq!(shown(&income.total), ["USD/9 20001999: 20000000 1999 0 0"]);
+    }
+
+    #[test]
+    fn losses_are_what_was_conceded_or_written_off_in_the_period() {
+        let mut history = history();
+        let made = |hour: u64, change| Adjustment {
+            at: Timestamp::from_millis(hour * 3_600_000),
+            ..adjustment(hour, change)
+        };
+        history.adjustments = vec![
+            made(24, BalanceChange::Resolve { conceded: 5 }),
+            made(25, BalanceChange::Adjust(-1_000)),
+            made(26, BalanceChange::Concede(30)),
+            made(27, BalanceChange::WriteOff(200)),
+            made(28, BalanceChange::WriteOff(-100)),
+            made(48, BalanceChange::Concede(1)),
+        ];
+        let losses = |from, to| shown_by(&Income::new(&history, period(from, to)).losses);
+        assert_eq!(losses(Some(1), Some(2)), ["c USD/9 -135: 0 0 0 -135"]);
+        assert!(losses(Some(3), None).is_empty());
+    }
+
+    #[test]
+    fn the_mid_rate_is_between_whole_assets() {
+        let sums = FlowSums { amount_in: 2_000_000_000, amount_at_mid: 184, ..FlowSums::default() };
+        let (usd, eur) = (Asset::new("USD", 9), Asset::new("EUR", 2));
+        assert_eq!(mid_rate(&usd, &eur, sums).unwrap().to_string(), "0.92");
+        assert_eq!(mid_rate(&usd, &eur, FlowSums::default()), None);
     }
 
     #[test]
     fn amounts_that_no_common_scale_can_hold_stay_apart() {
-        let gains = Gains::from([(("X".into(), 0), i128::MAX), (("X".into(), 9), -1)]);
-        assert_eq!(earned(gains), [gain("X", 0, i128::MAX), gain("X", 9, -1)]);
+        let gains = Gains::from([(("X".into(), 0), own(i128::MAX)), (("X".into(), 9), own(-1))]);
+        let largest = i128::MAX;
+        let expected = [format!("X/0 {largest}: 0 0 0 {largest}"), "X/9 -1: 0 0 0 -1".to_owned()];
+        assert_eq!(shown(&earned(gains)), expected);
     }
 }

@@ -25,6 +25,13 @@ pub struct Period {
     pub to: Option<Timestamp>,
 }
 
+impl Period {
+    /// Whether a moment is in it.
+    pub fn has(self, at: Timestamp) -> bool {
+        Some(at) >= self.from && self.to.is_none_or(|to| at < to)
+    }
+}
+
 /// An account of the journal.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum JournalAccount {
@@ -155,7 +162,7 @@ fn node_account(name: &Arc<str>, asset: &Asset, kinds: &Kinds) -> JournalAccount
 }
 
 /// The flows between each two accounts in an entry for each day. If their assets differ, the node has bought one and
-/// sold the other: both other sides stand on its own accounts.
+/// sold the other: both other sides stand on its own accounts. So does what a spread keeps in one asset.
 fn flow_entries(history: &BooksHistory, kinds: &Kinds) -> Vec<JournalEntry> {
     let mut days: BTreeMap<_, (FlowSums, &FlowRow)> = BTreeMap::new();
     for flow in &history.flows {
@@ -171,14 +178,14 @@ fn flow_entries(history: &BooksHistory, kinds: &Kinds) -> Vec<JournalEntry> {
 /// The packets of one day between the accounts of `flow`.
 fn flow_entry(day: u64, sums: FlowSums, flow: &FlowRow, kinds: &Kinds) -> JournalEntry {
     let FlowRow { from, to, .. } = flow;
-    let FlowSums { packets, amount_in, amount_out } = sums;
+    let FlowSums { packets, amount_in, amount_out, .. } = sums;
     let posting =
         |account, asset: &Asset, amount| Posting { account, asset: asset.clone(), amount };
     let mut postings = vec![
         posting(node_account(&from.name, &from.asset, kinds), &from.asset, amount_in),
         posting(node_account(&to.name, &to.asset, kinds), &to.asset, amount_out.saturating_neg()),
     ];
-    if from.asset != to.asset {
+    if from.asset != to.asset || amount_in != amount_out {
         let own = |asset: &Asset| JournalAccount::Node(AccountKind::Own, own_account_name(asset));
         postings.push(posting(own(&from.asset), &from.asset, amount_in.saturating_neg()));
         postings.push(posting(own(&to.asset), &to.asset, amount_out));

@@ -29,7 +29,7 @@ pub use event::{EventKind, EventLevel, NewEvent};
 pub use export::{ExportFormat, statements_as_csv};
 pub use flow::{FlowBook, FlowEnd, FlowRow, FlowSums};
 pub use history::BooksHistory;
-pub use income::{Earned, Income};
+pub use income::{Earned, Income, IncomeParts, mid_rate};
 pub use journal::{Journal, Period};
 pub use received::{PaymentKey, ReceivedPayment};
 pub use reconciliation::{

@@ -47,8 +47,6 @@ pub struct Connector {
     pub(super) pending_echoes: PendingEchoes,
     /// Present if the node has a store.
     pub(super) cuts: Option<Cuts>,
-    /// Totals for receipts, if the node has no store.
-    pub(super) receipted: ReceivedPayments,
     pub(super) seed: HashSeed,
 }
 
@@ -118,7 +116,6 @@ impl Connector {
             hash_state: seed.hash_state(),
             pending_echoes: PendingEchoes::default(),
             cuts,
-            receipted: ReceivedPayments::in_memory(),
             seed,
         }))
     }

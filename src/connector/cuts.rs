@@ -9,6 +9,7 @@ use std::task::{Context, Poll, Waker};
 
 use parking_lot::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use super::asset_table::PriceDetail;
 use super::core::Connector;
 use super::own_account::own_flow_end;
 use super::received_payments::{ChangedPayments, ReceivedPayments};
@@ -113,11 +114,14 @@ impl Cuts {
         registry: &Registry,
     ) {
         let mut flows = self.flows.lock();
-        let mut add = |to: &FlowEnd, sums: Vec<(Slot, FlowSums)>| {
+        let mut add = |to: &FlowEnd, entry: Option<&AccountEntry>, sums: Vec<(Slot, FlowSums)>| {
             for (from, sums) in sums {
-                let from = snapshot
-                    .entry(from)
-                    .map_or_else(|| own_flow_end(&to.asset), AccountEntry::flow_end);
+                let from = snapshot.entry(from);
+                let sums = match from.zip(entry) {
+                    Some((from, entry)) => snapshot.value_at_mid(from, entry, sums),
+                    None => sums,
+                };
+                let from = from.map_or_else(|| own_flow_end(&to.asset), AccountEntry::flow_end);
                 flows.add(from, to.clone(), sums);
             }
         };
@@ -126,10 +130,10 @@ impl Cuts {
             let Some(paid_by) = &mut state.paid_by else { continue };
             let sums = paid_by.take();
             drop(state);
-            add(&entry.flow_end(), sums);
+            add(&entry.flow_end(), Some(entry), sums);
         }
         for (own, sums) in registry.own_accounts.take_paid_by() {
-            add(&own, sums);
+            add(&own, None, sums);
         }
     }
 
@@ -404,6 +408,19 @@ impl Connector {
             cuts.events.forget_saved(cut);
             cuts.durable.publish(cut);
             cuts.flows.lock().forget_saved(cut);
+        }
+    }
+}
+
+impl Snapshot {
+    /// The sums of a flow, with their value at the rate in force.
+    fn value_at_mid(&self, from: &AccountEntry, to: &AccountEntry, sums: FlowSums) -> FlowSums {
+        match self.price_detail(from, to) {
+            Some(PriceDetail::Price { mid: Some(mid), spread }) => {
+                sums.at_rate(*mid, from.settings.spread.unwrap_or(*spread))
+            }
+            // Packets that were in flight when their rate ended.
+            _ => sums,
         }
     }
 }

@@ -40,7 +40,9 @@ impl PaidSums {
     fn sums(self) -> (Slot, FlowSums) {
         let amount = |sum| i128::try_from(sum).unwrap_or(i128::MAX);
         let (amount_in, amount_out) = (amount(self.amount_in), amount(self.amount_out));
-        (self.requester, FlowSums { packets: self.packets, amount_in, amount_out })
+        // At no rate yet: that follows from the accounts.
+        let sums = FlowSums { amount_in, ..FlowSums::at_par(self.packets, amount_out) };
+        (self.requester, sums)
     }
 }
 
@@ -106,7 +108,7 @@ mod tests {
         for (requester, amount) in [(1, 5), (2, 0), (2, 7), (1, 6), (2, 8)] {
             sums.add(Slot(requester), Amount(amount), Amount(amount * 2));
         }
-        let of = |amount_in| FlowSums { packets: 2, amount_in, amount_out: amount_in * 2 };
+        let of = |amount_in| FlowSums { amount_in, ..FlowSums::at_par(2, amount_in * 2) };
         let mut taken = sums.take();
         taken.sort_by_key(|(requester, _)| *requester);
         assert_eq!(taken, [(Slot(1), of(11)), (Slot(2), of(15))]);

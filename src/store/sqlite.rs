@@ -36,12 +36,13 @@ use crate::wire::Timestamp;
 /// Marks a file as ours ("ILPB").
 const APPLICATION_ID: u32 = 0x494c_5042;
 /// The statements that lead from each version to the next.
-const MIGRATIONS: [&str; 5] = [
+const MIGRATIONS: [&str; 6] = [
     include_str!("sqlite/0001_accounts.sql"),
     include_str!("sqlite/0002_payments.sql"),
     include_str!("sqlite/0003_flows.sql"),
     include_str!("sqlite/0004_settlements.sql"),
     include_str!("sqlite/0005_events.sql"),
+    include_str!("sqlite/0006_flow_rates.sql"),
 ];
 /// How long a commit waits for a reader that blocks it.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);

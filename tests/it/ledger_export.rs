@@ -78,7 +78,7 @@ fn flows() -> Vec<FlowRow> {
         hour: Timestamp::from_millis(DAY - 3_600_000),
         from,
         to,
-        sums: FlowSums { packets: 1, amount_in, amount_out },
+        sums: FlowSums { amount_in, ..FlowSums::at_par(1, amount_out) },
     };
     vec![flow(end("alice", 9), end("Alice", 9), 5, 5), flow(end("-~_x", 2), end("0b", 0), 705, 7)]
 }

@@ -22,7 +22,7 @@ fn account(name: &str, kind: AccountKind, totals: Totals) -> RecoveredAccount {
     RecoveredAccount { row, newly_uncertain: 0, is_changed: false }
 }
 
-fn adjustment(day: u64, change: BalanceChange) -> Adjustment {
+pub(in crate::books) fn adjustment(day: u64, change: BalanceChange) -> Adjustment {
     Adjustment {
         id: format!("day-{day}").parse().unwrap(),
         at: at(day),
@@ -106,9 +106,23 @@ fn what_packets_lack_is_shown() {
 
 pub(in crate::books) fn flow(hour: u64, from: &str, to: &str, amount: i128) -> FlowRow {
     let end = |name: &str| FlowEnd { name: name.into(), asset: Asset::default() };
-    let sums = FlowSums { packets: 2, amount_in: amount, amount_out: amount };
+    let sums = FlowSums::at_par(2, amount);
     let hour = Timestamp::from_millis(hour * 3_600_000);
     FlowRow { hour, from: end(from), to: end(to), sums }
+}
+
+#[test]
+fn what_a_spread_keeps_in_one_asset_stands_on_the_own_account() {
+    let mut history = history();
+    let mut kept = flow(24, "a", "c", 1_000);
+    (kept.sums.amount_out, kept.sums.spread) = (990, 10);
+    history.flows = vec![kept];
+    let journal = Journal::new(&history, period(None, None));
+    let entry = journal.entries.iter().find(|entry| entry.text.contains("from a to c")).unwrap();
+    let own: Vec<_> = entry.postings.iter().skip(2).map(|posting| posting.amount).collect();
+    assert_eq!((own.as_slice(), entry.postings[0].amount), (&[-1_000, 990][..], 1_000));
+    // And the sums of the entries are zero.
+    outline(&history, period(None, None));
 }
 
 #[test]

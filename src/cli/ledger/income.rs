@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::super::args::IncomeArguments;
 use super::{NamedStore, failed, print_json, print_table};
 use crate::account::Asset;
-use crate::books::{Earned, FlowEnd, FlowSums, Income, Period};
+use crate::books::{Earned, FlowEnd, FlowSums, Income, IncomeParts, Period, mid_rate};
 use crate::config::Environment;
 use crate::console::{Cell, Failure, Table, decimal};
 use crate::store::Store;
@@ -24,7 +24,7 @@ pub(super) fn run(
     if arguments.json {
         return print_json(&as_json(&income), out);
     }
-    let mut flows = Table::new(&["FROM", "TO", "PACKETS", "IN", "OUT"]);
+    let mut flows = Table::new(&["FROM", "TO", "PACKETS", "IN", "OUT", "SPREAD"]);
     for (from, to, sums) in &income.flows {
         flows.add_row([
             Cell::left(&*from.name),
@@ -32,24 +32,44 @@ pub(super) fn run(
             Cell::right(sums.packets.to_string()),
             amount(sums.amount_in, &from.asset),
             amount(sums.amount_out, &to.asset),
+            amount(sums.spread, &to.asset),
         ]);
     }
-    let mut earned = Table::new(&["ACCOUNT", "EARNED"]);
-    for (account, Earned { asset, amount: units }) in &income.by_account {
-        earned.add_row([Cell::left(&**account), amount(*units, asset)]);
+    let mut earned =
+        Table::new(&["ACCOUNT", "SPREAD", "ROUNDING", "EXCHANGE", "OWN PACKETS", "EARNED"]);
+    for (account, one) in &income.by_account {
+        earned.add_row(earned_row(account, one));
     }
-    let sums = [("(total)", &income.total), ("(unattributed, of all time)", &income.unattributed)];
-    for (name, sums) in sums {
-        for Earned { asset, amount: units } in sums {
-            earned.add_row([Cell::left(name), amount(*units, asset)]);
+    for (name, sums) in [("(total)", &income.total), (UNATTRIBUTED, &income.unattributed)] {
+        for one in sums {
+            earned.add_row(earned_row(name, one));
         }
         if sums.is_empty() {
-            earned.add_row([Cell::left(name), Cell::right("0")]);
+            let zero = || Cell::right("0");
+            earned.add_row([Cell::left(name), zero(), zero(), zero(), zero(), zero()]);
         }
     }
     print_table(&flows, out)?;
     writeln!(out)?;
-    print_table(&earned, out)
+    print_table(&earned, out)?;
+    if income.losses.is_empty() {
+        return Ok(());
+    }
+    let mut losses = Table::new(&["ACCOUNT", "CONCEDED OR WRITTEN OFF"]);
+    for (account, Earned { asset, amount: units, .. }) in &income.losses {
+        losses.add_row([Cell::left(&**account), amount(*units, asset)]);
+    }
+    writeln!(out)?;
+    print_table(&losses, out)
+}
+
+const UNATTRIBUTED: &str = "(unattributed, of all time)";
+
+fn earned_row(name: &str, earned: &Earned) -> [Cell; 6] {
+    let Earned { asset, amount: sum, parts } = earned;
+    let IncomeParts { spread, rounding, exchange, own } = *parts;
+    let cell = |units| amount(units, asset);
+    [Cell::left(name), cell(spread), cell(rounding), cell(exchange), cell(own), cell(*sum)]
 }
 
 fn amount(units: i128, asset: &Asset) -> Cell {
@@ -66,17 +86,18 @@ fn as_json(income: &Income) -> Value {
             "packets": sums.packets.to_string(),
             "amountIn": sums.amount_in.to_string(),
             "amountOut": sums.amount_out.to_string(),
-        })
-    };
-    let earned = |Earned { asset, amount }: &Earned| {
-        json!({
-            "assetCode": &*asset.code,
-            "assetScale": asset.scale,
-            "amount": amount.to_string(),
+            "amountAtMid": sums.amount_at_mid.to_string(),
+            "spread": sums.spread.to_string(),
+            "rounding": sums.rounding().to_string(),
+            "midRate": mid_rate(&from.asset, &to.asset, *sums).map(|rate| rate.to_string()),
         })
     };
     let by_account = income.by_account.iter().map(|(account, one)| {
-        let Earned { asset, amount } = one;
+        let mut body = earned_json(one);
+        body["account"] = json!(&**account);
+        body
+    });
+    let losses = income.losses.iter().map(|(account, Earned { asset, amount, .. })| {
         json!({
             "account": &**account,
             "assetCode": &*asset.code,
@@ -87,7 +108,20 @@ fn as_json(income: &Income) -> Value {
     json!({
         "flows": income.flows.iter().map(flow).collect::<Vec<_>>(),
         "byAccount": by_account.collect::<Vec<_>>(),
-        "total": income.total.iter().map(earned).collect::<Vec<_>>(),
-        "unattributed": income.unattributed.iter().map(earned).collect::<Vec<_>>(),
+        "total": income.total.iter().map(earned_json).collect::<Vec<_>>(),
+        "losses": losses.collect::<Vec<_>>(),
+        "unattributed": income.unattributed.iter().map(earned_json).collect::<Vec<_>>(),
+    })
+}
+
+fn earned_json(Earned { asset, amount, parts }: &Earned) -> Value {
+    json!({
+        "assetCode": &*asset.code,
+        "assetScale": asset.scale,
+        "amount": amount.to_string(),
+        "spread": parts.spread.to_string(),
+        "rounding": parts.rounding.to_string(),
+        "exchange": parts.exchange.to_string(),
+        "own": parts.own.to_string(),
     })
 }

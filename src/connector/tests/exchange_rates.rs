@@ -164,3 +164,40 @@ fn the_report_names_the_rate_of_each_pair_and_its_source() {
         ]
     );
 }
+
+#[test]
+fn flows_have_the_value_of_their_packets_at_the_rate_of_their_time() {
+    let connector = Connector::with_books(
+        traders("0.01", Vec::new()),
+        HashSeed::Fixed(1),
+        crate::books::SavedBooks::default(),
+    );
+    let mut node = TestNode { connector: connector.unwrap(), ..alice_and_bob() };
+    let (alice, eve) = (node.connect("alice"), node.connect("eve"));
+    let mut pay = |node: &TestNode, from: &Peer, amount| {
+        node.send(from, 1, &payment("test.eve", amount));
+        node.fulfill_one(&eve);
+        node.read(from);
+    };
+    install(&node, quotes(&[("EUR", Some("0.8"))], false));
+    pay(&node, &alice, 1_001);
+    // Before the next cut, which would value all packets at one rate.
+    install(&node, quotes(&[("EUR", Some("0.4"))], false));
+    pay(&node, &alice, 1_000);
+    let sums = |node: &TestNode| {
+        let cut = node.connector.take_cut(node.now.wall).unwrap();
+        let sums = cut.flows.iter().map(|flow| flow.sums);
+        let shown = sums.map(|sums| {
+            (sums.amount_in, sums.amount_out, sums.amount_at_mid, sums.spread, sums.rounding())
+        });
+        shown.collect::<Vec<_>>()
+    };
+    // 1001 * 0.8 = 800.8 and 1000 * 0.4 = 400; less a hundredth: 792.7 and 396.
+    assert_eq!(sums(&node), [(2_001, 1_188, 1_200, 12, 0)]);
+    node.advance(Duration::from_secs(1));
+    let fee = node.connect("fee");
+    node.send(&fee, 1, &payment("test.alice", 1_050));
+    node.fulfill_one(&alice);
+    assert_eq!(sums(&node), [(1_050, 1_039, 1_050, 11, 0)], "of a peer, in one asset");
+    node.assert_balanced();
+}

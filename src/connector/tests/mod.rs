@@ -16,7 +16,6 @@ mod model_peers;
 mod observers;
 mod own_account;
 mod own_requests;
-mod receipts;
 mod receivers;
 mod sessions;
 mod virtual_store;

@@ -31,7 +31,7 @@ WHERE node = $1 ORDER BY receiver, asset, scale, last_at, connection";
 
 const SELECT_FLOWS: &str = "\
 SELECT hour, from_name, from_asset, from_scale, to_name, to_asset, to_scale, packets, amount_in::text, \
-amount_out::text FROM ilp_connector.flow \
+amount_out::text, coalesce(amount_at_mid, amount_out)::text AS amount_at_mid, coalesce(spread, 0)::text AS spread FROM ilp_connector.flow \
 WHERE node = $1 AND hour >= (CASE WHEN $2 THEN 0 ELSE \
 (SELECT max(hour) FROM ilp_connector.flow AS newest WHERE newest.node = $1) END) \
 ORDER BY hour, from_name, from_asset, from_scale, to_name, to_asset, to_scale";
@@ -138,6 +138,8 @@ fn read_flow(row: &Row) -> Result<FlowRow, PostgresError> {
             packets: number("packets")?,
             amount_in: columns.amount("amount_in")?,
             amount_out: columns.amount("amount_out")?,
+            amount_at_mid: columns.amount("amount_at_mid")?,
+            spread: columns.amount("spread")?,
         },
     })
 }

@@ -58,14 +58,16 @@ WITH lease AS ( \
         amount = excluded.amount, last_at = excluded.last_at, announced = excluded.announced \
 ), paid AS ( \
     INSERT INTO ilp_connector.flow (node, hour, from_name, from_asset, from_scale, to_name, to_asset, to_scale, \
-        packets, amount_in, amount_out) \
+        packets, amount_in, amount_out, amount_at_mid, spread) \
     SELECT lease.node, new.hour, new.from_name, new.from_asset, new.from_scale, new.to_name, new.to_asset, \
-        new.to_scale, new.packets, new.amount_in::numeric, new.amount_out::numeric \
+        new.to_scale, new.packets, new.amount_in::numeric, new.amount_out::numeric, \
+        new.amount_at_mid::numeric, new.spread::numeric \
     FROM lease, unnest($39::int8[], $40::text[], $41::text[], $42::int2[], $43::text[], $44::text[], $45::int2[], \
-        $46::int8[], $47::text[], $48::text[]) AS new (hour, from_name, from_asset, from_scale, to_name, to_asset, \
-        to_scale, packets, amount_in, amount_out) \
+        $46::int8[], $47::text[], $48::text[], $83::text[], $84::text[]) AS new (hour, from_name, from_asset, \
+        from_scale, to_name, to_asset, to_scale, packets, amount_in, amount_out, amount_at_mid, spread) \
     ON CONFLICT (node, hour, from_name, from_asset, from_scale, to_name, to_asset, to_scale) \
-    DO UPDATE SET packets = excluded.packets, amount_in = excluded.amount_in, amount_out = excluded.amount_out \
+    DO UPDATE SET packets = excluded.packets, amount_in = excluded.amount_in, amount_out = excluded.amount_out, \
+        amount_at_mid = excluded.amount_at_mid, spread = excluded.spread \
 ), settled AS ( \
     INSERT INTO ilp_connector.settlement (node, direction, account, key, asset, scale, amount, amount_scale, units, \
         leftover, state, attempts, created_at, updated_at, reference, made_by) \
@@ -214,6 +216,8 @@ pub(super) async fn save(
                 &deliveries.error,
                 &forget_before,
                 &i64::from(EVENTS_SAVED_MAX),
+                &paid.amount_at_mid,
+                &paid.spread,
             ],
         )
         .await?;
@@ -339,6 +343,8 @@ struct Paid<'a> {
     packets: Vec<i64>,
     amount_in: Vec<String>,
     amount_out: Vec<String>,
+    amount_at_mid: Vec<String>,
+    spread: Vec<String>,
 }
 
 impl<'a> Paid<'a> {
@@ -355,6 +361,8 @@ impl<'a> Paid<'a> {
             columns.packets.push(signed(sums.packets));
             columns.amount_in.push(sums.amount_in.to_string());
             columns.amount_out.push(sums.amount_out.to_string());
+            columns.amount_at_mid.push(sums.amount_at_mid.to_string());
+            columns.spread.push(sums.spread.to_string());
         }
         columns
     }

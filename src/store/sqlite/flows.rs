@@ -12,9 +12,9 @@ const VERSION: u32 = 3;
 
 const UPSERT: &str = "\
 INSERT INTO flow (hour, from_name, from_asset, from_scale, to_name, to_asset, to_scale, packets, amount_in, \
-amount_out) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) \
+amount_out, amount_at_mid, spread) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) \
 ON CONFLICT (hour, from_name, from_asset, from_scale, to_name, to_asset, to_scale) \
-DO UPDATE SET packets = ?8, amount_in = ?9, amount_out = ?10";
+DO UPDATE SET packets = ?8, amount_in = ?9, amount_out = ?10, amount_at_mid = ?11, spread = ?12";
 
 /// Writes rows of a cut, which replace earlier ones of the same hour.
 pub(super) fn write(connection: &Connection, flows: &[FlowRow]) -> Result<(), rusqlite::Error> {
@@ -31,6 +31,8 @@ pub(super) fn write(connection: &Connection, flows: &[FlowRow]) -> Result<(), ru
             i64::try_from(sums.packets).unwrap_or(i64::MAX),
             sums.amount_in.to_string(),
             sums.amount_out.to_string(),
+            sums.amount_at_mid.to_string(),
+            sums.spread.to_string(),
         ])?;
     }
     Ok(())
@@ -73,6 +75,11 @@ fn read_row(row: &Row<'_>) -> Result<FlowRow, StoreFault> {
         let text: String = row.get(column)?;
         text.parse().map_err(|_| damaged(column))
     };
+    // Rows that were written before these columns existed have none, and neither has a file that is only read.
+    let newer = |column: &str| -> Result<Option<i128>, StoreFault> {
+        let Ok(text) = row.get::<_, Option<String>>(column) else { return Ok(None) };
+        text.map(|text| text.parse().map_err(|_| damaged(column))).transpose()
+    };
     Ok(FlowRow {
         hour: Timestamp::from_millis(number("hour")?),
         from: end("from_name", "from_asset", "from_scale")?,
@@ -81,6 +88,8 @@ fn read_row(row: &Row<'_>) -> Result<FlowRow, StoreFault> {
             packets: number("packets")?,
             amount_in: amount("amount_in")?,
             amount_out: amount("amount_out")?,
+            amount_at_mid: newer("amount_at_mid")?.unwrap_or(amount("amount_out")?),
+            spread: newer("spread")?.unwrap_or(0),
         },
     })
 }

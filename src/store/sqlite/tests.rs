@@ -6,7 +6,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::account::{Asset, Totals};
-use crate::books::{AccountKind, AccountRow, PaymentKey, ReceivedPayment};
+use crate::books::{AccountKind, AccountRow, FlowSums, PaymentKey, ReceivedPayment};
 
 fn identity() -> StoreIdentity {
     StoreIdentity { node: Some("b".parse().unwrap()) }
@@ -86,10 +86,30 @@ fn a_file_of_the_first_version_is_read_and_then_brought_to_this_one() {
 }
 
 #[test]
+fn flows_of_an_earlier_version_have_no_spread() {
+    let fixture = Fixture::with_books();
+    fixture.execute(
+        "ALTER TABLE flow DROP COLUMN amount_at_mid; ALTER TABLE flow DROP COLUMN spread; \
+         INSERT INTO flow VALUES (3600000, 'a', 'USD', 9, 'c', 'EUR', 2, 4, '500', '7'); \
+         PRAGMA user_version = 5",
+    );
+    let sums = FlowSums { amount_in: 500, ..FlowSums::at_par(4, 7) };
+    let read = || SqliteStore::read_history(&fixture.path()).unwrap().flows;
+    assert_eq!(read()[0].sums, sums, "as it is");
+    let (mut store, books) = fixture.open();
+    assert_eq!((read(), books.flows.len()), (books.flows.clone(), 1));
+    let mut newer = books.flows[0].clone();
+    newer.sums = FlowSums { amount_at_mid: 10, spread: 2, ..sums };
+    store.write(&Cut { flows: vec![newer.clone()], ..cut(2, Vec::new()) }).unwrap();
+    assert_eq!(read(), [newer]);
+}
+
+#[test]
 fn a_file_without_settlements_is_read_and_then_brought_to_this_version() {
     let fixture = Fixture::with_books();
     fixture.execute(
         "DROP TABLE event; DROP TABLE delivery; ALTER TABLE payment DROP COLUMN announced; \
+         ALTER TABLE flow DROP COLUMN amount_at_mid; ALTER TABLE flow DROP COLUMN spread; \
          DROP TABLE settlement; ALTER TABLE account DROP COLUMN settled_in; \
          ALTER TABLE account DROP COLUMN settled_out; PRAGMA user_version = 3",
     );
@@ -110,6 +130,7 @@ fn payments_of_an_earlier_version_are_not_announced_again() {
     fixture.execute(
         "DROP TABLE event; DROP TABLE delivery; ALTER TABLE payment DROP COLUMN announced; DROP TABLE settlement; \
          ALTER TABLE account DROP COLUMN settled_in; ALTER TABLE account DROP COLUMN settled_out; \
+         ALTER TABLE flow DROP COLUMN amount_at_mid; ALTER TABLE flow DROP COLUMN spread; \
          INSERT INTO payment VALUES ('w', 'USD', 9, 'x', 1, '70', 5); PRAGMA user_version = 3",
     );
     let announced = |books: SavedBooks| books.payments[0].announced;

@@ -185,7 +185,7 @@ fn flows_of_an_hour_are_replaced_and_the_newest_are_loaded() {
             hour: Timestamp::from_millis(hour * 3_600_000),
             from: end("c", 2),
             to: end("own:EUR/9", 9),
-            sums: FlowSums { packets, amount_in, amount_out: i128::MAX },
+            sums: FlowSums { packets, amount_in, ..FlowSums::at_par(1, i128::MAX) },
         };
         for (number, flows) in [(1, vec![flow(1, 1, 1), flow(2, 1, 5)]), (2, vec![flow(2, 2, 7)])] {
             store.write(&Cut { flows, ..cut(number, Vec::new()) }).unwrap();
