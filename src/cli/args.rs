@@ -24,7 +24,8 @@ pub(super) use ledger::{
 };
 pub(super) use network::{
     EdgesArguments, EventsArguments, ExplainArguments, GraphArguments, GraphLanguage,
-    ObservedArguments, StatusArguments, TapArguments, TopArguments, TopSort, TopTable,
+    ObservedArguments, RatesArguments, StatusArguments, TapArguments, TopArguments, TopSort,
+    TopTable,
 };
 pub(super) use settlement::{
     SettlementArguments, SettlementCommand, SettlementListArguments, SettlementRecordArguments,
@@ -86,6 +87,8 @@ pub(super) enum Command {
     Edges(EdgesArguments),
     /// Show what happened to nodes and peers
     Events(EventsArguments),
+    /// Show exchange rates, and the sources that they come from
+    Rates(RatesArguments),
     /// Show which way a packet would take, and why
     Explain(Box<ExplainArguments>),
     /// Serve the page of nodes that run elsewhere

@@ -18,6 +18,7 @@ mod healthcheck;
 mod ledger;
 mod network_view;
 mod observed;
+mod rates;
 mod run;
 mod schema;
 mod settlement;
@@ -72,6 +73,7 @@ fn dispatch(
         Command::Tap(arguments) => tap::run(&arguments, environment, out, err),
         Command::Top(arguments) => top::run(&arguments, environment, out, err),
         Command::Edges(arguments) => edges::run(&arguments, environment, out, err),
+        Command::Rates(arguments) => rates::run(&arguments, environment, out, err),
         Command::Events(arguments) => events::run(&arguments, environment, out, err),
         Command::Explain(arguments) => explain::run(&arguments, environment, out, err),
         Command::Watch(arguments) => watch::run(&arguments, environment, out, err),

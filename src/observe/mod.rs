@@ -27,10 +27,11 @@ pub use self::history::{HISTORY_STEP_MS, History};
 pub use self::links::{UNKNOWN, join_links};
 pub use self::merge::{merge_nodes, merge_rates};
 pub use self::model::{
-    BurstBody, ByeBody, CandidateBody, EventBody, FaultBody, FaultKind, GapBody, GapCause,
-    HelloBody, LinkBody, LinkHistoryBody, LinkKind, LinkRates, LinkState, NodeBody,
-    NodeHistoryBody, NodeStats, OverrideBody, OverrideKind, PacketBody, PacketLane, PacketPhase,
-    PeerBody, RatesBody, ReasonCountBody, ReconnectBody, SampleBody, SampledBody, SettlementBody,
+    BurstBody, ByeBody, CandidateBody, EventBody, ExchangeRateBody, ExchangeRatesBody, FaultBody,
+    FaultKind, GapBody, GapCause, HelloBody, JumpedAssetBody, LinkBody, LinkHistoryBody, LinkKind,
+    LinkRates, LinkState, NodeBody, NodeExchangeRatesBody, NodeHistoryBody, NodeStats,
+    OverrideBody, OverrideKind, PacketBody, PacketLane, PacketPhase, PeerBody, RateSourceBody,
+    RatesBody, ReasonCountBody, ReconnectBody, SampleBody, SampledBody, SettlementBody,
     SettlementWay, SettlementsBody, SettlementsUnderWayBody, StateBody, StepBody, StreamLimits,
     StreamMessage,
 };

@@ -3,6 +3,7 @@
 //! too.
 
 mod decision;
+mod exchange_rate;
 mod history;
 mod lab;
 mod overrides;
@@ -19,6 +20,9 @@ use super::scope::Scope;
 use crate::books::EventLevel;
 
 pub use self::decision::{CandidateBody, ReasonCountBody, StepBody};
+pub use self::exchange_rate::{
+    ExchangeRateBody, ExchangeRatesBody, JumpedAssetBody, NodeExchangeRatesBody, RateSourceBody,
+};
 pub use self::history::{
     LatencyBucketBody, LinkHistoryBody, LinkPointBody, NodeHistoryBody, NodePointBody,
 };

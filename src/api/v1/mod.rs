@@ -11,6 +11,7 @@ mod answers;
 mod audit;
 mod config;
 mod events;
+mod exchange_rates;
 mod explain;
 mod forward;
 mod guard;
@@ -91,6 +92,7 @@ fn operations(v1: Arc<V1>) -> ApiRouter {
         .route(Scope::Read, routes!(history::history))
         .route_for_peers(Scope::Read, routes!(lists::events))
         .route_for_peers(Scope::Read, routes!(money::money))
+        .route(Scope::Read, routes!(exchange_rates::exchange_rates))
         .route_for_peers(Scope::Read, routes!(explain::explain))
         .route_for_peers(Scope::Packets, routes!(packet_lists::packets))
         .route_for_peers(Scope::Packets, routes!(packet_lists::packet))

@@ -15,6 +15,7 @@ mod message;
 mod packet_size;
 mod progress;
 mod rate;
+mod receipt;
 mod settings;
 #[cfg(test)]
 mod tests;

@@ -1,0 +1,162 @@
+//! `rates`: the exchange rates of nodes, and where they come from.
+
+use std::io::Write;
+
+use super::args::RatesArguments;
+use super::observed::{ObservedNodes, json_text};
+use crate::config::Environment;
+use crate::console::{Cell, Failure, Table, build_runtime, exit_result, sanitize};
+use crate::observe::{ExchangeRateBody, ExchangeRatesBody, NodeExchangeRatesBody, RateSourceBody};
+
+/// Prints the rates. A failure if one of them is not used.
+pub(super) fn run(
+    arguments: &RatesArguments,
+    environment: &Environment,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> Result<(), Failure> {
+    let mut nodes = ObservedNodes::find(&arguments.observed, environment)?;
+    let runtime = build_runtime(1)?;
+    let pages = runtime.block_on(async {
+        let mut note = |text: String| Ok(writeln!(err, "note: {text}")?);
+        nodes.ask::<ExchangeRatesBody>("api/v1/exchange-rates", &mut note).await
+    });
+    // A DNS lookup may still block a thread; the process does not wait for it.
+    runtime.shutdown_background();
+    let nodes: Vec<_> = pages?.into_iter().flat_map(|page| page.nodes).collect();
+    if arguments.observed.json {
+        writeln!(out, "{}", json_text(&ExchangeRatesBody { nodes: nodes.clone() }, true)?)?;
+    } else {
+        lines(&nodes).iter().try_for_each(|line| writeln!(out, "{line}"))?;
+    }
+    out.flush()?;
+    let is_refused = |rate: &ExchangeRateBody| matches!(rate.state.as_str(), "stale" | "jumped");
+    exit_result(!nodes.iter().flat_map(|node| &node.rates).any(is_refused))
+}
+
+fn lines(nodes: &[NodeExchangeRatesBody]) -> Vec<String> {
+    let mut rates = Table::new(&["NODE", "FROM", "TO", "RATE", "SPREAD", "STATE", "SOURCE"]);
+    let mut sources = Table::new(&["NODE", "SOURCE", "BASE", "ASSETS", "AGE", "STATE"]);
+    let mut notes = Vec::new();
+    for node in nodes {
+        for rate in &node.rates {
+            rates.add_row(rate_row(&node.node, rate));
+        }
+        for source in &node.sources {
+            sources.add_row(source_row(&node.node, source));
+            let name = sanitize(&source.name);
+            notes.extend(source.jumped.iter().map(|jumped| {
+                let (asset, quote) = (sanitize(&jumped.asset), sanitize(&jumped.quote));
+                format!("{asset} in {name} jumped to {quote}, which is not used")
+            }));
+            notes.extend(source.error.iter().map(|error| format!("{name}: {}", sanitize(error))));
+        }
+    }
+    let has_sources = nodes.iter().any(|node| !node.sources.is_empty());
+    let mut lines = match nodes.iter().any(|node| !node.rates.is_empty()) {
+        true => rates.lines(usize::MAX),
+        false => vec!["all accounts are in one asset, so no rate is needed".to_owned()],
+    };
+    if has_sources {
+        lines.push(String::new());
+        lines.extend(sources.lines(usize::MAX));
+    }
+    lines.extend(notes);
+    lines
+}
+
+fn rate_row(node: &str, body: &ExchangeRateBody) -> [Cell; 7] {
+    let or_dash = |text: &Option<String>| text.as_deref().map_or("-".to_owned(), sanitize);
+    let source = match (&body.source, &body.rate) {
+        (Some(source), _) => sanitize(source),
+        (None, Some(_)) => "configuration".to_owned(),
+        (None, None) => "-".to_owned(),
+    };
+    let state = match &body.as_of {
+        Some(as_of) => format!("{} since {}", sanitize(&body.state), sanitize(as_of)),
+        None => sanitize(&body.state),
+    };
+    [
+        Cell::left(sanitize(node)),
+        Cell::left(sanitize(&body.from)),
+        Cell::left(sanitize(&body.to)),
+        Cell::right(or_dash(&body.rate)),
+        Cell::right(or_dash(&body.spread)),
+        Cell::left(state),
+        Cell::left(source),
+    ]
+}
+
+fn source_row(node: &str, body: &RateSourceBody) -> [Cell; 6] {
+    let age = match body.age_seconds {
+        Some(age) => format!("{age} s of {} s", body.max_age_seconds),
+        None => "-".to_owned(),
+    };
+    [
+        Cell::left(sanitize(node)),
+        Cell::left(sanitize(&body.name)),
+        Cell::left(body.base.as_deref().map_or("-".to_owned(), sanitize)),
+        Cell::right(body.assets.to_string()),
+        Cell::right(age),
+        Cell::left(if body.fresh { "used" } else { "not used" }),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::observe::JumpedAssetBody;
+
+    #[test]
+    fn a_table_of_rates_and_one_of_sources() {
+        let rate =
+            |to: &str, rate: Option<&str>, source: Option<&str>, state: &str| ExchangeRateBody {
+                from: "USD".to_owned(),
+                to: to.to_owned(),
+                rate: rate.map(str::to_owned),
+                spread: rate.map(|_| "0.002".to_owned()),
+                source: source.map(str::to_owned),
+                state: state.to_owned(),
+                as_of: (state == "stale").then(|| "2026-11-27T12:00:00.000Z".to_owned()),
+            };
+        let source = RateSourceBody {
+            name: "rates\u{1b}.json".to_owned(),
+            base: Some("USD".to_owned()),
+            age_seconds: Some(12),
+            max_age_seconds: 300,
+            fresh: true,
+            assets: 3,
+            unusable: 0,
+            jumped: vec![JumpedAssetBody { asset: "XRP".to_owned(), quote: "20".to_owned() }],
+            error: Some("no answer".to_owned()),
+        };
+        let node = NodeExchangeRatesBody {
+            node: "b".to_owned(),
+            rates: vec![
+                rate("EUR", Some("0.92"), Some("rates.json"), "used"),
+                rate("JPY", Some("150"), None, "used"),
+                rate("XAU", None, None, "missing"),
+                rate("XRP", None, Some("rates.json"), "stale"),
+            ],
+            sources: vec![source],
+        };
+        let lines = lines(&[node]);
+        let words: Vec<Vec<&str>> = lines
+            .iter()
+            .map(|line| line.split("  ").map(str::trim).filter(|word| !word.is_empty()).collect())
+            .collect();
+        assert_eq!(words[1], ["b", "USD", "EUR", "0.92", "0.002", "used", "rates.json"]);
+        assert_eq!(words[2], ["b", "USD", "JPY", "150", "0.002", "used", "configuration"]);
+        assert_eq!(words[3], ["b", "USD", "XAU", "-", "-", "missing", "-"]);
+        let since = "stale since 2026-11-27T12:00:00.000Z";
+        assert_eq!(words[4], ["b", "USD", "XRP", "-", "-", since, "rates.json"]);
+        assert_eq!(words[7], ["b", "rates\\u{1b}.json", "USD", "3", "12 s of 300 s", "used"]);
+        assert_eq!(lines[8], "XRP in rates\\u{1b}.json jumped to 20, which is not used");
+        assert_eq!(lines[9], "rates\\u{1b}.json: no answer");
+        let one_asset = [NodeExchangeRatesBody::default()];
+        assert_eq!(
+            super::lines(&one_asset),
+            ["all accounts are in one asset, so no rate is needed"]
+        );
+    }
+}
