@@ -51,6 +51,7 @@ mod peers;
 mod rates;
 mod remote;
 mod routing;
+mod settlement;
 mod store;
 mod stream;
 mod telemetry;

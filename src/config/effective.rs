@@ -87,6 +87,9 @@ impl Rows {
                 };
                 self.add_keys(inner, keys, &format!("{name}."));
             }
+            (ValueKind::WordOrMap(_, keys), Some(ValueData::Map(inner))) => {
+                self.add_keys(inner, keys, &format!("{name}."));
+            }
             (ValueKind::List(keys), Some(ValueData::List(list))) => {
                 self.add_items(&name, list, keys, value);
             }

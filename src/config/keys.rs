@@ -6,6 +6,7 @@ use super::key_types::KeySet;
 use super::node_keys::{ApiTokenSettings, NODE, NodeSettings, PingToggles, TlsFiles};
 use super::peer_keys::{PeerSettings, ReceiverSettings};
 use super::route_keys::{RateSettings, RateSourceSettings, RouteSettings};
+use super::settlement::EngineKeySet;
 use super::topology_keys::{LinkSettings, TopologyNodeSettings, TopologySettings};
 use super::value_kind::ValueKind;
 
@@ -35,10 +36,11 @@ pub const fn doc_text(doc: &'static str) -> &'static str {
 }
 
 /// The keys of each kind of mapping.
-const TABLES: [&[KeyInfo]; 12] = [
+const TABLES: [&[KeyInfo]; 13] = [
     NodeSettings::KEYS,
     ApiTokenSettings::KEYS,
     PeerSettings::KEYS,
+    EngineKeySet::KEYS,
     ReceiverSettings::KEYS,
     RouteSettings::KEYS,
     RateSettings::KEYS,
@@ -152,6 +154,7 @@ impl KeyInfo {
         if matches!(
             self.kind,
             ValueKind::Map(_)
+                | ValueKind::WordOrMap(..)
                 | ValueKind::List(_)
                 | ValueKind::Prefixes
                 | ValueKind::Secrets

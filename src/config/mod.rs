@@ -46,6 +46,7 @@ mod routes;
 mod schema;
 pub mod secret_file;
 mod settings;
+mod settlement;
 mod source;
 mod store;
 mod substitute;
@@ -79,6 +80,7 @@ pub use settings::{
     AssetMismatch, Credentials, Durability, NodeConfig, PeerConfig, RateSourceConfig,
     RateSourcePlace, Unset,
 };
+pub use settlement::EngineKeySet;
 pub use source::{Override, Source, parse_file, read_file};
 pub use tls_files::TlsFileCheck;
 pub use topology_keys::{

@@ -15,7 +15,9 @@ use super::node_keys::{NODE, NodeDraft, NodeSettings};
 use super::own_address::{mistakes_below, not_below_peer};
 use super::settings::{NodeConfig, Routing, Unset};
 use super::value::Value;
-use super::{api_tokens, exchange_rates, peers, receivers, routes, store, weak_secrets};
+use super::{
+    api_tokens, exchange_rates, peers, receivers, routes, settlement, store, weak_secrets,
+};
 use crate::account::{Asset, Relation};
 use crate::net::{StorePlace, is_loopback};
 use crate::wire::{Address, Scheme};
@@ -99,6 +101,7 @@ pub fn read(
         mapping.warn(&NODE.ca_file, what, help, report);
     }
     store::warn(scheme, &draft, mapping, report);
+    settlement::check(&peers, &draft, mapping, report);
     check_times(&draft, mapping, report);
     if report.has_problems() {
         return None;
@@ -178,6 +181,7 @@ fn check_ports(draft: &NodeDraft, mapping: Mapping<'_>, report: &mut DiagnosticS
         (&NODE.btp_server_port, &draft.btp_server_host, draft.btp_server_port),
         (&NODE.http_server_port, &draft.http_server_host, draft.http_server_port),
         (&NODE.health_check_port, &draft.health_check_host, draft.health_check_port),
+        (&NODE.settlement_port, &draft.settlement_host, draft.settlement_port),
     ];
     let is_wildcard = |host: &str| matches!(host, "0.0.0.0" | "::");
     for (index, (key, host, port)) in listeners.iter().enumerate() {

@@ -64,6 +64,12 @@ keys! {
         restart healthCheckHost => health_check_host: Host = "0.0.0.0",
         /// Port of health, metrics and API; 0 picks a free one.
         restart healthCheckPort => health_check_port: Port = "8080",
+        /// Address that the listener for settlement engines listens on. Only they may reach it.
+        restart settlementHost => settlement_host: Host = "127.0.0.1",
+        /// Port of the listener for settlement engines (RFC 38); 0 picks a free one. Default: no listener.
+        restart settlementPort => settlement_port: Option<Port>,
+        /// Bearer token that settlement engines must send to that listener. Default: none is required, as in RFC 38.
+        live settlementToken | settlementTokenFile => settlement_token: Option<Secret>,
         /// The operator's bearer token for `/metrics`, `/peers`, `/routes`, `/ledger/changes` and `/api/v1`. It allows
         /// everything. Default: without it and `apiTokens`, no token is required, and nothing can be changed.
         live apiToken | apiTokenFile => api_token: Option<Secret>,

@@ -1,6 +1,7 @@
 //! The keys of peers and of receivers.
 
 use super::key_types::{AssetCode, Balance, Integer, Millis, Segment, Text};
+use super::settlement::SettlementConfig;
 use crate::account::{AccountId, Relation, Spread};
 use crate::net::Secret;
 use crate::net::{HttpAuth, HttpMode, PeerUrl};
@@ -72,6 +73,9 @@ keys! {
         /// Accept a Prepare in a RESPONSE frame and its answer in a MESSAGE, as interledger-rs
         /// sends them. We still send frames as in RFC 23, which interledger-rs reads.
         live lenientBtpTypes => lenient_btp_types: bool = "false",
+        /// How debts between us and the peer are settled: `manual`, by the operators, or a mapping with the settlement
+        /// engine of the peer (RFC 38). Default: not at all.
+        live settlement => settlement: Option<SettlementConfig>,
         /// Send the peer our routes when it requests them (CCP). Default: true with `routing:
         /// dynamic`, except for a child.
         live sendRoutes => send_routes: Option<bool>,

@@ -12,6 +12,7 @@ use super::node_keys::NODE;
 use super::peer_keys::{PEER, PeerDraft, PeerSettings};
 use super::redact;
 use super::settings::{PeerConfig, Unset};
+use super::settlement::SettlementConfig;
 use crate::account::{AccountId, AccountSettings, Asset, Limits, Relation, RoutePolicy};
 use crate::net::Secret;
 use crate::net::{HttpAuth, HttpMode, PeerUrl};
@@ -97,7 +98,9 @@ fn read_peer(
     let mut tokens = peer.auth_token.into_iter().chain(peer.auth_tokens.into_iter().flatten());
     // A child needs no routes: our address covers its own, and we are its way out.
     let exchanges_routes = node.dynamic && peer.relation != Relation::Child;
+    let has_engine = matches!(peer.settlement, Some(SettlementConfig::Engine(_)));
     Some(PeerConfig {
+        settlement: peer.settlement,
         asset_of_node: Unset { code: peer.asset_code.is_none(), scale: peer.asset_scale.is_none() },
         http_mode: peer.http_mode,
         http_auth: peer.http_auth,
@@ -133,6 +136,7 @@ fn read_peer(
             },
             child_segment: peer.child_address_segment,
             lenient_btp_types: peer.lenient_btp_types,
+            has_engine,
             routes: RoutePolicy {
                 send: peer.send_routes.unwrap_or(exchanges_routes),
                 receive: peer.receive_routes.unwrap_or(exchanges_routes),

@@ -72,7 +72,8 @@ impl Printer {
         let start = format!("{start}{}:", key.name);
         let value = map.get(key.name);
         match (key.kind, value.map(|value| (&value.data, &value.at))) {
-            (ValueKind::Map(keys), found) => {
+            (ValueKind::Map(keys), found)
+            | (ValueKind::WordOrMap(_, keys), found @ Some((ValueData::Map(_), _))) => {
                 let empty = Map::default();
                 let (inner, at) = match found {
                     Some((ValueData::Map(inner), at)) => (inner, Some(at)),

@@ -157,6 +157,9 @@ fn kind(kind: ValueKind) -> Value {
         }
         ValueKind::AssetCode => text("^[A-Za-z0-9_.-]{1,32}$"),
         ValueKind::Choice(words) => text(&format!("^({})$", words.join("|"))),
+        ValueKind::WordOrMap(word, keys) => {
+            json!({ "anyOf": [text(&format!("^{word}$")), mapping(keys)] })
+        }
         ValueKind::Map(keys) => mapping(keys),
         ValueKind::List(keys) => json!({ "type": ["array", "null"], "items": mapping(keys) }),
         ValueKind::Defaults => json!({}),

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::node_keys::{ApiTokenSettings, NodeSettings};
+use super::settlement::SettlementConfig;
 use crate::account::{AccountId, AccountSettings, Asset, Relation};
 use crate::connector::{ConnectorSettings, PairRate, Timing};
 use crate::local::PingSettings;
@@ -140,6 +141,8 @@ pub struct PeerConfig {
     pub further_tokens: Vec<Secret>,
     /// Whether the node is unhealthy while the peer is not connected; false for a suspended peer.
     pub required: bool,
+    /// How debts between us and it are settled.
+    pub settlement: Option<SettlementConfig>,
 }
 
 /// One receiver: an account of the node itself.
@@ -255,11 +258,15 @@ impl NodeConfig {
 
     /// Every secret of the configuration.
     pub fn secrets(&self) -> impl Iterator<Item = &str> {
-        let own = [&self.settings.api_token, &self.settings.receiver_secret].into_iter().flatten();
+        let settings = &self.settings;
+        let own = [&settings.api_token, &settings.receiver_secret, &settings.settlement_token];
+        let own = own.into_iter().flatten();
+        let engines = self.peers.iter().filter_map(PeerConfig::engine);
+        let of_engines = engines.filter_map(|engine| engine.token.as_ref());
         let accepted = self.peers.iter().flat_map(PeerConfig::tokens);
         let sent = self.peers.iter().filter_map(|peer| peer.url.as_ref()?.token());
         let own = own.chain(self.api_tokens.iter().map(|token| &token.token));
-        own.chain(accepted).map(Secret::expose).chain(sent)
+        own.chain(accepted).chain(of_engines).map(Secret::expose).chain(sent)
     }
 
     /// A token that allows this at the node's API and shows everything: the operator's, if there is one.

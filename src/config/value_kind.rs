@@ -65,6 +65,8 @@ pub enum ValueKind {
     LogLevel,
     /// One of a few words.
     Choice(&'static [&'static str]),
+    /// This word, or a mapping with these keys.
+    WordOrMap(&'static str, &'static [KeyInfo]),
     /// A mapping with these keys.
     Map(&'static [KeyInfo]),
     /// A list of mappings with these keys.
@@ -127,6 +129,7 @@ impl ValueKind {
                     .into()
             }
             Self::Choice(words) => format!("one of {}", words.join(", ")),
+            Self::WordOrMap(word, _) => format!("{word}, or a mapping of keys and values"),
             Self::Map(_) | Self::Defaults => "a mapping of keys and values".into(),
             Self::List(_) => "a list; every item starts with a dash".into(),
         }
@@ -144,6 +147,7 @@ impl ValueKind {
             | Self::Rate
             | Self::Share => "a number",
             Self::Bool => "true or false",
+            Self::WordOrMap(..) => "a word or a mapping",
             Self::Map(_) | Self::Defaults => "a mapping",
             Self::List(_)
             | Self::Prefixes

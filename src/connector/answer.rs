@@ -168,12 +168,23 @@ impl Batch<'_> {
 
     fn with_reject(&self, refusal: &Refusal, message: &str, then: impl FnOnce(&Reply<'_>)) {
         let data = refusal.data();
+        let data = data.as_ref().map_or(&[][..], |data| data.as_slice());
+        self.with_reject_data(refusal, message, data, then);
+    }
+
+    pub(super) fn with_reject_data(
+        &self,
+        refusal: &Refusal,
+        message: &str,
+        data: &[u8],
+        then: impl FnOnce(&Reply<'_>),
+    ) {
         then(&Reply::Reject(Reject {
             code: refusal.code(),
             // RFC 27 "ILP Reject": `triggeredBy` is the address of the node that rejects. [row 19]
             triggered_by: Some(self.snapshot.triggered_by.view()),
             message: clip_message(message),
-            data: data.as_ref().map_or(&[], |data| data.as_slice()),
+            data,
         }));
     }
 

@@ -15,6 +15,7 @@ use super::batch::Batch;
 use super::ccp::CcpState;
 use super::cuts::Cuts;
 use super::packet_observers::PacketObservers;
+use super::peer_messages::PeerMessages;
 use super::pending_echoes::PendingEchoes;
 use super::received_payments::ReceivedPayments;
 use super::refusal::{NextHopFailure, Refusal};
@@ -45,6 +46,7 @@ pub struct Connector {
     pub(super) next_deadline: AtomicU64,
     pub(super) hash_state: RandomState,
     pub(super) pending_echoes: PendingEchoes,
+    pub(super) peer_messages: PeerMessages,
     /// Present if the node has a store.
     pub(super) cuts: Option<Cuts>,
     pub(super) seed: HashSeed,
@@ -115,6 +117,7 @@ impl Connector {
             next_deadline: AtomicU64::new(MonoTime::MAX.0),
             hash_state: seed.hash_state(),
             pending_echoes: PendingEchoes::default(),
+            peer_messages: PeerMessages::default(),
             cuts,
             seed,
         }))
@@ -264,6 +267,7 @@ impl Connector {
     /// what peers may still count.
     pub fn reject_all_pending(&self, now: Now) -> Vec<UnansweredTotals> {
         let batch = self.start_batch(now);
+        batch.reject_messages();
         let mut unanswered = Vec::new();
         for entry in batch.snapshot.entries.iter() {
             let (packets, all_pending) = {

@@ -24,6 +24,7 @@ mod packet_observers;
 mod packet_records;
 mod packet_sample;
 mod packet_tap;
+mod peer_messages;
 mod pending_echoes;
 mod prepare;
 mod receive;
@@ -61,6 +62,7 @@ pub use self::packet_log::{NodeNumber, PacketEvent, PacketLog, PacketRecord, Pac
 pub use self::packet_observers::ObservedPacket;
 pub use self::packet_sample::{Sample, SampleKey};
 pub use self::packet_tap::{PacketTap, TAP_CAPACITY};
+pub use self::peer_messages::{MessageAnswer, MessageRefusal, PeerMessage};
 #[cfg(test)]
 pub(crate) use self::refusal::AmountLimit;
 pub use self::refusal::{NextHopFailure, Refusal};

@@ -173,13 +173,17 @@ impl Batch<'_> {
         self.snapshot.address.as_ref().is_some_and(|own| own.view() == address)
     }
 
-    /// Answers a packet between neighbours: routes (CCP) or `peer.config` (IL-DCP).
+    /// Answers a packet between neighbours: routes (CCP) or `peer.config` (IL-DCP). One for a settlement engine waits
+    /// for the engine's reply.
     fn answer_peer_protocol(
         &self,
         from: &AccountEntry,
         incoming: &IncomingRequest,
         prepare: &Prepare<'_>,
     ) -> Result<(), Refusal> {
+        if prepare.destination == AddressRef::PEER_SETTLE {
+            return self.accept_message(from, incoming, prepare);
+        }
         let data = if ccp::RouteRequest::is_at(prepare.destination) {
             self.handle_route_request(from, prepare)?;
             Vec::new()

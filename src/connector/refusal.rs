@@ -1,5 +1,6 @@
 //! Every reason for which this node rejects a packet, and the only function that maps it to an ILP error code.
 
+use super::peer_messages::MessageRefusal;
 use crate::account::{AccountId, OverLimit};
 use crate::link::{Cause, Outcome};
 use crate::local::{LocalError, PeerConfigError};
@@ -78,6 +79,9 @@ pub enum Refusal {
     /// A `peer.route.*` request that is refused.
     #[error(transparent)]
     Routes(RouteRequestError),
+    /// A `peer.settle` request that is refused.
+    #[error(transparent)]
+    Message(MessageRefusal),
     /// An unknown address under `peer.`, where nothing is ever forwarded.
     #[error("unknown peer protocol; addresses under peer. are not forwarded")]
     UnknownPeerProtocol,
@@ -302,6 +306,9 @@ impl Refusal {
                 | RouteRequestError::ReceivingOff
                 | RouteRequestError::Gap { .. },
             )
+            | Self::Message(
+                MessageRefusal::NoEngine | MessageRefusal::Paid | MessageRefusal::ByEngine,
+            )
             | Self::PeerConfig(PeerConfigError::NotAChild | PeerConfigError::AddressTooLong) => {
                 ErrorCode::F00
             }
@@ -315,9 +322,13 @@ impl Refusal {
             | Self::NoRate { .. }
             | Self::RateStale { .. }
             | Self::RateJumped { .. }
+            | Self::Message(MessageRefusal::EngineFailed)
             | Self::Stopped => ErrorCode::T00,
             Self::Routes(RouteRequestError::NotConnected) => ErrorCode::T01,
-            Self::TooManyInFlight { .. } | Self::Stopping | Self::StoreFailing => ErrorCode::T03,
+            Self::TooManyInFlight { .. }
+            | Self::Stopping
+            | Self::StoreFailing
+            | Self::Message(MessageRefusal::TooMany) => ErrorCode::T03,
             Self::OverMaxBalance(_) | Self::ReceiverFull(_) => ErrorCode::T04,
             Self::RateLimited { .. } => ErrorCode::T05,
             Self::RoundedToZero => ErrorCode::R01,
@@ -389,6 +400,7 @@ impl Refusal {
             | Self::Local(_)
             | Self::PeerConfig(_)
             | Self::Routes(_)
+            | Self::Message(_)
             | Self::UnknownPeerProtocol
             | Self::BadReturnAddress
             | Self::ForeignNetwork { .. }

@@ -1,6 +1,7 @@
 //! What people and programs read about a refusal besides its text: a stable name, the key of the configuration that
 //! would change the decision, and what to do.
 
+use super::peer_messages::MessageRefusal;
 use super::refusal::{AmountLimit, NextHopFailure, Refusal};
 use crate::account::AccountId;
 use crate::local::{LocalError, PeerConfigError};
@@ -119,8 +120,18 @@ impl Refusal {
                 "Wait until the parent has assigned an address to this node, or configure one."),
             Self::Routes(RouteRequestError::Malformed(_)) => Details("routesMalformed", Key::None,
                 "Ask the operator of the peer which program sends route messages that do not parse."),
+            Self::Message(MessageRefusal::NoEngine) => Details("messageNoEngine", Key::Sender("settlement"),
+                "Give the peer a settlement engine here, or ask its operator to remove the one there."),
+            Self::Message(MessageRefusal::Paid) => Details("messagePaid", Key::None,
+                "Ask the operator of the peer which program sends money to `peer.settle`."),
+            Self::Message(MessageRefusal::TooMany) => Details("messageTooMany", Key::None,
+                "Find out why the settlement engine of the peer answers so slowly."),
+            Self::Message(MessageRefusal::ByEngine) => Details("messageRefusedByEngine", Key::None,
+                "Read the log of the settlement engine, and check that both engines are of one kind."),
+            Self::Message(MessageRefusal::EngineFailed) => Details("messageEngineFailed", Key::None,
+                "Check that the settlement engine of the peer runs, and read its log."),
             Self::UnknownPeerProtocol => Details("unknownPeerProtocol", Key::None,
-                "Ask the operator of the peer what it needs: this node serves `peer.config` and `peer.route`."),
+                "Ask the operator of the peer what it needs: this node serves `peer.config`, `peer.route` and `peer.settle`."),
             Self::BadReturnAddress => Details("badReturnAddress", Key::None,
                 "Ask for the echo with the address of the sender as return address."),
             Self::ForeignNetwork { .. } => Details("foreignNetwork", Key::None,

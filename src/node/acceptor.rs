@@ -9,6 +9,7 @@ use tracing::Instrument;
 use super::task;
 use crate::btp::BtpServer;
 use crate::http::HttpServer;
+use crate::settlement::EngineListener;
 
 /// A server of any protocol.
 pub(super) trait ConnectionServer: Send + Sync + 'static {
@@ -27,6 +28,12 @@ impl ConnectionServer for BtpServer {
 impl ConnectionServer for HttpServer {
     async fn accept_connection(&self) -> impl Future<Output = ()> + Send + 'static {
         self.next_work().await.run()
+    }
+}
+
+impl ConnectionServer for EngineListener {
+    async fn accept_connection(&self) -> impl Future<Output = ()> + Send + 'static {
+        self.accept().await
     }
 }
 

@@ -20,6 +20,7 @@ mod credits;
 mod derive;
 mod diallers;
 mod draining;
+mod engines;
 mod file_fingerprint;
 mod ildcp;
 mod lab;

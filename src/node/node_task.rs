@@ -14,6 +14,7 @@ use super::command::NodeCommand;
 use super::derive::{RandomSecret, http_dials, peer_dials, status_settings};
 use super::diallers::Diallers;
 use super::draining::Draining;
+use super::engines::EngineTasks;
 use super::ildcp;
 use super::overrides::Overrides;
 use super::packet_log_switch::PacketLogSwitch;
@@ -77,6 +78,8 @@ pub(super) struct NodeTask {
     pub(super) credits: Option<AbortOnDrop>,
     /// Does what operators want of settlements.
     pub(super) settlement_orders: Option<AbortOnDrop>,
+    /// The settlement engines of peers.
+    pub(super) engines: EngineTasks,
     pub(super) events: broadcast::Receiver<PeerEvent>,
     /// The request to the parent that is under way.
     pub(super) ildcp_request: Option<JoinHandle<Option<ParentInfo>>>,
@@ -138,6 +141,7 @@ impl NodeTask {
         self.status.set_parent_values(self.parent_values());
         set_peer_status(&self.config, &self.context);
         self.rate_sources.follow_config(&self.config);
+        self.engines.follow_config(&self.config);
         self.packet_log.follow_config(&self.config, &self.context);
         self.audit.follow_config(&self.config.settings);
         if let Some(saver) = &self.saver {

@@ -66,6 +66,7 @@ impl NodeTask {
         sweep::log_unproven(&context);
         // A change after the last cut would be lost.
         drop(self.changes);
+        drop(self.engines);
         drop(self.credits);
         drop(self.settlement_orders);
         if let Some(lease) = self.lease {

@@ -21,6 +21,7 @@ use super::derive::{
 };
 use super::diallers::Diallers;
 use super::draining::Draining;
+use super::engines::{self, EngineTasks};
 use super::node_task::{NodeEnd, NodeTask, set_peer_status};
 use super::overrides::Overrides;
 use super::packet_log_switch::PacketLogSwitch;
@@ -39,6 +40,7 @@ use crate::net::{
 };
 use crate::peers::{Logins, NoRandomness, NodeContext};
 use crate::routing::HashSeed;
+use crate::settlement::EngineListenerError;
 use crate::store::{OpenError, StoreHandle};
 use crate::telemetry::{self, Logs};
 
@@ -57,6 +59,9 @@ pub enum StartError {
     /// The system has no thread for the health server or for TLS.
     #[error("cannot start a thread")]
     Thread(#[source] std::io::Error),
+    /// The listener for settlement engines.
+    #[error(transparent)]
+    Engines(#[from] EngineListenerError),
     #[error(transparent)]
     NoRandomness(#[from] NoRandomness),
     /// Does not happen before the parent's answer.
@@ -202,6 +207,7 @@ async fn build(
         }
         None => None,
     };
+    let (engines, engine_listener) = engines::bind(&config, &context).await?;
     let tls_thread = match config.settings.tls {
         Some(_) => {
             let thread = RuntimeThread::compute_tls_handshakes(context.tls_handshakes.worker());
@@ -242,6 +248,10 @@ async fn build(
         port = handle.health_address.port(),
         "health server listening"
     );
+    if let Some(listener) = &engine_listener {
+        let address = listener.local_addr();
+        tracing::info!(%address, port = address.port(), "listening to settlement engines");
+    }
     let events = context.peers.subscribe();
     let changes = store
         .clone()
@@ -276,6 +286,7 @@ async fn build(
         changes,
         credits,
         settlement_orders,
+        engines: EngineTasks::start(engines, engine_listener, &context),
         audit: AuditThread::new(Arc::clone(&status)),
         status,
         packet_log,

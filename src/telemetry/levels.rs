@@ -23,7 +23,7 @@ pub(super) const OURS: &str = "ilp_connector";
 
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 /// The rooms of the program: the directories of `src`, as docs/ARCHITECTURE.md has them.
-const ROOMS: [&str; 28] = [
+const ROOMS: [&str; 29] = [
     "account",
     "api",
     "audit",
@@ -44,6 +44,7 @@ const ROOMS: [&str; 28] = [
     "rates",
     "remote",
     "routing",
+    "settlement",
     "store",
     "stream",
     "telemetry",

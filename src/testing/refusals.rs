@@ -1,7 +1,7 @@
 //! One refusal of each kind.
 
 use crate::account::OverLimit;
-use crate::connector::{AmountLimit, NextHopFailure, Refusal};
+use crate::connector::{AmountLimit, MessageRefusal, NextHopFailure, Refusal};
 use crate::local::{LocalError, PeerConfigError};
 use crate::routing::ccp::RouteRequestError;
 use crate::stream::DeclineReason;
@@ -42,6 +42,11 @@ pub(crate) fn every_refusal() -> Vec<Refusal> {
         Refusal::Routes(RouteRequestError::Gap { from: 7, known: 5 }),
         Refusal::Routes(RouteRequestError::NoAddressYet),
         Refusal::Routes(RouteRequestError::Malformed(unreadable())),
+        Refusal::Message(MessageRefusal::NoEngine),
+        Refusal::Message(MessageRefusal::Paid),
+        Refusal::Message(MessageRefusal::TooMany),
+        Refusal::Message(MessageRefusal::ByEngine),
+        Refusal::Message(MessageRefusal::EngineFailed),
         Refusal::UnknownPeerProtocol,
         Refusal::BadReturnAddress,
         Refusal::ForeignNetwork { network: "test" },

@@ -35,6 +35,8 @@ impl AddressRef<'static> {
     pub const PEER_ROUTE_CONTROL: Self = Self(b"peer.route.control");
     /// `peer.route.update`: where a peer advertises and withdraws routes (CCP).
     pub const PEER_ROUTE_UPDATE: Self = Self(b"peer.route.update");
+    /// `peer.settle`: the settlement engines of two neighbours send each other messages (RFC 38).
+    pub const PEER_SETTLE: Self = Self(b"peer.settle");
     /// Two neighbours compare their books.
     pub const PEER_RECONCILE: Self = Self(b"peer.reconcile");
 }

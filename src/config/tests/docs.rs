@@ -5,6 +5,7 @@ use crate::config::keys::KeyInfo;
 use crate::config::node_keys::{ApiTokenSettings, NodeSettings, PingToggles, TlsFiles};
 use crate::config::peer_keys::{PeerSettings, ReceiverSettings};
 use crate::config::route_keys::{RateSettings, RateSourceSettings, RouteSettings};
+use crate::config::settlement::EngineKeySet;
 use crate::config::topology_keys::{LinkSettings, TopologyNodeSettings, TopologySettings};
 use crate::config::value_kind::ValueKind;
 
@@ -41,6 +42,7 @@ fn kind(kind: ValueKind) -> String {
         ValueKind::Store => "path, URL".into(),
         ValueKind::LogLevel => "levels".into(),
         ValueKind::Choice(words) => words.join(", "),
+        ValueKind::WordOrMap(word, _) => format!("{word}, mapping"),
         ValueKind::Map(_) | ValueKind::Defaults => "mapping".into(),
         ValueKind::List(_) => "list".into(),
     }
@@ -77,6 +79,7 @@ fn tables_list_the_keys() {
         ("node", NodeSettings::KEYS, true),
         ("apiTokens", ApiTokenSettings::KEYS, false),
         ("peers", PeerSettings::KEYS, false),
+        ("settlement", EngineKeySet::KEYS, false),
         ("receivers", ReceiverSettings::KEYS, false),
         ("routes", RouteSettings::KEYS, false),
         ("rates", RateSettings::KEYS, false),

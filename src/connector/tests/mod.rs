@@ -16,6 +16,7 @@ mod model_peers;
 mod observers;
 mod own_account;
 mod own_requests;
+mod peer_messages;
 mod receivers;
 mod sessions;
 mod virtual_store;

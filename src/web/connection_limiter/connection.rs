@@ -113,6 +113,11 @@ impl Connection {
         self.changed.notify_one();
     }
 
+    /// Closes the connection at once: requests without an answer never get one.
+    pub(crate) fn abort(&self) {
+        self.evict();
+    }
+
     /// The answer of the current request is a stream without an end. It does not count among the unauthenticated
     /// connections any more, and has no age limit; the caller limits the number of streams.
     pub(crate) fn become_stream(&self) {

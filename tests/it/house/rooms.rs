@@ -52,7 +52,7 @@ const NOT_IN_PURE_ROOMS: [&str; 14] = [
 
 /// Crates that only these rooms use, so that a change of the crate concerns few rooms.
 const CRATE_ROOMS: [(&str, &[&str]); 14] = [
-    ("axum", &["web", "http", "api"]),
+    ("axum", &["web", "http", "settlement", "api"]),
     ("clap", &["console", "tools", "cli"]),
     ("clap_complete", &["cli"]),
     ("hdrhistogram", &["tools"]),

@@ -1,0 +1,119 @@
+//! The client against engines that answer from a script.
+
+use crate::books::{Quantity, SettlementKey};
+use crate::connector::PeerMessage;
+use crate::settlement::client::EngineError;
+use crate::settlement::testing::{RunningListener, ScriptedEngine};
+use crate::settlement::{Engines, deliver_message};
+
+const CREATED: &str = "HTTP/1.1 201 Created\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 8\r\nConnection: close\r\n\r\nRECEIVED";
+const UNKNOWN: &str =
+    "HTTP/1.1 404 Not Found\r\nContent-Length: 5\r\nConnection: close\r\n\r\nwhat?";
+const FAILED: &str =
+    "HTTP/1.1 500 Oops\r\nContent-Length: 10\r\nConnection: close\r\n\r\n\u{1b}[2Jno gas";
+const REPLY: &str = "HTTP/1.1 201 Created\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi";
+
+async fn engines_of(engine: &ScriptedEngine, token: Option<&str>) -> (RunningListener, Vec<usize>) {
+    let node = RunningListener::start(None).await;
+    let new = node.engines.replace_all([engine.of("alice", "/eth/", token)]);
+    (node, vec![new.len()])
+}
+
+fn settlement() -> (SettlementKey, Quantity) {
+    (SettlementKey::from_random(7), Quantity::of_units(905, 9))
+}
+
+async fn settle(engines: &Engines, account: &str) -> Result<(), EngineError> {
+    let (key, quantity) = settlement();
+    engines.settle(&account.parse().unwrap(), &key, &quantity).await
+}
+
+#[tokio::test]
+async fn requests_have_the_paths_keys_and_quantities_of_rfc_38_rows_131_133() {
+    let engine = ScriptedEngine::start(&[CREATED, OK, CREATED]).await;
+    let (node, _) = engines_of(&engine, Some("secret")).await;
+    let settings = engine.of("alice", "/eth/", Some("secret"));
+    node.engines.create_account(&settings).await.unwrap();
+    // Any 2xx is a success, whatever the body says.
+    settle(&node.engines, "alice").await.unwrap();
+    let expected = [
+        ("POST /eth/accounts HTTP/1.1", r#"{"id":"alice"}"#, "application/json", None),
+        (
+            "POST /eth/accounts/alice/settlements HTTP/1.1",
+            r#"{"amount":"905","scale":9}"#,
+            "application/json",
+            Some("idempotency-key: 00000000000000000000000000000007"),
+        ),
+    ];
+    for (request, (line, body, content_type, key)) in engine.requests.lock().iter().zip(expected) {
+        assert!(request.starts_with(&format!("{line}\r\n")), "{request}");
+        assert!(request.ends_with(&format!("\r\n\r\n{body}")), "{request}");
+        assert!(request.contains(&format!("content-type: {content_type}\r\n")), "{request}");
+        assert!(request.contains("authorization: Bearer secret\r\n"), "{request}");
+        assert_eq!(key.is_some(), request.contains("idempotency-key"), "{request}");
+        assert!(key.is_none_or(|key| request.contains(key)), "{request}");
+    }
+    assert_eq!(engine.requests.lock().len(), 2);
+}
+
+#[tokio::test]
+async fn an_engine_that_lost_the_account_gets_it_and_the_same_key_again() {
+    let engine = ScriptedEngine::start(&[UNKNOWN, CREATED, OK]).await;
+    let (node, _) = engines_of(&engine, None).await;
+    settle(&node.engines, "alice").await.unwrap();
+    let requests = engine.requests.lock();
+    assert_eq!(requests[0], requests[2]);
+    assert!(requests[1].starts_with("POST /eth/accounts HTTP"), "{requests:?}");
+    assert!(requests[0].contains("idempotency-key: 00000000000000000000000000000007\r\n"));
+}
+
+#[tokio::test]
+async fn what_an_engine_says_is_in_the_error_and_harms_no_terminal() {
+    let engine = ScriptedEngine::start(&[FAILED, UNKNOWN, UNKNOWN, UNKNOWN]).await;
+    let (node, _) = engines_of(&engine, Some("secret")).await;
+    let failed = settle(&node.engines, "alice").await.unwrap_err().to_string();
+    let expected = "answers 500: \\u{1b}[2Jno gas";
+    assert!(failed.ends_with(expected), "{failed}");
+    let unknown = settle(&node.engines, "alice").await.unwrap_err();
+    assert!(matches!(unknown, EngineError::Status { status: 404, .. }), "{unknown}");
+    assert_eq!(engine.requests.lock().len(), 4, "one attempt to create the account");
+    drop(engine);
+    let gone = settle(&node.engines, "alice").await.unwrap_err();
+    assert!(matches!(gone, EngineError::NoAnswer { .. }), "{gone}");
+    assert!(!gone.to_string().contains("secret"), "{gone}");
+    let none = settle(&node.engines, "bob").await.unwrap_err();
+    assert_eq!(none.to_string(), "peer bob has no settlement engine");
+}
+
+#[tokio::test]
+async fn a_reload_keeps_what_is_the_same_and_names_what_is_new() {
+    let engine = ScriptedEngine::start(&[]).await;
+    let (node, new) = engines_of(&engine, None).await;
+    assert_eq!(new, [1]);
+    let alice = engine.of("alice", "/eth/", None);
+    let bob = engine.of("bob", "/eth/", None);
+    let new = node.engines.replace_all([alice.clone(), bob.clone()]);
+    assert_eq!(new.iter().map(|one| one.account.as_str()).collect::<Vec<_>>(), ["bob"]);
+    assert!(node.engines.is_current(&new[0]) && node.engines.has_engine("alice"));
+    let changed = node.engines.replace_all([engine.of("bob", "/xrp/", None)]);
+    assert_eq!(changed.len(), 1);
+    assert!(!node.engines.is_current(&new[0]) && !node.engines.has_engine("alice"));
+}
+
+#[tokio::test]
+async fn a_message_of_the_peer_goes_to_the_engine_as_bytes_row_136() {
+    let engine = ScriptedEngine::start(&[REPLY]).await;
+    let (node, _) = engines_of(&engine, None).await;
+    let reply = node.engines.deliver(&"alice".parse().unwrap(), b"\x01hello").await.unwrap();
+    assert_eq!(&*reply, b"hi");
+    let request = engine.requests.lock()[0].clone();
+    assert!(request.starts_with("POST /eth/accounts/alice/messages HTTP/1.1\r\n"), "{request}");
+    assert!(request.contains("content-type: application/octet-stream\r\n"), "{request}");
+    assert!(request.ends_with("\r\n\r\n\u{1}hello"), "{request}");
+    // A message whose time is over is not delivered; its number is unknown, so nothing is answered.
+    let (account, data, deadline) = ("alice".parse().unwrap(), (*b"x").into(), Default::default());
+    let late = PeerMessage { number: 9, account, data, deadline };
+    deliver_message(&node.context, &node.engines, late).await;
+    assert_eq!(engine.requests.lock().len(), 1);
+}
