@@ -72,6 +72,14 @@ pub(crate) fn browser_packages() -> Result<PathBuf, String> {
     installed("tests/browser")
 }
 
+/// The folder with settlement engines, a ledger and a chain.
+pub(crate) fn settlement_packages() -> Result<PathBuf, String> {
+    // Tests run concurrently; only one installs.
+    static INSTALLED: LazyLock<Result<PathBuf, String>> =
+        LazyLock::new(|| installed("tests/settlement"));
+    INSTALLED.clone()
+}
+
 fn installed(folder: &str) -> Result<PathBuf, String> {
     check_node_version()?;
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);

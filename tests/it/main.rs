@@ -48,6 +48,7 @@ mod refused_logins;
 mod reload;
 mod secrets;
 mod sessions;
+mod settlement;
 mod shared_account;
 mod stream;
 mod support;

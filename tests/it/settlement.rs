@@ -1,0 +1,217 @@
+//! Real settlement engines: npm `ilp-settlement-core` over a shared ledger, and an engine on an Ethereum chain (npm
+//! `ganache`). Value moves outside of Interledger, and the books of two nodes follow, to the unit.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::interop::settlement_packages;
+use crate::process::{Process, TIMEOUT, free_port, path_text, temp_folder, write_file};
+use crate::support::{PROGRAM, eventually, run_successfully, skip};
+
+/// Starts a program of `tests/settlement`. Returns it with the line that it prints when it is ready.
+fn script(folder: &Path, name: &str, arguments: &[(&str, &str)]) -> (Process, Value) {
+    let mut command = Command::new("node");
+    command.arg(name).current_dir(folder);
+    for (option, value) in arguments {
+        command.arg(format!("--{option}")).arg(value);
+    }
+    let process = Process::spawn(&mut command);
+    let ready = process.wait_for_line(name, |line| serde_json::from_str::<Value>(line).ok());
+    (process, ready)
+}
+
+fn port_of(ready: &Value) -> u16 {
+    ready["port"].as_u64().unwrap().try_into().unwrap()
+}
+
+/// Sends one request; returns the status and the JSON of the answer.
+fn request(method: &str, port: u16, path: &str, headers: &str, body: &Value) -> (u16, Value) {
+    let body = if body.is_null() { String::new() } else { body.to_string() };
+    let length = body.len();
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    stream.set_read_timeout(Some(TIMEOUT)).unwrap();
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\
+         Content-Type: application/json\r\nContent-Length: {length}\r\n{headers}\r\n"
+    );
+    stream.write_all((head + &body).as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
+    // The body may come in chunks.
+    let start = answer.find("\r\n\r\n").unwrap();
+    let body = answer[start..].find(['{', '[']).map(|json| &answer[start + json..]);
+    let body = body.and_then(|body| serde_json::Deserializer::from_str(body).into_iter().next());
+    (status, body.map_or(Value::Null, Result::unwrap))
+}
+
+/// Asks an engine to pay, as a connector does.
+fn settle(engine: u16, peer: &str, key: &str, amount: &str, scale: u8) {
+    let quantity = json!({ "amount": amount, "scale": scale });
+    let path = format!("/accounts/{peer}/settlements");
+    let headers = format!("Idempotency-Key: {key}\r\n");
+    assert_eq!(request("POST", engine, &path, &headers, &quantity).0, 201);
+}
+
+/// Two nodes with a link, and the ports of their engines.
+struct Link {
+    folder: TempDir,
+    asset: &'static str,
+    btp_port: u16,
+    engines: [u16; 2],
+    listeners: [u16; 2],
+}
+
+impl Link {
+    fn new(asset: &'static str) -> Self {
+        let ports = || [free_port(), free_port()];
+        Self {
+            folder: temp_folder(),
+            asset,
+            btp_port: free_port(),
+            engines: ports(),
+            listeners: ports(),
+        }
+    }
+
+    fn store(&self, node: &str) -> PathBuf {
+        self.folder.path().join(format!("{node}.db"))
+    }
+
+    /// The URL at which the engine of a node reaches it.
+    fn connector(&self, index: usize) -> String {
+        format!("http://127.0.0.1:{}", self.listeners[index])
+    }
+
+    /// Starts node `a` (0), which listens, or `b` (1), which dials.
+    fn start(&self, index: usize) -> Process {
+        let (node, peer) = [("a", "b"), ("b", "a")][index];
+        let (btp_port, url) = match index {
+            0 => (self.btp_port, String::new()),
+            _ => (0, format!("url: 'ws://127.0.0.1:{}', ", self.btp_port)),
+        };
+        let (asset, listener, engine) = (self.asset, self.listeners[index], self.engines[index]);
+        let config = format!(
+            "nodeId: {node}\nbtpServerHost: 127.0.0.1\nbtpServerPort: {btp_port}\n\
+             healthCheckHost: 127.0.0.1\nhealthCheckPort: 0\nassetCode: {asset}\nstore: {node}.db\n\
+             settlementPort: {listener}\npeers:\n  - {{ id: {peer}, {url}authToken: a-secret-of-both, \
+             settlement: {{ engine: 'http://127.0.0.1:{engine}' }} }}\n"
+        );
+        let file = write_file(&self.folder, &format!("{node}.yaml"), &config);
+        Process::start(&["run", "--config", path_text(&file)], [("RUST_BACKTRACE", "1")])
+    }
+
+    /// Waits until the engines have agreed, through both nodes.
+    fn wait_ready(nodes: &[&Process]) {
+        for node in nodes {
+            node.wait_for_log("the settlement engine has the account", "peer");
+        }
+    }
+
+    /// Waits until the books of `b` have this balance of `a`.
+    fn wait_balance(&self, expected: i128) {
+        let look = || {
+            let store = self.store("b");
+            let mut command = Command::new(PROGRAM);
+            command.args(["ledger", "balances", "--json", "--store", path_text(&store)]);
+            let books: Value = serde_json::from_str(&run_successfully(&mut command)).unwrap();
+            let accounts = books["accounts"].as_array().unwrap().iter();
+            let found = accounts.into_iter().find(|one| one["account"] == "a");
+            let balance = found.map_or("0", |one| one["balance"].as_str().unwrap()).to_owned();
+            if balance == expected.to_string() { Ok(()) } else { Err(balance) }
+        };
+        eventually("the balance of a at b", TIMEOUT, look);
+    }
+}
+
+/// `ilp-settlement-core` reports a sum again, with the next payment and under another key, unless the answer to its
+/// credit is the quantity. While the node is down it repeats the same key.
+#[test]
+fn the_public_settlement_core_settles_to_the_unit_and_credits_nothing_twice_rows_131_133_136() {
+    let scripts = match settlement_packages() {
+        Ok(folder) => folder,
+        Err(why) => return skip("the settlement engines", &why),
+    };
+    let link = Link::new("USD");
+    let (_ledger, ready) = script(&scripts, "ledger.js", &[]);
+    let ledger_port = port_of(&ready);
+    let ledger = format!("http://127.0.0.1:{ledger_port}");
+    let engine = |index: usize| {
+        let (port, connector) = (link.engines[index].to_string(), link.connector(index));
+        let account = ["ledger-a", "ledger-b"][index];
+        let options = [("port", &*port), ("connector", &*connector)];
+        let more = [("ledger", &*ledger), ("account", account)];
+        script(&scripts, "core-engine.js", &[options, more].concat()).0
+    };
+    let (first, second) = (link.start(0), link.start(1));
+    // They come after the nodes, which try again until they are there.
+    let _engines = [engine(0), engine(1)];
+    Link::wait_ready(&[&first, &second]);
+
+    let payer = link.engines[0];
+    settle(payer, "b", "one", "1500000001", 9);
+    link.wait_balance(-1_500_000_000);
+    settle(payer, "b", "one", "1500000001", 9);
+    settle(payer, "b", "two", "1", 0);
+    link.wait_balance(-2_500_000_000);
+    // With what the engine had left over of the first one.
+    settle(payer, "b", "three", "1000", 9);
+    link.wait_balance(-2_500_001_000);
+
+    // A payment that arrives while b is dead is credited when it lives again.
+    second.signal("KILL");
+    second.wait_exit();
+    settle(payer, "b", "four", "25", 2);
+    let balances = || request("GET", ledger_port, "/balances", "", &Value::Null).1;
+    let paid = || {
+        let sum = balances()["ledger-b"].clone();
+        if sum == "2.750001" { Ok(()) } else { Err(sum.to_string()) }
+    };
+    eventually("the ledger has the payment", TIMEOUT, paid);
+    let second = link.start(1);
+    link.wait_balance(-2_750_001_000);
+    assert_eq!(balances(), json!({ "ledger-a": "-2.750001", "ledger-b": "2.750001" }));
+    drop((first, second));
+}
+
+#[test]
+fn value_moves_on_a_chain_and_the_books_follow_rows_131_133_136() {
+    let scripts = match settlement_packages() {
+        Ok(folder) => folder,
+        Err(why) => return skip("the settlement engines", &why),
+    };
+    let link = Link::new("ETH");
+    let (_chain, ready) = script(&scripts, "chain.js", &[]);
+    let chain_port = port_of(&ready);
+    let chain = format!("http://127.0.0.1:{chain_port}");
+    let addresses = [0, 1].map(|index| ready["accounts"][index].as_str().unwrap().to_owned());
+    let engine = |index: usize| {
+        let (port, connector) = (link.engines[index].to_string(), link.connector(index));
+        let options = [("port", &*port), ("connector", &*connector)];
+        let more = [("chain", &*chain), ("account", &*addresses[index])];
+        script(&scripts, "chain-engine.js", &[options, more].concat()).0
+    };
+    let nodes = [link.start(0), link.start(1)];
+    let _engines = [engine(0), engine(1)];
+    Link::wait_ready(&[&nodes[0], &nodes[1]]);
+
+    let wei = || {
+        let call = json!({ "jsonrpc": "2.0", "id": 1, "method": "eth_getBalance", "params": [addresses[1], "latest"] });
+        let answer = request("POST", chain_port, "/", "", &call).1;
+        u128::from_str_radix(answer["result"].as_str().unwrap().trim_start_matches("0x"), 16)
+            .unwrap()
+    };
+    let before = wei();
+    settle(link.engines[0], "b", "one", "1500000000", 9);
+    link.wait_balance(-1_500_000_000);
+    // Units beyond those of the account: what is left over counts with the next payment.
+    settle(link.engines[0], "b", "two", "999999999", 18);
+    settle(link.engines[0], "b", "three", "1", 18);
+    link.wait_balance(-1_500_000_001);
+    assert_eq!(wei() - before, 1_500_000_001_000_000_000);
+}
