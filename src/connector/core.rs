@@ -49,6 +49,8 @@ pub struct Connector {
     pub(super) peer_messages: PeerMessages,
     /// Present if the node has a store.
     pub(super) cuts: Option<Cuts>,
+    /// Totals for receipts, if the node has no store.
+    pub(super) receipted: ReceivedPayments,
     pub(super) seed: HashSeed,
 }
 
@@ -119,6 +121,7 @@ impl Connector {
             pending_echoes: PendingEchoes::default(),
             peer_messages: PeerMessages::default(),
             cuts,
+            receipted: ReceivedPayments::in_memory(),
             seed,
         }))
     }

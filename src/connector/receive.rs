@@ -7,7 +7,10 @@ use super::batch::{Batch, IncomingRequest};
 use super::packet_log::PacketEvent;
 use super::refusal::{AmountLimit, Refusal};
 use super::snapshot::AccountEntry;
-use crate::stream::{AcceptedPacket, DeclinedPacket, ReceivedPacket, Receiver};
+use crate::link::CutNumber;
+use crate::stream::{
+    AcceptedPacket, DeclinedPacket, ReceivedPacket, Receiver, short_connection_id,
+};
 use crate::wire::Amount;
 use crate::wire::ilp::{Fulfill, Prepare, Reject, Reply, clip_message};
 
@@ -46,7 +49,7 @@ impl Batch<'_> {
             asset_scale: asset.scale,
         };
         match receiver.receive(&received) {
-            Ok(accepted) => self.pay_receiver(delivery, incoming, prepare, &accepted),
+            Ok(accepted) => self.pay_receiver(delivery, incoming, prepare, (&received, &accepted)),
             Err(declined) => {
                 self.reject_declined(to, incoming, prepare, &declined);
                 Ok(())
@@ -67,7 +70,7 @@ impl Batch<'_> {
         Delivery { to, amount, .. }: Delivery<'_>,
         incoming: &IncomingRequest,
         prepare: &Prepare<'_>,
-        accepted: &AcceptedPacket,
+        (received, accepted): (&ReceivedPacket<'_>, &AcceptedPacket),
     ) -> Result<(), Refusal> {
         let fulfill = Fulfill { fulfillment: accepted.fulfillment, data: &accepted.data };
         let reply = Reply::Fulfill(fulfill);
@@ -86,11 +89,11 @@ impl Batch<'_> {
             state.stats.count_delivered(&reply);
         }
         // In the same batch as the balance, so in the same cut.
-        if let Some(cuts) = &self.connector.cuts {
-            let (account, id) = (&to.account, self.connection_id(to, prepare));
-            let of = (account.id(), &to.settings.asset);
-            cuts.received.note(of, id, amount, self.now.wall, cuts.next());
-        }
+        let data = self.note_received(to, received, accepted);
+        let reply = match &data {
+            None => reply,
+            Some(data) => Reply::Fulfill(Fulfill { fulfillment: accepted.fulfillment, data }),
+        };
         self.answer_requester(incoming, &reply);
         self.book_conversion(incoming.account, incoming.held, to.account.slot(), amount);
         self.record_local_answer(incoming, Some(to), prepare, || PacketEvent::Received {
@@ -99,6 +102,39 @@ impl Batch<'_> {
             received_amount: amount,
         });
         Ok(())
+    }
+
+    /// Adds a paid packet to the totals of its connection; with receipts, to those of its streams. Returns the reply
+    /// with the receipts. Money is on the receiver's account before, so a receipt never says more than was received.
+    fn note_received(
+        &self,
+        to: &AccountEntry,
+        received: &ReceivedPacket<'_>,
+        accepted: &AcceptedPacket,
+    ) -> Option<Vec<u8>> {
+        let of = (to.account.id(), &to.settings.asset);
+        let (payments, next) = match &self.connector.cuts {
+            Some(cuts) => (&cuts.received, cuts.next()),
+            None => (&self.connector.receipted, CutNumber::NONE),
+        };
+        let note = |id: &str, amount| payments.note(of, id, amount, self.now.wall, next);
+        let Some(receipts) = &accepted.receipts else {
+            // Without a store only receipts need totals.
+            if self.connector.cuts.is_some() {
+                note(received.connection_id, received.amount);
+            }
+            return None;
+        };
+        let connection = short_connection_id(received.connection_id);
+        let mut rest = received.amount.0;
+        let mut totals = receipts.shares.clone();
+        for share in &mut totals {
+            rest = rest.saturating_sub(share.amount.0);
+            let total = note(&format!("{connection}/{}", share.stream.0), share.amount);
+            share.amount = Amount(u64::try_from(total).unwrap_or(u64::MAX));
+        }
+        note(connection, Amount(rest));
+        Some(receipts.encrypt_reply(received, &totals))
     }
 
     fn reject_declined(

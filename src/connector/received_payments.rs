@@ -1,5 +1,6 @@
 //! What receivers got, by STREAM connection, for the store. The packets of a payment arrive one by one, and an operator
-//! wants to know which payment it was.
+//! wants to know which payment it was. Receipts (RFC 39) say what a stream has received, so a connection with receipts
+//! has one total for each stream; without a store, only such connections have totals.
 //!
 //! Anyone may make up connections, so their number is bounded: the one that was silent for longest is added to a sum.
 
@@ -16,7 +17,7 @@ use crate::wire::{Amount, Timestamp};
 
 /// Connections of one receiver in one asset that are kept one by one.
 const CONNECTIONS_MAX: usize = 1_000;
-/// Bytes of a connection's id; ours have 24. What arrives on longer ones is only in the sum.
+/// Bytes of a connection's id; ours have at most 24. What arrives on longer ones is only in the sum.
 const CONNECTION_ID_BYTES_MAX: usize = 64;
 /// A payment is announced once no packet has arrived for this time, and one that goes on, each time that it has gone on
 /// for so long.
@@ -43,7 +44,11 @@ type Totals = HashMap<Arc<str>, Total>;
 
 /// The totals of all receivers that ever got something.
 #[derive(Debug, Default)]
-pub(super) struct ReceivedPayments(Mutex<State>);
+pub(super) struct ReceivedPayments {
+    state: Mutex<State>,
+    /// Whether no store saves them.
+    is_in_memory: bool,
+}
 
 #[derive(Debug, Default)]
 struct State {
@@ -89,10 +94,16 @@ impl ReceivedPayments {
                 Total { packets, amount, announced, last_at, is_changed: false, waits_since };
             totals.insert(key.connection, total);
         }
-        Self(Mutex::new(state))
+        Self { state: Mutex::new(state), is_in_memory: false }
     }
 
-    /// A receiver has got a packet. `next` is the next cut.
+    /// For a node without a store. They begin at zero with each start.
+    pub(super) fn in_memory() -> Self {
+        Self { state: Mutex::default(), is_in_memory: true }
+    }
+
+    /// A receiver has got a packet. `next` is the next cut. Returns the total of the connection; it begins again if it
+    /// was added to the sum since.
     pub(super) fn note(
         &self,
         (receiver, asset): (&AccountId, &Asset),
@@ -100,19 +111,26 @@ impl ReceivedPayments {
         amount: Amount,
         at: Timestamp,
         next: CutNumber,
-    ) {
+    ) -> i128 {
+        let state = &mut *self.state.lock();
         if amount == Amount::ZERO {
-            return;
+            return state.total(receiver, asset, connection);
         }
         let id = if connection.len() > CONNECTION_ID_BYTES_MAX { SUM } else { connection };
         let (packets, amount, last_at) = (1, i128::from(amount.0), at);
         let packet = Total { packets, amount, last_at, ..Total::default() };
-        self.0.lock().add((receiver, asset), id, packet, next);
+        state.add((receiver, asset), id, packet, next);
+        if self.is_in_memory {
+            state.changed.clear();
+            state.summed_up.clear();
+            state.unannounced.clear();
+        }
+        state.total(receiver, asset, id)
     }
 
     /// Those that have changed since the last cut.
     pub(super) fn take_changed(&self) -> ChangedPayments {
-        let state = &mut *self.0.lock();
+        let state = &mut *self.state.lock();
         if state.changed.is_empty() && state.summed_up.is_empty() {
             return ChangedPayments::default();
         }
@@ -132,7 +150,7 @@ impl ReceivedPayments {
 
     /// Announces what has arrived, at most `max` payments, the others later. The next cut has that they are announced.
     pub(super) fn announce(&self, now: Timestamp, max: usize) -> Vec<Announced> {
-        let state = &mut *self.0.lock();
+        let state = &mut *self.state.lock();
         let mut announced = Vec::new();
         for key in std::mem::take(&mut state.unannounced) {
             let Some(total) = state.find(&key) else { continue };
@@ -156,12 +174,12 @@ impl ReceivedPayments {
 
     /// All cuts up to this one are durable.
     pub(super) fn forget_saved(&self, cut: CutNumber) {
-        self.0.lock().summed_up.retain(|(first, _)| *first > cut);
+        self.state.lock().summed_up.retain(|(first, _)| *first > cut);
     }
 
     /// The next cut has all of them.
     pub(super) fn note_all(&self) {
-        let State { receivers, changed, .. } = &mut *self.0.lock();
+        let State { receivers, changed, .. } = &mut *self.state.lock();
         for (receiver, assets) in receivers {
             for (asset, totals) in assets {
                 for (connection, total) in totals.iter_mut().filter(|(_, one)| !one.is_changed) {
@@ -199,6 +217,12 @@ impl State {
             self.summed_up.push((next, key_of(of, &id)));
             self.add(of, SUM, total, next);
         }
+    }
+
+    fn total(&self, receiver: &AccountId, asset: &Asset, connection: &str) -> i128 {
+        let totals = self.receivers.get(receiver).and_then(|assets| assets.get(asset));
+        let total = totals.and_then(|totals| totals.get(connection));
+        total.map_or(0, |total| total.amount)
     }
 
     fn find(&mut self, key: &PaymentKey) -> Option<&mut Total> {

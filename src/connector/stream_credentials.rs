@@ -2,7 +2,8 @@
 //! `stream::Receiver`.
 
 use super::core::Connector;
-use crate::stream::{CONNECTION_ID_BYTES, SharedSecret, encode_connection_id};
+use crate::account::Asset;
+use crate::stream::{CONNECTION_ID_BYTES, ReceiptKey, SharedSecret, encode_connection_id};
 use crate::wire::Address;
 
 /// The credentials of one STREAM connection. They are valid as long as the node has the same `receiverSecret`.
@@ -12,6 +13,8 @@ pub struct StreamCredentials {
     pub destination: Address,
     /// The secret that encrypts their data.
     pub secret: SharedSecret,
+    /// The asset in which the receiver is paid.
+    pub asset: Asset,
 }
 
 /// Why no credentials can be issued.
@@ -30,7 +33,7 @@ pub enum StreamCredentialsError {
 
 impl Connector {
     /// Credentials of a new connection to a receiver, or to the one that was configured first. `random` makes them
-    /// unique.
+    /// unique. With `receipts`, its money gets receipts that are signed with this key.
     ///
     /// # Errors
     /// [`StreamCredentialsError`].
@@ -38,6 +41,7 @@ impl Connector {
         &self,
         receiver: Option<&str>,
         random: [u8; CONNECTION_ID_BYTES],
+        receipts: Option<&ReceiptKey>,
     ) -> Result<StreamCredentials, StreamCredentialsError> {
         let snapshot = self.snapshot.load();
         let slot = match receiver {
@@ -50,11 +54,15 @@ impl Connector {
             .and_then(|entry| Some((entry, entry.settings.receiver.as_ref()?)))
             .ok_or(StreamCredentialsError::UnknownReceiver)?;
         let own = snapshot.address.as_ref().ok_or(StreamCredentialsError::NoAddressYet)?;
-        let id = encode_connection_id(random);
+        let id = match receipts {
+            Some(key) => receiver.encode_connection_id_with_receipts(random, key),
+            None => encode_connection_id(random),
+        };
         let destination = own
             .child(entry.settings.address_segment())
             .and_then(|address| address.child(&id))
             .map_err(|_| StreamCredentialsError::AddressTooLong)?;
-        Ok(StreamCredentials { destination, secret: receiver.secret(&id) })
+        let asset = entry.settings.asset.clone();
+        Ok(StreamCredentials { destination, secret: receiver.secret(&id), asset })
     }
 }

@@ -1,5 +1,9 @@
 //! SPSP (RFC 9): `GET /<receiver>` returns an address and a secret to pay the receiver, different ones each time. `GET
 //! /.well-known/pay`, the endpoint of a payment pointer without a path (RFC 26), means the first configured receiver.
+//! `/spsp/<receiver>` and `/accounts/<receiver>/spsp` are the paths of other implementations, so that a payment pointer
+//! to one of them stays valid here; a slash at the end changes nothing.
+//!
+//! A query with the headers of a verifier of receipts (RFC 39) gets a connection whose money gets receipts.
 //!
 //! Queries leave no state, so only the connections need limits, and the listener has them.
 
@@ -13,59 +17,90 @@ use axum::http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW,
     CACHE_CONTROL, RETRY_AFTER,
 };
-use axum::http::{HeaderValue, Method, Response, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use axum::response::IntoResponse;
 use axum::routing::{MethodRouter, get};
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use ring::rand::{SecureRandom, SystemRandom};
 use serde::Serialize;
 use serde_json::json;
 
 use super::router;
 use crate::connector::{Connector, StreamCredentials, StreamCredentialsError};
-use crate::stream::CONNECTION_ID_BYTES;
+use crate::stream::{CONNECTION_ID_BYTES, ReceiptKey};
 use crate::web::{ProblemDetails, json_response, json_text};
 
 const CONTENT_TYPE_SPSP: &str = "application/spsp4+json";
+/// The headers of a verifier of receipts.
+const RECEIPT_NONCE: &str = "receipt-nonce";
+const RECEIPT_SECRET: &str = "receipt-secret";
 const METHODS: &str = "GET, HEAD, OPTIONS";
 /// `Retry-After` while the node has no address.
 const SECONDS_UNTIL_ADDRESS: &str = "5";
 
 pub(super) fn routes(connector: Arc<Connector>) -> Router {
-    let first =
-        |State(connector): State<Arc<Connector>>| async move { answer_query(&connector, None) };
-    Router::new()
-        .route("/.well-known/pay", resource(get(first)))
-        .route("/{receiver}", resource(get(query_named)))
-        .with_state(connector)
+    let of_first = ["/.well-known/pay", "/.well-known/pay/"];
+    let of_named = ["/{receiver}", "/spsp/{receiver}", "/accounts/{name}/spsp"];
+    let routes = of_first
+        .into_iter()
+        .fold(Router::new(), |routes, path| routes.route(path, resource(get(query_first))));
+    let routes = of_named.into_iter().fold(routes, |routes, path| {
+        let named = || resource(get(query_named));
+        routes.route(path, named()).route(&format!("{path}/"), named())
+    });
+    routes.with_state(connector)
 }
 
 fn resource(get: MethodRouter<Arc<Connector>>) -> MethodRouter<Arc<Connector>> {
     get.options(options).fallback(method_not_allowed)
 }
 
+async fn query_first(
+    State(connector): State<Arc<Connector>>,
+    headers: HeaderMap,
+) -> Response<Body> {
+    answer_query(&connector, None, &headers)
+}
+
 async fn query_named(
     State(connector): State<Arc<Connector>>,
     id: Result<Path<String>, PathRejection>,
+    headers: HeaderMap,
 ) -> Response<Body> {
     // No receiver has an empty name, or one that is not UTF-8.
-    answer_query(&connector, Some(id.as_ref().map_or("", |Path(id)| id)))
+    answer_query(&connector, Some(id.as_ref().map_or("", |Path(id)| id)), &headers)
 }
 
-fn answer_query(connector: &Connector, receiver: Option<&str>) -> Response<Body> {
+fn answer_query(
+    connector: &Connector,
+    receiver: Option<&str>,
+    headers: &HeaderMap,
+) -> Response<Body> {
+    let receipts = match receipt_key(headers) {
+        Ok(receipts) => receipts,
+        Err(mistake) => {
+            return with_cors(
+                ProblemDetails::new(StatusCode::BAD_REQUEST, mistake).into_response(),
+            );
+        }
+    };
     let mut random = [0; CONNECTION_ID_BYTES];
     let credentials = match SystemRandom::new().fill(&mut random) {
-        Ok(()) => connector.issue_stream_credentials(receiver, random),
+        Ok(()) => connector.issue_stream_credentials(receiver, random, receipts.as_ref()),
         Err(_) => {
             let status = StatusCode::INTERNAL_SERVER_ERROR;
             return with_cors(ProblemDetails::new(status, "no random numbers").into_response());
         }
     };
     with_cors(match credentials {
-        Ok(StreamCredentials { destination, secret }) => {
-            let secret = STANDARD.encode(secret.0);
-            let body = json!({ "destination_account": destination, "shared_secret": secret });
+        Ok(StreamCredentials { destination, secret, asset }) => {
+            let body = json!({
+                "destination_account": destination,
+                "shared_secret": STANDARD.encode(secret.0),
+                "asset_info": { "code": asset.code, "scale": asset.scale },
+                "receipts_enabled": receipts.is_some(),
+            });
             spsp_response(StatusCode::OK, &body)
         }
         Err(StreamCredentialsError::UnknownReceiver) => {
@@ -84,6 +119,33 @@ fn answer_query(connector: &Connector, receiver: Option<&str>) -> Response<Body>
                 .into_response()
         }
     })
+}
+
+/// The key of a verifier of receipts, if the query has one.
+///
+/// RFC 39 "SPSP": a query has both the verifier's nonce and its secret, or neither. Without the check, a
+/// verifier with a mistake would wait for receipts for ever.
+fn receipt_key(headers: &HeaderMap) -> Result<Option<ReceiptKey>, String> {
+    match (headers.get(RECEIPT_NONCE), headers.get(RECEIPT_SECRET)) {
+        (None, None) => Ok(None),
+        (Some(nonce), Some(secret)) => {
+            let nonce = header_bytes(RECEIPT_NONCE, nonce)?;
+            let secret = header_bytes(RECEIPT_SECRET, secret)?;
+            Ok(Some(ReceiptKey { nonce, secret }))
+        }
+        (Some(_), None) => Err(format!("{RECEIPT_NONCE} needs {RECEIPT_SECRET} beside it")),
+        (None, Some(_)) => Err(format!("{RECEIPT_SECRET} needs {RECEIPT_NONCE} beside it")),
+    }
+}
+
+/// The bytes of a header in base64, with or without padding, in either alphabet.
+fn header_bytes<const N: usize>(name: &str, value: &HeaderValue) -> Result<[u8; N], String> {
+    let text = value.to_str().ok().map(|text| text.trim_end_matches('='));
+    let bytes = text.and_then(|text| {
+        STANDARD_NO_PAD.decode(text).or_else(|_| URL_SAFE_NO_PAD.decode(text)).ok()
+    });
+    let bytes = bytes.and_then(|bytes| bytes.try_into().ok());
+    bytes.ok_or_else(|| format!("{name} must be {N} bytes in base64"))
 }
 
 /// The preflight request of a browser.

@@ -2,26 +2,27 @@
 //! secret and the connection's id at the end of the address.
 //!
 //! So nothing is stored or bounded, and connections survive a restart with the same secret. Deliberately absent for the
-//! same reason: totals of streams, receipts (RFC 39), data on streams, and limits that depend on earlier packets ([ADR
-//! 19](../../docs/adr/0019-streams-of-a-receiver-without-state.md)).
+//! same reason: totals of streams, data on streams, and limits that depend on earlier packets ([ADR
+//! 19](../../docs/adr/0019-streams-of-a-receiver-without-state.md)). Receipts (RFC 39) need totals; the caller keeps
+//! them ([ADR 39](../../docs/adr/0039-receipts-of-a-receiver-without-state.md)).
 
+mod connection_id;
 mod reply;
+mod shares;
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::hmac;
 
+pub use self::connection_id::{CONNECTION_ID_BYTES, encode_connection_id, short_connection_id};
+pub use self::shares::StreamTotal;
 use super::keys::{Keys, SECRET_LEN, SharedSecret};
+use super::receipt::ReceiptKey;
 use crate::wire::ilp::{ErrorCode, PacketType};
 use crate::wire::stream::StreamPacket;
 use crate::wire::{Amount, Condition, Fulfillment};
-
-/// Random bytes of a connection's id.
-pub const CONNECTION_ID_BYTES: usize = 18;
 
 /// The receiver of all connections to one account.
 #[derive(Clone, PartialEq, Eq)]
@@ -47,8 +48,23 @@ pub struct ReceivedPacket<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AcceptedPacket {
     pub fulfillment: Fulfillment,
-    /// The Fulfill's data: the encrypted reply.
+    /// The Fulfill's data: the encrypted reply. Empty if the reply waits for receipts.
     pub data: Vec<u8>,
+    /// Present if the sender gets receipts: the reply is complete once the money is booked.
+    pub receipts: Option<Box<AwaitedReceipts>>,
+}
+
+/// The reply to a packet whose sender gets receipts, before the totals of its streams are known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AwaitedReceipts {
+    /// What the packet adds to each of its streams, in the order of the frames. Together they are at most the packet's
+    /// amount.
+    pub shares: Vec<StreamTotal>,
+    secret: SharedSecret,
+    key: ReceiptKey,
+    fulfillment: Fulfillment,
+    /// The decrypted request.
+    request: Vec<u8>,
 }
 
 /// A packet that the receiver rejects.
@@ -57,11 +73,6 @@ pub struct DeclinedPacket {
     pub reason: DeclineReason,
     /// The Reject's data: the encrypted reply, or empty if the packet is not from the connection's sender.
     pub data: Vec<u8>,
-}
-
-/// The id of a new connection: the last segment of its address.
-pub fn encode_connection_id(random: [u8; CONNECTION_ID_BYTES]) -> String {
-    URL_SAFE_NO_PAD.encode(random)
 }
 
 /// Why a receiver rejects a packet. The text is the Reject's message.
@@ -104,8 +115,11 @@ impl Receiver {
     /// The secret of the connection with this id. Anyone may make up ids; only this receiver
     /// can derive their secrets.
     pub fn secret(&self, connection_id: &str) -> SharedSecret {
-        let key = hmac::Key::new(hmac::HMAC_SHA256, &self.generator);
-        SharedSecret(hmac_of_parts(&key, &[connection_id.as_bytes()]))
+        SharedSecret(hmac_of_parts(&self.generator_key(), &[connection_id.as_bytes()]))
+    }
+
+    fn generator_key(&self) -> hmac::Key {
+        hmac::Key::new(hmac::HMAC_SHA256, &self.generator)
     }
 
     /// Decides one packet. The same packet gets the same answer, because nothing is stored.
@@ -117,17 +131,19 @@ impl Receiver {
         if incoming.connection_id.is_empty() {
             return Err(silent(DeclineReason::NoConnection));
         }
-        let keys = Keys::new(&self.secret(incoming.connection_id));
-        let request = keys.open(incoming.data).map_err(|_| silent(DeclineReason::NotAuthentic))?;
+        let secret = self.secret(incoming.connection_id);
+        let keys = Keys::new(&secret);
+        let clear = keys.open(incoming.data).map_err(|_| silent(DeclineReason::NotAuthentic))?;
         let request =
-            StreamPacket::parse(&request).map_err(|_| silent(DeclineReason::NotARequest))?;
+            StreamPacket::parse(&clear).map_err(|_| silent(DeclineReason::NotARequest))?;
         if request.packet_type != PacketType::Prepare {
             // A connector sent an answer back as a request.
             return Err(silent(DeclineReason::NotARequest));
         }
         let fulfillment = keys.fulfillment(incoming.data);
-        let reply =
-            |packet_type| reply::encrypt_reply(&keys, fulfillment, packet_type, &request, incoming);
+        let reply = |packet_type| {
+            reply::encrypt_reply(&keys, fulfillment, packet_type, &request, incoming, &[])
+        };
         if incoming.amount < request.amount {
             return Err(DeclinedPacket {
                 reason: DeclineReason::BelowMinimum,
@@ -140,7 +156,31 @@ impl Receiver {
                 data: reply(PacketType::Reject),
             });
         }
-        Ok(AcceptedPacket { fulfillment, data: reply(PacketType::Fulfill) })
+        if let Some(key) = self.receipt_key(incoming.connection_id) {
+            let shares = shares::shares_of(&request, incoming.amount);
+            let receipts = AwaitedReceipts { shares, secret, key, fulfillment, request: clear };
+            let receipts = Some(Box::new(receipts));
+            return Ok(AcceptedPacket { fulfillment, data: Vec::new(), receipts });
+        }
+        Ok(AcceptedPacket { fulfillment, data: reply(PacketType::Fulfill), receipts: None })
+    }
+}
+
+impl AwaitedReceipts {
+    /// The Fulfill's data, with a receipt for each of these streams. Its total includes this packet, which is booked.
+    ///
+    /// RFC 39 "Flow": each Fulfill of a connection with receipts has a frame with one.
+    pub fn encrypt_reply(&self, incoming: &ReceivedPacket<'_>, totals: &[StreamTotal]) -> Vec<u8> {
+        let keys = Keys::new(&self.secret);
+        let request = StreamPacket::parse(&self.request).expect("it was parsed before");
+        // RFC 39 "Specification": the number of a stream has one byte.
+        let signed = totals.iter().filter_map(|total| {
+            let number = u8::try_from(total.stream.0).ok()?;
+            Some((total.stream, self.key.sign(number, total.amount.0)))
+        });
+        let signed: Vec<_> = signed.collect();
+        let kind = PacketType::Fulfill;
+        reply::encrypt_reply(&keys, self.fulfillment, kind, &request, incoming, &signed)
     }
 }
 

@@ -2,7 +2,9 @@
 // Senders of other implementations pay the receiver of our node: they query its SPSP endpoint and send STREAM packets.
 
 const assert = require('node:assert/strict')
+const { randomBytes } = require('node:crypto')
 const Spsp = require('ilp-protocol-spsp')
+const { verifyReceipt } = require('ilp-protocol-stream')
 
 const { startChain } = require('./lib/chain')
 const { startNode } = require('./lib/connector')
@@ -77,6 +79,47 @@ scenario('the SPSP answer has what clients rely on', { spspClient: ['SPSP'] }, a
   }
   assert.notEqual(first.shared_secret, second.shared_secret)
   await assert.rejects(query('/nobody'), /status=404/)
+})
+
+/** Queries as a verifier of receipts, and returns whom to pay and how to verify a receipt of the stream 1. */
+async function verifiedPayee (hub, path) {
+  const [nonce, secret] = [randomBytes(16), randomBytes(32)]
+  const headers = { 'Receipt-Nonce': nonce.toString('base64'), 'Receipt-Secret': secret.toString('base64') }
+  const response = await fetch(`http://127.0.0.1:${hub.httpPort}${path}`, { headers })
+  const answer = await response.json()
+  assert.equal(answer.receipts_enabled, true)
+  assert.deepEqual(answer.asset_info, { code: 'USD', scale: 9 })
+  const verify = (receipt, stream = '1') => {
+    const verified = verifyReceipt(Buffer.from(receipt, 'base64'), secret)
+    assert.deepEqual(verified.nonce, nonce)
+    assert.equal(verified.streamId.toString(), stream)
+    assert.throws(() => verifyReceipt(Buffer.from(receipt, 'base64'), randomBytes(32)), /invalid hmac/)
+    return BigInt(verified.totalReceived.toString())
+  }
+  return { address: answer.destination_account, secret: Buffer.from(answer.shared_secret, 'base64'), verify }
+}
+
+scenario('a verifier accepts the receipts that a sender gets', { stream: ['STREAM', 'SPSP'] }, async t => {
+  const hub = await startNode(t, manual.half('spsp/ours', { 7770: 0 }))
+  const payee = await verifiedPayee(hub, '/spsp/wallet')
+  await stream.connected(client(t, hub.port, 'alice', 'alice-secret'), payee, async connection => {
+    const [one, other] = [connection.createStream(), connection.createStream()]
+    await one.sendTotal(700)
+    assert.equal(payee.verify(one.receipt), 700n)
+    await other.sendTotal(50)
+    assert.equal(payee.verify(other.receipt, '3'), 50n)
+    await one.sendTotal(900)
+    assert.equal(payee.verify(one.receipt), 900n)
+  })
+  assert.deepEqual(await hub.balances(), { alice: 950n, wallet: -950n })
+})
+
+scenario('the sender of Rafiki returns a receipt for the whole payment', { rafikiSender: ['STREAM'] }, async t => {
+  const hub = await startNode(t, manual.half('spsp/ours', { 7770: 0 }))
+  const payee = await verifiedPayee(hub, '/accounts/wallet/spsp/')
+  const { delivered, receipt } = await stream.payAsRafiki(client(t, hub.port, 'alice', 'alice-secret'), payee, AMOUNT)
+  assert.equal(delivered, AMOUNT)
+  assert.equal(payee.verify(receipt), AMOUNT)
 })
 
 /** Sends a million units with `pay` from alice, through the mixed chain, to the receiver of its last node. */

@@ -17,6 +17,7 @@ mod observers;
 mod own_account;
 mod own_requests;
 mod peer_messages;
+mod receipts;
 mod receivers;
 mod sessions;
 mod virtual_store;

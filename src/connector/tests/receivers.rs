@@ -1,7 +1,7 @@
 //! Receivers of payments inside the node: accounts whose packets are answered at once.
 
 use super::*;
-use crate::stream::{Iv, Keys, Receiver};
+use crate::stream::{Iv, Keys, ReceiptKey, Receiver};
 use crate::wire::ilp::PacketType;
 use crate::wire::stream::{Frames, StreamFrame, StreamId, StreamPacket};
 
@@ -21,12 +21,35 @@ pub(super) fn sender(node: &TestNode) -> TestSender {
 
 /// On a connection of its own.
 pub(super) fn sender_on(node: &TestNode, random: [u8; 18]) -> TestSender {
-    let connection = node.connector.issue_stream_credentials(Some("wallet"), random).unwrap();
+    let connection = node.connector.issue_stream_credentials(Some("wallet"), random, None).unwrap();
+    let destination = connection.destination.to_string();
+    TestSender { destination, keys: Keys::new(&connection.secret) }
+}
+
+/// On a connection whose money gets receipts.
+pub(super) fn sender_with_receipts(
+    node: &TestNode,
+    random: [u8; 18],
+    key: &ReceiptKey,
+) -> TestSender {
+    let found = node.connector.issue_stream_credentials(Some("wallet"), random, Some(key));
+    let connection = found.unwrap();
     let destination = connection.destination.to_string();
     TestSender { destination, keys: Keys::new(&connection.secret) }
 }
 
 impl TestSender {
+    /// The totals of the receipts in an encrypted reply.
+    pub(super) fn receipt_totals(&self, data: &[u8]) -> Vec<u64> {
+        let plaintext = self.keys.open(data).unwrap();
+        let frames = StreamPacket::parse(&plaintext).unwrap().frames;
+        let receipts = frames.iter().filter_map(|frame| match frame {
+            StreamFrame::StreamReceipt { stream: StreamId(1), receipt } => Some(receipt),
+            _ => None,
+        });
+        receipts.map(|receipt| u64::from_be_bytes(receipt[18..26].try_into().unwrap())).collect()
+    }
+
     fn data(&self, minimum: u64) -> Vec<u8> {
         let mut plaintext = Vec::new();
         let frames = [StreamFrame::StreamMoney { stream: StreamId(1), shares: 1 }];
@@ -191,7 +214,8 @@ fn receivers_become_reachable_when_the_node_gets_its_address() {
     waiting.address = None;
     let node = node(waiting);
     let alice = node.connect("alice");
-    let ask = |receiver| node.connector.issue_stream_credentials(receiver, [0; 18]).unwrap_err();
+    let ask =
+        |receiver| node.connector.issue_stream_credentials(receiver, [0; 18], None).unwrap_err();
     assert_eq!(ask(Some("wallet")), StreamCredentialsError::NoAddressYet);
     assert_eq!(ask(None), StreamCredentialsError::NoAddressYet);
     assert_eq!(ask(Some("alice")), StreamCredentialsError::UnknownReceiver);
@@ -216,15 +240,15 @@ fn a_reload_keeps_connections_and_balances() {
     apply(vec![other, peer("alice"), same]).unwrap();
     sender.pay(&node, &alice, 5, 0, 5);
     assert_eq!(node.balance("wallet"), -10);
-    let first = node.connector.issue_stream_credentials(None, [9; 18]).unwrap();
+    let first = node.connector.issue_stream_credentials(None, [9; 18], None).unwrap();
     assert!(first.destination.as_str().starts_with("test.node.other."));
     // Without the receiver there is no route and no new connection, but its balance stays.
     apply(vec![peer("alice")]).unwrap();
     assert_eq!(node.send_rejected(&alice, &sender.payment(5, 0)), "F02");
-    let gone = node.connector.issue_stream_credentials(Some("wallet"), [1; 18]);
+    let gone = node.connector.issue_stream_credentials(Some("wallet"), [1; 18], None);
     assert_eq!(gone, Err(StreamCredentialsError::UnknownReceiver));
     assert_eq!(
-        node.connector.issue_stream_credentials(None, [1; 18]),
+        node.connector.issue_stream_credentials(None, [1; 18], None),
         Err(StreamCredentialsError::UnknownReceiver)
     );
     assert_eq!(node.balance("wallet"), -10);

@@ -33,7 +33,9 @@ async fn query(node: &RunningServer, method: &str, path: &str) -> (u16, String, 
 
 fn credentials(body: &str) -> (String, SharedSecret) {
     let body: serde_json::Value = serde_json::from_str(body).unwrap();
-    assert_eq!(body.as_object().unwrap().len(), 2, "{body}");
+    assert_eq!(body.as_object().unwrap().len(), 4, "{body}");
+    assert_eq!(body["asset_info"], json!({ "code": "USD", "scale": 9 }));
+    assert_eq!(body["receipts_enabled"], false);
     let secret = STANDARD.decode(body["shared_secret"].as_str().unwrap()).unwrap();
     let destination = body["destination_account"].as_str().unwrap().to_owned();
     (destination, SharedSecret(secret.try_into().unwrap()))
@@ -69,6 +71,62 @@ async fn every_query_gets_new_credentials_row_126() {
 }
 
 #[tokio::test]
+async fn paths_of_other_implementations_mean_the_same_receiver() {
+    let node = node(&["shop", "wallet"], Some("test.node")).await;
+    for (path, id) in [
+        ("/wallet/", "wallet"),
+        ("/spsp/wallet", "wallet"),
+        ("/spsp/wallet/", "wallet"),
+        ("/accounts/wallet/spsp", "wallet"),
+        ("/accounts/wallet/spsp/", "wallet"),
+        ("/.well-known/pay/", "shop"),
+    ] {
+        let (status, _, body) = query(&node, "GET", path).await;
+        assert_eq!(status, 200, "{path}: {body}");
+        assert!(credentials(&body).0.starts_with(&format!("test.node.{id}.")), "{path}: {body}");
+        assert_eq!(query(&node, "OPTIONS", path).await.0, 204, "{path}");
+    }
+    for path in ["/spsp/unknown", "/accounts/unknown/spsp", "/spsp/", "/accounts/"] {
+        let (status, _, body) = query(&node, "GET", path).await;
+        assert_eq!(status, 404, "{path}");
+        assert!(body.contains("InvalidReceiverError"), "{path}: {body}");
+    }
+}
+
+#[tokio::test]
+async fn a_verifier_gets_a_connection_with_receipts_and_mistakes_are_named() {
+    let node = node(&["wallet"], Some("test.node")).await;
+    let ask = async |headers: String| {
+        let head = format!("GET /wallet HTTP/1.1\r\nhost: node{headers}");
+        let answer = request_once(node.address, &head).await;
+        (answer.status, answer.body)
+    };
+    let nonce = "\r\nReceipt-Nonce: ABEiM0RVZneImaq7zN3u/w==";
+    let secret = |length| format!("\r\nReceipt-Secret: {}", STANDARD.encode(vec![0xfe; length]));
+    let (status, body) = ask(format!("{nonce}{}", secret(32))).await;
+    assert_eq!(status, 200, "{body}");
+    let body: serde_json::Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(body["receipts_enabled"], true);
+    let destination = body["destination_account"].as_str().unwrap();
+    let id = destination.strip_prefix("test.node.wallet.").unwrap();
+    assert_eq!(id.len(), 102);
+    let shared = STANDARD.decode(body["shared_secret"].as_str().unwrap()).unwrap();
+    assert_eq!(shared, Receiver::new(&[1; 32], "wallet").secret(id).0);
+    let url_safe = "\r\nReceipt-Nonce: ABEiM0RVZneImaq7zN3u_w";
+    assert_eq!(ask(format!("{url_safe}{}", secret(32))).await.0, 200);
+    for (headers, mistake) in [
+        (nonce.to_owned(), "receipt-nonce needs receipt-secret beside it"),
+        (secret(32), "receipt-secret needs receipt-nonce beside it"),
+        (format!("{nonce}{}", secret(31)), "receipt-secret must be 32 bytes in base64"),
+        (format!("\r\nReceipt-Nonce: ?{}", secret(32)), "receipt-nonce must be 16 bytes in base64"),
+    ] {
+        let (status, body) = ask(headers).await;
+        assert_eq!(status, 400, "{body}");
+        assert!(body.contains(mistake), "{body}");
+    }
+}
+
+#[tokio::test]
 async fn head_is_get_without_a_body() {
     let node = node(&["wallet"], Some("test.node")).await;
     let (status, head, body) = query(&node, "HEAD", "/wallet").await;
@@ -87,7 +145,7 @@ async fn unknown_receivers_are_not_found_row_126() {
         assert_eq!(body, r#"{"id":"InvalidReceiverError","message":"Invalid receiver ID"}"#);
     }
     // No SPSP endpoint.
-    for path in ["/", "/wallet/", "/wallet/x", "/.well-known/other"] {
+    for path in ["/", "/wallet/x", "/spsp/wallet/x", "/accounts/wallet", "/.well-known/other"] {
         let (status, head, _) = query(&node, "GET", path).await;
         assert_eq!(status, 404, "{path}");
         assert!(head.contains("content-type: application/problem+json"), "{path}: {head}");

@@ -3,6 +3,7 @@
 use super::{ReceivedPacket, hmac_of_parts};
 use crate::stream::envelope::Iv;
 use crate::stream::keys::Keys;
+use crate::stream::receipt::Receipt;
 use crate::wire::ilp::PacketType;
 use crate::wire::stream::{CloseCode, Frames, StreamFrame, StreamId, StreamPacket};
 use crate::wire::{Amount, Fulfillment};
@@ -28,6 +29,7 @@ pub(super) fn encrypt_reply(
     packet_type: PacketType,
     request: &StreamPacket<'_>,
     incoming: &ReceivedPacket<'_>,
+    receipts: &[(StreamId, Receipt)],
 ) -> Vec<u8> {
     let mut frames = vec![StreamFrame::MaxStreamId { stream: STREAM_ID_MAX }];
     let mut with_data = StreamsWithData::default();
@@ -73,6 +75,10 @@ pub(super) fn encrypt_reply(
     if needs_max_data {
         frames.push(StreamFrame::MaxData { offset: DATA_OFFSET_MAX });
     }
+    frames.extend(receipts.iter().map(|(stream, receipt)| StreamFrame::StreamReceipt {
+        stream: *stream,
+        receipt: receipt.as_bytes(),
+    }));
     let mut plaintext = Vec::new();
     let reply = StreamPacket {
         packet_type,
@@ -82,7 +88,7 @@ pub(super) fn encrypt_reply(
     };
     reply.encode(&mut plaintext);
     let iv = reply_iv(keys, fulfillment, &plaintext);
-    keys.seal(iv, &plaintext).expect("the frames above have less than two kilobytes")
+    keys.seal(iv, &plaintext).expect("the frames above have less than four kilobytes")
 }
 
 /// The first streams with data of a request.

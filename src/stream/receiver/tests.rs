@@ -13,13 +13,26 @@ fn receiver() -> Receiver {
 
 /// A sender's connection.
 struct Connection {
-    id: &'static str,
+    id: String,
     keys: Keys,
 }
 
 fn connection() -> Connection {
-    let id = "dG9rZW4";
-    Connection { id, keys: Keys::new(&receiver().secret(id)) }
+    connection_of("dG9rZW4")
+}
+
+fn connection_of(id: &str) -> Connection {
+    Connection { id: id.to_owned(), keys: Keys::new(&receiver().secret(id)) }
+}
+
+fn incoming<'a>(
+    connection_id: &'a str,
+    amount: u64,
+    (data, condition): (&'a [u8], Condition),
+) -> ReceivedPacket<'a> {
+    let (asset_code, asset_scale) = ASSET;
+    let amount = Amount(amount);
+    ReceivedPacket { connection_id, amount, condition, data, asset_code, asset_scale }
 }
 
 impl Connection {
@@ -47,12 +60,7 @@ impl Connection {
         data: &[u8],
         condition: Condition,
     ) -> Result<AcceptedPacket, DeclinedPacket> {
-        let (asset_code, asset_scale) = ASSET;
-        let amount = Amount(amount);
-        let connection_id = self.id;
-        let incoming =
-            ReceivedPacket { connection_id, amount, condition, data, asset_code, asset_scale };
-        receiver().receive(&incoming)
+        receiver().receive(&incoming(&self.id, amount, (data, condition)))
     }
 
     /// Decrypts and checks a reply; returns its amount, and its frames after the first as text.
@@ -84,6 +92,9 @@ impl Connection {
                 format!("room for {}", stream.0)
             }
             StreamFrame::MaxData { offset: DATA_OFFSET_MAX } => "room".to_owned(),
+            StreamFrame::StreamReceipt { stream, receipt } => {
+                format!("receipt {}: {}", stream.0, hex::encode(receipt))
+            }
             other => panic!("unexpected {other:?}"),
         });
         (reply.amount.0, frames.collect())
@@ -142,9 +153,9 @@ fn packets_of_others_get_no_reply() {
     check(connection.pay(1, b"ECHOECHOECHOECHO"), DeclineReason::NotAuthentic, ErrorCode::F06);
     check(connection.pay(1, &[]), DeclineReason::NotAuthentic, ErrorCode::F06);
     check(connection.pay(1, &good[1..]), DeclineReason::NotAuthentic, ErrorCode::F06);
-    let elsewhere = Connection { id: "b3RoZXI", ..self::connection() };
+    let elsewhere = Connection { id: "b3RoZXI".to_owned(), ..self::connection() };
     check(elsewhere.pay(1, &good), DeclineReason::NotAuthentic, ErrorCode::F06);
-    let nowhere = Connection { id: "", ..self::connection() };
+    let nowhere = Connection { id: String::new(), ..self::connection() };
     check(nowhere.pay(1, &good), DeclineReason::NoConnection, ErrorCode::F06);
     for answer in [PacketType::Fulfill, PacketType::Reject] {
         let swapped = connection.packet(answer, 0, &[]);
@@ -152,6 +163,37 @@ fn packets_of_others_get_no_reply() {
     }
     let garbage = connection.keys.seal(Iv([2; 12]), b"\x02garbage").unwrap();
     check(connection.pay(1, &garbage), DeclineReason::NotARequest, ErrorCode::F00);
+}
+
+#[test]
+fn each_stream_gets_a_receipt_that_the_verifier_accepts() {
+    let key = ReceiptKey { nonce: [6; 16], secret: [8; SECRET_LEN] };
+    let id = receiver().encode_connection_id_with_receipts([2; CONNECTION_ID_BYTES], &key);
+    let connection = connection_of(&id);
+    let streams = [money(1), money(255), money(256)];
+    let data = connection.request(9, &streams);
+    let condition = connection.keys.fulfillment(&data).condition();
+    let packet = incoming(&id, 10, (&data, condition));
+    let accepted = receiver().receive(&packet).unwrap();
+    assert!(accepted.data.is_empty());
+    let receipts = accepted.receipts.unwrap();
+    let shares: Vec<_> = receipts.shares.iter().map(|one| (one.stream.0, one.amount.0)).collect();
+    assert_eq!(shares, [(1, 3), (255, 3), (256, 3)]);
+    let total = |stream, amount| StreamTotal { stream: StreamId(stream), amount: Amount(amount) };
+    let totals = [total(1, 503), total(255, u64::MAX), total(256, 3)];
+    let reply = connection.read(PacketType::Fulfill, &receipts.encrypt_reply(&packet, &totals));
+    let receipt = |stream: u8, total: u64| {
+        let signed = [&[1][..], &[6; 16], &[stream], &total.to_be_bytes()].concat();
+        let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &[8; SECRET_LEN]), &signed);
+        format!("receipt {stream}: {}{}", hex::encode(signed), hex::encode(tag))
+    };
+    // The number of the third stream does not fit a receipt.
+    let limits = [1, 255, 256].map(|stream| format!("no limit for {stream}"));
+    assert_eq!(reply, (10, [&limits[..], &[receipt(1, 503), receipt(255, u64::MAX)]].concat()));
+    // A Reject has none: nothing was received.
+    let declined = connection.pay(8, &data).unwrap_err();
+    let (_, frames) = connection.read(PacketType::Reject, &declined.data);
+    assert!(!frames.iter().any(|frame| frame.starts_with("receipt")), "{frames:?}");
 }
 
 #[test]

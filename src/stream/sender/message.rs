@@ -1,7 +1,7 @@
 //! Encrypts the requests of a sender, and decrypts the replies of the receiver.
 
-use super::receipt::Receipt;
 use crate::stream::keys::Keys;
+use crate::stream::receipt::Receipt;
 use crate::stream::{EnvelopeError, Iv};
 use crate::wire::ilp::PacketType;
 use crate::wire::stream::{CloseCode, Frames, StreamFrame, StreamId, StreamPacket};

@@ -15,7 +15,6 @@ mod message;
 mod packet_size;
 mod progress;
 mod rate;
-mod receipt;
 mod settings;
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::rate::PathRate;
-use super::receipt::Receipt;
+use crate::stream::receipt::Receipt;
 use crate::wire::ilp::ErrorCode;
 use crate::wire::stream::CloseCode;
 

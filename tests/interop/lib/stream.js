@@ -77,10 +77,11 @@ async function payAsRafiki (plugin, { address, secret }, amount) {
   const quote = await rafiki.startQuote({
     plugin, destination, amountToSend: amount, sourceAsset: { code: 'USD', scale: 9 }
   })
-  const { error, amountSent, amountDelivered } = await rafiki.pay({ plugin, destination, quote })
+  const { error, amountSent, amountDelivered, streamReceipt } = await rafiki.pay({ plugin, destination, quote })
   await rafiki.closeConnection(plugin, destination)
   if (error) throw new Error(error)
-  return { sent: amountSent, delivered: amountDelivered }
+  const receipt = streamReceipt && { receipt: Buffer.from(streamReceipt).toString('base64') }
+  return { sent: amountSent, delivered: amountDelivered, ...receipt }
 }
 
 module.exports = { listen, pay, connected, listenAsRafiki, payAsRafiki }
