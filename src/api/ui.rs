@@ -64,6 +64,7 @@ const FILES: &[PageFile] = files! {
     "probes.js"
     "recent.js"
     "say.js"
+    "settlements.js"
     "shapes.js"
     "shell.js"
     "store.js"

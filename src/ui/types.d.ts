@@ -62,7 +62,7 @@ export interface Hello {
   scopes?: string[];
   /** The peer that the token is bound to. */
   peer?: string | null;
-  /** What this program offers besides: `lab`, `probes`. */
+  /** What this program offers besides: `lab`, `probes`, `settlements`. */
   features?: string[];
 }
 export interface State { type: 'state'; nodes: NodeInfo[]; links: Link[]; overrides?: Override[]; faults?: Fault[] }
@@ -128,6 +128,19 @@ export interface MoneyPeer {
   node: string; peer: string; asset: string; balance: string; min: string | null; max: string | null;
   heldIn: string; heldOut: string; uncertain: string; volumeIn: string | null; volumeOut: string | null;
   volumeNet?: string; direction?: 'in' | 'out' | 'even';
+}
+/** What was paid outside of Interledger, in units of the account. */
+export interface Settlement {
+  key: string; node: string; peer: string; asset: string; direction: 'sent' | 'received'; units: string;
+  state: string; attempts: number; createdAt: string; updatedAt: string; reference: string; by: string;
+}
+export interface Settlements {
+  /** The newest first. */
+  settlements: Settlement[];
+  /** Those that an engine has not accepted. */
+  underWay: { peer: string; settlement: Settlement; lastError?: string | null; nextAttemptAt?: string | null }[];
+  /** The peers with which an operator lets none begin. */
+  paused: string[];
 }
 /** A value in force; `from`: `default`, `FILE:LINE`, `environment NAME`, `command line`, `parent` or `override`. */
 export interface ConfigValue { key: string; value: unknown; from: string; live?: boolean }

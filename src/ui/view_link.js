@@ -7,6 +7,7 @@ import { NONE, amount, bytes, count, micros, percent, rate, short, since } from 
 import { writePlace } from './place.js';
 import { badge, balanceBar, beside, cli, empty, facts } from './parts.js';
 import { linkLab } from './lab.js';
+import { settlementsBetween } from './settlements.js';
 import { peerVerbs } from './verbs.js';
 import { assetOf, kindOf, linkName, stateOf } from './words.js';
 
@@ -42,6 +43,7 @@ export function linkView(app, id) {
     ['transport', link.transport], ['asset', link.asset]])}
     <h3>Balance, as each end sees it</h3>
     ${money(link, rates, endA, endB)}
+    ${settlementsBetween(app, [{ node: link.a, peer: link.aPeer }, ...(isInside ? [{ node: link.b, peer: link.bPeer ?? '' }] : [])])}
     <h3>The last five minutes</h3>
     ${charts(app, id, link.a, far)}
     <p class="actions"><a class="button" href=${writePlace({ view: 'packets', params: { filter: filterOf(link, isInside) } })}>Its packets</a>

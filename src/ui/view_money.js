@@ -3,6 +3,7 @@
 import { html, nothing } from './vendor/lit-html/lit-html.js';
 import { amount, inAsset, short } from './format.js';
 import { balanceBar, beside, empty, peerLink, problem } from './parts.js';
+import { settlementsOf } from './settlements.js';
 
 /** @import { App } from './main.js' */
 /** @import { Money, MoneyPeer } from './types.js' */
@@ -25,7 +26,8 @@ export function moneyView(app) {
     <div class="wide-table"><table data-testid="money"><thead><tr><th scope="col">node</th><th scope="col">account</th><th scope="col">asset</th><th scope="col">balance between its limits</th>
       <th scope="col">who owes</th><th scope="col" class="num">room up</th><th scope="col" class="num">room down</th><th scope="col" class="num">held in / out</th>${hasVolume ? html`<th scope="col" class="num">volume in / out</th><th scope="col" class="num">net</th>` : nothing}<th scope="col" class="num">uncertain</th></tr></thead>
       <tbody>${peers.map((row) => line(app, row, hasVolume))}</tbody></table></div>
-    <p class="dim">Room up: what the peer may still come to owe before <code>maxBalance</code>. Room down: what the node may still come to owe before <code>minBalance</code>. Beyond them packets get T04.${hasVolume ? ' Volume: all that has come from the account and gone to it; net is their difference.' : ''}</p></section>`;
+    <p class="dim">Room up: what the peer may still come to owe before <code>maxBalance</code>. Room down: what the node may still come to owe before <code>minBalance</code>. Beyond them packets get T04.${hasVolume ? ' Volume: all that has come from the account and gone to it; net is their difference.' : ''}</p>
+    ${settlementsOf(app, [...new Set(peers.map((row) => row.node))])}</section>`;
 }
 
 /** @param {string} name @param {string | null | undefined} value @param {string} asset @param {string} [says] */

@@ -200,6 +200,34 @@ describe('operate', () => {
     await page.getByTestId('histogram').getByRole('row', { name: 'above 1 ms 10 25 %' }).waitFor();
   });
 
+  test('settlements of nodes and links, what an engine has not accepted, and who is paused', async (t) => {
+    const one = (/** @type {any} */ more) => ({ key: 'k', node: 'a', peer: 'b', asset: 'USD/9', direction: 'sent', units: '10000000000', amount: '10000000000', amountScale: 9, leftover: '0',
+      state: 'done', attempts: 1, createdAt: soon(-60), updatedAt: soon(-60), reference: '', by: 'ilp-connector', ...more });
+    const pending = one({ key: 'p', units: '2500000000', state: 'pending', attempts: 3, createdAt: soon(-5) });
+    const pages = /** @type {Record<string, any>} */ ({
+      'nodes/a/settlements?limit=30': { settlements: [pending, one({})], underWay: [{ peer: 'b', settlement: pending, lastError: 'connection refused', nextAttemptAt: soon(30) }], paused: [] },
+      'nodes/b/settlements?limit=30': { settlements: [one({ key: 'r', node: 'b', peer: 'a', direction: 'received', reference: 'SEPA-77', by: 'engine', createdAt: soon(-30) })], underWay: [], paused: ['c'] },
+      'nodes/b/settlements?peer=c&limit=5': { settlements: [], underWay: [], paused: ['c'] },
+      'nodes/c/settlements?peer=b&limit=5': { settlements: [one({ node: 'c', peer: 'b' })], underWay: [], paused: [] },
+      money: { assets: [], peers: ['a', 'b'].map((node) => ({ node, peer: node === 'a' ? 'b' : 'a', asset: 'USD/9', balance: '0', min: null, max: null, heldIn: '0', heldOut: '0', uncertain: '0' })) },
+      'links/b~c/history': { points: [], buckets: [] },
+    });
+    const server = await startFixture(t, { state: network(), hello: { features: ['settlements'] }, answer: ({ path }) => pages[path] });
+    const page = await openPage(t, browser, server.url, { hash: '#/money' });
+    const rows = page.getByTestId('settlements').locator('tbody tr');
+    await rows.nth(2).waitFor();
+    const texts = (await rows.allTextContents()).map((text) => text.replace(/\s+/g, ' '));
+    // The newest first, of all nodes.
+    assert.match(texts[0] ?? '', /a paid b.*2\.5 USD.*not accepted yet, 3 attempts/);
+    assert.match(texts[1] ?? '', /a paid b.*10 USD.*done.*SEPA-77/);
+    assert.match(texts[2] ?? '', /a paid b.*10 USD.*done.*ilp-connector/);
+    await page.getByTestId('settlement-failing').getByText(/has not accepted 2\.5.* after 3 attempts: connection refused/).waitFor();
+    await page.getByTestId('settlement-paused').getByText(/b begins no settlement with/).waitFor();
+    await page.goto(`${server.url}/ui/#/link/b~c`);
+    await page.getByTestId('link-view').getByTestId('settlement-paused').waitFor();
+    assert.match(await page.getByTestId('link-view').getByTestId('settlements').locator('tbody tr').first().textContent() ?? '', /c paid b/);
+  });
+
   test('the token of a peer shows a masked page without errors', async (t) => {
     const at = soon(-1);
     const record = { id: '00000001-5', at, node: 'b', phase: 'rejected', lane: 'reject', condition: '11'.repeat(32), from: 'a', requestId: 5, to: null, outgoingRequestId: null,

@@ -125,7 +125,7 @@ impl LabNetwork {
 #[test]
 fn a_cut_link_is_down_until_it_is_over() {
     let lab = LabNetwork::line();
-    assert_eq!(get_json(lab.port, "/api/v1")["features"], json!(["lab", "probes"]));
+    assert_eq!(get_json(lab.port, "/api/v1")["features"], json!(["lab", "probes", "settlements"]));
     let cut = lab.set(json!({ "kind": "cut", "link": "b~c", "ttlSeconds": 3600 }));
     let link = lab.wait_link("b~c", "down");
     let error = link["lastError"].as_str().unwrap();
@@ -389,7 +389,7 @@ fn without_the_flag_there_is_no_lab() {
     lab.refused(json!({ "kind": "stopNode", "node": "a" }), 404, "up --lab");
     let (status, answer) = lab.request("DELETE", "/lab-1", &json!({}));
     assert_eq!(status, 404, "{answer}");
-    assert_eq!(get_json(lab.port, "/api/v1")["features"], json!(["probes"]));
+    assert_eq!(get_json(lab.port, "/api/v1")["features"], json!(["probes", "settlements"]));
     let node = TestNode::start("nodeId: n\n");
     let (status, body) = try_http_get(node.health_port, "/api/v1/lab").unwrap();
     assert!(status == 404 && body.contains("up --lab"), "{status} {body}");

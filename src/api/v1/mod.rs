@@ -65,7 +65,7 @@ impl V1 {
     /// What this listener can do beside the rest, for pages and programs that would offer it.
     fn features(&self) -> Vec<String> {
         let lab = self.has_lab().then_some("lab");
-        lab.into_iter().chain(["probes"]).map(str::to_owned).collect()
+        lab.into_iter().chain(["probes", "settlements"]).map(str::to_owned).collect()
     }
 
     /// The lab breaks whole nodes, so it is not on the pages of one of them.
