@@ -12,10 +12,10 @@ pub use envelope::{EnvelopeError, Iv};
 #[cfg(feature = "internals")]
 pub use envelope::{MAX_PLAINTEXT, OVERHEAD};
 pub use keys::{Keys, SECRET_LEN, SharedSecret};
-pub use receipt::{RECEIPT_NONCE_BYTES, ReceiptKey};
+pub use receipt::ReceiptKey;
 pub use receiver::{
-    AcceptedPacket, AwaitedReceipts, CONNECTION_ID_BYTES, DeclineReason, DeclinedPacket,
-    ReceivedPacket, Receiver, StreamTotal, encode_connection_id, short_connection_id,
+    AcceptedPacket, CONNECTION_ID_BYTES, DeclineReason, DeclinedPacket, ReceivedPacket, Receiver,
+    encode_connection_id, short_connection_id,
 };
 pub use sender::{
     PacketFailure, PathRate, PaymentEnd, PaymentProgress, Sender, SenderAnswer, SenderPacket,
