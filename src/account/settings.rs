@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::{AccountId, Asset, Limits, RoutePolicy, Spread};
+use super::{AccountId, Asset, Limits, RoutePolicy, SettlementRules, Spread};
 use crate::stream::Receiver;
 use crate::wire::Timestamp;
 
@@ -56,6 +56,8 @@ pub struct AccountSettings {
     pub suspended_until: Option<Timestamp>,
     /// Its limits.
     pub limits: Limits,
+    /// When we pay it outside of Interledger.
+    pub settlement: SettlementRules,
     /// A child's address is `<own address>.<segment>`; `None`: its id is the segment.
     pub child_segment: Option<Arc<str>>,
     /// The routes that are exchanged with it.
@@ -80,6 +82,7 @@ impl AccountSettings {
             enabled: true,
             suspended_until: None,
             limits: Limits::default(),
+            settlement: SettlementRules::default(),
             child_segment: None,
             routes: RoutePolicy::default(),
             lenient_btp_types: false,

@@ -200,6 +200,9 @@ pub enum SettlementError {
     /// Another settlement has this key.
     #[error("the key {} belongs to another settlement: {}, {}", _0.key, _0.account, _0.quantity)]
     OtherSettlement(Box<Settlement>),
+    /// A settlement of nothing.
+    #[error("nothing is owed, so there is nothing to settle")]
+    NothingOwed,
     /// A settlement of the account is under way.
     #[error("the settlement {0} of this account is under way; the next one can begin after it")]
     UnderWay(SettlementKey),

@@ -53,6 +53,16 @@ keys! {
         live maxBalance => max_balance: Option<Balance>,
         /// How far the balance may fall by packets that the peer fulfills; below it T04. Default: no limit.
         live minBalance => min_balance: Option<Balance>,
+        /// A settlement is due when the balance is at or below this, such as `-1000000`. Default: none is by itself.
+        live settleThreshold => settle_threshold: Option<Balance>,
+        /// The balance after a settlement.
+        live settleTo => settle_to: Balance = "0",
+        /// Settle this often too, if the balance is below `settleTo`. Default: only by `settleThreshold`.
+        live settleEveryMs => settle_every: Option<Millis<1_000, YEAR_MS>>,
+        /// The most that is settled with the peer within an hour, in units. Default: no limit.
+        live settleMaxPerHour => settle_max_per_hour: Option<Balance>,
+        /// Settle what we owe as soon as a packet to the peer is rejected with T04, at most once a minute.
+        live settleOnT04 => settle_on_t04: bool = "false",
         /// After this time, what has been uncertain since a crash is released: nothing of it is owed. Default: it stays
         /// uncertain until `ledger resolve`.
         live uncertainHoldMs => uncertain_hold: Option<Millis<1_000, YEAR_MS>>,

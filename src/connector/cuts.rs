@@ -15,6 +15,7 @@ use super::own_account::own_flow_end;
 use super::received_payments::{ChangedPayments, ReceivedPayments};
 use super::registry::Registry;
 use super::saved_events::{ChangedEvents, SavedEvents};
+use super::settlements::DueSettlements;
 use super::snapshot::{AccountEntry, Snapshot};
 use crate::account::{AccountId, Asset, Ledger};
 use crate::books::{
@@ -42,6 +43,7 @@ pub(super) struct Cuts {
     pub(super) events: SavedEvents,
     flows: Mutex<FlowBook>,
     pub(super) settlements: Mutex<SettlementBook>,
+    pub(super) due: Mutex<DueSettlements>,
 }
 
 /// An uncertain amount, and when it will be released.
@@ -84,6 +86,7 @@ impl Cuts {
             events: SavedEvents::default(),
             flows: Mutex::new(FlowBook::new(flows)),
             settlements: Mutex::new(SettlementBook::new(settlements)),
+            due: Mutex::default(),
         }
     }
 
@@ -252,12 +255,19 @@ impl Connector {
         let changed = cuts.changed.take();
         // And one of the node itself.
         accounts.reserve(changed.len() + 1);
+        let mut due = Vec::new();
         for entry in changed.iter().filter_map(|slot| snapshot.entry(*slot)) {
             let mut state = entry.account.lock();
             state.ledger.begin_cut();
             accounts.push(entry.row(&state.ledger));
+            if entry.settings.settlement.is_due(state.ledger.balance()) {
+                due.push(entry.account.id().clone());
+            }
         }
         cuts.changed.reuse(changed);
+        if !due.is_empty() {
+            cuts.due.lock().add(due);
+        }
         // There are few of them, and each entry has one.
         let configuration = self.configuration.lock();
         let registry = &configuration.registry;
@@ -378,6 +388,11 @@ impl Connector {
             })
         });
         releases.collect()
+    }
+
+    /// The newest durable cut.
+    pub fn durable_cut(&self) -> CutNumber {
+        self.cuts.as_ref().map_or(CutNumber::NONE, |cuts| cuts.durable.newest())
     }
 
     /// Waits until a cut is durable. Never, without a store.

@@ -41,6 +41,7 @@ mod saved_events;
 mod sessions;
 mod settings;
 mod settlements;
+mod settler;
 mod snapshot;
 mod stats;
 mod stream_credentials;
@@ -73,6 +74,7 @@ pub use self::report::{AccountReport, ConnectorReport, Explanation, NextHopRepor
 pub use self::saved_events::WebhookSubscription;
 pub use self::sessions::REPLACED;
 pub use self::settings::{ConnectorSettings, Timing};
-pub use self::settlements::SettlementNote;
+pub use self::settlements::{SettleAmount, SettlementNote, SettlementView};
+pub use self::settler::{AnsweredSettlement, NotSettling, Settler, SettlerAction, SettlerInput};
 pub use self::stats::{LATENCY_BUCKETS, Stats, Traffic, code_labels};
 pub use self::stream_credentials::{StreamCredentials, StreamCredentialsError};

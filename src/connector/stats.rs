@@ -28,6 +28,12 @@ pub struct Traffic {
 }
 
 impl Traffic {
+    /// The Rejects with this code, which has a counter of its own.
+    pub(super) fn count_rejects(&self, code: ErrorCode) -> u64 {
+        let index = CODES.iter().position(|one| *one == code);
+        index.and_then(|index| self.rejects.get(index)).copied().unwrap_or_default()
+    }
+
     pub(super) fn count_reply(&mut self, reply: &Reply<'_>) {
         match reply {
             Reply::Fulfill(_) => self.fulfills += 1,

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use super::task::AbortOnDrop;
 use crate::api::NodeStatus;
-use crate::books::SettlementDirection;
+use crate::books::{EventKind, EventLevel, NewEvent, SettlementDirection};
 use crate::connector::SettlementNote;
 use crate::link::CutNumber;
 use crate::net::error_chain;
@@ -77,13 +77,12 @@ impl Credits {
     async fn credit(&self, order: &CreditOrder) -> Result<CutNumber, CreditRefusal> {
         let CreditOrder { account, key, quantity, .. } = order;
         let connector = &self.context.connector;
-        let unsaved = connector.find_unsaved_credit(account, key);
-        if let Some((cut, booked)) = unsaved {
+        let direction = SettlementDirection::Incoming;
+        if let Some((cut, booked)) = connector.find_unsaved_settlement(direction, account, key) {
             booked.check_repeated(quantity)?;
             return Ok(cut);
         }
-        let lookup =
-            self.store.find_settlement(SettlementDirection::Incoming, account.into(), key.clone());
+        let lookup = self.store.find_settlement(direction, account.into(), key.clone());
         let found = match timeout(LOOKUP_TIMEOUT, lookup).await {
             Ok(found) => found.map_err(|error| CreditRefusal::StoreFails(error_chain(&error)))?,
             Err(_) => {
@@ -105,6 +104,17 @@ impl Credits {
             peer = %account, units = %booked.units, asset = %booked.asset, %key,
             "a peer's settlement is credited"
         );
+        self.status.record_event(NewEvent {
+            level: EventLevel::Info,
+            kind: EventKind::SettlementCredited,
+            text: format!("{account} has paid {} units ({})", booked.units, booked.asset),
+            peer: Some(account.to_string()),
+            fields: vec![
+                ("units", booked.units.to_string()),
+                ("asset", booked.asset.to_string()),
+                ("key", key.to_string()),
+            ],
+        });
         Ok(cut)
     }
 }

@@ -35,6 +35,7 @@ mod reload;
 mod runtime_thread;
 mod saver;
 mod settlement_orders;
+mod settlements;
 mod shutdown;
 mod signals;
 mod single_flight;

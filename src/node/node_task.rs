@@ -80,6 +80,8 @@ pub(super) struct NodeTask {
     pub(super) settlement_orders: Option<AbortOnDrop>,
     /// The settlement engines of peers.
     pub(super) engines: EngineTasks,
+    /// Pays peers outside of Interledger, if there is a store.
+    pub(super) settlements: Option<AbortOnDrop>,
     pub(super) events: broadcast::Receiver<PeerEvent>,
     /// The request to the parent that is under way.
     pub(super) ildcp_request: Option<JoinHandle<Option<ParentInfo>>>,

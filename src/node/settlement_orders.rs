@@ -14,7 +14,7 @@ use crate::books::{
     EventKind, EventLevel, NewEvent, Quantity, Settlement, SettlementDirection, SettlementError,
     SettlementState,
 };
-use crate::connector::SettlementNote;
+use crate::connector::{SettleAmount, SettlementNote};
 use crate::link::CutNumber;
 use crate::net::error_chain;
 use crate::peers::NodeContext;
@@ -71,6 +71,12 @@ impl SettlementOrders {
     async fn record(&self, settlement: ManualSettlement) -> Result<Settlement, SettlementRefusal> {
         let ManualSettlement { key, account, direction, units, reference, by } = settlement;
         let connector = &self.context.connector;
+        if let Some((cut, booked)) = connector.find_unsaved_settlement(direction, &account, &key) {
+            let quantity = Quantity::of_units(units, booked.asset.scale);
+            let booked = booked.check_repeated(&quantity)?;
+            self.wait_durable(cut).await.map_err(SettlementRefusal::NotSaved)?;
+            return Ok(booked);
+        }
         let found = self.store.find_settlement(direction, (&account).into(), key.clone());
         if let Some(booked) = self.look_up(found).await? {
             let quantity = Quantity::of_units(units, booked.asset.scale);
@@ -88,7 +94,8 @@ impl SettlementOrders {
             }
             SettlementDirection::Outgoing => {
                 let state = SettlementState::Done;
-                connector.begin_settlement(&account, &key, units, state, note, at)?
+                let amount = SettleAmount::Units(units);
+                connector.begin_settlement(&account, &key, amount, state, note, at)?
             }
         };
         self.wait_durable(cut).await.map_err(SettlementRefusal::NotSaved)?;

@@ -14,7 +14,6 @@ use super::audit_thread::AuditThread;
 use super::books::OpenBooks;
 use super::changes::ChangesTask;
 use super::command::{COMMANDS_MAX, NodeCommand, NodeHandle};
-use super::credits;
 use super::derive::{
     ParentInfoError, connector_settings, generate_secret, login_directory, status_settings,
     transport_settings,
@@ -29,7 +28,10 @@ use super::rate_sources::RateSources;
 use super::runtime_thread::RuntimeThread;
 use super::saver::Saver;
 use super::task::{self, AbortOnDrop};
-use super::{books, ccp, certificate_watch, clock_watch, lease, settlement_orders, standby, sweep};
+use super::{
+    books, ccp, certificate_watch, clock_watch, credits, lease, settlement_orders, settlements,
+    standby, sweep,
+};
 use crate::api::{Api, NodeAddresses, NodeStatus, Observer};
 use crate::btp::BtpServer;
 use crate::config::{NodeConfig, TlsFiles};
@@ -259,6 +261,11 @@ async fn build(
     let credits = store.clone().map(|store| credits::start(store, &context, Arc::clone(&status)));
     let settlement_orders =
         store.clone().map(|store| settlement_orders::start(store, &context, Arc::clone(&status)));
+    let settlements = store.is_some().then(|| {
+        settlements::start(Arc::clone(&context), Arc::clone(&status), |_| {
+            std::future::ready(Err("the peer has no settlement engine".to_owned()))
+        })
+    });
     let lease = store.as_ref().and_then(StoreHandle::lease);
     let lease = lease.map(|lease| lease::follow(lease, &context));
     let saver = store.map(|store| {
@@ -287,6 +294,7 @@ async fn build(
         credits,
         settlement_orders,
         engines: EngineTasks::start(engines, engine_listener, &context),
+        settlements,
         audit: AuditThread::new(Arc::clone(&status)),
         status,
         packet_log,

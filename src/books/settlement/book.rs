@@ -81,19 +81,13 @@ impl SettlementBook {
         left_over.cloned().unwrap_or_default()
     }
 
-    /// How many units of this asset the node has settled within an hour, and when the oldest of these settlements was.
-    pub fn settled_within_hour(
-        &mut self,
-        account: &str,
-        asset: &Asset,
-        now: Timestamp,
-    ) -> (u128, Option<Timestamp>) {
-        let Some(account) = self.accounts.get_mut(account) else { return (0, None) };
+    /// How many units of this asset the node has settled within an hour.
+    pub fn settled_within_hour(&mut self, account: &str, asset: &Asset, now: Timestamp) -> u128 {
+        let Some(account) = self.accounts.get_mut(account) else { return 0 };
         let since = now.saturating_sub_millis(HOUR_MS);
         account.recent.retain(|(at, ..)| *at > since);
         let recent = account.recent.iter().filter(|(_, of, _)| of == asset);
-        let sum = recent.clone().fold(0_u128, |sum, (.., units)| sum.saturating_add(*units));
-        (sum, recent.map(|(at, ..)| *at).min())
+        recent.fold(0, |sum, (.., units)| sum.saturating_add(*units))
     }
 
     /// A settlement that no durable cut has, with the first cut that has it.
@@ -173,16 +167,13 @@ mod tests {
         for at in [1, 1_000, HOUR_MS] {
             book.begin(CutNumber(1), &settlement("k", Outgoing, SettlementState::Done, at));
         }
-        let mut settled = |at| {
-            let (sum, oldest) =
-                book.settled_within_hour("c", &Asset::default(), Timestamp::from_millis(at));
-            (sum, oldest.map(Timestamp::as_millis))
-        };
-        assert_eq!(settled(HOUR_MS), (30, Some(1)));
-        assert_eq!(settled(HOUR_MS + 1), (20, Some(1_000)));
-        assert_eq!(settled(3 * HOUR_MS), (0, None));
+        let mut settled =
+            |at| book.settled_within_hour("c", &Asset::default(), Timestamp::from_millis(at));
+        assert_eq!(settled(HOUR_MS), 30);
+        assert_eq!(settled(HOUR_MS + 1), 20);
+        assert_eq!(settled(3 * HOUR_MS), 0);
         let other = Asset::new("EUR", 2);
-        assert_eq!(book.settled_within_hour("c", &other, Timestamp::EPOCH), (0, None));
+        assert_eq!(book.settled_within_hour("c", &other, Timestamp::EPOCH), 0);
         assert_eq!(book.left_over("c", &other), Leftover::default());
     }
 }

@@ -20,6 +20,7 @@ mod peer_messages;
 mod receipts;
 mod receivers;
 mod sessions;
+mod settlement_model;
 mod virtual_store;
 
 use std::collections::HashMap;

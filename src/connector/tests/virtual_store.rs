@@ -6,7 +6,7 @@ use super::*;
 use crate::account::Totals;
 use crate::books::{
     AccountKind, AccountRow, Cut, FlowEnd, FlowRow, PaymentKey, ReceivedPayment, RecoveredAccount,
-    SavedBooks, StoredRow, recover_account,
+    SavedBooks, Settlement, SettlementDirection, StoredRow, recover_account,
 };
 use crate::link::CutNumber;
 
@@ -20,6 +20,8 @@ pub(super) struct VirtualStore {
     pub(super) newest: CutNumber,
     received: BTreeMap<String, ReceivedPayment>,
     flows: HashMap<(Timestamp, FlowEnd, FlowEnd), FlowRow>,
+    /// In the order in which they were first saved.
+    pub(super) settlements: Vec<Settlement>,
 }
 
 impl VirtualStore {
@@ -43,7 +45,21 @@ impl VirtualStore {
         for row in &cut.flows {
             self.flows.insert((row.hour, row.from.clone(), row.to.clone()), row.clone());
         }
+        for settlement in &cut.settlements {
+            match self.settlements.iter_mut().find(|saved| saved.id() == settlement.id()) {
+                Some(saved) => {
+                    assert_eq!(
+                        (saved.units, &saved.quantity),
+                        (settlement.units, &settlement.quantity)
+                    );
+                    assert!(saved.state <= settlement.state, "{saved:?} and then {settlement:?}");
+                    saved.clone_from(settlement);
+                }
+                None => self.settlements.push(settlement.clone()),
+            }
+        }
         self.newest = cut.number;
+        self.check_settlements();
         self.check_sums();
         self.check_received();
         self.check_flows();
@@ -76,6 +92,24 @@ impl VirtualStore {
         }
     }
 
+    /// In each cut, what was settled with an account is what its settlements say.
+    fn check_settlements(&self) {
+        for row in self.rows.values() {
+            let of_row = self.settlements.iter().filter(|one| one.account == row.name);
+            let sum = |direction| {
+                let units = of_row.clone().filter(|one| one.direction == direction);
+                units.map(|one| i128::try_from(one.units).unwrap()).sum::<i128>()
+            };
+            let (paid, received) =
+                (sum(SettlementDirection::Outgoing), sum(SettlementDirection::Incoming));
+            assert_eq!(
+                (row.totals.settled_out, row.totals.settled_in),
+                (paid, received),
+                "{row:?}"
+            );
+        }
+    }
+
     /// What operators changed aside, the balances of each asset add up to zero.
     fn check_sums(&self) {
         let mut sums = HashMap::<&Asset, i128>::new();
@@ -97,7 +131,8 @@ impl VirtualStore {
         let (accounts, payments) = (self.recover(), self.received.values().cloned().collect());
         let hour = self.flows.keys().map(|(hour, ..)| *hour).max();
         let flows = self.flows.values().filter(|row| Some(row.hour) == hour).cloned().collect();
-        SavedBooks { books_id, cut, was_clean, accounts, payments, flows, settlements: Vec::new() }
+        let settlements = self.settlements.clone();
+        SavedBooks { books_id, cut, was_clean, accounts, payments, flows, settlements }
     }
 
     pub(super) fn recover(&self) -> Vec<RecoveredAccount> {
