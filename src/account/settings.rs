@@ -65,8 +65,6 @@ pub struct AccountSettings {
     /// Whether the ILP packet in a BTP frame decides if the frame is a request or an answer, instead of the frame's
     /// type.
     pub lenient_btp_types: bool,
-    /// Whether a settlement engine takes messages of the peer's engine.
-    pub has_engine: bool,
     /// Set if the account is not a peer but a receiver inside this node, which has the address of a child.
     pub receiver: Option<Receiver>,
 }
@@ -86,7 +84,6 @@ impl AccountSettings {
             child_segment: None,
             routes: RoutePolicy::default(),
             lenient_btp_types: false,
-            has_engine: false,
             receiver: None,
         }
     }

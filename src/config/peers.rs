@@ -102,7 +102,11 @@ fn read_peer(
     let mut tokens = peer.auth_token.into_iter().chain(peer.auth_tokens.into_iter().flatten());
     // A child needs no routes: our address covers its own, and we are its way out.
     let exchanges_routes = node.dynamic && peer.relation != Relation::Child;
-    let has_engine = matches!(peer.settlement, Some(SettlementConfig::Engine(_)));
+    let mode = match peer.settlement {
+        Some(SettlementConfig::Engine(_)) => SettlementMode::Engine,
+        Some(SettlementConfig::Manual) => SettlementMode::Manual,
+        None => SettlementMode::None,
+    };
     Some(PeerConfig {
         settlement: peer.settlement,
         asset_of_node: Unset { code: peer.asset_code.is_none(), scale: peer.asset_scale.is_none() },
@@ -139,7 +143,7 @@ fn read_peer(
                     .unwrap_or_else(|| Limits::default_max_sessions(peer.relation)),
             },
             settlement: SettlementRules {
-                mode: SettlementMode::None,
+                mode,
                 threshold: peer.settle_threshold,
                 target: peer.settle_to,
                 interval: peer.settle_every,
@@ -148,7 +152,6 @@ fn read_peer(
             },
             child_segment: peer.child_address_segment,
             lenient_btp_types: peer.lenient_btp_types,
-            has_engine,
             routes: RoutePolicy {
                 send: peer.send_routes.unwrap_or(exchanges_routes),
                 receive: peer.receive_routes.unwrap_or(exchanges_routes),

@@ -14,7 +14,7 @@ use super::core::Connector;
 use super::packet_log::PacketEvent;
 use super::refusal::Refusal;
 use super::snapshot::AccountEntry;
-use crate::account::AccountId;
+use crate::account::{AccountId, SettlementMode};
 use crate::time::MonoTime;
 use crate::wire::ilp::{Fulfill, MAX_DATA_EMITTED, Prepare, Reply};
 use crate::wire::{AddressRef, Amount, Condition, Fulfillment, Timestamp};
@@ -128,7 +128,7 @@ impl Batch<'_> {
         prepare: &Prepare<'_>,
     ) -> Result<(), Refusal> {
         let refuse = |refusal| Err(Refusal::Message(refusal));
-        if !from.settings.has_engine {
+        if from.settings.settlement.mode != SettlementMode::Engine {
             return refuse(MessageRefusal::NoEngine);
         }
         if prepare.amount != Amount::ZERO {

@@ -4,6 +4,7 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
@@ -11,6 +12,7 @@ use tracing::Instrument;
 
 use super::acceptor::Acceptor;
 use super::task::AbortOnDrop;
+use crate::books::Settlement;
 use crate::config::NodeConfig;
 use crate::peers::NodeContext;
 use crate::settlement::{
@@ -41,6 +43,22 @@ pub(super) async fn bind(
     };
     let bound = EngineListener::bind(listener, Arc::clone(context), Arc::clone(&engines)).await?;
     Ok((engines, Some(bound)))
+}
+
+/// The request that a settlement makes of the engine of its account. The error says why it is not accepted.
+pub(super) fn ask(
+    engines: &Arc<Engines>,
+) -> impl Fn(Settlement) -> BoxFuture<'static, Result<(), String>> + Send + 'static {
+    let engines = Arc::clone(engines);
+    move |settlement| {
+        let engines = Arc::clone(&engines);
+        Box::pin(async move {
+            let Settlement { account, key, quantity, .. } = settlement;
+            let account = account.parse().map_err(|_| format!("{account} is no account"))?;
+            let settled = engines.settle(&account, &key, &quantity).await;
+            settled.map_err(|error| error.to_string())
+        })
+    }
 }
 
 /// The running tasks, which end when this is dropped.

@@ -262,9 +262,8 @@ async fn build(
     let settlement_orders =
         store.clone().map(|store| settlement_orders::start(store, &context, Arc::clone(&status)));
     let settlements = store.is_some().then(|| {
-        settlements::start(Arc::clone(&context), Arc::clone(&status), |_| {
-            std::future::ready(Err("the peer has no settlement engine".to_owned()))
-        })
+        let ask = engines::ask(&engines);
+        settlements::start(Arc::clone(&context), Arc::clone(&status), ask)
     });
     let lease = store.as_ref().and_then(StoreHandle::lease);
     let lease = lease.map(|lease| lease::follow(lease, &context));

@@ -13,6 +13,9 @@ use crate::interop::settlement_packages;
 use crate::process::{Process, TIMEOUT, free_port, path_text, temp_folder, write_file};
 use crate::support::{PROGRAM, eventually, run_successfully, skip};
 
+/// Below this balance, the nodes settle by themselves.
+const THRESHOLD: i128 = -1_000_000;
+
 /// Starts a program of `tests/settlement`. Returns it with the line that it prints when it is ready.
 fn script(folder: &Path, name: &str, arguments: &[(&str, &str)]) -> (Process, Value) {
     let mut command = Command::new("node");
@@ -100,7 +103,9 @@ impl Link {
             "nodeId: {node}\nbtpServerHost: 127.0.0.1\nbtpServerPort: {btp_port}\n\
              healthCheckHost: 127.0.0.1\nhealthCheckPort: 0\nassetCode: {asset}\nstore: {node}.db\n\
              settlementPort: {listener}\npeers:\n  - {{ id: {peer}, {url}authToken: a-secret-of-both, \
-             settlement: {{ engine: 'http://127.0.0.1:{engine}' }} }}\n"
+             settleThreshold: {THRESHOLD}, settlement: {{ engine: 'http://127.0.0.1:{engine}' }} }}\n  \
+             - {{ id: cli, relation: child, authToken: a-secret-of-tools }}\n\
+             routes:\n  - {{ prefix: test.{peer}, nextHop: {peer} }}\n"
         );
         let file = write_file(&self.folder, &format!("{node}.yaml"), &config);
         Process::start(&["run", "--config", path_text(&file)], [("RUST_BACKTRACE", "1")])
@@ -115,17 +120,22 @@ impl Link {
 
     /// Waits until the books of `b` have this balance of `a`.
     fn wait_balance(&self, expected: i128) {
+        self.wait_balance_of("b", "a", expected);
+    }
+
+    /// Waits until the books of a node have this balance of its peer.
+    fn wait_balance_of(&self, node: &str, peer: &str, expected: i128) {
         let look = || {
-            let store = self.store("b");
+            let store = self.store(node);
             let mut command = Command::new(PROGRAM);
             command.args(["ledger", "balances", "--json", "--store", path_text(&store)]);
             let books: Value = serde_json::from_str(&run_successfully(&mut command)).unwrap();
             let accounts = books["accounts"].as_array().unwrap().iter();
-            let found = accounts.into_iter().find(|one| one["account"] == "a");
+            let found = accounts.into_iter().find(|one| one["account"] == peer);
             let balance = found.map_or("0", |one| one["balance"].as_str().unwrap()).to_owned();
             if balance == expected.to_string() { Ok(()) } else { Err(balance) }
         };
-        eventually("the balance of a at b", TIMEOUT, look);
+        eventually(&format!("the balance of {peer} at {node}"), TIMEOUT, look);
     }
 }
 
@@ -214,4 +224,48 @@ fn value_moves_on_a_chain_and_the_books_follow_rows_131_133_136() {
     settle(link.engines[0], "b", "three", "1", 18);
     link.wait_balance(-1_500_000_001);
     assert_eq!(wei() - before, 1_500_000_001_000_000_000);
+}
+
+/// The debt of a grows by packets until it is at the threshold. Then a pays, the ledger moves value, and b credits it:
+/// both ends are even again, to the unit.
+#[test]
+fn a_debt_at_the_threshold_is_paid_by_itself_and_both_ends_are_even() {
+    let scripts = match settlement_packages() {
+        Ok(folder) => folder,
+        Err(why) => return skip("the settlement engines", &why),
+    };
+    let link = Link::new("USD");
+    let (_ledger, ready) = script(&scripts, "ledger.js", &[]);
+    let ledger_port = port_of(&ready);
+    let nodes = [link.start(0), link.start(1)];
+    let login = format!("btp+ws://cli:a-secret-of-tools@127.0.0.1:{}", link.btp_port);
+    let owe = |units: &str| {
+        let mut ping = Command::new(PROGRAM);
+        ping.args(["ping", "test.b", "--via", &login, "--amount", units, "-c", "1"]);
+        run_successfully(&mut ping);
+    };
+    owe("999000");
+    link.wait_balance_of("a", "b", -999_000);
+    link.wait_balance(999_000);
+    // At the threshold, but there is no engine yet: it is debited once, and asked for again and again.
+    owe("1000");
+    link.wait_balance_of("a", "b", 0);
+    owe("500000");
+    link.wait_balance_of("a", "b", -500_000);
+    link.wait_balance(1_500_000);
+    let ledger = format!("http://127.0.0.1:{ledger_port}");
+    let _engines = [0, 1].map(|index| {
+        let (port, connector) = (link.engines[index].to_string(), link.connector(index));
+        let account = ["ledger-a", "ledger-b"][index];
+        let options = [("port", &*port), ("connector", &*connector)];
+        let more = [("ledger", &*ledger), ("account", account)];
+        script(&scripts, "core-engine.js", &[options, more].concat()).0
+    });
+    link.wait_balance(500_000);
+    owe("500000");
+    link.wait_balance_of("a", "b", 0);
+    link.wait_balance(0);
+    let balances = request("GET", ledger_port, "/balances", "", &Value::Null).1;
+    assert_eq!(balances, json!({ "ledger-a": "-0.002", "ledger-b": "0.002" }));
+    drop(nodes);
 }

@@ -3,6 +3,7 @@
 use std::task::{Context, Waker};
 
 use super::*;
+use crate::account::SettlementMode;
 
 /// SHA-256 of nothing, which RFC 38 prints.
 const MISPRINT: [u8; 32] = [
@@ -15,7 +16,7 @@ fn message(data: &[u8], condition: Condition) -> Vec<u8> {
 }
 
 fn with_engine() -> (TestNode, Peer, Peer) {
-    connect_both(alice_and_bob_with(|alice| alice.has_engine = true))
+    connect_both(alice_and_bob_with(|alice| alice.settlement.mode = SettlementMode::Engine))
 }
 
 fn take(node: &TestNode) -> Option<PeerMessage> {
@@ -89,7 +90,7 @@ fn a_message_without_an_engine_or_with_money_is_final() {
 #[test]
 fn a_peer_whose_engine_hangs_fills_only_its_own_share() {
     let mut settings = connector_settings("node", &["alice", "bob"]);
-    settings.accounts.iter_mut().for_each(|one| one.has_engine = true);
+    settings.accounts.iter_mut().for_each(|one| one.settlement.mode = SettlementMode::Engine);
     let (node, alice, bob) = connect_both(node(settings));
     let ask = message(b"", Condition::PEER_PROTOCOL);
     for id in 0..16 {
