@@ -189,7 +189,6 @@ fn check_token(mapping: Mapping<'_>, url: Option<&PeerUrl>, report: &mut Diagnos
     mapping.problem(&PEER.auth_token, what, help, report);
 }
 
-/// Keys with a meaning only for peers that are dialled over HTTP. Defaults apply to every peer.
 /// What settlement rules may not say, and what they probably do not mean.
 fn check_settlement(mapping: Mapping<'_>, draft: &PeerDraft, report: &mut DiagnosticSink) {
     if draft.settle_max_per_hour.is_some_and(|max| max <= 0) {
@@ -197,7 +196,9 @@ fn check_settlement(mapping: Mapping<'_>, draft: &PeerDraft, report: &mut Diagno
         mapping.problem(&PEER.settle_max_per_hour, "nothing could be settled", help, report);
     }
     let target = draft.settle_to.unwrap_or_default();
-    if let Some(max) = draft.max_balance.filter(|max| target > *max) {
+    // The default is no mistake where nothing is settled.
+    let has_target = draft.settle_threshold.is_some() || mapping.has(&PEER.settle_to);
+    if let Some(max) = draft.max_balance.filter(|max| has_target && target > *max) {
         let what = format!("is above maxBalance ({max})");
         let help =
             "after a settlement the peer could send nothing; settle to 0, or raise maxBalance";
@@ -219,6 +220,7 @@ fn check_settlement(mapping: Mapping<'_>, draft: &PeerDraft, report: &mut Diagno
     }
 }
 
+/// Keys with a meaning only for peers that are dialled over HTTP. Defaults apply to every peer.
 fn check_http_only(mapping: Mapping<'_>, draft: &PeerDraft, report: &mut DiagnosticSink) {
     // A url with a mistake may have been one of HTTP.
     if matches!(draft.url, Some(PeerUrl::Http(_)))

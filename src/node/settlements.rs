@@ -18,7 +18,6 @@ use crate::account::AccountId;
 use crate::api::NodeStatus;
 use crate::books::{EventKind, EventLevel, NewEvent, Settlement};
 use crate::connector::{AnsweredSettlement, Settler, SettlerAction, SettlerInput};
-use crate::link::CutNumber;
 use crate::peers::{NodeContext, SettlementProgress};
 
 /// How often all accounts are looked at.

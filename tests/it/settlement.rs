@@ -13,9 +13,6 @@ use crate::interop::settlement_packages;
 use crate::process::{Process, TIMEOUT, free_port, path_text, temp_folder, write_file};
 use crate::support::{PROGRAM, eventually, run_successfully, skip};
 
-/// Below this balance, the nodes settle by themselves.
-const THRESHOLD: i128 = -1_000_000;
-
 /// Starts a program of `tests/settlement`. Returns it with the line that it prints when it is ready.
 fn script(folder: &Path, name: &str, arguments: &[(&str, &str)]) -> (Process, Value) {
     let mut command = Command::new("node");
@@ -53,7 +50,7 @@ fn request(method: &str, port: u16, path: &str, headers: &str, body: &Value) -> 
     (status, body.map_or(Value::Null, Result::unwrap))
 }
 
-/// Asks an engine to pay, as a connector does.
+/// Asks an engine to pay, as a connector does, but without a debt: the node that is paid owes then.
 fn settle(engine: u16, peer: &str, key: &str, amount: &str, scale: u8) {
     let quantity = json!({ "amount": amount, "scale": scale });
     let path = format!("/accounts/{peer}/settlements");
@@ -65,17 +62,20 @@ fn settle(engine: u16, peer: &str, key: &str, amount: &str, scale: u8) {
 struct Link {
     folder: TempDir,
     asset: &'static str,
+    /// Keys of the peers.
+    rule: &'static str,
     btp_port: u16,
     engines: [u16; 2],
     listeners: [u16; 2],
 }
 
 impl Link {
-    fn new(asset: &'static str) -> Self {
+    fn new(asset: &'static str, rule: &'static str) -> Self {
         let ports = || [free_port(), free_port()];
         Self {
             folder: temp_folder(),
             asset,
+            rule,
             btp_port: free_port(),
             engines: ports(),
             listeners: ports(),
@@ -98,12 +98,13 @@ impl Link {
             0 => (self.btp_port, String::new()),
             _ => (0, format!("url: 'ws://127.0.0.1:{}', ", self.btp_port)),
         };
-        let (asset, listener, engine) = (self.asset, self.listeners[index], self.engines[index]);
+        let (asset, rule) = (self.asset, self.rule);
+        let (listener, engine) = (self.listeners[index], self.engines[index]);
         let config = format!(
             "nodeId: {node}\nbtpServerHost: 127.0.0.1\nbtpServerPort: {btp_port}\n\
              healthCheckHost: 127.0.0.1\nhealthCheckPort: 0\nassetCode: {asset}\nstore: {node}.db\n\
              settlementPort: {listener}\npeers:\n  - {{ id: {peer}, {url}authToken: a-secret-of-both, \
-             settleThreshold: {THRESHOLD}, settlement: {{ engine: 'http://127.0.0.1:{engine}' }} }}\n  \
+             {rule}settlement: {{ engine: 'http://127.0.0.1:{engine}' }} }}\n  \
              - {{ id: cli, relation: child, authToken: a-secret-of-tools }}\n\
              routes:\n  - {{ prefix: test.{peer}, nextHop: {peer} }}\n"
         );
@@ -147,7 +148,7 @@ fn the_public_settlement_core_settles_to_the_unit_and_credits_nothing_twice_rows
         Ok(folder) => folder,
         Err(why) => return skip("the settlement engines", &why),
     };
-    let link = Link::new("USD");
+    let link = Link::new("USD", "");
     let (_ledger, ready) = script(&scripts, "ledger.js", &[]);
     let ledger_port = port_of(&ready);
     let ledger = format!("http://127.0.0.1:{ledger_port}");
@@ -195,7 +196,7 @@ fn value_moves_on_a_chain_and_the_books_follow_rows_131_133_136() {
         Ok(folder) => folder,
         Err(why) => return skip("the settlement engines", &why),
     };
-    let link = Link::new("ETH");
+    let link = Link::new("ETH", "");
     let (_chain, ready) = script(&scripts, "chain.js", &[]);
     let chain_port = port_of(&ready);
     let chain = format!("http://127.0.0.1:{chain_port}");
@@ -234,10 +235,11 @@ fn a_debt_at_the_threshold_is_paid_by_itself_and_both_ends_are_even() {
         Ok(folder) => folder,
         Err(why) => return skip("the settlement engines", &why),
     };
-    let link = Link::new("USD");
+    let link = Link::new("USD", "settleThreshold: -1000000, ");
     let (_ledger, ready) = script(&scripts, "ledger.js", &[]);
     let ledger_port = port_of(&ready);
     let nodes = [link.start(0), link.start(1)];
+    nodes[0].wait_for_log("connected", "peer");
     let login = format!("btp+ws://cli:a-secret-of-tools@127.0.0.1:{}", link.btp_port);
     let owe = |units: &str| {
         let mut ping = Command::new(PROGRAM);
