@@ -47,10 +47,20 @@ impl Totals {
     }
 }
 
+/// The adjustments that say which packets they are about. They are in [`Totals::adjusted`], too.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Corrected {
+    /// Of our packets, what the peer fulfilled although its answer was not seen: it is owed.
+    pub conceded: i128,
+    /// Of the peer's packets, what it does not owe although it was fulfilled; what it owes beyond that is taken off.
+    pub written_off: i128,
+}
+
 /// The balance and the held amounts of one account, in its own units.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ledger {
     totals: Totals,
+    corrected: Corrected,
     held_in: i128,
     held_out: i128,
     /// What was in flight to the peer at an unclean end of the process.
@@ -123,6 +133,17 @@ impl Ledger {
         Self { uncertain_since: since, ..self }
     }
 
+    /// The same, with the corrections that its adjustments have.
+    #[must_use]
+    pub fn with_corrected(self, corrected: Corrected) -> Self {
+        Self { corrected, ..self }
+    }
+
+    /// The adjustments that say which packets they are about.
+    pub fn corrected(&self) -> Corrected {
+        self.corrected
+    }
+
     /// The restart that made the newest part of the uncertain amount uncertain. `None`: nothing is uncertain, or the
     /// part became so when the node stopped, and the restart is still to come.
     pub fn uncertain_since(&self) -> Option<Timestamp> {
@@ -177,8 +198,20 @@ impl Ledger {
         }
         self.uncertain = 0;
         self.uncertain_since = None;
-        self.adjust(conceded.saturating_neg());
+        self.concede(conceded);
         Ok(())
+    }
+
+    /// Of our packets, the peer fulfilled this much more: it is owed.
+    pub fn concede(&mut self, amount: i128) {
+        self.corrected.conceded = self.corrected.conceded.saturating_add(amount);
+        self.adjust(amount.saturating_neg());
+    }
+
+    /// Of the peer's packets that were fulfilled, it owes this much less.
+    pub fn write_off(&mut self, amount: i128) {
+        self.corrected.written_off = self.corrected.written_off.saturating_add(amount);
+        self.adjust(amount.saturating_neg());
     }
 
     /// Changes the balance by an amount that no packet moved.
@@ -365,6 +398,10 @@ mod tests {
         ledger.resolve_uncertain(4).unwrap();
         assert_eq!((ledger.balance(), ledger.held_out(), ledger.uncertain()), (21, 7, 0));
         assert_eq!(ledger.totals(), Totals { adjusted: -9, ..totals });
+        ledger.concede(1);
+        ledger.write_off(-3);
+        assert_eq!(ledger.corrected(), Corrected { conceded: 5, written_off: -3 });
+        assert_eq!((ledger.balance(), ledger.totals().adjusted), (23, -7));
     }
 
     #[test]

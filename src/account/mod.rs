@@ -10,6 +10,7 @@ mod id;
 mod ledger;
 mod limits;
 mod rate_limit;
+mod reconcile;
 mod route_policy;
 mod settings;
 mod settlement_rules;
@@ -18,9 +19,12 @@ pub use asset::{Asset, AssetError, check_asset_code};
 pub use conversion::{Conversion, ConversionError, Converted, Rate, RateError};
 pub use exchange::{Spread, has_round_trip_gain};
 pub use id::{AccountId, AccountIdError, TOOL_ACCOUNT};
-pub use ledger::{AboveSettledMax, AboveUncertain, Ledger, OverLimit, Totals, Unsettled};
+pub use ledger::{
+    AboveSettledMax, AboveUncertain, Corrected, Ledger, OverLimit, Totals, Unsettled,
+};
 pub use limits::Limits;
 pub use rate_limit::RateLimiter;
+pub use reconcile::{OnCrash, ReconcileSettings};
 pub use route_policy::RoutePolicy;
 pub use settings::{AccountSettings, Relation};
 pub use settlement_rules::{SettlementMode, SettlementRules};

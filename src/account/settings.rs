@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::{AccountId, Asset, Limits, RoutePolicy, SettlementRules, Spread};
+use super::{AccountId, Asset, Limits, ReconcileSettings, RoutePolicy, SettlementRules, Spread};
 use crate::stream::Receiver;
 use crate::wire::Timestamp;
 
@@ -62,6 +62,8 @@ pub struct AccountSettings {
     pub child_segment: Option<Arc<str>>,
     /// The routes that are exchanged with it.
     pub routes: RoutePolicy,
+    /// How the books are compared with the peer's.
+    pub reconcile: ReconcileSettings,
     /// Whether the ILP packet in a BTP frame decides if the frame is a request or an answer, instead of the frame's
     /// type.
     pub lenient_btp_types: bool,
@@ -83,6 +85,7 @@ impl AccountSettings {
             settlement: SettlementRules::default(),
             child_segment: None,
             routes: RoutePolicy::default(),
+            reconcile: ReconcileSettings::default(),
             lenient_btp_types: false,
             receiver: None,
         }

@@ -18,6 +18,7 @@ mod network;
 mod pages;
 mod peers;
 mod query;
+mod reconcile;
 mod routes;
 mod server;
 mod settlement_orders;
@@ -34,6 +35,7 @@ pub use config_values::{
 pub use health::HealthStatus;
 pub use ledger_changes::{ChangeOrder, ChangeRefusal};
 pub use network::NetworkApi;
+pub use reconcile::{NotCompared, ReconcileOrder};
 pub use server::Api;
 pub use settlement_orders::{ManualSettlement, SettlementOrder, SettlementRefusal};
 pub use status::{LastReload, NodeAddresses, NodeStatus, PeerRole, StatusSettings};

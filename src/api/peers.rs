@@ -45,6 +45,7 @@ mod tests {
 
     use super::*;
     use crate::account::{AccountSettings, Asset, Limits, OverLimit, Relation, Totals};
+    use crate::books::{BooksVerdict, ReconcileState};
     use crate::connector::{AccountReport, OwnAccountReport, Stats};
     use crate::link::{SessionId, SessionKind};
     use crate::peers::{PeerCounts, PeerState, RefusedLogin};
@@ -63,6 +64,7 @@ mod tests {
             held_in: 0,
             held_out: 0,
             uncertain: 0,
+            comparison: ReconcileState::default(),
             last_refusal: None,
             excess_releases: 0,
             stats: Stats::default(),
@@ -84,6 +86,8 @@ mod tests {
         (account.in_flight_from, account.in_flight_to, account.outbox_bytes) = (1, 2, 3);
         (account.balance, account.held_in, account.held_out) = (-(1 << 80), 10, 20);
         account.uncertain = 5;
+        account.comparison.verdict = BooksVerdict::Agrees;
+        account.comparison.at = Some(Timestamp::from_millis(1_514_132_000_000));
         account.totals =
             Totals { fulfilled_in: 1 << 90, fulfilled_out: 41, adjusted: -42, ..Totals::default() };
         let over = OverLimit { reached: -(1 << 81), limit: -5 };

@@ -16,6 +16,7 @@ use super::health::{Health, HealthInput, HealthStatus, PeerHealth, health, reaso
 use super::heartbeat::Heartbeat;
 use super::hosts::Hosts;
 use super::ledger_changes::{CHANGE_ORDERS_MAX, ChangeOrder};
+use super::reconcile::ReconcileOrder;
 use super::settlement_orders::{SETTLEMENT_ORDERS_MAX, SettlementOrder};
 use super::v1::{self, Observer};
 use super::verbs::VerbOrder;
@@ -87,6 +88,8 @@ pub struct NodeStatus {
     store_failure: watch::Sender<Option<String>>,
     /// Where changes of balances go. Empty without a store.
     pub(super) changes: OnceLock<mpsc::Sender<ChangeOrder>>,
+    /// Where wishes to compare books go.
+    pub(super) reconcile_orders: OnceLock<mpsc::Sender<ReconcileOrder>>,
     last_reload: Mutex<LastReload>,
     config: Mutex<NodeValues>,
     pub(super) auth: ApiAuth,
@@ -128,6 +131,7 @@ impl NodeStatus {
             store_failure: watch::Sender::default(),
             changes: OnceLock::new(),
             settlement_orders: OnceLock::new(),
+            reconcile_orders: OnceLock::new(),
             last_reload: Mutex::new(LastReload {
                 at: now,
                 succeeded_at: now,

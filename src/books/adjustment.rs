@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use crate::account::{AboveUncertain, Asset, Ledger};
+use crate::account::{AboveUncertain, Asset, Corrected, Ledger};
 use crate::wire::Timestamp;
 
 /// The longest id of a change, in bytes.
@@ -61,6 +61,19 @@ impl BalanceChange {
         }
     }
 
+    /// Adds it to the corrections of an account, if it is one.
+    pub fn add_to(self, corrected: &mut Corrected) {
+        match self {
+            Self::Adjust(_) => {}
+            Self::Resolve { conceded } | Self::Concede(conceded) => {
+                corrected.conceded = corrected.conceded.saturating_add(conceded);
+            }
+            Self::WriteOff(amount) => {
+                corrected.written_off = corrected.written_off.saturating_add(amount);
+            }
+        }
+    }
+
     /// Applies it to the ledger of an account.
     ///
     /// # Errors
@@ -73,9 +86,8 @@ impl BalanceChange {
                 return Err(ChangeError::AmountTooLarge(amount));
             }
             Self::Adjust(amount) => ledger.adjust(amount),
-            Self::Concede(amount) | Self::WriteOff(amount) => {
-                ledger.adjust(amount.saturating_neg())
-            }
+            Self::Concede(amount) => ledger.concede(amount),
+            Self::WriteOff(amount) => ledger.write_off(amount),
             // What is uncertain was in flight, so it is no larger than packets can make it.
             Self::Resolve { conceded } => ledger.resolve_uncertain(conceded)?,
         }
@@ -256,6 +268,7 @@ impl fmt::Display for Adjustment {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::account::Totals;
     use crate::testing::change_request;
 
     #[test]
@@ -279,6 +292,11 @@ mod tests {
             BalanceChange::WriteOff(-4),
         ] {
             assert_eq!(BalanceChange::from_saved(change.kind(), change.amount()), Some(change));
+            let mut ledger = Ledger::restore(Totals::default(), 10);
+            let mut corrected = Corrected::default();
+            change.apply(&mut ledger).unwrap();
+            change.add_to(&mut corrected);
+            assert_eq!((ledger.balance(), ledger.corrected()), (change.amount(), corrected));
         }
         assert_eq!(BalanceChange::from_saved("gift", 1), None);
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::adjustment::Adjustment;
 use super::flow::FlowRow;
 use super::received::{PaymentKey, ReceivedPayment};
+use super::reconciliation::ReconciliationRow;
 use super::row::AccountRow;
 use super::saved_event::{Delivery, SavedEvent};
 use super::settlement::Settlement;
@@ -37,4 +38,6 @@ pub struct Cut {
     pub forget_events_before: Option<Timestamp>,
     /// Payments that are in a sum now; they are in no other list here, and have no row any more.
     pub summed_up: Vec<PaymentKey>,
+    /// What is known of peers' books, of the accounts where it has changed.
+    pub reconciliations: Vec<ReconciliationRow>,
 }

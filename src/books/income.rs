@@ -234,7 +234,7 @@ mod tests {
     use super::*;
     use crate::account::Totals;
     use crate::books::journal::tests::{adjustment, flow, history, period};
-    use crate::books::{AccountRow, Adjustment, FlowRow, RecoveredAccount};
+    use crate::books::{AccountRow, Adjustment, FlowRow, StoredRow, recover_account};
     use crate::wire::Timestamp;
 
     fn end(name: &str, code: &str, scale: u8) -> FlowEnd {
@@ -306,8 +306,8 @@ mod tests {
             uncertain: 0,
             uncertain_since: None,
         };
-        let (newly_uncertain, is_changed) = (0, false);
-        history.books.accounts.push(RecoveredAccount { row, newly_uncertain, is_changed });
+        let stored = StoredRow { balance: row.totals.balance(), row };
+        history.books.accounts.push(recover_account(stored, Timestamp::EPOCH).unwrap());
         let income = Income::new(&history, Period::default());
         let (euros, dollars) = ("EUR/2 -7: 2 1 -10 0", "USD/9 6019: 0 999 5000 20");
         assert_eq!(shown(&income.total), [euros, dollars]);

@@ -33,8 +33,8 @@ pub use income::{Earned, Income, IncomeParts, mid_rate};
 pub use journal::{Journal, Period};
 pub use received::{PaymentKey, ReceivedPayment};
 pub use reconciliation::{
-    Baseline, BooksNotice, Cause, Exchange, GivenUp, Judgement, OnCrash, Outstanding, OwnEnd,
-    Parts, PeerBooksId, ReconcilePolicy, ReconcileState, ReconciliationRow, Verdict,
+    Baseline, BooksNotice, BooksVerdict, DifferenceCause, Exchange, GivenUp, Judgement,
+    Outstanding, OwnEnd, Parts, PeerBooksId, ReconcilePolicy, ReconcileState, ReconciliationRow,
 };
 pub use recovery::{RecoveredAccount, UnbalancedRow, recover_account};
 pub use row::{AccountKind, AccountRow, StoredRow, own_account_name};

@@ -2,13 +2,15 @@
 //! about them. Pure; the exchange itself is in `connector` and `node`.
 
 mod compare;
+mod describe;
 mod judge;
+mod saved;
 mod state;
 
 pub use compare::{Exchange, Parts};
-pub use judge::{BooksNotice, Cause, Judgement, OnCrash, OwnEnd, ReconcilePolicy};
+pub use judge::{BooksNotice, DifferenceCause, Judgement, OwnEnd, ReconcilePolicy};
 pub use state::{
-    Baseline, GivenUp, Outstanding, PeerBooksId, ReconcileState, ReconciliationRow, Verdict,
+    Baseline, BooksVerdict, GivenUp, Outstanding, PeerBooksId, ReconcileState, ReconciliationRow,
 };
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! What a node concludes from a saved account when it starts.
 
 use super::row::{AccountRow, StoredRow};
-use crate::account::Ledger;
+use crate::account::{Corrected, Ledger};
 use crate::wire::Timestamp;
 
 /// A saved row that breaks the rule of the books.
@@ -30,12 +30,14 @@ pub struct RecoveredAccount {
     pub newly_uncertain: i128,
     /// The store does not have the row in this state.
     pub is_changed: bool,
+    /// What its adjustments say of packets.
+    pub corrected: Corrected,
 }
 
 impl RecoveredAccount {
     /// The row as it was saved, with what is in flight.
     pub fn saved_row(self) -> AccountRow {
-        let Self { mut row, newly_uncertain, is_changed } = self;
+        let Self { mut row, newly_uncertain, is_changed, .. } = self;
         row.uncertain = row.uncertain.saturating_sub(newly_uncertain);
         row.held_out = newly_uncertain;
         if is_changed {
@@ -47,7 +49,7 @@ impl RecoveredAccount {
     /// The ledger to go on with.
     pub fn ledger(&self) -> Ledger {
         let ledger = Ledger::restore(self.row.totals, self.row.uncertain);
-        ledger.with_uncertain_since(self.row.uncertain_since)
+        ledger.with_uncertain_since(self.row.uncertain_since).with_corrected(self.corrected)
     }
 }
 
@@ -77,7 +79,8 @@ pub fn recover_account(
     if begins_now {
         row.uncertain_since = Some(now);
     }
-    Ok(RecoveredAccount { row, newly_uncertain, is_changed: begins_now })
+    let corrected = Corrected::default();
+    Ok(RecoveredAccount { row, newly_uncertain, is_changed: begins_now, corrected })
 }
 
 #[cfg(test)]

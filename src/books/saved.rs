@@ -2,6 +2,7 @@
 
 use super::flow::FlowRow;
 use super::received::ReceivedPayment;
+use super::reconciliation::ReconciliationRow;
 use super::recovery::RecoveredAccount;
 use super::settlement::Settlement;
 use crate::link::CutNumber;
@@ -24,6 +25,8 @@ pub struct SavedBooks {
     /// The settlements that a node goes on with: those that no engine has accepted, the newest incoming one of each
     /// account and asset, and those of ours in the hour before the start; in the order in which they were saved.
     pub settlements: Vec<Settlement>,
+    /// What is known of peers' books.
+    pub reconciliations: Vec<ReconciliationRow>,
 }
 
 impl SavedBooks {

@@ -31,7 +31,8 @@ pub(super) use settlement::{
     SettlementArguments, SettlementCommand, SettlementListArguments, SettlementRecordArguments,
 };
 pub(super) use verbs::{
-    LogLevelArguments, ReconnectArguments, ResumeArguments, SuspendArguments, VerbNodeArguments,
+    LogLevelArguments, ReconcileArguments, ReconnectArguments, ResumeArguments, SuspendArguments,
+    VerbNodeArguments,
 };
 pub(super) use watch::WatchArguments;
 
@@ -113,6 +114,8 @@ pub(super) enum Command {
     Suspend(Box<SuspendArguments>),
     /// End what `suspend` has begun, or enable a peer for a time
     Resume(Box<ResumeArguments>),
+    /// Compare the books with those of a peer now
+    Reconcile(Box<ReconcileArguments>),
     /// Close the sessions with a peer, and dial it at once
     Reconnect(Box<ReconnectArguments>),
     /// Log at another level for a time

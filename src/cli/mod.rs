@@ -87,6 +87,7 @@ fn dispatch(
         Command::Settlement(arguments) => settlement::run(&arguments, environment, out),
         Command::Suspend(arguments) => verbs::suspend(&arguments, environment, out),
         Command::Resume(arguments) => verbs::resume(&arguments, environment, out),
+        Command::Reconcile(arguments) => verbs::reconcile(&arguments, environment, out),
         Command::Reconnect(arguments) => verbs::reconnect(&arguments, environment, out),
         Command::LogLevel(arguments) => verbs::set_log_level(&arguments, environment, out),
         Command::Audit(arguments) => audit::run(&arguments, out),

@@ -1,4 +1,4 @@
-//! `suspend`, `resume`, `reconnect` and `log-level`: changes of a running node for a time, through its API.
+//! `suspend`, `resume`, `reconnect`, `reconcile` and `log-level`: changes of a running node through its API.
 
 use std::io::Write;
 use std::path::Path;
@@ -9,13 +9,14 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::args::{
-    LogLevelArguments, ReconnectArguments, ResumeArguments, SuspendArguments, VerbNodeArguments,
+    LogLevelArguments, ReconcileArguments, ReconnectArguments, ResumeArguments, SuspendArguments,
+    VerbNodeArguments,
 };
 use super::asked_nodes::find_nodes;
 use super::observed::{json_text, page_client};
 use crate::config::{Environment, variable};
 use crate::console::{Failure, build_runtime, count, sanitize};
-use crate::observe::{OverrideBody, OverrideKind, ReconnectBody, Scope};
+use crate::observe::{OverrideBody, OverrideKind, ReconcileBody, ReconnectBody, Scope};
 use crate::remote::{AskedNode, PageClient, url_encode};
 
 /// For each answer; longer than a node takes to say that it is too busy.
@@ -63,6 +64,18 @@ pub(super) fn reconnect(
     run::<ReconnectBody>(&arguments.node, environment, &path, json!({}), out, |done| {
         let sessions = count(done.closed_sessions, "session");
         format!("{}: {sessions} of {} closed", done.node, done.peer)
+    })
+}
+
+pub(super) fn reconcile(
+    arguments: &ReconcileArguments,
+    environment: &Environment,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let peer = &arguments.peer;
+    let path = format!("peers/{}/reconcile", url_encode(peer));
+    run::<ReconcileBody>(&arguments.node, environment, &path, json!({}), out, |done| {
+        format!("{peer}: {}", done.text)
     })
 }
 

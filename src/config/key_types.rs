@@ -18,7 +18,7 @@ use super::settings::{Durability, Routing};
 use super::topology_keys::LinkTransport;
 use super::value::{Map, Value, ValueData};
 use super::value_kind::ValueKind;
-use crate::account::{AccountId, Rate, Relation, Spread};
+use crate::account::{AccountId, OnCrash, Rate, Relation, Spread};
 use crate::net::Secret;
 use crate::net::{HttpAuth, HttpMode, HttpUrl, PeerUrl, StorePlace};
 use crate::observe::Scope;
@@ -260,6 +260,7 @@ choices! {
     HttpAuth { "simple" => Simple, "jwt" => Jwt }
     HttpMode { "sync" => Sync, "async" => Async }
     LinkTransport { "btp" => Btp, "http" => Http }
+    OnCrash { "concede" => Concede, "wait" => Wait }
     RateFormat { "json" => Json, "ecb" => Ecb }
     Relation { "parent" => Parent, "peer" => Peer, "child" => Child }
     Routing { "static" => Static, "dynamic" => Dynamic }

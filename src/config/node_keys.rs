@@ -102,6 +102,8 @@ keys! {
         live durability => durability: Durability = "batched",
         /// With `durability: batched`, the store begins to save a packet at most this long after it.
         live storeIntervalMs => store_interval: Millis<1, 60_000> = "20",
+        /// With a `store`, the node compares its books with those of each connected peer so often, and at each link-up.
+        live reconcileIntervalMs => reconcile_interval: Millis<1_000, 86_400_000> = "300000",
         /// The secrets of connections to receivers are derived from it: 32 random characters or
         /// more. Default: random at each start, so that a restart ends open connections.
         live receiverSecret | receiverSecretFile => receiver_secret: Option<Secret>,

@@ -2,7 +2,7 @@
 
 use super::key_types::{AssetCode, Balance, Integer, Millis, Segment, Text};
 use super::settlement::SettlementConfig;
-use crate::account::{AccountId, Relation, Spread};
+use crate::account::{AccountId, OnCrash, Relation, Spread};
 use crate::net::Secret;
 use crate::net::{HttpAuth, HttpMode, PeerUrl};
 use crate::wire::{Amount, Prefix};
@@ -66,6 +66,14 @@ keys! {
         /// After this time, what has been uncertain since a crash is released: nothing of it is owed. Default: it stays
         /// uncertain until `ledger resolve`.
         live uncertainHoldMs => uncertain_hold: Option<Millis<1_000, YEAR_MS>>,
+        /// After a crash, what the node does about packets that were in flight to the peer: `concede`, it owes what the
+        /// peer says to have fulfilled; `wait`, it waits for `ledger resolve`.
+        live onCrash => on_crash: OnCrash = "concede",
+        /// Units of lasting differences between its books and the peer's that the node gives up, or takes over, by
+        /// itself in a day (UTC).
+        live writeOffMax => write_off_max: Amount = "0",
+        /// A settlement that the other end has not credited for so long is reported as overdue.
+        live settlementOverdueMs => settlement_overdue: Millis<1_000, YEAR_MS> = "3600000",
         /// Packets per second from the peer, whatever their outcome; above it T05. Everything else that it sends counts
         /// too, except answers to us; above the rate it is read more slowly. Default: no limit.
         live packetsPerSecond => packets_per_second: Option<Integer<u32, 1, 4_294_967_295>>,

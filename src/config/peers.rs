@@ -14,8 +14,8 @@ use super::redact;
 use super::settings::{PeerConfig, Unset};
 use super::settlement::SettlementConfig;
 use crate::account::{
-    AccountId, AccountSettings, Asset, Limits, Relation, RoutePolicy, SettlementMode,
-    SettlementRules,
+    AccountId, AccountSettings, Asset, Limits, ReconcileSettings, Relation, RoutePolicy,
+    SettlementMode, SettlementRules,
 };
 use crate::net::Secret;
 use crate::net::{HttpAuth, HttpMode, PeerUrl};
@@ -158,6 +158,11 @@ fn read_peer(
                 routes_max: peer.max_routes,
                 accept: peer.accept_prefixes,
                 advertise: peer.announce_prefixes,
+            },
+            reconcile: ReconcileSettings {
+                write_off_max: peer.write_off_max.0.into(),
+                on_crash: peer.on_crash,
+                settlement_overdue: peer.settlement_overdue,
             },
             receiver: None,
         },

@@ -9,6 +9,7 @@ use ahash::RandomState;
 use parking_lot::{Mutex, MutexGuard};
 
 use super::fair_shares::FairShares;
+use super::reconcile::PeerComparison;
 use super::requester_sums::RequesterSums;
 use super::stats::Stats;
 use super::tracked_ledger::TrackedLedger;
@@ -49,9 +50,13 @@ pub(super) struct AccountState {
     /// The oldest first.
     pub(super) sessions: Vec<AccountSession>,
     pub(super) next_session: u64,
+    /// Since when requests to the peer have gone out on the session that they go out on now.
+    pub(super) same_session_since: MonoTime,
     /// Prepares to this peer that timed out. As many answers may still arrive late through no fault of the peer.
     pub(super) late_answers_due: u64,
     pub(super) stats: Stats,
+    /// What is known of the peer's books.
+    pub(super) comparison: PeerComparison,
     /// The amount of Fulfills that no session was left for, since this was last reported; only of those that wait for a
     /// cut. Our balance has it, and the peer has no proof of it.
     pub(super) unproven: u128,
@@ -78,6 +83,7 @@ impl Account {
         limits: Limits,
         ledger: TrackedLedger,
         first_request_id: RequestId,
+        comparison: PeerComparison,
     ) -> Self {
         let state = AccountState {
             limits,
@@ -89,8 +95,10 @@ impl Account {
             shares: FairShares::default(),
             sessions: Vec::new(),
             next_session: 0,
+            same_session_since: MonoTime::default(),
             late_answers_due: 0,
             stats: Stats::default(),
+            comparison,
             unproven: 0,
             last_refusal: None,
         };
@@ -138,9 +146,11 @@ impl Account {
         self.state.lock()
     }
 
-    pub(super) fn update_connected(&self, state: &AccountState) {
+    /// Call it when a session has begun or ended.
+    pub(super) fn update_connected(&self, state: &mut AccountState, now: MonoTime) {
         let connected = sessions_for_requests(&state.sessions).next().is_some();
         self.connected.store(connected, Ordering::Relaxed);
+        state.same_session_since = now;
     }
 }
 
@@ -164,6 +174,11 @@ pub(super) fn find_substitute_session(
 }
 
 impl AccountState {
+    /// Whether all Prepares without an answer went out after the last change of sessions.
+    pub(super) fn has_pending_on_this_session_only(&self) -> bool {
+        !self.pending.has_sent_until(self.same_session_since)
+    }
+
     pub(super) fn set_limits(&mut self, limits: Limits) {
         self.limits = limits;
         self.shares.schedule_review();
@@ -201,6 +216,12 @@ impl AccountState {
     pub(super) fn release_out(&mut self, pending: &Pending) {
         self.ledger.release_out(pending.outgoing_amount);
         self.release_share(pending, false);
+    }
+
+    /// A Prepare to the peer has ended, and it is not known how: the peer may have fulfilled it.
+    pub(super) fn release_unanswered(&mut self, pending: &Pending) {
+        self.comparison.count_unanswered(pending.outgoing_amount.0);
+        self.release_out(pending);
     }
 
     /// The answer to a Prepare will not be seen, and the peer may have fulfilled it.

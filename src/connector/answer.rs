@@ -78,7 +78,7 @@ impl Batch<'_> {
         if self.now.mono >= pending.deadline {
             state.stats.timeouts += 1;
             state.stats.unexpected_answers += 1;
-            state.release_out(pending);
+            state.release_unanswered(pending);
             return Err(NextHopFailure::TimedOut);
         }
         state.stats.count_latency(self.now.mono.micros_since(pending.sent_at));
@@ -88,12 +88,21 @@ impl Batch<'_> {
                 state.commit_out(pending);
                 Ok(Reply::Fulfill(fulfill))
             }
+            Ok(Reply::Fulfill(_)) => {
+                state.release_unanswered(pending);
+                state.stats.wrong_fulfillments += 1;
+                Err(NextHopFailure::WrongFulfillment)
+            }
+            Err(
+                failure @ (NextHopFailure::BadAnswer
+                | NextHopFailure::LinkError
+                | NextHopFailure::Unreachable),
+            ) => {
+                state.release_unanswered(pending);
+                Err(failure)
+            }
             other => {
                 state.release_out(pending);
-                if let Ok(Reply::Fulfill(_)) = other {
-                    state.stats.wrong_fulfillments += 1;
-                    return Err(NextHopFailure::WrongFulfillment);
-                }
                 other
             }
         }
@@ -195,7 +204,17 @@ impl Batch<'_> {
     /// RFC 23 "BTP Type IDs": the answer has the id of the request. [row 75]
     pub(super) fn answer_requester(&self, incoming: &IncomingRequest, reply: &Reply<'_>) {
         let Some(entry) = self.snapshot.entry(incoming.account) else { return };
-        let mut state = entry.account.lock();
+        self.answer_locked(&mut entry.account.lock(), incoming, reply);
+    }
+
+    /// The same for the requester's account, which the caller has locked.
+    #[inline]
+    pub(super) fn answer_locked(
+        &self,
+        state: &mut AccountState,
+        incoming: &IncomingRequest,
+        reply: &Reply<'_>,
+    ) {
         state.in_flight = state.in_flight.saturating_sub(incoming.weight.into());
         let (after, amount) = match reply {
             Reply::Fulfill(_) => {

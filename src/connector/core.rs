@@ -2,7 +2,7 @@
 
 use std::mem::take;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use ahash::RandomState;
@@ -18,6 +18,7 @@ use super::packet_observers::PacketObservers;
 use super::peer_messages::PeerMessages;
 use super::pending_echoes::PendingEchoes;
 use super::received_payments::ReceivedPayments;
+use super::reconcile::OwnBooks;
 use super::refusal::{NextHopFailure, Refusal};
 use super::registry::{Registry, RegistryError};
 use super::reject_lane::RejectLane;
@@ -30,6 +31,7 @@ use crate::rates::SourcedRates;
 use crate::routing::HashSeed;
 use crate::time::{MonoTime, Now};
 use crate::wire::Address;
+use crate::wire::reconcile::BOOKS_ID_MAX;
 
 /// The packet path of one node. All its sessions share it.
 #[derive(Debug)]
@@ -51,6 +53,9 @@ pub struct Connector {
     pub(super) cuts: Option<Cuts>,
     /// Totals for receipts, if the node has no store.
     pub(super) receipted: ReceivedPayments,
+    pub(super) own_books: OwnBooks,
+    /// A peer has asked with books that differ from ours.
+    pub(super) has_wanted_reconciliations: AtomicBool,
     pub(super) seed: HashSeed,
 }
 
@@ -80,7 +85,11 @@ impl Connector {
     /// # Errors
     /// [`RegistryError`] if the settings contradict each other.
     pub fn new(settings: ConnectorSettings, seed: HashSeed) -> Result<Arc<Self>, RegistryError> {
-        Self::build(settings, seed, Registry::default(), None)
+        // Without a store, the books are those of the process.
+        let random = seed.hash_state();
+        let id = random.hash_one("books").to_be_bytes().to_vec();
+        let own_books = OwnBooks { id, run: random.hash_one("run") };
+        Self::build(settings, seed, Registry::default(), own_books, None)
     }
 
     /// A connector that goes on with the books of a store, and takes cuts for it.
@@ -95,14 +104,19 @@ impl Connector {
         let received = ReceivedPayments::new(take(&mut books.payments));
         let (flows, settlements) = (take(&mut books.flows), take(&mut books.settlements));
         let cuts = Cuts::new(books.cut, received, flows, settlements);
+        let run = seed.hash_state().hash_one("run");
+        let mut id = books.books_id.clone().into_bytes();
+        id.truncate(BOOKS_ID_MAX);
+        let id = hex::decode(&id).unwrap_or(id);
         let registry = Registry::with_books(books, Arc::clone(&cuts.changed));
-        Self::build(settings, seed, registry, Some(cuts))
+        Self::build(settings, seed, registry, OwnBooks { id, run }, Some(cuts))
     }
 
     fn build(
         settings: ConnectorSettings,
         seed: HashSeed,
         mut registry: Registry,
+        own_books: OwnBooks,
         cuts: Option<Cuts>,
     ) -> Result<Arc<Self>, RegistryError> {
         let sourced = Arc::<SourcedRates>::default();
@@ -122,6 +136,8 @@ impl Connector {
             peer_messages: PeerMessages::default(),
             cuts,
             receipted: ReceivedPayments::in_memory(),
+            own_books,
+            has_wanted_reconciliations: AtomicBool::new(false),
             seed,
         }))
     }
@@ -228,7 +244,7 @@ impl Connector {
                 let mut state = entry.account.lock();
                 let due = state.pending.take_due(now.mono);
                 for (_, pending) in &due {
-                    state.release_out(pending);
+                    state.release_unanswered(pending);
                     state.stats.timeouts += 1;
                     state.late_answers_due += 1;
                 }

@@ -100,6 +100,11 @@ impl Cuts {
         (turn, after)
     }
 
+    /// The cuts from this one on have the record of a change, until one of them is durable.
+    pub(super) fn note_made(&self, number: CutNumber, made: Adjustment) {
+        self.unsaved.lock().push((number, made));
+    }
+
     pub(super) fn next(&self) -> CutNumber {
         CutNumber(self.next.load(Ordering::Relaxed))
     }
@@ -256,12 +261,17 @@ impl Connector {
         // And one of the node itself.
         accounts.reserve(changed.len() + 1);
         let mut due = Vec::new();
+        let mut reconciliations = Vec::new();
         for entry in changed.iter().filter_map(|slot| snapshot.entry(*slot)) {
             let mut state = entry.account.lock();
             state.ledger.begin_cut();
             accounts.push(entry.row(&state.ledger));
             if entry.settings.settlement.is_due(state.ledger.balance()) {
                 due.push(entry.account.id().clone());
+            }
+            if state.comparison.is_changed() {
+                let (id, asset) = (entry.account.id(), &entry.settings.asset);
+                reconciliations.extend(state.comparison.take_row(id, asset));
             }
         }
         cuts.changed.reuse(changed);
@@ -289,6 +299,7 @@ impl Connector {
             deliveries,
             forget_events_before: forget_before,
             summed_up,
+            reconciliations,
         })
     }
 
@@ -310,7 +321,9 @@ impl Connector {
         let _turn = self.cuts.as_ref().map(Cuts::begin_turn);
         self.cuts.iter().for_each(|cuts| cuts.received.note_all());
         for entry in self.snapshot.load().entries.iter() {
-            entry.account.lock().ledger.note();
+            let mut state = entry.account.lock();
+            state.ledger.note();
+            state.comparison.note();
         }
         let mut configuration = self.configuration.lock();
         configuration.registry.note_own_accounts();
@@ -363,7 +376,7 @@ impl Connector {
             }
         };
         let made = request.made(at, request.account.as_str().into(), asset, balance);
-        cuts.unsaved.lock().push((number, made.clone()));
+        cuts.note_made(number, made.clone());
         Ok((number, made))
     }
 

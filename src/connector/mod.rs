@@ -29,6 +29,7 @@ mod pending_echoes;
 mod prepare;
 mod receive;
 mod received_payments;
+mod reconcile;
 mod record_budget;
 mod refusal;
 mod refusal_advice;
@@ -64,6 +65,7 @@ pub use self::packet_observers::ObservedPacket;
 pub use self::packet_sample::{Sample, SampleKey};
 pub use self::packet_tap::{PacketTap, TAP_CAPACITY};
 pub use self::peer_messages::{MessageAnswer, MessageRefusal, PeerMessage};
+pub use self::reconcile::{BooksAnswer, BooksExchange, NotReconciled, Reconciled};
 #[cfg(test)]
 pub(crate) use self::refusal::AmountLimit;
 pub use self::refusal::{NextHopFailure, Refusal};

@@ -173,8 +173,8 @@ impl Batch<'_> {
         self.snapshot.address.as_ref().is_some_and(|own| own.view() == address)
     }
 
-    /// Answers a packet between neighbours: routes (CCP) or `peer.config` (IL-DCP). One for a settlement engine waits
-    /// for the engine's reply.
+    /// Answers a packet between neighbours: routes (CCP), `peer.config` (IL-DCP), or `peer.reconcile`. One for a
+    /// settlement engine waits for the engine's reply.
     fn answer_peer_protocol(
         &self,
         from: &AccountEntry,
@@ -191,6 +191,8 @@ impl Batch<'_> {
             let own = self.snapshot.address.as_ref();
             local::answer_peer_config(prepare, &from.settings, own, self.now.wall)
                 .map_err(Refusal::PeerConfig)?
+        } else if prepare.destination == AddressRef::PEER_RECONCILE {
+            return self.answer_reconcile(from, incoming, prepare);
         } else {
             return Err(Refusal::UnknownPeerProtocol);
         };

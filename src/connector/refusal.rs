@@ -85,6 +85,9 @@ pub enum Refusal {
     /// An unknown address under `peer.`, where nothing is ever forwarded.
     #[error("unknown peer protocol; addresses under peer. are not forwarded")]
     UnknownPeerProtocol,
+    /// A request to compare books that does not parse: F01.
+    #[error(transparent)]
+    BadReconcile(PacketError),
     /// An echo request whose return address is this node, or under `peer.`.
     #[error("a pong cannot be sent to that return address")]
     BadReturnAddress,
@@ -294,6 +297,7 @@ impl Refusal {
         match self {
             // An unknown protocol under `peer.` is F01. [row 30]
             Self::UnknownPeerProtocol
+            | Self::BadReconcile(_)
             | Self::Unreadable(_)
             | Self::BadReturnAddress
             | Self::Local(LocalError::BadEcho(_))
@@ -401,6 +405,7 @@ impl Refusal {
             | Self::PeerConfig(_)
             | Self::Routes(_)
             | Self::Message(_)
+            | Self::BadReconcile(_)
             | Self::UnknownPeerProtocol
             | Self::BadReturnAddress
             | Self::ForeignNetwork { .. }

@@ -8,6 +8,7 @@ use super::account::Account;
 use super::asset_table::{ASSETS_MAX, AssetTable, PAYERS_MAX, PriceSettings};
 use super::cuts::ChangedAccounts;
 use super::own_account::{OwnAccountReport, OwnAccounts};
+use super::reconcile::PeerComparison;
 use super::settings::ConnectorSettings;
 use super::snapshot::{AccountEntry, Snapshot};
 use super::tracked_ledger::TrackedLedger;
@@ -15,7 +16,10 @@ use super::unused_ledgers::{SavedLedger, UnusedLedgers};
 use crate::account::{
     AccountId, AccountSettings, Asset, ConversionError, Ledger, Limits, Relation, Unsettled,
 };
-use crate::books::{AccountKind, AccountRow, ChangeError, ChangeRequest, SavedBooks};
+use crate::books::{
+    AccountKind, AccountRow, ChangeError, ChangeRequest, ReconcileState, ReconciliationRow,
+    SavedBooks,
+};
 use crate::link::Slot;
 use crate::rates::SourcedRates;
 use crate::routing::{HashSeed, Route, RouteCandidate, RouteOrigin, RouteTable};
@@ -102,6 +106,10 @@ pub(super) struct Registry {
     changed: Option<Arc<ChangedAccounts>>,
     /// Number of snapshots that were built.
     generation: u64,
+    /// What the store has of peers' books, of accounts and assets that no account uses now.
+    comparisons: HashMap<(AccountId, Asset), ReconcileState>,
+    /// The process before this one has not stopped in order.
+    is_recovering: bool,
     /// Present while routes are exchanged, because learned routes are added to them.
     static_routes: Option<StaticRoutes>,
 }
@@ -112,7 +120,13 @@ pub(super) type StaticRoutes = Arc<Vec<(Prefix, RouteCandidate)>>;
 impl Registry {
     /// A registry whose accounts go on with the books of a store.
     pub(super) fn with_books(books: SavedBooks, changed: Arc<ChangedAccounts>) -> Self {
-        let mut registry = Self { changed: Some(changed), ..Self::default() };
+        let mut registry =
+            Self { changed: Some(changed), is_recovering: !books.was_clean, ..Self::default() };
+        for ReconciliationRow { account, asset, state } in books.reconciliations {
+            if let Ok(id) = account.parse() {
+                registry.comparisons.insert((id, asset), state);
+            }
+        }
         for account in books.accounts {
             let (ledger, is_changed) = (account.ledger(), account.is_changed);
             let row = account.row;
@@ -336,16 +350,31 @@ impl Registry {
         let (id, slot) = (settings.id.clone(), Slot::from_index(self.by_id.len()));
         let saved = self.unused_ledgers.remove(&id, &settings.asset);
         let is_changed = saved.is_some_and(|saved| saved.is_changed);
+        let comparison = self.comparison(&id, &settings.asset, saved);
         let ledger = saved.map_or_else(Ledger::default, |saved| saved.ledger);
         let mut ledger = TrackedLedger::new(ledger, slot, self.changed.clone());
-        if is_changed {
+        if is_changed || comparison.is_changed() {
             ledger.note();
         }
-        let account =
-            Account::new(id.clone(), slot, settings.limits.clone(), ledger, first_request_id);
+        let limits = settings.limits.clone();
+        let account = Account::new(id.clone(), slot, limits, ledger, first_request_id, comparison);
         let account = Arc::new(account);
         Arc::make_mut(&mut self.by_id).insert(id, Arc::clone(&account));
         account
+    }
+
+    /// What is known of a peer's books. After a crash, the own ones may lack something that the peer has.
+    fn comparison(
+        &mut self,
+        id: &AccountId,
+        asset: &Asset,
+        saved: Option<SavedLedger>,
+    ) -> PeerComparison {
+        let known = self.comparisons.remove(&(id.clone(), asset.clone()));
+        let may_lack = saved.is_some_and(|saved| {
+            !saved.is_receiver && (self.is_recovering || saved.ledger.uncertain() != 0)
+        });
+        PeerComparison::restore(known, may_lack)
     }
 
     /// If the account's asset changes, goes on with the ledger of the new one. The old one is kept: the asset may
@@ -354,7 +383,10 @@ impl Registry {
         let before = self.last_assets.get(account.id()).filter(|before| **before != settings.asset);
         let Some(before) = before.cloned() else { return };
         let saved = self.unused_ledgers.remove(&settings.id, &settings.asset);
+        let comparison = self.comparison(&settings.id, &settings.asset, saved);
         let mut state = account.lock();
+        let known = std::mem::replace(&mut state.comparison, comparison).state;
+        self.comparisons.insert((settings.id.clone(), before.clone()), known);
         let ledger = saved.map_or_else(Ledger::default, |saved| saved.ledger);
         let ledger = state.ledger.replace(ledger);
         state.ledger.note();

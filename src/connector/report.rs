@@ -8,6 +8,7 @@ use super::refusal::Refusal;
 use super::snapshot::{AccountEntry, Snapshot};
 use super::stats::Stats;
 use crate::account::{AccountId, AccountSettings, Asset, OverLimit, Totals};
+use crate::books::ReconcileState;
 use crate::link::{SessionId, SessionKind, Slot};
 use crate::routing::ccp::LearnedReport;
 use crate::routing::{RouteCandidate, RouteOrigin};
@@ -53,6 +54,8 @@ pub struct AccountReport {
     pub held_out: i128,
     /// The sum of the packets to the peer that were in flight at an unclean end of the process.
     pub uncertain: i128,
+    /// How the peer's books compare with ours.
+    pub comparison: ReconcileState,
     /// When a balance limit last refused a packet, and by how much it was over.
     pub last_refusal: Option<(Timestamp, OverLimit)>,
     /// How often a release was larger than the held amount, which is an error of this program.
@@ -256,6 +259,7 @@ fn account_report(entry: &AccountEntry) -> AccountReport {
         held_in: state.ledger.held_in(),
         held_out: state.ledger.held_out(),
         uncertain: state.ledger.uncertain(),
+        comparison: state.comparison.state.clone(),
         last_refusal: state.last_refusal,
         excess_releases: state.ledger.excess_releases(),
         stats: state.stats.clone(),

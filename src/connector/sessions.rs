@@ -49,7 +49,7 @@ impl Connector {
         }
         let request_ids = HashSet::with_hasher(self.hash_state.clone());
         state.sessions.push(AccountSession { id, kind, login, outbox, request_ids });
-        account.update_connected(&state);
+        account.update_connected(&mut state, now.mono);
         let lost = unsent.into_iter().flat_map(|unsent| batch.recover_unsent(&mut state, unsent));
         let lost: Vec<_> = lost.collect();
         drop(state);
@@ -65,7 +65,7 @@ impl Connector {
         let mut state = account.lock();
         let Some(index) = state.sessions.iter().position(|s| s.id == session) else { return };
         let session = state.sessions.remove(index);
-        account.update_connected(&state);
+        account.update_connected(&mut state, now.mono);
         let lost = batch.recover_unsent(&mut state, session.outbox.end_session());
         drop(state);
         self.update_ccp_link(account, now);

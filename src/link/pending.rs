@@ -91,6 +91,11 @@ impl PendingTable {
         if self.is_empty() { 0 } else { self.iter().filter(is_payment).count() }
     }
 
+    /// Whether a Prepare is in flight that was sent at this time or before.
+    pub fn has_sent_until(&self, time: MonoTime) -> bool {
+        self.iter().any(|pending| pending.sent_at <= time)
+    }
+
     /// Whether nothing is in flight.
     pub fn is_empty(&self) -> bool {
         self.len == 0

@@ -31,6 +31,7 @@ mod overrides;
 mod packet_log_switch;
 mod plan;
 mod rate_sources;
+mod reconcile;
 mod reload;
 mod runtime_thread;
 mod saver;

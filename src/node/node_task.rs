@@ -19,6 +19,7 @@ use super::ildcp;
 use super::overrides::Overrides;
 use super::packet_log_switch::PacketLogSwitch;
 use super::rate_sources::RateSources;
+use super::reconcile::ReconcileTask;
 use super::runtime_thread::RuntimeThread;
 use super::saver::Saver;
 use super::task::{self, AbortOnDrop};
@@ -74,6 +75,8 @@ pub(super) struct NodeTask {
     pub(super) lease: Option<JoinHandle<String>>,
     /// Makes the changes of operators, if there is a store.
     pub(super) changes: Option<ChangesTask>,
+    /// Compares the books with those of peers.
+    pub(super) reconcile: ReconcileTask,
     /// Books what settlement engines report, if there is a store.
     pub(super) credits: Option<AbortOnDrop>,
     /// Does what operators want of settlements.
@@ -152,6 +155,7 @@ impl NodeTask {
         if let Some(changes) = &self.changes {
             changes.follow_config();
         }
+        self.reconcile.follow_config(&self.config.settings);
         self.http_context.http_peers.replace_all(http_dials(&self.config));
         self.diallers.dial_only(peer_dials(&self.config), &self.logins.load());
     }

@@ -25,6 +25,7 @@ use super::node_task::{NodeEnd, NodeTask, set_peer_status};
 use super::overrides::Overrides;
 use super::packet_log_switch::PacketLogSwitch;
 use super::rate_sources::RateSources;
+use super::reconcile::ReconcileTask;
 use super::runtime_thread::RuntimeThread;
 use super::saver::Saver;
 use super::task::{self, AbortOnDrop};
@@ -265,6 +266,8 @@ async fn build(
         let ask = engines::ask(&engines);
         settlements::start(Arc::clone(&context), Arc::clone(&status), ask)
     });
+    let (for_books, for_status) = (Arc::clone(&context), Arc::clone(&status));
+    let reconcile = ReconcileTask::start(for_books, for_status, &config.settings, store.is_some());
     let lease = store.as_ref().and_then(StoreHandle::lease);
     let lease = lease.map(|lease| lease::follow(lease, &context));
     let saver = store.map(|store| {
@@ -290,6 +293,7 @@ async fn build(
         saver,
         lease,
         changes,
+        reconcile,
         credits,
         settlement_orders,
         engines: EngineTasks::start(engines, engine_listener, &context),

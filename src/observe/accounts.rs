@@ -1,10 +1,11 @@
 //! The accounts of a node, from its reports.
 
 use super::model::{
-    BothWays, CountersBody, LimitsBody, OverLimitBody, PeerBody, RefusedLoginBody, SessionBody,
-    TrafficBody,
+    BothWays, CountersBody, DifferenceBody, LimitsBody, OverLimitBody, PeerBody, ReconcileBody,
+    RefusedLoginBody, SessionBody, TrafficBody,
 };
 use crate::account::{AccountId, Limits, Totals};
+use crate::books::{BooksVerdict, Parts, ReconcileState};
 use crate::connector::{
     AccountReport, ConnectorReport, OwnAccountReport, Stats, Traffic, code_labels,
 };
@@ -81,6 +82,7 @@ fn peer_body(
             sent: account.held_out.to_string(),
         },
         uncertain: account.uncertain.to_string(),
+        reconcile: reconcile_body(&account.comparison),
         packets_in_flight: BothWays {
             received: account.in_flight_from,
             sent: account.in_flight_to,
@@ -97,6 +99,23 @@ fn peer_body(
         ),
         link: None,
     }
+}
+
+/// How a peer's books compare with ours. `None`: nothing is known.
+pub fn reconcile_body(state: &ReconcileState) -> Option<ReconcileBody> {
+    if state.verdict == BooksVerdict::Unknown && !state.is_recovering {
+        return None;
+    }
+    let Parts { asked, answered, paid, received, adjusted } =
+        state.difference.map(|part| part.to_string());
+    Some(ReconcileBody {
+        verdict: state.verdict.to_string(),
+        text: state.describe(),
+        compared_at: state.at.map(|at| at.to_string()),
+        since: state.baseline.map(|baseline| baseline.at.to_string()),
+        difference: state.difference.total().to_string(),
+        parts: DifferenceBody { asked, answered, paid, received, adjusted },
+    })
 }
 
 /// The node's own accounts have only a balance.

@@ -20,7 +20,7 @@ mod shared_sample;
 mod stream_queue;
 mod visibility;
 
-pub use self::accounts::{account_bodies, format_time, parse_time};
+pub use self::accounts::{account_bodies, format_time, parse_time, reconcile_body};
 pub use self::event_log::{EventLog, ObjectIds, OtherBoot};
 pub use self::filter::PacketFilter;
 pub use self::history::{HISTORY_STEP_MS, History};
@@ -31,9 +31,9 @@ pub use self::model::{
     FaultKind, GapBody, GapCause, HelloBody, JumpedAssetBody, LinkBody, LinkHistoryBody, LinkKind,
     LinkRates, LinkState, NodeBody, NodeExchangeRatesBody, NodeHistoryBody, NodeStats,
     OverrideBody, OverrideKind, PacketBody, PacketLane, PacketPhase, PeerBody, RateSourceBody,
-    RatesBody, ReasonCountBody, ReconnectBody, SampleBody, SampledBody, SettlementBody,
-    SettlementWay, SettlementsBody, SettlementsUnderWayBody, StateBody, StepBody, StreamLimits,
-    StreamMessage,
+    RatesBody, ReasonCountBody, ReconcileBody, ReconnectBody, SampleBody, SampledBody,
+    SettlementBody, SettlementWay, SettlementsBody, SettlementsUnderWayBody, StateBody, StepBody,
+    StreamLimits, StreamMessage,
 };
 pub use self::packet::{PacketDescriber, reason_body};
 pub use self::path::{PathBody, packet_path};

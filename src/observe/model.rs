@@ -9,6 +9,7 @@ mod lab;
 mod overrides;
 mod packet;
 mod peer;
+mod reconcile;
 mod settlement;
 
 use std::collections::BTreeMap;
@@ -33,6 +34,7 @@ pub use self::peer::{
     BothWays, CountersBody, LimitsBody, OverLimitBody, PeerBody, RefusedLoginBody, SessionBody,
     TrafficBody,
 };
+pub use self::reconcile::{DifferenceBody, ReconcileBody};
 pub use self::settlement::{
     SettlementBody, SettlementWay, SettlementsBody, SettlementsUnderWayBody,
 };

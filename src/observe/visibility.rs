@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::model::{
-    EventBody, NodeBody, NodeStats, PacketBody, ReasonBody, ReasonCountBody, StateBody, StepBody,
+    EventBody, NodeBody, NodeStats, PacketBody, PeerBody, ReasonBody, ReasonCountBody, StateBody,
+    StepBody,
 };
 use crate::account::AccountId;
 use crate::books::EventKind;
@@ -130,7 +131,9 @@ impl<'p> Visibility<'p> {
 }
 
 fn node_of(peer: &AccountId, node: NodeBody) -> NodeBody {
-    let peers: Vec<_> = node.peers.into_iter().filter(|one| one.id == peer.as_str()).collect();
+    let own = node.peers.into_iter().filter(|one| one.id == peer.as_str());
+    // What the operator finds out by comparing books is not for the peer.
+    let peers: Vec<_> = own.map(|one| PeerBody { reconcile: None, ..one }).collect();
     let own = peers.iter().filter(|one| one.kind != "own");
     let mut stats = NodeStats::default();
     for account in own {

@@ -7,6 +7,7 @@ mod error;
 mod events;
 mod password_file;
 mod read;
+mod reconciliations;
 mod save;
 mod schema;
 mod session;

@@ -11,6 +11,7 @@ mod flows;
 mod history;
 mod payments;
 mod read_only;
+mod reconciliations;
 mod restore;
 mod settlements;
 
@@ -36,13 +37,14 @@ use crate::wire::Timestamp;
 /// Marks a file as ours ("ILPB").
 const APPLICATION_ID: u32 = 0x494c_5042;
 /// The statements that lead from each version to the next.
-const MIGRATIONS: [&str; 6] = [
+const MIGRATIONS: [&str; 7] = [
     include_str!("sqlite/0001_accounts.sql"),
     include_str!("sqlite/0002_payments.sql"),
     include_str!("sqlite/0003_flows.sql"),
     include_str!("sqlite/0004_settlements.sql"),
     include_str!("sqlite/0005_events.sql"),
     include_str!("sqlite/0006_flow_rates.sql"),
+    include_str!("sqlite/0007_reconciliation.sql"),
 ];
 /// How long a commit waits for a reader that blocks it.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -165,6 +167,7 @@ impl SqliteStore {
         settlements::save(&transaction, &cut.settlements)?;
         payments::save(&transaction, cut)?;
         events::save(&transaction, cut)?;
+        reconciliations::save(&transaction, &cut.reconciliations)?;
         set_meta(&transaction, "cut", &cut.number.0.to_string())?;
         set_meta(&transaction, "cut_at", &cut.at.as_millis().to_string())?;
         if is_last {
@@ -400,8 +403,18 @@ fn load(path: &Path, connection: &Connection) -> Result<SavedBooks, StoreFault> 
     let flows = flows::read_newest_hour(connection)?;
     let payments = payments::read_all(connection)?;
     let settlements = settlements::read_open(connection, now)?;
-    let cut = CutNumber(cut);
-    Ok(SavedBooks { books_id, cut, was_clean, accounts, payments, flows, settlements })
+    let reconciliations = reconciliations::read_all(connection)?;
+    adjustments::add_corrections(connection, &mut accounts)?;
+    Ok(SavedBooks {
+        books_id,
+        cut: CutNumber(cut),
+        was_clean,
+        accounts,
+        payments,
+        flows,
+        settlements,
+        reconciliations,
+    })
 }
 
 /// A time, as the store has it.

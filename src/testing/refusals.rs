@@ -48,6 +48,7 @@ pub(crate) fn every_refusal() -> Vec<Refusal> {
         Refusal::Message(MessageRefusal::ByEngine),
         Refusal::Message(MessageRefusal::EngineFailed),
         Refusal::UnknownPeerProtocol,
+        Refusal::BadReconcile(unreadable()),
         Refusal::BadReturnAddress,
         Refusal::ForeignNetwork { network: "test" },
         Refusal::NoRoute,

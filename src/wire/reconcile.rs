@@ -214,7 +214,8 @@ fn not_shortest(place: &'static str) -> Error {
     Error::Value { place, rule: "is not in its shortest form" }
 }
 
-/// Appends the integer in as few bytes as possible. One beyond [`AMOUNT_MAX`], which no account can reach, becomes that.
+/// Appends the integer in as few bytes as possible. One beyond [`AMOUNT_MAX`], which no account can reach, becomes
+/// that one.
 fn put_amount(amount: i128, out: &mut Vec<u8>) {
     let bytes = amount.clamp(-AMOUNT_MAX, AMOUNT_MAX).to_be_bytes();
     let repeats_sign = |pair: &[u8]| matches!(pair, [0, 0..=0x7f] | [0xff, 0x80..=0xff]);

@@ -105,6 +105,7 @@ fn operations(v1: Arc<V1>) -> ApiRouter {
         .route(Scope::Operate, routes!(verbs::suspend))
         .route(Scope::Operate, routes!(verbs::resume))
         .route(Scope::Operate, routes!(verbs::reconnect))
+        .route(Scope::Operate, routes!(verbs::reconcile))
         .route(Scope::Operate, routes!(verbs::set_log_level))
         .route(Scope::Read, routes!(settlements::settlements))
         .route(Scope::Operate, routes!(settlements::record_settlement))

@@ -19,9 +19,9 @@ use super::verb_body::read_body;
 use crate::account::AccountId;
 use crate::api::audited::{AuditedVerb, VerbClient, record, record_refused};
 use crate::api::status::NodeStatus;
-use crate::api::{OperatorVerb, VerbDone, VerbOrder, VerbRefusal};
+use crate::api::{OperatorVerb, ReconcileOrder, VerbDone, VerbOrder, VerbRefusal};
 use crate::net::sanitize;
-use crate::observe::{OverrideBody, ReconnectBody};
+use crate::observe::{OverrideBody, ReconcileBody, ReconnectBody, reconcile_body};
 use crate::telemetry::parse_level;
 use crate::web::ProblemDetails;
 
@@ -31,6 +31,8 @@ const TTL_MAX: u64 = 86_400;
 const REASON_BYTES_MAX: usize = 1024;
 /// For the node's task to do a verb.
 const VERB_TIMEOUT: Duration = Duration::from_secs(5);
+/// For a peer to answer with its books.
+const RECONCILE_TIMEOUT: Duration = Duration::from_secs(12);
 /// The name of a caller without a token.
 pub(super) const LOCAL_CALLER: &str = "local";
 
@@ -151,6 +153,45 @@ pub(super) async fn reconnect(
     run(&node, client, audited, order, reason).await
 }
 
+/// Compares the books with those of a peer now. It changes them only as far as the configuration allows.
+#[utoipa::path(post, path = "/api/v1/nodes/{node}/peers/{peer}/reconcile", params(("node" = String, Path, description = "The id of a node"), ("peer" = String, Path, description = "The id of a peer")), request_body = ReasonRequest, responses((status = OK, body = ReconcileBody)))]
+pub(super) async fn reconcile(
+    State(v1): State<Arc<V1>>,
+    Path((node, peer)): Path<(String, String)>,
+    client: VerbClient,
+    body: Body,
+) -> ListAnswer {
+    let node = v1.find_node(&node)?;
+    let audited =
+        AuditedVerb { verb: "peer.reconcile", target: peer.clone(), ..AuditedVerb::default() };
+    let checked = async {
+        let request: ReasonRequest = read_body(body).await?;
+        Ok((find_peer(&node, &peer)?, check_reason(&request.reason)?))
+    };
+    let (peer, reason) = refuse_in_audit(&node, &client, &audited, checked.await)?;
+    let audited = AuditedVerb { reason: Some(reason), ..audited };
+    let orders = node.reconcile_orders.get().and_then(|orders| orders.try_reserve().ok());
+    let Some(room) = orders else {
+        let detail = "too many comparisons wait, or the node starts or stops; try later";
+        record_refused(&node, &client, audited, detail);
+        return Err(unavailable(detail));
+    };
+    let ticket = record(&node, &client, audited).await?;
+    let (reply, done) = oneshot::channel();
+    room.send(ReconcileOrder { peer, reply });
+    let detail = match timeout(RECONCILE_TIMEOUT, done).await {
+        Ok(Ok(Ok(state))) => {
+            ticket.done();
+            return ok(&reconcile_body(&state).unwrap_or_default());
+        }
+        Ok(Ok(Err(error))) => error.to_string(),
+        Ok(Err(_)) => "the node stops".to_owned(),
+        Err(_) => format!("no answer within {RECONCILE_TIMEOUT:?}"),
+    };
+    ticket.fail(&detail);
+    Err(ProblemDetails::new(StatusCode::BAD_GATEWAY, detail))
+}
+
 /// Sets the log level for a time.
 #[utoipa::path(post, path = "/api/v1/nodes/{node}/log-level", params(("node" = String, Path, description = "The id of a node")), request_body = LogLevelRequest, responses((status = OK, body = OverrideBody)))]
 pub(super) async fn set_log_level(
@@ -214,16 +255,23 @@ pub(super) async fn run(
     order: OperatorVerb,
     reason: String,
 ) -> ListAnswer {
-    let checked = match reason.trim() {
+    let reason = refuse_in_audit(node, &client, &audited, check_reason(&reason))?;
+    let audited = AuditedVerb { reason: Some(reason.clone()), ..audited };
+    order_verb(node, client, audited, order, reason).await
+}
+
+fn check_reason(reason: &str) -> Result<String, ProblemDetails> {
+    match reason.trim() {
         "" => Err(mistake("reason is empty; say why")),
         _ if reason.len() > REASON_BYTES_MAX => {
             Err(mistake(format!("reason has more than {REASON_BYTES_MAX} bytes")))
         }
-        _ => Ok(sanitize(&reason)),
-    };
-    let reason = refuse_in_audit(node, &client, &audited, checked)?;
-    let audited = AuditedVerb { reason: Some(reason.clone()), ..audited };
-    order_verb(node, client, audited, order, reason).await
+        _ => Ok(sanitize(reason)),
+    }
+}
+
+fn unavailable(detail: &str) -> ProblemDetails {
+    ProblemDetails::new(StatusCode::SERVICE_UNAVAILABLE, detail)
 }
 
 async fn order_verb(
@@ -233,7 +281,6 @@ async fn order_verb(
     verb: OperatorVerb,
     reason: String,
 ) -> ListAnswer {
-    let unavailable = |detail: &str| ProblemDetails::new(StatusCode::SERVICE_UNAVAILABLE, detail);
     let room = node.verbs.get().and_then(|orders| orders.try_reserve().ok());
     let Some(room) = room else {
         let detail =

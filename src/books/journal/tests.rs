@@ -1,6 +1,7 @@
 //! Entries add up to zero, periods include their first moment only, and balances are those of the store.
 
 use super::*;
+use crate::account::Corrected;
 use crate::books::{AccountRow, FlowEnd, RecoveredAccount, SavedBooks};
 use crate::link::CutNumber;
 
@@ -19,7 +20,8 @@ fn account(name: &str, kind: AccountKind, totals: Totals) -> RecoveredAccount {
         uncertain,
         uncertain_since: None,
     };
-    RecoveredAccount { row, newly_uncertain: 0, is_changed: false }
+    let corrected = Corrected::default();
+    RecoveredAccount { row, newly_uncertain: 0, is_changed: false, corrected }
 }
 
 pub(in crate::books) fn adjustment(day: u64, change: BalanceChange) -> Adjustment {

@@ -15,9 +15,11 @@ pub struct Exchange {
     pub after: PeerAmounts,
     /// The peer's books in between.
     pub theirs: PeerAmounts,
-    /// All packets between the two ends, the request and its answer among them, were on one session in both directions.
-    /// Then the peer had handled what we sent before, and we have handled what it sent before.
-    pub is_in_order: bool,
+    /// Our packets and their answers were on one session, and so were the request and its answer: what the peer had
+    /// answered before, we have handled.
+    pub is_asked_in_order: bool,
+    /// The same of the peer's packets: what we had answered before, it had handled.
+    pub is_answered_in_order: bool,
 }
 
 /// A value for each thing that both ends count.
@@ -119,22 +121,22 @@ impl Bounds {
 impl Exchange {
     /// What this exchange says of each difference.
     pub fn bounds(&self) -> Parts<Bounds> {
-        let Self { before, after, theirs, is_in_order } = self;
-        let in_order = |value: i128| is_in_order.then_some(value);
+        let Self { before, after, theirs, is_asked_in_order, is_answered_in_order } = self;
         let minus = i128::saturating_sub;
-        // What the peer has fulfilled is accepted here, or still pending, or lost; and we accept only what it fulfilled.
+        // What the peer has fulfilled is accepted here, or still pending, or lost; and we accept only what it has
+        // fulfilled.
         let claimed = minus(theirs.answered, after.asked);
         let asked = Bounds::between(
             minus(claimed, after.in_flight_out),
             minus(theirs.answered, before.asked),
-            in_order(claimed),
+            is_asked_in_order.then_some(claimed),
         );
         // The same from the other end.
         let claimed = minus(before.answered, theirs.asked);
         let answered = Bounds::between(
             minus(claimed, theirs.in_flight_out),
             minus(after.answered, theirs.asked),
-            in_order(claimed),
+            is_answered_in_order.then_some(claimed),
         );
         let paid = Bounds::between(
             minus(before.paid, theirs.received),
@@ -162,7 +164,13 @@ mod tests {
     }
 
     fn quiet(ours: PeerAmounts, theirs: PeerAmounts) -> Exchange {
-        Exchange { before: ours, after: ours, theirs, is_in_order: false }
+        Exchange {
+            before: ours,
+            after: ours,
+            theirs,
+            is_asked_in_order: false,
+            is_answered_in_order: false,
+        }
     }
 
     #[test]
@@ -187,7 +195,8 @@ mod tests {
         let after = PeerAmounts { in_flight_out: 60, ..amounts(1_070, 530) };
         // Of our packets, it has fulfilled 40 whose answers are on their way, and it knows 510 of what we fulfilled.
         let theirs = PeerAmounts { in_flight_out: 25, ..amounts(490, 1_040) };
-        let exchange = Exchange { before, after, theirs, is_in_order: false };
+        let (is_asked_in_order, is_answered_in_order) = (false, false);
+        let exchange = Exchange { before, after, theirs, is_asked_in_order, is_answered_in_order };
         let Parts { asked, answered, .. } = exchange.bounds();
         assert_eq!((asked.low, asked.high, asked.best()), (-90, 40, None));
         assert_eq!((answered.low, answered.high, answered.certain()), (-15, 40, 0));
@@ -205,7 +214,8 @@ mod tests {
         let before = PeerAmounts { in_flight_out: 100, ..amounts(1_000, 500) };
         let after = PeerAmounts { in_flight_out: 60, ..amounts(1_070, 530) };
         let theirs = PeerAmounts { in_flight_out: 25, ..amounts(500, 1_070) };
-        let exchange = Exchange { before, after, theirs, is_in_order: true };
+        let (is_asked_in_order, is_answered_in_order) = (true, true);
+        let exchange = Exchange { before, after, theirs, is_asked_in_order, is_answered_in_order };
         let Parts { asked, answered, .. } = exchange.bounds();
         assert_eq!((asked.best(), answered.best()), (Some(0), Some(0)));
     }

@@ -11,8 +11,9 @@ use std::time::Duration;
 
 use super::compare::{Bounds, Exchange, Parts};
 use super::state::{
-    Baseline, Outstanding, PeerBooksId, ReconcileState, Suspected, Suspicion, Verdict, larger,
+    Baseline, BooksVerdict, Outstanding, PeerBooksId, ReconcileState, Suspected, Suspicion, larger,
 };
+use crate::account::{OnCrash, ReconcileSettings};
 use crate::books::BalanceChange;
 use crate::wire::Timestamp;
 use crate::wire::reconcile::PeerBooks;
@@ -20,25 +21,11 @@ use crate::wire::reconcile::PeerBooks;
 /// The shortest wait for another exchange.
 const AGAIN_SOON: Duration = Duration::from_secs(1);
 
-/// What a node does about what was in flight to a peer when it crashed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum OnCrash {
-    /// It accepts what the peer says, up to the uncertain amount.
-    #[default]
-    Concede,
-    /// It waits for an operator.
-    Wait,
-}
-
 /// What the configuration allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReconcilePolicy {
-    /// What may be given up in a day without an operator.
-    pub write_off_max: i128,
-    /// After a crash.
-    pub on_crash: OnCrash,
-    /// How long a settlement may take.
-    pub settlement_overdue: Duration,
+    /// What the node may do by itself.
+    pub settings: ReconcileSettings,
     /// The balance stays below this, if it is set.
     pub max_balance: Option<i128>,
     /// No packet takes longer.
@@ -65,8 +52,6 @@ pub struct Judgement {
     pub again_after: Option<Duration>,
     /// What the peer's books are found to be.
     pub notice: Option<BooksNotice>,
-    /// Why the books differ, as far as both ends' numbers tell.
-    pub causes: Vec<Cause>,
 }
 
 /// Something about the books of one end.
@@ -97,7 +82,7 @@ pub enum BooksNotice {
 
 /// The likely cause of a difference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Cause {
+pub enum DifferenceCause {
     /// Of our packets: the peer fulfilled more.
     #[error("answers of the peer were lost or came too late")]
     AnswersLost,
@@ -144,8 +129,16 @@ impl ReconcileState {
     /// The peer counts in another unit: nothing can be compared.
     pub fn note_other_asset(&mut self, now: Timestamp) {
         self.at = Some(now);
-        self.verdict = Verdict::OtherAsset;
+        self.verdict = BooksVerdict::OtherAsset;
         self.difference = Parts::default();
+        self.causes.clear();
+    }
+
+    /// The peer does not know this protocol.
+    pub fn note_unsupported(&mut self) {
+        if self.at.is_none() {
+            self.verdict = BooksVerdict::Unsupported;
+        }
     }
 
     /// Concludes from an exchange, whose peer counts in our unit.
@@ -160,9 +153,10 @@ impl ReconcileState {
         let mut judgement =
             Judgement { notice: self.follow_books(peer, own), ..Judgement::default() };
         self.at = Some(now);
+        self.causes.clear();
         let raw = exchange.bounds();
-        let Some(base) = self.baseline(raw, policy, now) else {
-            self.verdict = Verdict::Begins;
+        let Some(base) = self.baseline(exchange, raw, policy, now) else {
+            self.verdict = BooksVerdict::Begins;
             judgement.again_after = Some(AGAIN_SOON);
             return judgement;
         };
@@ -172,21 +166,16 @@ impl ReconcileState {
         if asked.is_open || answered.is_open {
             judgement.again_after = Some(policy.settle_time);
         }
-        if self.is_recovering {
-            let is_over = self.recover((exchange, bounds), own, policy, now, &mut judgement);
-            if !is_over {
-                self.verdict = Verdict::Recovering;
-                self.difference = Parts::default();
-                return judgement;
-            }
+        let is_over = self.recover((exchange, bounds), own, policy, now, &mut judgement);
+        if !is_over || !judgement.corrections.is_empty() {
+            // The next exchange sees what corrections leave.
+            (self.verdict, self.difference) = (BooksVerdict::Recovering, Parts::default());
             if !judgement.corrections.is_empty() {
-                // The next exchange sees what they leave.
-                (self.verdict, self.difference) = (Verdict::Recovering, Parts::default());
                 judgement.again_after = Some(Duration::ZERO);
-                return judgement;
             }
+            return judgement;
         }
-        let overdue_ms = whole_ms(policy.settlement_overdue);
+        let overdue_ms = whole_ms(policy.settings.settlement_overdue);
         let difference = Parts {
             asked: asked.amount,
             answered: answered.amount,
@@ -210,28 +199,28 @@ impl ReconcileState {
         if answered.is_exact && difference.answered != 0 && !peer.is_recovering {
             let amount = difference.answered;
             let is_within =
-                amount.saturating_abs() <= self.given_up.left(policy.write_off_max, now);
+                amount.saturating_abs() <= self.given_up.left(policy.settings.write_off_max, now);
             if is_within && fits_below_max(own.balance, amount.saturating_neg(), policy) {
                 self.given_up.add(amount.saturating_abs(), now);
                 judgement.corrections.push(BalanceChange::WriteOff(amount));
                 judgement.again_after = Some(Duration::ZERO);
             }
         }
-        judgement.causes = causes(&difference, exchange);
+        self.causes = causes(&difference, exchange);
         self.difference = difference;
         let packets = (difference.asked, difference.answered, difference.adjusted);
         let is_settlement_late = difference.paid > 0 || difference.received > 0;
         self.verdict = match difference == Parts::default() {
-            true => Verdict::Agrees,
+            true => BooksVerdict::Agrees,
             false
                 if packets == (0, 0, 0)
                     && difference.paid >= 0
                     && difference.received >= 0
                     && is_settlement_late =>
             {
-                Verdict::Overdue
+                BooksVerdict::Overdue
             }
-            false => Verdict::Differs,
+            false => BooksVerdict::Differs,
         };
         judgement
     }
@@ -257,15 +246,17 @@ impl ReconcileState {
             _ => {}
         }
         if peer.seen_cut > own.cut && !self.is_recovering {
-            self.is_recovering = true;
+            (self.is_recovering, self.may_lack) = (true, true);
             notice = Some(BooksNotice::OwnRestored { seen: peer.seen_cut, own: own.cut });
         }
         notice
     }
 
-    /// The differences when the comparison began. `None`: packets in flight leave doubts.
+    /// The differences when the comparison began. `None`: packets in flight leave doubts, or an operator must say first
+    /// what is owed.
     fn baseline(
         &mut self,
+        exchange: &Exchange,
         raw: Parts<Bounds>,
         policy: &ReconcilePolicy,
         now: Timestamp,
@@ -279,6 +270,24 @@ impl ReconcileState {
             arrived(&mut baseline.parts.received, raw.received);
             return Some(baseline.parts);
         }
+        let parts = match began_together(exchange, raw) {
+            true => Parts::default(),
+            false => self.known_differences(exchange, raw, policy, now)?,
+        };
+        self.suspected = Suspected::default();
+        self.baseline = Some(Baseline { at: now, parts });
+        Some(parts)
+    }
+
+    /// The differences of two books that were not compared before. `None`: packets in flight leave doubts, or an
+    /// operator must say first what is owed.
+    fn known_differences(
+        &mut self,
+        exchange: &Exchange,
+        raw: Parts<Bounds>,
+        policy: &ReconcilePolicy,
+        now: Timestamp,
+    ) -> Option<Parts<i128>> {
         let settle_ms = whole_ms(policy.settle_time);
         let known = |suspicion: &mut Suspicion, bounds: Bounds| {
             let exact = bounds.exact();
@@ -292,13 +301,16 @@ impl ReconcileState {
             adjusted: raw.adjusted.exact(),
         };
         let parts = parts.all()?;
-        self.suspected = Suspected::default();
-        self.baseline = Some(Baseline { at: now, parts });
+        if exchange.after.uncertain != 0 || exchange.theirs.uncertain != 0 {
+            // How much of it is owed would be missing in what the comparison begins with.
+            return None;
+        }
+        (self.is_recovering, self.may_lack) = (false, false);
         Some(parts)
     }
 
-    /// Gives way after an unclean end of this node, as far as that is allowed. `false`: it is too early, or an operator
-    /// must decide.
+    /// Gives way after an unclean end of this node, as far as that is allowed. `false`: not all is known yet, or an
+    /// operator must decide.
     fn recover(
         &mut self,
         (exchange, bounds): (&Exchange, Parts<Bounds>),
@@ -307,37 +319,56 @@ impl ReconcileState {
         now: Timestamp,
         judgement: &mut Judgement,
     ) -> bool {
+        if !self.is_recovering && !self.may_lack {
+            return true;
+        }
         let uncertain = exchange.after.uncertain;
-        if policy.on_crash == OnCrash::Wait && uncertain > 0 {
+        if policy.settings.on_crash == OnCrash::Wait && uncertain > 0 {
             return false;
         }
         // What was sent before the crash may still be fulfilled.
         let has_ended = exchange.theirs.in_flight_in == 0 || own.up_for >= policy.settle_time;
-        let (Some(asked), Some(answered), true) =
-            (bounds.asked.best(), bounds.answered.best(), has_ended)
-        else {
+        if let (true, true, Some(asked)) = (self.is_recovering, has_ended, bounds.asked.best()) {
+            let conceded = asked.clamp(0, uncertain);
+            if uncertain > 0 {
+                judgement.corrections.push(BalanceChange::Resolve { conceded });
+            }
+            let more = asked.saturating_sub(conceded);
+            if policy.settings.on_crash == OnCrash::Concede
+                && more > 0
+                && more <= self.given_up.left(policy.settings.write_off_max, now)
+            {
+                self.given_up.add(more, now);
+                judgement.corrections.push(BalanceChange::Concede(more));
+            }
+            self.is_recovering = false;
+        }
+        if let (true, Some(answered)) = (self.may_lack, bounds.answered.best()) {
+            // The peer admits what our books have lost.
+            if answered < 0 && fits_below_max(own.balance, answered.saturating_neg(), policy) {
+                judgement.corrections.push(BalanceChange::WriteOff(answered));
+            }
+            self.may_lack = false;
+        }
+        let is_over = !self.is_recovering && !self.may_lack;
+        if !is_over {
             judgement.again_after = Some(AGAIN_SOON);
-            return false;
-        };
-        let conceded = asked.clamp(0, uncertain);
-        if uncertain > 0 {
-            judgement.corrections.push(BalanceChange::Resolve { conceded });
         }
-        let more = asked.saturating_sub(conceded);
-        if policy.on_crash == OnCrash::Concede
-            && more > 0
-            && more <= self.given_up.left(policy.write_off_max, now)
-        {
-            self.given_up.add(more, now);
-            judgement.corrections.push(BalanceChange::Concede(more));
-        }
-        // The peer admits what our books have lost.
-        if answered < 0 && fits_below_max(own.balance, answered.saturating_neg(), policy) {
-            judgement.corrections.push(BalanceChange::WriteOff(answered));
-        }
-        self.is_recovering = false;
-        true
+        is_over
     }
+}
+
+/// Whether two books can have had no difference at first. What is uncertain at either end may be owed.
+fn began_together(exchange: &Exchange, raw: Parts<Bounds>) -> bool {
+    let (ours, theirs) = (exchange.after.uncertain, exchange.theirs.uncertain);
+    let contains = |bounds: Bounds, uncertain: i128| {
+        bounds.low.saturating_sub(uncertain) <= 0 && bounds.high >= 0
+    };
+    contains(raw.asked, ours)
+        && contains(raw.answered, theirs)
+        && contains(raw.paid, 0)
+        && contains(raw.received, 0)
+        && contains(raw.adjusted, 0)
 }
 
 /// Whether the balance may rise by this amount.
@@ -382,22 +413,30 @@ fn follow_settlements(
     }
 }
 
-fn causes(difference: &Parts<i128>, exchange: &Exchange) -> Vec<Cause> {
-    let pick = |amount: i128, above: Cause, below: Cause| match amount {
+fn causes(difference: &Parts<i128>, exchange: &Exchange) -> Vec<DifferenceCause> {
+    let pick = |amount: i128, above: DifferenceCause, below: DifferenceCause| match amount {
         0 => None,
         1.. => Some(above),
         _ => Some(below),
     };
     let claimed = match exchange.after.unanswered >= difference.asked {
-        true => Cause::AnswersLost,
-        false => Cause::PeerOvercounts,
+        true => DifferenceCause::AnswersLost,
+        false => DifferenceCause::PeerOvercounts,
     };
     let found = [
-        pick(difference.asked, claimed, Cause::PeerForgot),
-        pick(difference.answered, Cause::OwnAnswersLost, Cause::OwnForgot),
-        pick(difference.paid, Cause::PaidNotArrived, Cause::PaidTwice),
-        pick(difference.received, Cause::ReceivedNotArrived, Cause::ReceivedTwice),
-        pick(difference.adjusted, Cause::AdjustedAtOneEnd, Cause::AdjustedAtOneEnd),
+        pick(difference.asked, claimed, DifferenceCause::PeerForgot),
+        pick(difference.answered, DifferenceCause::OwnAnswersLost, DifferenceCause::OwnForgot),
+        pick(difference.paid, DifferenceCause::PaidNotArrived, DifferenceCause::PaidTwice),
+        pick(
+            difference.received,
+            DifferenceCause::ReceivedNotArrived,
+            DifferenceCause::ReceivedTwice,
+        ),
+        pick(
+            difference.adjusted,
+            DifferenceCause::AdjustedAtOneEnd,
+            DifferenceCause::AdjustedAtOneEnd,
+        ),
     ];
     found.into_iter().flatten().collect()
 }

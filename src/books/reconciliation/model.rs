@@ -7,6 +7,7 @@ use proptest::prelude::*;
 
 use super::judge::whole_ms;
 use super::*;
+use crate::account::ReconcileSettings;
 use crate::books::BalanceChange;
 use crate::wire::Timestamp;
 use crate::wire::reconcile::{PeerAmounts, PeerBooks};
@@ -91,7 +92,7 @@ impl End {
             unanswered: 0,
             ..amounts
         };
-        self.state = ReconcileState { is_recovering: true, ..state };
+        self.state = ReconcileState { is_recovering: true, may_lack: true, ..state };
         (self.cut, self.started_at, self.run) = (cut, now, self.run + 1);
         self.out.clear();
         self.incoming.clear();
@@ -145,9 +146,7 @@ impl World {
     fn new(is_in_order: bool, is_strict: bool, write_off_max: i128) -> Self {
         let end = || End { is_strict, run: 1, ..End::default() };
         let policy = ReconcilePolicy {
-            write_off_max,
-            on_crash: OnCrash::Concede,
-            settlement_overdue: Duration::from_secs(3600),
+            settings: ReconcileSettings { write_off_max, ..ReconcileSettings::default() },
             max_balance: None,
             settle_time: SETTLE,
         };
@@ -235,7 +234,8 @@ impl World {
             before,
             after: end.amounts(),
             theirs: theirs.amounts,
-            is_in_order: self.is_in_order,
+            is_asked_in_order: self.is_in_order,
+            is_answered_in_order: self.is_in_order,
         };
         let Spoken { amounts, run, cut, seen_cut, is_recovering } = theirs;
         let peer = PeerBooks {
@@ -351,7 +351,7 @@ proptest! {
         world.end();
         prop_assert_eq!((world.sum(), world.corrections), (0, 0));
         for end in &world.ends {
-            prop_assert_eq!(end.state.verdict, Verdict::Agrees);
+            prop_assert_eq!(end.state.verdict, BooksVerdict::Agrees);
         }
     }
 
@@ -363,7 +363,7 @@ proptest! {
         let lost = world.sum();
         prop_assert!(lost >= 0, "no end accepts what the other one did not fulfill");
         for end in &world.ends {
-            let agrees = end.state.verdict == Verdict::Agrees;
+            let agrees = end.state.verdict == BooksVerdict::Agrees;
             prop_assert_eq!((end.state.difference.total(), agrees), (lost, lost == 0));
         }
         prop_assert_eq!(world.corrections, 0, "none is allowed");
@@ -379,7 +379,7 @@ proptest! {
         world.end();
         prop_assert_eq!(world.sum(), 0);
         for (end, asked) in world.ends.iter().zip(asked) {
-            prop_assert_eq!(end.state.verdict, Verdict::Agrees);
+            prop_assert_eq!(end.state.verdict, BooksVerdict::Agrees);
             prop_assert!(end.amounts.asked >= asked, "the number of the one that asked is final");
             prop_assert!(end.amounts.conceded == 0);
         }
@@ -394,7 +394,7 @@ proptest! {
         world.end();
         prop_assert_eq!(world.sum(), 0);
         for end in &world.ends {
-            prop_assert_eq!((end.state.verdict, end.amounts.uncertain), (Verdict::Agrees, 0));
+            prop_assert_eq!((end.state.verdict, end.amounts.uncertain), (BooksVerdict::Agrees, 0));
         }
     }
 

@@ -5,6 +5,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use super::compare::Parts;
+use super::judge::DifferenceCause;
 use crate::account::Asset;
 use crate::wire::Timestamp;
 
@@ -32,14 +33,19 @@ pub struct ReconcileState {
     pub paid: Option<Outstanding>,
     /// A settlement that the peer says to have made, and that we were not credited for.
     pub received: Option<Outstanding>,
-    /// This node has had an unclean end, or its books were restored, and it has not found out yet what it lost.
+    /// This node has had an unclean end, or its books were restored, and it has not found out yet how much more of its
+    /// packets the peer fulfilled.
     pub is_recovering: bool,
+    /// The same, of what it fulfilled itself.
+    pub may_lack: bool,
     /// What was given up without an operator.
     pub given_up: GivenUp,
     /// The result.
-    pub verdict: Verdict,
+    pub verdict: BooksVerdict,
     /// The lasting differences.
     pub difference: Parts<i128>,
+    /// Why they differ, as far as both ends' numbers tell. Not saved.
+    pub causes: Vec<DifferenceCause>,
     /// Differences that may be packets on their way. Not saved.
     pub suspected: Suspected,
 }
@@ -183,7 +189,7 @@ pub(super) fn larger(one: i128, other: i128) -> i128 {
 
 /// The result of a comparison.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Verdict {
+pub enum BooksVerdict {
     /// The peer has not answered yet.
     #[default]
     Unknown,
@@ -203,7 +209,7 @@ pub enum Verdict {
     OtherAsset,
 }
 
-impl Verdict {
+impl BooksVerdict {
     const ALL: [Self; 8] = [
         Self::Unknown,
         Self::Unsupported,
@@ -235,13 +241,13 @@ impl Verdict {
     }
 }
 
-impl fmt::Display for Verdict {
+impl fmt::Display for BooksVerdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
 }
 
-impl FromStr for Verdict {
+impl FromStr for BooksVerdict {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
@@ -255,10 +261,10 @@ mod tests {
 
     #[test]
     fn verdicts_are_read_as_they_are_written() {
-        for verdict in Verdict::ALL {
+        for verdict in BooksVerdict::ALL {
             assert_eq!(verdict.to_string().parse(), Ok(verdict));
         }
-        assert_eq!("fine".parse::<Verdict>(), Err(()));
+        assert_eq!("fine".parse::<BooksVerdict>(), Err(()));
     }
 
     #[test]

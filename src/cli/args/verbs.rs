@@ -83,6 +83,25 @@ pub(in crate::cli) struct ReconnectArguments {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
+Asks the peer for its books, and says whether they agree, or which packets, settlements or changes make them differ, and \
+why. Books change only as far as `onCrash` and `writeOffMax` of the peer allow. A peer that runs another program may not \
+know the question.
+
+Examples:
+  ilp-connector reconcile c --config b.yaml
+  ilp-connector reconcile c --node b --config examples/linear-3.yaml --json
+
+Exit codes: 0 done, 1 the peer or the node refuses or does not answer, 64 wrong usage or configuration.")]
+pub(in crate::cli) struct ReconcileArguments {
+    /// The peer
+    #[arg(value_name = "PEER")]
+    pub(in crate::cli) peer: String,
+    #[command(flatten)]
+    pub(in crate::cli) node: VerbNodeArguments,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
 The level is that of the process: with `up`, it is in force for all nodes.
 
 Examples:

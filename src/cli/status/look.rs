@@ -8,12 +8,14 @@ use serde_json::{Value, json};
 
 use super::super::network_view::{NodeRow, ViewState};
 use crate::console::sanitize;
-use crate::observe::parse_time;
+use crate::observe::{ReconcileBody, parse_time};
 use crate::remote::{AskedNode, PageClient, PageError};
 use crate::wire::Timestamp;
 
 /// Nodes that are asked at a time.
 const CONCURRENT_MAX: usize = 32;
+/// Verdicts that an operator must look at.
+const ALARMS: [&str; 3] = ["differs", "overdue", "otherAsset"];
 /// How the error of a session ends that the peer has closed because it was done (RFC 6455 7.4.1).
 const GOODBYE: &str = "(1000)";
 
@@ -50,6 +52,8 @@ pub(super) struct AccountLook {
     pub(super) balance: Option<String>,
     /// What the peer may have fulfilled at a crash. `None`: not known.
     pub(super) uncertain: Option<String>,
+    /// How its books compare with the node's. `None`: not known.
+    pub(super) reconcile: Option<ReconcileBody>,
     pub(super) asset_code: Option<String>,
     pub(super) asset_scale: Option<u8>,
 }
@@ -210,6 +214,11 @@ impl AccountLook {
             suspended_until: clean(self.suspended_until),
             balance: clean(self.balance),
             uncertain: clean(self.uncertain),
+            reconcile: self.reconcile.map(|one| ReconcileBody {
+                verdict: sanitize(&one.verdict),
+                text: sanitize(&one.text),
+                ..one
+            }),
             asset_code: clean(self.asset_code),
             asset_scale: self.asset_scale,
         }
@@ -246,6 +255,24 @@ impl AccountLook {
     /// An amount waits until an operator says what became of it.
     pub(super) fn is_uncertain(&self) -> bool {
         self.uncertain.as_deref().is_some_and(|amount| amount != "0")
+    }
+
+    /// What an operator must know of the peer's books, if anything.
+    pub(super) fn books_differ(&self) -> Option<&str> {
+        let reconcile = self.reconcile.as_ref()?;
+        let is_alarm = ALARMS.contains(&&*reconcile.verdict);
+        is_alarm.then_some(&*reconcile.text)
+    }
+
+    /// The verdict on its books, and how long ago it was found.
+    pub(super) fn books(&self, now: Timestamp) -> Option<String> {
+        let ReconcileBody { verdict, compared_at, .. } = self.reconcile.as_ref()?;
+        let at = compared_at.as_deref().and_then(parse_time);
+        let ago = at.map(|at| now.as_millis().saturating_sub(at.as_millis()) / 1000);
+        Some(match ago {
+            Some(seconds) => format!("{verdict} ({seconds} s ago)"),
+            None => verdict.clone(),
+        })
     }
 
     /// The code and the scale.

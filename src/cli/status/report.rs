@@ -54,6 +54,7 @@ impl StatusReport<'_> {
             lines.push(format!("configuration refused by {ids}, the old one stays: {what}"));
         }
         lines.extend(self.uncertain());
+        lines.extend(self.books_that_differ());
         lines.iter().flat_map(|line| wrap(line, self.columns, "    ")).collect()
     }
 
@@ -77,6 +78,18 @@ impl StatusReport<'_> {
         (!named.is_empty()).then(|| {
             format!("uncertain after a crash, see `ilp-connector ledger resolve --help`: {named}")
         })
+    }
+
+    /// Peers whose books differ from those of a node.
+    fn books_that_differ(&self) -> Vec<String> {
+        let accounts = self.looks.iter().flat_map(|look| {
+            let found = look.accounts.iter().filter_map(|one| Some((one, one.books_differ()?)));
+            found.map(move |(account, text)| {
+                let asset = account.asset().unwrap_or_default();
+                format!("the books of {} and {} differ ({asset}): {text}", look.row.id, account.id)
+            })
+        });
+        accounts.take(UNCERTAIN_MAX).collect()
     }
 
     fn name(&self, name: &str) -> String {
@@ -152,6 +165,14 @@ impl StatusReport<'_> {
 
     fn notes(&self, left_out: usize) -> Vec<String> {
         let mut notes = Vec::new();
+        let compared = self.looks.iter().flat_map(|look| {
+            let found = look.accounts.iter().filter_map(|one| Some((one, one.books(self.now)?)));
+            found.map(move |(account, books)| format!("{} and {} {books}", look.row.id, account.id))
+        });
+        let compared: Vec<String> = compared.take(UNCERTAIN_MAX).collect();
+        if !compared.is_empty() {
+            notes.push(format!("books: {}", compared.join(", ")));
+        }
         for (what, ids) in self.by_text(|look| look.no_balances.as_deref()) {
             notes.push(format!("no balances of {ids}: {what}"));
         }
@@ -194,6 +215,7 @@ mod tests {
     use super::super::super::network_view::tests::node_row;
     use super::*;
     use crate::console::apply_colours;
+    use crate::observe::ReconcileBody;
 
     const NOW: u64 = 1_772_366_400_000;
 
@@ -296,6 +318,24 @@ mod tests {
         for line in whole {
             assert!(text.contains(line), "{line:?} is not in {text}");
         }
+    }
+
+    #[test]
+    fn books_are_named_and_differences_come_first() {
+        let compared = |verdict: &str, text: &str| {
+            Some(ReconcileBody {
+                verdict: verdict.to_owned(),
+                text: text.to_owned(),
+                compared_at: Some("2026-03-01T11:59:48.000Z".to_owned()),
+                ..ReconcileBody::default()
+            })
+        };
+        let mut looks = [look("a", "healthy", &[], vec![account("b", "connected", "5")])];
+        looks[0].accounts[0].reconcile = compared("agrees", "the books agree");
+        assert!(text(&looks, usize::MAX).contains("\nbooks: a and b agrees (12 s ago)"));
+        looks[0].accounts[0].reconcile = compared("differs", "the peer claims 120 more");
+        let shown = text(&looks, usize::MAX);
+        assert!(shown.contains("the books of a and b differ (USD/9): the peer claims 120 more"));
     }
 
     #[test]

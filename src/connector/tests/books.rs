@@ -116,7 +116,10 @@ fn after_a_crash_what_was_in_flight_is_uncertain() {
     let report = node.account("bob");
     assert_eq!((report.balance, report.held_out, report.uncertain), (-100, 0, 30));
     assert_eq!(node.account("alice").balance, 100);
-    assert_eq!(names(&node.cut()), ["bob"], "the store does not know yet what is uncertain");
+    let cut = node.cut();
+    assert_eq!(names(&cut), ["alice", "bob"], "the store knows neither what is uncertain");
+    let recovering = cut.reconciliations.iter().map(|row| (&*row.account, row.state.is_recovering));
+    assert_eq!(recovering.collect::<Vec<_>>(), [("alice", true), ("bob", true)], "nor that");
 }
 
 #[test]

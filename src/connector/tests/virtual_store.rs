@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::account::Totals;
 use crate::books::{
-    AccountKind, AccountRow, Cut, FlowEnd, FlowRow, PaymentKey, ReceivedPayment, RecoveredAccount,
-    SavedBooks, Settlement, SettlementDirection, StoredRow, recover_account,
+    AccountKind, AccountRow, Adjustment, Cut, FlowEnd, FlowRow, PaymentKey, ReceivedPayment,
+    ReconciliationRow, RecoveredAccount, SavedBooks, Settlement, SettlementDirection, StoredRow,
+    recover_account,
 };
 use crate::link::CutNumber;
 
@@ -22,6 +23,8 @@ pub(super) struct VirtualStore {
     flows: HashMap<(Timestamp, FlowEnd, FlowEnd), FlowRow>,
     /// In the order in which they were first saved.
     pub(super) settlements: Vec<Settlement>,
+    adjustments: BTreeMap<String, Adjustment>,
+    reconciliations: BTreeMap<String, ReconciliationRow>,
 }
 
 impl VirtualStore {
@@ -57,6 +60,13 @@ impl VirtualStore {
                 }
                 None => self.settlements.push(settlement.clone()),
             }
+        }
+        for made in &cut.adjustments {
+            self.adjustments.insert(made.id.to_string(), made.clone());
+        }
+        for row in &cut.reconciliations {
+            let name = format!("{} {}", row.account, row.asset);
+            self.reconciliations.insert(name, row.clone());
         }
         self.newest = cut.number;
         self.check_settlements();
@@ -132,7 +142,17 @@ impl VirtualStore {
         let hour = self.flows.keys().map(|(hour, ..)| *hour).max();
         let flows = self.flows.values().filter(|row| Some(row.hour) == hour).cloned().collect();
         let settlements = self.settlements.clone();
-        SavedBooks { books_id, cut, was_clean, accounts, payments, flows, settlements }
+        let reconciliations = self.reconciliations.values().cloned().collect();
+        SavedBooks {
+            books_id,
+            cut,
+            was_clean,
+            accounts,
+            payments,
+            flows,
+            settlements,
+            reconciliations,
+        }
     }
 
     pub(super) fn recover(&self) -> Vec<RecoveredAccount> {
@@ -140,6 +160,14 @@ impl VirtualStore {
             let (row, balance) = (row.clone(), row.totals.balance());
             StoredRow { row, balance }
         });
-        stored.map(|stored| recover_account(stored, Timestamp::EPOCH).unwrap()).collect()
+        let recovered = stored.map(|stored| recover_account(stored, Timestamp::EPOCH).unwrap());
+        let with_corrections = recovered.map(|mut account| {
+            let row = &account.row;
+            let made = self.adjustments.values();
+            let made = made.filter(|made| made.account == row.name && made.asset == row.asset);
+            made.for_each(|made| made.change.add_to(&mut account.corrected));
+            account
+        });
+        with_corrections.collect()
     }
 }

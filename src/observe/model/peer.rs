@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::reconcile::ReconcileBody;
 use crate::peers::PeerCounts;
 
 /// One account of a node.
@@ -55,6 +56,9 @@ pub struct PeerBody {
     pub held: BothWays<String>,
     /// What was in flight at an unclean end of the process.
     pub uncertain: String,
+    /// How its books compare with the node's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reconcile: Option<ReconcileBody>,
     /// Prepares without an answer.
     pub packets_in_flight: BothWays<usize>,
     /// Bytes that wait to be written to it.

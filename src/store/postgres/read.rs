@@ -3,7 +3,7 @@
 use tokio_postgres::{GenericClient, Row};
 
 use super::error::PostgresError;
-use super::settlements;
+use super::{reconciliations, settlements};
 use crate::account::{Asset, Totals};
 use crate::books::{
     AccountRow, Adjustment, BalanceChange, BooksHistory, ChangeId, FlowEnd, FlowRow, FlowSums,
@@ -64,6 +64,7 @@ async fn load_with_time(
         flows: select_flows(client, node, false).await?,
         payments: Vec::new(),
         settlements: Vec::new(),
+        reconciliations: reconciliations::read_all(client, node).await?,
     };
     let cut_at = Timestamp::from_millis(number("cut_at")?);
     let rows = client.query(SELECT_ACCOUNTS, &[&node]).await.map_err(PostgresError::of_reading)?;
@@ -75,6 +76,7 @@ async fn load_with_time(
     }
     let rows = client.query(SELECT_PAYMENTS, &[&node]).await.map_err(PostgresError::of_reading)?;
     books.payments = rows.iter().map(read_payment).collect::<Result<_, _>>()?;
+    reconciliations::add_corrections(client, node, &mut books.accounts).await?;
     books.settlements = settlements::read_open(client, node, now).await?;
     Ok(Some((books, cut_at)))
 }

@@ -6,6 +6,7 @@ use tokio_postgres::{Client, Statement};
 
 use super::error::PostgresError;
 use super::events::{Deliveries, Events};
+use super::reconciliations::Reconciliations;
 use crate::books::{
     AccountRow, Adjustment, Cut, EVENTS_SAVED_MAX, FlowRow, PaymentKey, Settlement,
 };
@@ -103,6 +104,13 @@ WITH lease AS ( \
 ), forgotten_deliveries AS ( \
     DELETE FROM ilp_connector.delivery AS old USING forgotten \
     WHERE old.node = forgotten.node AND old.event = forgotten.id \
+), compared AS ( \
+    INSERT INTO ilp_connector.reconciliation (node, account, asset, scale, at, verdict, difference, state) \
+    SELECT lease.node, new.account, new.asset, new.scale, new.at, new.verdict, new.difference::numeric, new.state \
+    FROM lease, unnest($85::text[], $86::text[], $87::int2[], $88::int8[], $89::text[], $90::text[], $91::text[]) \
+        AS new (account, asset, scale, at, verdict, difference, state) \
+    ON CONFLICT (node, account, asset, scale) DO UPDATE SET at = excluded.at, verdict = excluded.verdict, \
+        difference = excluded.difference, state = excluded.state \
 ) SELECT 1 FROM lease";
 
 /// Saves a cut and renews the lease for `lease_secs`; the last cut gives it back. Returns whether this process had it:
@@ -130,6 +138,7 @@ pub(super) async fn save(
     let events = Events::of(&cut.events);
     let deliveries = Deliveries::of(&cut.deliveries);
     let forget_before = cut.forget_events_before.map(|before| signed(before.as_millis()));
+    let compared = Reconciliations::of(&cut.reconciliations);
     let row = client
         .query_opt(
             statement,
@@ -218,6 +227,13 @@ pub(super) async fn save(
                 &i64::from(EVENTS_SAVED_MAX),
                 &paid.amount_at_mid,
                 &paid.spread,
+                &compared.account,
+                &compared.asset,
+                &compared.scale,
+                &compared.at,
+                &compared.verdict,
+                &compared.difference,
+                &compared.state,
             ],
         )
         .await?;

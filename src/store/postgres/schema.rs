@@ -6,13 +6,14 @@ use tokio_postgres::error::SqlState;
 use super::error::PostgresError;
 
 /// The statements that lead from each version to the next.
-const MIGRATIONS: [&str; 6] = [
+const MIGRATIONS: [&str; 7] = [
     include_str!("0001_accounts.sql"),
     include_str!("0002_payments.sql"),
     include_str!("0003_flows.sql"),
     include_str!("0004_settlements.sql"),
     include_str!("0005_events.sql"),
     include_str!("0006_flow_rates.sql"),
+    include_str!("0007_reconciliation.sql"),
 ];
 /// The advisory lock of a process that changes tables ("ILPB").
 const MIGRATION_LOCK: i64 = 0x494c_5042;

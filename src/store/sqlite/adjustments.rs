@@ -1,10 +1,13 @@
 //! The rows of changes that no packet made.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{StoreFault, as_saved, from_saved};
-use crate::account::Asset;
-use crate::books::{Adjustment, BalanceChange, ChangeId};
+use crate::account::{Asset, Corrected};
+use crate::books::{Adjustment, BalanceChange, ChangeId, RecoveredAccount};
 
 const INSERT: &str = "\
 INSERT INTO adjustment (id, at, account, asset, scale, kind, amount, balance, reason, made_by) \
@@ -16,6 +19,10 @@ SELECT id, at, account, asset, scale, kind, amount, balance, reason, made_by FRO
 const SELECT_ALL: &str = "\
 SELECT id, at, account, asset, scale, kind, amount, balance, reason, made_by FROM adjustment \
 ORDER BY at, number";
+
+const SELECT_CORRECTIONS: &str = "\
+SELECT id, at, account, asset, scale, kind, amount, balance, reason, made_by FROM adjustment \
+WHERE kind <> 'adjust'";
 
 /// Adds a change, unless an earlier cut has added it: a cut whose write failed may have been saved.
 pub(super) fn insert(connection: &Connection, made: &Adjustment) -> Result<(), rusqlite::Error> {
@@ -41,6 +48,25 @@ pub(super) fn find(
 ) -> Result<Option<Adjustment>, StoreFault> {
     let mut select = connection.prepare_cached(SELECT)?;
     select.query_row([id.as_str()], |row| Ok(read(row))).optional()?.transpose()
+}
+
+/// Sums up the changes of each account that say which packets they are about.
+pub(super) fn add_corrections(
+    connection: &Connection,
+    accounts: &mut [RecoveredAccount],
+) -> Result<(), StoreFault> {
+    let mut sums: HashMap<(Arc<str>, Asset), Corrected> = HashMap::new();
+    let mut select = connection.prepare(SELECT_CORRECTIONS)?;
+    let mut rows = select.query([])?;
+    while let Some(row) = rows.next()? {
+        let Adjustment { account, asset, change, .. } = read(row)?;
+        change.add_to(sums.entry((account, asset)).or_default());
+    }
+    for account in accounts {
+        let key = (Arc::clone(&account.row.name), account.row.asset.clone());
+        account.corrected = sums.get(&key).copied().unwrap_or_default();
+    }
+    Ok(())
 }
 
 /// All changes, the oldest first.

@@ -70,7 +70,7 @@ fn cut(number: u64, accounts: Vec<AccountRow>) -> Cut {
 fn a_file_of_the_first_version_is_read_and_then_brought_to_this_one() {
     let fixture = Fixture::with_books();
     fixture.execute(
-        "DROP TABLE payment; DROP TABLE flow; DROP TABLE settlement; \
+        "DROP TABLE payment; DROP TABLE flow; DROP TABLE settlement; DROP TABLE reconciliation; \
          ALTER TABLE account DROP COLUMN settled_in; ALTER TABLE account DROP COLUMN settled_out; \
          DROP TABLE event; DROP TABLE delivery; \
          PRAGMA user_version = 1",
@@ -89,8 +89,8 @@ fn a_file_of_the_first_version_is_read_and_then_brought_to_this_one() {
 fn flows_of_an_earlier_version_have_no_spread() {
     let fixture = Fixture::with_books();
     fixture.execute(
-        "ALTER TABLE flow DROP COLUMN amount_at_mid; ALTER TABLE flow DROP COLUMN spread; \
-         INSERT INTO flow VALUES (3600000, 'a', 'USD', 9, 'c', 'EUR', 2, 4, '500', '7'); \
+        "DROP TABLE reconciliation; ALTER TABLE flow DROP COLUMN amount_at_mid; \
+         ALTER TABLE flow DROP COLUMN spread; INSERT INTO flow VALUES (3600000, 'a', 'USD', 9, 'c', 'EUR', 2, 4, '500', '7'); \
          PRAGMA user_version = 5",
     );
     let sums = FlowSums { amount_in: 500, ..FlowSums::at_par(4, 7) };
@@ -108,7 +108,7 @@ fn flows_of_an_earlier_version_have_no_spread() {
 fn a_file_without_settlements_is_read_and_then_brought_to_this_version() {
     let fixture = Fixture::with_books();
     fixture.execute(
-        "DROP TABLE event; DROP TABLE delivery; ALTER TABLE payment DROP COLUMN announced; \
+        "DROP TABLE reconciliation; DROP TABLE event; DROP TABLE delivery; ALTER TABLE payment DROP COLUMN announced; \
          ALTER TABLE flow DROP COLUMN amount_at_mid; ALTER TABLE flow DROP COLUMN spread; \
          DROP TABLE settlement; ALTER TABLE account DROP COLUMN settled_in; \
          ALTER TABLE account DROP COLUMN settled_out; PRAGMA user_version = 3",
@@ -128,7 +128,7 @@ fn a_file_without_settlements_is_read_and_then_brought_to_this_version() {
 fn payments_of_an_earlier_version_are_not_announced_again() {
     let fixture = Fixture::with_books();
     fixture.execute(
-        "DROP TABLE event; DROP TABLE delivery; ALTER TABLE payment DROP COLUMN announced; DROP TABLE settlement; \
+        "DROP TABLE reconciliation; DROP TABLE event; DROP TABLE delivery; ALTER TABLE payment DROP COLUMN announced; DROP TABLE settlement; \
          ALTER TABLE account DROP COLUMN settled_in; ALTER TABLE account DROP COLUMN settled_out; \
          ALTER TABLE flow DROP COLUMN amount_at_mid; ALTER TABLE flow DROP COLUMN spread; \
          INSERT INTO payment VALUES ('w', 'USD', 9, 'x', 1, '70', 5); PRAGMA user_version = 3",
@@ -461,6 +461,7 @@ fn a_backup_that_fails_leaves_no_file() {
     let error = SqliteStore::backup(&fixture.path(), &backup).unwrap_err().to_string();
     assert!(error.contains("b.db is damaged") && !error.contains("backup.db"), "{error}");
     assert!(!backup.exists());
+    let fixture = Fixture::with_books();
     fs::write(&backup, "of another program").unwrap();
     let error = SqliteStore::backup(&fixture.path(), &backup).unwrap_err().to_string();
     assert!(error.ends_with("backup.db exists already; name a new file"), "{error}");

@@ -149,6 +149,15 @@ fn encode_balances(report: &ConnectorReport, families: &mut FamilyEncoder<'_, '_
         accounts.iter().map(|account| (peer_label(&account.settings.id), units(account.uncertain))),
     )?;
     families.gauges(
+        "ilp_reconcile_difference_units",
+        "By how much the balances of both ends differ, as far as it lasts, in the asset's smallest unit; only of peers that answered with their books",
+        None,
+        accounts.iter().filter(|account| account.comparison.at.is_some()).map(|account| {
+            let difference = account.comparison.difference.total();
+            (peer_label(&account.settings.id), units(difference))
+        }),
+    )?;
+    families.gauges(
         "ilp_outbox",
         "Bytes that wait to be written to the peer",
         Some(&Unit::Bytes),

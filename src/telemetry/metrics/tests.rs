@@ -48,6 +48,7 @@ fn account(id: &str, stats: Stats) -> AccountReport {
         held_in: 7,
         held_out: i128::from(u64::MAX) * 4,
         uncertain: 11,
+        comparison: crate::books::ReconcileState::default(),
         last_refusal: None,
         excess_releases: 0,
         stats,

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use ilp_connector::internals::books::{AccountRow, SavedBooks};
+use ilp_connector::internals::books::{AccountRow, BooksVerdict, ReconcileState, SavedBooks};
 use ilp_connector::internals::net::StorePlace;
 use ilp_connector::internals::store::{Store, StoreIdentity};
 use tempfile::TempDir;
@@ -80,6 +80,17 @@ impl ChainNode {
 impl Chain {
     /// Starts the nodes and connects both ends.
     pub(super) fn start(durability: &str, database: Option<TestDatabase>) -> Self {
+        // What differs stays until the test concedes it.
+        Self::start_with(durability, database, 600_000, "onCrash: wait")
+    }
+
+    /// The same, with the longest time of a packet in a node, and keys of the peers among the nodes.
+    pub(super) fn start_with(
+        durability: &str,
+        database: Option<TestDatabase>,
+        hold_ms: u32,
+        keys: &str,
+    ) -> Self {
         let folder = temp_folder();
         let ports = [free_port(), free_port(), free_port()];
         let nodes = ports.iter().enumerate().map(|(index, &port)| {
@@ -92,7 +103,7 @@ impl Chain {
             let peer = |name: &str, port: Option<&u16>| match port {
                 Some(port) => {
                     let both = if name < id { format!("{name}{id}") } else { format!("{id}{name}") };
-                    format!("{{ id: {name}, authToken: {both}-token, url: 'ws://127.0.0.1:{port}' }}")
+                    format!("{{ id: {name}, authToken: {both}-token, url: 'ws://127.0.0.1:{port}', {keys} }}")
                 }
                 None => format!("{{ id: {name}, authToken: {name}-token }}"),
             };
@@ -101,7 +112,7 @@ impl Chain {
             let yaml = format!(
                 "nodeId: {id}\nilpAddress: test.{id}\nbtpServerHost: 127.0.0.1\nbtpServerPort: {port}\n\
                  healthCheckHost: 127.0.0.1\nhealthCheckPort: 0\nstore: {store}\ndurability: {durability}\n\
-                 maxHoldTimeMs: 600000\nshutdownGraceMs: 0\npeers: [{left_peer}, {right_peer}]\n\
+                 maxHoldTimeMs: {hold_ms}\nminMessageWindowMs: 100\nshutdownGraceMs: 0\npeers: [{left_peer}, {right_peer}]\n\
                  routes: [{{ prefix: test.alice, nextHop: {left} }}, {{ prefix: test.bob, nextHop: {right} }}]\n"
             );
             let file = write_file(&folder, &format!("{id}.yaml"), &yaml);
@@ -185,6 +196,49 @@ impl Chain {
             [node(1, "c"), node(2, "b")],
             [node(2, "bob"), self.bob.record()],
         ]
+    }
+
+    /// Waits until the nodes have begun to compare their books.
+    pub(super) fn wait_compared(&self) {
+        eventually("all books are compared", TIMEOUT, || {
+            let begun = |node: &ChainNode| {
+                let rows = node.books().reconciliations;
+                rows.iter().filter(|row| row.state.baseline.is_some()).count()
+            };
+            let begun: Vec<usize> = self.nodes.iter().map(begun).collect();
+            if begun == [1, 2, 1] { Ok(()) } else { Err(format!("{begun:?}")) }
+        });
+    }
+
+    /// Stops the load. Then the nodes compare their books, until both ends of each link are equal.
+    pub(super) fn wait_for_equal_books(&mut self) {
+        self.alice.stop_paying();
+        self.bob.stop_paying();
+        let links = [((0, "b"), (1, "a")), ((1, "c"), (2, "b"))];
+        eventually("the books of both ends are equal", TIMEOUT, || {
+            let books: Vec<_> = self.nodes.iter().map(ChainNode::books).collect();
+            let end = |(node, peer): (usize, &str)| {
+                let row = books[node].accounts.iter().map(|account| &account.row);
+                let row = row.into_iter().find(|row| &*row.name == peer).cloned();
+                let known = books[node].reconciliations.iter().find(|row| &*row.account == peer);
+                (row, known.map(|row| row.state.clone()))
+            };
+            for (left, right) in links {
+                let ends = [end(left), end(right)];
+                let balances =
+                    ends.iter().map(|(row, _)| row.as_ref().map(|row| row.totals.balance()));
+                let balances: Option<Vec<i128>> = balances.collect();
+                let agree = |(row, state): &(Option<AccountRow>, Option<ReconcileState>)| {
+                    row.as_ref().is_some_and(|row| row.uncertain == 0)
+                        && state.as_ref().is_some_and(|state| state.verdict == BooksVerdict::Agrees)
+                };
+                let sum = balances.map(|balances| balances.iter().sum::<i128>());
+                if sum != Some(0) || !ends.iter().all(agree) {
+                    return Err(format!("{sum:?}: {ends:#?}"));
+                }
+            }
+            Ok(())
+        });
     }
 
     /// Stops everything in order, concedes exactly what differs, and compares the books to the unit.

@@ -25,6 +25,10 @@ const STRICT_KILLS: usize = 200;
 const BATCHED_KILLS: usize = 40;
 /// The same with books in a database, where a node is killed with its connection.
 const DATABASE_KILLS: usize = 40;
+/// Chains whose nodes compare their books, the kills in each, and the longest time of a packet in a node.
+const COMPARED_ROUNDS: usize = 3;
+const COMPARED_KILLS: usize = 6;
+const COMPARED_HOLD_MS: u32 = 2_000;
 /// The longest time from a payment to a kill, and from a start to a kill before the node listens.
 const LIFE_MAX: Duration = Duration::from_millis(30);
 const START_MAX: Duration = Duration::from_millis(80);
@@ -136,4 +140,37 @@ fn batched_books_lack_no_more_than_the_last_cuts() {
         chain.restart(&victims);
     }
     chain.wait_for_payments();
+}
+
+/// Nodes compare their books by themselves: after each of these rounds of kills under load, both ends of a link have
+/// equal books.
+fn kill_and_compare(test: &str, durability: &str) {
+    let (mut random, seed) = random(test);
+    for round in 0..COMPARED_ROUNDS {
+        let keys = "writeOffMax: '1000000000000'";
+        let mut chain = Chain::start_with(durability, None, COMPARED_HOLD_MS, keys);
+        chain.wait_for_payments();
+        chain.wait_compared();
+        for _ in 0..COMPARED_KILLS {
+            let count = [1, 1, 2].choose(&mut random).copied().unwrap();
+            let victims: Vec<usize> = [0, 1, 2].sample(&mut random, count).copied().collect();
+            chain.wait_for_payments();
+            go_on(&mut random, LIFE_MAX);
+            chain.kill(&victims);
+            chain.restart(&victims);
+        }
+        chain.wait_for_payments();
+        print_line(&format!("{test}: {seed}, round {round}"));
+        chain.wait_for_equal_books();
+    }
+}
+
+#[test]
+fn after_kill_9_strict_books_of_both_ends_are_equal() {
+    kill_and_compare("after_kill_9_strict_books_of_both_ends_are_equal", "strict");
+}
+
+#[test]
+fn after_kill_9_batched_books_of_both_ends_are_equal() {
+    kill_and_compare("after_kill_9_batched_books_of_both_ends_are_equal", "batched");
 }

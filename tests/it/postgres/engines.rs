@@ -1,10 +1,10 @@
 //! The same behaviour of both kinds of stores: one body for a file and for a database.
 
-use ilp_connector::internals::account::{Asset, Totals};
+use ilp_connector::internals::account::{Asset, Corrected, Totals};
 use ilp_connector::internals::books::{
     AccountKind, AccountRow, Adjustment, BalanceChange, Cut, FlowEnd, FlowRow, FlowSums,
-    PaymentKey, Quantity, ReceivedPayment, SavedBooks, Settlement, SettlementDirection,
-    SettlementState,
+    PaymentKey, Quantity, ReceivedPayment, ReconcileState, ReconciliationRow, SavedBooks,
+    Settlement, SettlementDirection, SettlementState,
 };
 use ilp_connector::internals::link::CutNumber;
 use ilp_connector::internals::net::{Clock, StorePlace};
@@ -309,5 +309,42 @@ fn ten_thousand_accounts_are_one_cut() {
         store.write_last(&cut(1, rows.collect())).unwrap();
         drop(store);
         assert_eq!(open(place).1.accounts.len(), 10_000);
+    });
+}
+
+#[test]
+fn what_is_known_of_peers_is_read_back_and_corrections_are_summed_up() {
+    check("reconciliations", |place| {
+        let (mut store, _) = open(place);
+        let row = |is_recovering| {
+            let state = ReconcileState { is_recovering, ..ReconcileState::default() };
+            ReconciliationRow { account: "c".into(), asset: Asset::default(), state }
+        };
+        let made = |id: &str, change| Adjustment {
+            id: id.parse().unwrap(),
+            at: Timestamp::from_millis(1),
+            account: "c".into(),
+            asset: Asset::default(),
+            change,
+            balance: 0,
+            reason: "compared".to_owned(),
+            by: "ann".to_owned(),
+        };
+        let adjustments = vec![
+            made("one", BalanceChange::Adjust(50)),
+            made("two", BalanceChange::Resolve { conceded: 7 }),
+            made("three", BalanceChange::Concede(3)),
+            made("four", BalanceChange::WriteOff(-4)),
+        ];
+        let reconciliations = vec![row(false), row(false)];
+        let accounts = vec![account("c", 10)];
+        store.write(&Cut { adjustments, reconciliations, ..cut(1, accounts) }).unwrap();
+        let reconciliations = vec![row(true)];
+        store.write_last(&Cut { reconciliations, ..cut(2, Vec::new()) }).unwrap();
+        drop(store);
+        let (_store, books) = open(place);
+        assert_eq!(books.reconciliations, [row(true)]);
+        let expected = Corrected { conceded: 10, written_off: -4 };
+        assert_eq!(books.accounts[0].corrected, expected);
     });
 }
