@@ -269,7 +269,7 @@ impl Connector {
             reconciled.other_asset = Some(format!("{}/{}", theirs.asset_code, theirs.asset_scale));
             state.comparison.state.note_other_asset(now.wall);
         } else {
-            let own = OwnEnd { cut: self.durable_cut(), up_for, balance: state.ledger.balance() };
+            let own = OwnEnd { cut: self.durable_cut().0, up_for, balance: state.ledger.balance() };
             let exchange = Exchange {
                 before: exchange.before,
                 after: exchange.after,
@@ -340,10 +340,6 @@ impl Connector {
         self.has_wanted_reconciliations.store(true, Ordering::Relaxed);
     }
 
-    fn durable_cut(&self) -> u64 {
-        self.cuts.as_ref().map_or(0, |cuts| cuts.durable.newest().0)
-    }
-
     fn own_books<'a>(
         &'a self,
         settings: &'a AccountSettings,
@@ -353,7 +349,7 @@ impl Connector {
         PeerBooks {
             books: &self.own_books.id,
             run: self.own_books.run,
-            cut: self.durable_cut(),
+            cut: self.durable_cut().0,
             seen_cut,
             is_recovering: state.comparison.state.is_recovering,
             is_durable: self.cuts.is_some(),
