@@ -125,6 +125,7 @@ impl Node {
             accounts: vec![peer("asking"), peer("answering")],
             routes: (0..routes).map(route).collect(),
             rates: Vec::new(),
+            spread: Default::default(),
             timing: Timing::default(),
             ping: PingSettings::default(),
             ccp_timing: Default::default(),
