@@ -62,15 +62,15 @@ impl RecoveredAccount {
 pub fn recover_account(
     stored: StoredRow,
     now: Timestamp,
-) -> Result<RecoveredAccount, UnbalancedRow> {
+) -> Result<RecoveredAccount, Box<UnbalancedRow>> {
     let StoredRow { mut row, balance } = stored;
     if row.totals.balance() != balance {
-        return Err(UnbalancedRow {
+        return Err(Box::new(UnbalancedRow {
             name: row.name.to_string(),
             asset: row.asset.to_string(),
             totals: row.totals,
             balance,
-        });
+        }));
     }
     let newly_uncertain = row.held_out;
     row.uncertain = row.uncertain.saturating_add(newly_uncertain);

@@ -167,9 +167,10 @@ impl Overrides {
         self.running.insert(at, removed);
     }
 
-    /// The one about the same thing.
-    pub(super) fn same_as(&self, effect: &OverrideEffect) -> Option<&RunningOverride> {
-        self.running.iter().find(|one| one.effect.is_about_same(effect))
+    /// The id of the one about the same thing.
+    pub(super) fn id_of(&self, effect: &OverrideEffect) -> Option<String> {
+        let same = self.running.iter().find(|one| one.effect.is_about_same(effect));
+        same.map(|one| one.id.clone())
     }
 
     /// The peers with which no settlement begins.
@@ -308,13 +309,13 @@ mod tests {
         let mut overrides = Overrides::new(id("a"));
         overrides.set(new(OverrideEffect::Suspend(id("b")), 60), now);
         let pause = || OverrideEffect::PauseSettlement(id("b"));
-        assert!(overrides.same_as(&pause()).is_none());
+        assert!(overrides.id_of(&pause()).is_none());
         let (_, replaced) = overrides.set(new(pause(), 60), now);
         assert!(replaced.is_none());
         let (_, replaced) = overrides.set(new(pause(), 5), now);
         assert_eq!(replaced.unwrap().id(), "a~2");
         assert_eq!(overrides.paused_settlements(), BTreeSet::from([id("b")]));
-        assert_eq!(overrides.same_as(&OverrideEffect::Resume(id("b"))).unwrap().id(), "a~1");
+        assert_eq!(overrides.id_of(&OverrideEffect::Resume(id("b"))).as_deref(), Some("a~1"));
         overrides.remove("a~3");
         assert!(overrides.paused_settlements().is_empty());
     }

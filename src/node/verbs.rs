@@ -81,8 +81,8 @@ impl NodeTask {
         if !self.find_peer(&peer)? {
             return self.set_override(OverrideEffect::Resume(peer), ttl, wanted, None);
         }
-        match self.overrides.same_as(&OverrideEffect::Suspend(peer.clone())) {
-            Some(one) => self.undo(&one.id().to_owned()),
+        match self.overrides.id_of(&OverrideEffect::Suspend(peer.clone())) {
+            Some(id) => self.undo(&id),
             None => Err(VerbRefusal::Conflict(format!("peer {peer} is not suspended"))),
         }
     }
@@ -90,8 +90,8 @@ impl NodeTask {
     /// Ends a pause of settlements.
     fn resume_settlement(&mut self, peer: AccountId) -> Result<VerbDone, VerbRefusal> {
         self.find_peer(&peer)?;
-        match self.overrides.same_as(&OverrideEffect::PauseSettlement(peer.clone())) {
-            Some(one) => self.undo(&one.id().to_owned()),
+        match self.overrides.id_of(&OverrideEffect::PauseSettlement(peer.clone())) {
+            Some(id) => self.undo(&id),
             None => {
                 let text = format!("settlements with peer {peer} are not paused");
                 Err(VerbRefusal::Conflict(text))

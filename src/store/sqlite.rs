@@ -396,7 +396,7 @@ fn load(path: &Path, connection: &Connection) -> Result<SavedBooks, StoreFault> 
     for stored in accounts::read_all(connection)? {
         accounts.push(recover_account(stored, now).map_err(|row| {
             let path = path.to_owned();
-            StoreFault::open(OpenError::Unbalanced { path, row: Box::new(row) })
+            StoreFault::open(OpenError::Unbalanced { path, row })
         })?);
     }
     let books_id = meta(connection, "books_id")?;

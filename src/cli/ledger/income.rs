@@ -94,7 +94,9 @@ fn as_json(income: &Income) -> Value {
     };
     let by_account = income.by_account.iter().map(|(account, one)| {
         let mut body = earned_json(one);
-        body["account"] = json!(&**account);
+        if let Some(keys) = body.as_object_mut() {
+            keys.insert("account".to_owned(), json!(&**account));
+        }
         body
     });
     let losses = income.losses.iter().map(|(account, Earned { asset, amount, .. })| {

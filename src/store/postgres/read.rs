@@ -70,8 +70,8 @@ async fn load_with_time(
     let rows = client.query(SELECT_ACCOUNTS, &[&node]).await.map_err(PostgresError::of_reading)?;
     let now = Clock::start().now().wall;
     for row in rows {
-        let account = recover_account(read_account(&row)?, now)
-            .map_err(|row| PostgresError::Unbalanced(Box::new(row)))?;
+        let account =
+            recover_account(read_account(&row)?, now).map_err(PostgresError::Unbalanced)?;
         books.accounts.push(account);
     }
     let rows = client.query(SELECT_PAYMENTS, &[&node]).await.map_err(PostgresError::of_reading)?;
