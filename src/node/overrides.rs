@@ -86,7 +86,8 @@ impl OverrideEffect {
 }
 
 impl RunningOverride {
-    pub(super) fn id(&self) -> &str {
+    #[cfg(test)]
+    fn id(&self) -> &str {
         &self.id
     }
 

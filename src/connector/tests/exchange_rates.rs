@@ -174,7 +174,7 @@ fn flows_have_the_value_of_their_packets_at_the_rate_of_their_time() {
     );
     let mut node = TestNode { connector: connector.unwrap(), ..alice_and_bob() };
     let (alice, eve) = (node.connect("alice"), node.connect("eve"));
-    let mut pay = |node: &TestNode, from: &Peer, amount| {
+    let pay = |node: &TestNode, from: &Peer, amount| {
         node.send(from, 1, &payment("test.eve", amount));
         node.fulfill_one(&eve);
         node.read(from);
