@@ -61,6 +61,7 @@ mod time;
 mod tools;
 mod topology;
 mod web;
+mod webhooks;
 pub mod wire;
 
 pub use cli::main;

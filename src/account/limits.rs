@@ -17,6 +17,8 @@ pub struct Limits {
     pub min_balance: Option<i128>,
     /// How long an amount stays uncertain at most; then it is released.
     pub uncertain_hold: Option<Duration>,
+    /// From this share of `max_balance` or `min_balance` on, in percent, operators are alerted. 0: never.
+    pub exposure_alert: u8,
     /// Packets per second from the peer, with bursts of as many packets; above it T05.
     pub packets_per_second: Option<NonZeroU32>,
     /// Prepares in flight from the peer, and as many to it; above it T03.
@@ -54,6 +56,7 @@ impl Default for Limits {
             max_balance: None,
             min_balance: None,
             uncertain_hold: None,
+            exposure_alert: 80,
             packets_per_second: None,
             max_packets_in_flight: 16_384,
             outbox_bytes_max: 4 * 1024 * 1024,

@@ -27,6 +27,7 @@ mod ui;
 mod v1;
 mod verbs;
 mod watch;
+mod webhook_orders;
 
 pub use bearer_auth::ApiToken;
 pub use config_values::{
@@ -42,3 +43,4 @@ pub use status::{LastReload, NodeAddresses, NodeStatus, PeerRole, StatusSettings
 pub use v1::{Lab, LabOrder, Observer};
 pub use verbs::{OperatorVerb, OverrideEnd, VerbDone, VerbOrder, VerbRefusal};
 pub use watch::{WatchApi, WatchSettings};
+pub use webhook_orders::{WebhookOrder, WebhookRefusal, WebhookReport};

@@ -20,6 +20,7 @@ use super::reconcile::ReconcileOrder;
 use super::settlement_orders::{SETTLEMENT_ORDERS_MAX, SettlementOrder};
 use super::v1::{self, Observer};
 use super::verbs::VerbOrder;
+use super::webhook_orders::WebhookOrder;
 use crate::account::AccountId;
 use crate::audit::AuditLog;
 use crate::observe::{OverrideBody, OverrideKind};
@@ -90,6 +91,8 @@ pub struct NodeStatus {
     pub(super) changes: OnceLock<mpsc::Sender<ChangeOrder>>,
     /// Where wishes to compare books go.
     pub(super) reconcile_orders: OnceLock<mpsc::Sender<ReconcileOrder>>,
+    /// Where orders about webhooks go. Empty without a store.
+    pub(super) webhook_orders: OnceLock<mpsc::Sender<WebhookOrder>>,
     last_reload: Mutex<LastReload>,
     config: Mutex<NodeValues>,
     pub(super) auth: ApiAuth,
@@ -132,6 +135,7 @@ impl NodeStatus {
             changes: OnceLock::new(),
             settlement_orders: OnceLock::new(),
             reconcile_orders: OnceLock::new(),
+            webhook_orders: OnceLock::new(),
             last_reload: Mutex::new(LastReload {
                 at: now,
                 succeeded_at: now,

@@ -10,6 +10,7 @@ mod network;
 mod settlement;
 mod verbs;
 mod watch;
+mod webhook;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -35,6 +36,7 @@ pub(super) use verbs::{
     VerbNodeArguments,
 };
 pub(super) use watch::WatchArguments;
+pub(super) use webhook::{WebhookArguments, WebhookCommand, WebhookListArguments};
 
 use crate::console::{SourceArguments, parse_duration};
 use crate::tools::{BenchArguments, PayArguments, PingArguments, SendArguments, TraceArguments};
@@ -108,6 +110,8 @@ pub(super) enum Command {
     Bench(BenchArguments),
     /// Read and correct the balances that a node has saved
     Ledger(Box<LedgerArguments>),
+    /// List, test and retry webhooks
+    Webhook(Box<WebhookArguments>),
     /// List settlements, record those made by other means, pause and retry the others
     Settlement(Box<SettlementArguments>),
     /// Stop packets from and to a peer of a running node for a time

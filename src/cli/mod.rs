@@ -29,6 +29,7 @@ mod top;
 mod up;
 mod verbs;
 mod watch;
+mod webhook;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -84,6 +85,7 @@ fn dispatch(
         Command::Send(arguments) => run_tool(send::run(&arguments, environment, out)),
         Command::Bench(arguments) => bench::run(&arguments, out, err),
         Command::Ledger(arguments) => ledger::run(&arguments, environment, out, err),
+        Command::Webhook(arguments) => webhook::run(&arguments, environment, out),
         Command::Settlement(arguments) => settlement::run(&arguments, environment, out),
         Command::Suspend(arguments) => verbs::suspend(&arguments, environment, out),
         Command::Resume(arguments) => verbs::resume(&arguments, environment, out),

@@ -143,6 +143,9 @@ fn compare_settings(old: &NodeConfig, new: &NodeConfig, change: &mut Change) {
     if old.api_tokens != new.api_tokens {
         note(&NODE.api_tokens);
     }
+    if old.webhooks != new.webhooks {
+        note(&NODE.webhooks);
+    }
 }
 
 #[cfg(test)]
@@ -250,7 +253,13 @@ mod tests {
             .filter(|key| {
                 !matches!(
                     key.name,
-                    "peers" | "receivers" | "apiTokens" | "routes" | "rates" | "rateSources"
+                    "peers"
+                        | "receivers"
+                        | "apiTokens"
+                        | "webhooks"
+                        | "routes"
+                        | "rates"
+                        | "rateSources"
                 )
             })
             .filter(|key| key.kind != ValueKind::SecretFile)

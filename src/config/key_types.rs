@@ -19,6 +19,7 @@ use super::topology_keys::LinkTransport;
 use super::value::{Map, Value, ValueData};
 use super::value_kind::ValueKind;
 use crate::account::{AccountId, OnCrash, Rate, Relation, Spread};
+use crate::books::EventKind;
 use crate::net::Secret;
 use crate::net::{HttpAuth, HttpMode, HttpUrl, PeerUrl, StorePlace};
 use crate::observe::Scope;
@@ -368,6 +369,35 @@ impl KeyType for Scopes {
             return None;
         }
         Some(scopes.into_iter().collect())
+    }
+}
+
+/// Kinds of events that a store keeps: a list.
+pub struct EventKinds;
+
+impl KeyType for EventKinds {
+    type Value = Vec<EventKind>;
+
+    const KIND: ValueKind = ValueKind::EventKinds;
+
+    fn read(key: KeyRef<'_>, value: &Value, report: &mut DiagnosticSink) -> Option<Vec<EventKind>> {
+        let kinds = read_items::<EventKind>(key, value, report)?;
+        if kinds.is_empty() {
+            key.report_mistake("names no event".to_owned(), report);
+            return None;
+        }
+        Some(kinds)
+    }
+}
+
+impl Scalar for EventKind {
+    type Value = Self;
+
+    const KIND: ValueKind = ValueKind::EventKinds;
+
+    fn parse(text: &str) -> Parsed<Self> {
+        let kind = Self::from_name(text).filter(|kind| kind.is_saved());
+        kind.ok_or_else(|| "is no event that a store keeps".to_owned())
     }
 }
 

@@ -58,6 +58,7 @@ mod value;
 mod value_kind;
 mod watch;
 pub mod weak_secrets;
+mod webhooks;
 mod yaml;
 pub mod yaml_hints;
 
@@ -71,7 +72,7 @@ pub use key_types::{KeySet, wrong_type};
 pub use loaded::{FileForm, Loaded};
 pub use location::{FirstUses, Location, PlaceDetails, ValueOrigin, ValuePath, ValuePlace};
 pub use mapping::Mapping;
-pub use node_keys::{NODE, NodeSettings, TlsFiles};
+pub use node_keys::{NODE, NodeSettings, TlsFiles, WebhookSettings};
 pub use node_tree::{apply_overrides, overlay_node_file, tree_without_file};
 pub use own_address::OwnAddressError;
 pub use schema::schema;

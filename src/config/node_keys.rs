@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use super::key_types::{
-    AssetCode, Host, HostNames, Integer, KeySet, LogLevel, Millis, Moment, Nested, Port, Scopes,
+    AssetCode, EventKinds, Host, HostNames, Integer, KeySet, LogLevel, Millis, Moment, Nested,
+    Port, Scopes,
 };
 use super::peer_keys::{PeerSettings, ReceiverSettings};
 use super::route_keys::{RateSettings, RateSourceSettings, RouteSettings};
@@ -149,6 +150,8 @@ keys! {
         optional receivers => receivers: ValueKind::List(ReceiverSettings::KEYS),
         /// Further bearer tokens, each for what its scopes allow. Default: none.
         optional apiTokens => api_tokens: ValueKind::List(ApiTokenSettings::KEYS),
+        /// Where events go that the store keeps (Standard Webhooks). Default: none.
+        optional webhooks => webhooks: ValueKind::List(WebhookSettings::KEYS),
         /// Static routes. Children and a default route to the parent need none. Default: none;
         /// computed in a topology file.
         optional routes => routes: ValueKind::List(RouteSettings::KEYS),
@@ -174,6 +177,31 @@ keys! {
         live peer => peer: Option<AccountId>,
         /// From this moment on it is refused: a date and a time in UTC, such as `2027-01-31T12:00:00Z`, or a date.
         live expires => expires: Option<Moment>,
+    }
+}
+
+keys! {
+    /// The keys of a webhook.
+    WebhookSettings, WebhookDraft, WebhookKeys as WEBHOOK {
+        /// Name of the webhook, for logs, commands and the store, which knows by it what was delivered.
+        live id => id: AccountId,
+        /// Where events are posted. Redirects are not followed.
+        live url => url: HttpUrl,
+        /// Signs the events: `whsec_` and 24 to 64 random bytes in base64, as
+        /// `echo whsec_$(openssl rand -base64 32)` prints.
+        live secret | secretFile => secret: Option<Secret>,
+        /// Instead of `secret`, up to four secrets, each of which makes a signature, so that a receiver can change from
+        /// one to the next.
+        live secrets | secretFiles => secrets: Option<Vec<Secret>>,
+        /// The events that it gets, such as `[exposure.high, peer.down]`. Default: all that the store keeps.
+        live events => events: Option<EventKinds>,
+    }
+}
+
+impl WebhookSettings {
+    /// Its secrets, of which there is at least one.
+    pub fn all_secrets(&self) -> impl Iterator<Item = &Secret> {
+        self.secret.iter().chain(self.secrets.iter().flatten())
     }
 }
 

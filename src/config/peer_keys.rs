@@ -63,6 +63,9 @@ keys! {
         live settleMaxPerHour => settle_max_per_hour: Option<Balance>,
         /// Settle what we owe as soon as a packet to the peer is rejected with T04, at most once a minute.
         live settleOnT04 => settle_on_t04: bool = "false",
+        /// Alert (event `exposure.high`, `exposure.low`) when the peer owes us this share of `maxBalance`, or we owe it
+        /// this share of `minBalance`, in percent; it is over ten points below. 0: never.
+        live exposureAlert => exposure_alert: Integer<u8, 0, 100> = "80",
         /// After this time, what has been uncertain since a crash is released: nothing of it is owed. Default: it stays
         /// uncertain until `ledger resolve`.
         live uncertainHoldMs => uncertain_hold: Option<Millis<1_000, YEAR_MS>>,

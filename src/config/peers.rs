@@ -133,6 +133,7 @@ fn read_peer(
                 max_balance: peer.max_balance,
                 min_balance: peer.min_balance,
                 uncertain_hold: peer.uncertain_hold,
+                exposure_alert: peer.exposure_alert,
                 packets_per_second: peer
                     .packets_per_second
                     .map(|rate| NonZeroU32::new(rate).expect("the range of the key starts at 1")),

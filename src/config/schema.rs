@@ -8,6 +8,7 @@ use super::keys::{self, KeyInfo};
 use super::node_keys::NodeSettings;
 use super::topology_keys::TopologySettings;
 use super::value_kind::ValueKind;
+use crate::books::EventKind;
 use crate::observe::Scope;
 
 /// `${NAME}` may stand for any value.
@@ -141,6 +142,11 @@ fn kind(kind: ValueKind) -> Value {
             text(r"^$|^(g|private|example|self|test[1-3]?|local)(\.[A-Za-z0-9_~-]+)*\.?$")
         }
         ValueKind::Moment => text(r"^[0-9]{4}-[0-9]{2}-[0-9]{2}([T ].+Z)?$"),
+        ValueKind::EventKinds => {
+            let saved = EventKind::ALL.iter().filter(|kind| kind.is_saved());
+            let names: Vec<_> = saved.map(|kind| kind.as_str()).collect();
+            json!({ "type": ["array", "null"], "items": { "enum": names }, "minItems": 1 })
+        }
         ValueKind::Scopes => {
             let words = Scope::ALL.map(Scope::as_str).join("|");
             let several = format!("^({words})( *, *({words}))*$");

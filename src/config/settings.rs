@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::node_keys::{ApiTokenSettings, NodeSettings};
+use super::node_keys::{ApiTokenSettings, NodeSettings, WebhookSettings};
 use super::settlement::SettlementConfig;
 use crate::account::{AccountId, AccountSettings, Asset, Relation};
 use crate::connector::{ConnectorSettings, PairRate, Timing};
@@ -35,6 +35,8 @@ pub struct NodeConfig {
     pub receivers: Vec<ReceiverConfig>,
     /// The tokens of `apiTokens`, in the order of the file.
     pub api_tokens: Vec<ApiTokenSettings>,
+    /// Where events go, in the order of the file.
+    pub webhooks: Vec<WebhookSettings>,
     /// Static routes: configured, or computed from a topology. Routes that follow from a relation are not among them.
     pub routes: Vec<Route>,
     /// Exchange rates of the file.
@@ -266,6 +268,7 @@ impl NodeConfig {
         let accepted = self.peers.iter().flat_map(PeerConfig::tokens);
         let sent = self.peers.iter().filter_map(|peer| peer.url.as_ref()?.token());
         let own = own.chain(self.api_tokens.iter().map(|token| &token.token));
+        let own = own.chain(self.webhooks.iter().flat_map(WebhookSettings::all_secrets));
         own.chain(accepted).chain(of_engines).map(Secret::expose).chain(sent)
     }
 

@@ -25,6 +25,8 @@ pub enum ValueKind {
     Millis(u64, u64),
     /// A date, or a date and a time, in UTC.
     Moment,
+    /// Kinds of events that a store keeps.
+    EventKinds,
     /// Scopes of a token: a list, or a text with commas between them.
     Scopes,
     /// A port to listen on.
@@ -96,6 +98,10 @@ impl ValueKind {
                 format!("a whole number of milliseconds from {min} to {max}")
             }
             Self::Moment => "a date, or a date and a time in UTC: 2027-01-31T12:00:00Z".into(),
+            Self::EventKinds => {
+                "a list of events that docs/REFERENCE.md says are saved: [exposure.high, peer.down]"
+                    .into()
+            }
             Self::Scopes => "a list of read, packets, operate and audit: [read, packets]".into(),
             Self::Port => "a port is a whole number from 0 to 65535 (0 picks a free one)".into(),
             Self::Host => "an IP address or a host name, without a port".into(),
@@ -152,6 +158,7 @@ impl ValueKind {
             Self::List(_)
             | Self::Prefixes
             | Self::HostNames
+            | Self::EventKinds
             | Self::Scopes
             | Self::Secrets
             | Self::SecretFiles => "a list",

@@ -175,18 +175,12 @@ impl Connector {
         events
     }
 
-    /// How far a delivery is, if the store may not know it yet.
-    pub fn unsaved_delivery(&self, event: &EventId, hook: &Arc<str>) -> Option<Delivery> {
-        let state = self.cuts.as_ref()?.events.0.lock();
-        let key = (event.clone(), Arc::clone(hook));
-        state.deliveries.get(&key).map(|(_, delivery)| delivery.clone())
-    }
-
-    /// Deliveries to this webhook that the store does not know yet.
-    pub fn unsaved_deliveries(&self, hook: &str) -> usize {
-        let Some(cuts) = &self.cuts else { return 0 };
+    /// The deliveries to this webhook that the store may not know as they are.
+    pub fn unsaved_deliveries(&self, hook: &str) -> BTreeMap<EventId, Delivery> {
+        let Some(cuts) = &self.cuts else { return BTreeMap::new() };
         let state = cuts.events.0.lock();
-        state.deliveries.keys().filter(|(_, of)| &**of == hook).count()
+        let of_hook = state.deliveries.values().filter(|(_, one)| &*one.hook == hook);
+        of_hook.map(|(_, one)| (one.event.clone(), one.clone())).collect()
     }
 
     /// The first `max` pending deliveries of events to this webhook that the store does not have, because it fails.

@@ -28,7 +28,9 @@ mod spsp;
 #[cfg(test)]
 mod testing;
 
-pub use client::{Document, DocumentRequest, DocumentStream, HttpClient, HttpVerb, Opened};
+pub use client::{
+    Document, DocumentRequest, DocumentStream, FetchError, HttpClient, HttpVerb, Opened,
+};
 pub use context::HttpContext;
 pub use dial_config::HttpDial;
 pub use dialler::HttpDialler;

@@ -21,6 +21,7 @@ mod derive;
 mod diallers;
 mod draining;
 mod engines;
+mod event_watch;
 mod file_fingerprint;
 mod ildcp;
 mod lab;
@@ -49,6 +50,8 @@ mod task;
 mod tests;
 mod verbs;
 mod watched_files;
+mod webhook_orders;
+mod webhooks;
 
 pub use command::NodeHandle;
 pub use log_thread::LogThread;

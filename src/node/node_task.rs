@@ -23,6 +23,7 @@ use super::reconcile::ReconcileTask;
 use super::runtime_thread::RuntimeThread;
 use super::saver::Saver;
 use super::task::{self, AbortOnDrop};
+use super::webhooks::WebhookTasks;
 use crate::api::{HealthStatus, NodeStatus, VerbOrder};
 use crate::config::NodeConfig;
 use crate::http::{HttpConnections, HttpContext};
@@ -77,6 +78,9 @@ pub(super) struct NodeTask {
     pub(super) changes: Option<ChangesTask>,
     /// Compares the books with those of peers.
     pub(super) reconcile: ReconcileTask,
+    /// Deliver events to webhooks, if there is a store.
+    pub(super) webhooks: Option<WebhookTasks>,
+    pub(super) _event_watch: AbortOnDrop,
     /// Books what settlement engines report, if there is a store.
     pub(super) credits: Option<AbortOnDrop>,
     /// Does what operators want of settlements.
@@ -156,6 +160,9 @@ impl NodeTask {
             changes.follow_config();
         }
         self.reconcile.follow_config(&self.config.settings);
+        if let Some(webhooks) = &mut self.webhooks {
+            webhooks.follow_config(&self.config.webhooks);
+        }
         self.http_context.http_peers.replace_all(http_dials(&self.config));
         self.diallers.dial_only(peer_dials(&self.config), &self.logins.load());
     }

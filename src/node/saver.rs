@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::task;
 use crate::api::NodeStatus;
-use crate::books::Cut;
+use crate::books::{Cut, EventKind, EventLevel, NewEvent};
 use crate::config::{Durability, NodeSettings};
 use crate::net::error_chain;
 use crate::peers::{NodeContext, StoreMeter};
@@ -203,6 +203,7 @@ impl Saving {
         self.last_cut_at = self.context.clock.mono();
         let Some(cut) = self.take_cut() else { return Ok(()) };
         let (number, began) = (cut.number, Instant::now());
+        let has_events = !(cut.events.is_empty() && cut.deliveries.is_empty());
         let rows = cut.accounts.len() + cut.adjustments.len() + cut.payments.len();
         let slow = self.pace.borrow().slow();
         {
@@ -216,6 +217,9 @@ impl Saving {
             }
         }
         self.context.connector.publish_durable(number);
+        if has_events {
+            self.context.saved_events.send_replace(number);
+        }
         (self.last_ended, self.last_took) = (Instant::now(), began.elapsed());
         self.meter().note_saved(self.last_took, rows);
         self.note_success();
@@ -253,6 +257,13 @@ impl Saving {
                 error,
                 "cannot save the balances; new packets are rejected until it works"
             );
+            self.status.record_event(NewEvent {
+                level: EventLevel::Error,
+                kind: EventKind::StoreFailing,
+                text: format!("the books cannot be saved: {error}"),
+                peer: None,
+                fields: vec![("error", error.clone())],
+            });
         }
         self.meter().note_failure();
         self.context.connector.set_store_failing(true);
@@ -265,6 +276,13 @@ impl Saving {
             self.context.connector.set_store_failing(false);
             self.status.set_store_failure(None);
             tracing::info!("the balances are saved again");
+            self.status.record_event(NewEvent {
+                level: EventLevel::Info,
+                kind: EventKind::StoreRecovered,
+                text: "the books are saved again".to_owned(),
+                peer: None,
+                fields: Vec::new(),
+            });
         }
     }
 }

@@ -29,9 +29,10 @@ use super::reconcile::ReconcileTask;
 use super::runtime_thread::RuntimeThread;
 use super::saver::Saver;
 use super::task::{self, AbortOnDrop};
+use super::webhooks::WebhookTasks;
 use super::{
-    books, ccp, certificate_watch, clock_watch, credits, lease, settlement_orders, settlements,
-    standby, sweep,
+    books, ccp, certificate_watch, clock_watch, credits, event_watch, lease, settlement_orders,
+    settlements, standby, sweep,
 };
 use crate::api::{Api, NodeAddresses, NodeStatus, Observer};
 use crate::btp::BtpServer;
@@ -268,6 +269,9 @@ async fn build(
     });
     let (for_books, for_status) = (Arc::clone(&context), Arc::clone(&status));
     let reconcile = ReconcileTask::start(for_books, for_status, &config.settings, store.is_some());
+    let webhooks = store
+        .clone()
+        .map(|store| WebhookTasks::new(store, Arc::clone(&context), Arc::clone(&status)));
     let lease = store.as_ref().and_then(StoreHandle::lease);
     let lease = lease.map(|lease| lease::follow(lease, &context));
     let saver = store.map(|store| {
@@ -294,6 +298,11 @@ async fn build(
         lease,
         changes,
         reconcile,
+        webhooks,
+        _event_watch: AbortOnDrop::spawn(event_watch::run(
+            Arc::clone(&context),
+            Arc::clone(&status),
+        )),
         credits,
         settlement_orders,
         engines: EngineTasks::start(engines, engine_listener, &context),

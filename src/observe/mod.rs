@@ -33,7 +33,7 @@ pub use self::model::{
     OverrideBody, OverrideKind, PacketBody, PacketLane, PacketPhase, PeerBody, RateSourceBody,
     RatesBody, ReasonCountBody, ReconcileBody, ReconnectBody, SampleBody, SampledBody,
     SettlementBody, SettlementWay, SettlementsBody, SettlementsUnderWayBody, StateBody, StepBody,
-    StreamLimits, StreamMessage,
+    StreamLimits, StreamMessage, WebhookBody, WebhookVerbBody, WebhooksBody,
 };
 pub use self::packet::{PacketDescriber, reason_body};
 pub use self::path::{PathBody, packet_path};

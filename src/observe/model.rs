@@ -11,6 +11,7 @@ mod packet;
 mod peer;
 mod reconcile;
 mod settlement;
+mod webhooks;
 
 use std::collections::BTreeMap;
 
@@ -38,6 +39,7 @@ pub use self::reconcile::{DifferenceBody, ReconcileBody};
 pub use self::settlement::{
     SettlementBody, SettlementWay, SettlementsBody, SettlementsUnderWayBody,
 };
+pub use self::webhooks::{WebhookBody, WebhookVerbBody, WebhooksBody};
 
 /// One object of the stream.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]

@@ -15,6 +15,7 @@ mod session_guard;
 mod settlement_progress;
 mod store_meter;
 mod token;
+mod webhook_meter;
 
 pub use close_reason::{
     CloseReason, GOING_AWAY, NOT_UTF8, PROTOCOL_ERROR, RECONFIGURED, RECONNECT, SUSPENDED, TOO_BIG,

@@ -13,8 +13,10 @@ use super::known_addresses::KnownAddresses;
 use super::peer_status::Peers;
 use super::settlement_progress::SettlementProgress;
 use super::store_meter::StoreMeter;
+use super::webhook_meter::WebhookMeters;
 use crate::account::AccountId;
 use crate::connector::Connector;
+use crate::link::CutNumber;
 use crate::net::{
     ClientTls, Clock, ClockWatch, Descriptors, LinkCarrier, LinkFaults, NodeFaults, TlsError,
     TlsHandshakes, TransportSettings,
@@ -50,6 +52,10 @@ pub struct NodeContext {
     pub store_meter: OnceLock<StoreMeter>,
     /// Where credits of settlement engines go. Unset without a store.
     pub credits: OnceLock<mpsc::Sender<CreditOrder>>,
+    /// The newest cut with events, or with changed deliveries of them, that is durable.
+    pub saved_events: watch::Sender<CutNumber>,
+    /// What was delivered to webhooks since the start.
+    pub webhook_meters: WebhookMeters,
     /// What is wrong with the links that this node dials. Unset without a lab.
     pub faults: OnceLock<Arc<NodeFaults>>,
     /// The peers with which operators let no settlement begin.
@@ -155,6 +161,8 @@ impl NodeContext {
             certificate_expiry: OnceLock::new(),
             store_meter: OnceLock::new(),
             credits: OnceLock::new(),
+            saved_events: watch::Sender::default(),
+            webhook_meters: WebhookMeters::default(),
             faults: OnceLock::new(),
             paused_settlements: watch::Sender::default(),
             settlement_progress: Mutex::default(),

@@ -23,7 +23,7 @@ pub(super) const OURS: &str = "ilp_connector";
 
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 /// The rooms of the program: the directories of `src`, as docs/ARCHITECTURE.md has them.
-const ROOMS: [&str; 29] = [
+const ROOMS: [&str; 30] = [
     "account",
     "api",
     "audit",
@@ -52,6 +52,7 @@ const ROOMS: [&str; 29] = [
     "tools",
     "topology",
     "web",
+    "webhooks",
     "wire",
 ];
 

@@ -36,6 +36,7 @@ mod streams;
 mod verb_body;
 mod verbs;
 mod watch;
+mod webhooks;
 
 use std::sync::Arc;
 
@@ -112,6 +113,9 @@ fn operations(v1: Arc<V1>) -> ApiRouter {
         .route(Scope::Operate, routes!(settlements::pause))
         .route(Scope::Operate, routes!(settlements::resume))
         .route(Scope::Operate, routes!(settlements::retry))
+        .route(Scope::Read, routes!(webhooks::webhooks))
+        .route(Scope::Operate, routes!(webhooks::test))
+        .route(Scope::Operate, routes!(webhooks::retry))
         .route(Scope::Read, routes!(lab::handlers::get_lab))
         .route(Scope::Operate, routes!(lab::handlers::post_lab))
         .route(Scope::Operate, routes!(lab::handlers::undo))

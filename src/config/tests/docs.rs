@@ -2,7 +2,9 @@
 
 use crate::config::key_types::KeySet;
 use crate::config::keys::KeyInfo;
-use crate::config::node_keys::{ApiTokenSettings, NodeSettings, PingToggles, TlsFiles};
+use crate::config::node_keys::{
+    ApiTokenSettings, NodeSettings, PingToggles, TlsFiles, WebhookSettings,
+};
 use crate::config::peer_keys::{PeerSettings, ReceiverSettings};
 use crate::config::route_keys::{RateSettings, RateSourceSettings, RouteSettings};
 use crate::config::settlement::EngineKeySet;
@@ -24,6 +26,7 @@ fn kind(kind: ValueKind) -> String {
         ValueKind::Millis(min, max) => format!("ms, {min} to {max}"),
         ValueKind::Moment => "date and time".into(),
         ValueKind::Scopes => "list of scopes".into(),
+        ValueKind::EventKinds => "list of events".into(),
         ValueKind::Port => "0 to 65535".into(),
         ValueKind::Host => "host".into(),
         ValueKind::Url | ValueKind::HttpUrl => "URL".into(),
@@ -78,6 +81,7 @@ fn tables_list_the_keys() {
     let tables = [
         ("node", NodeSettings::KEYS, true),
         ("apiTokens", ApiTokenSettings::KEYS, false),
+        ("webhooks", WebhookSettings::KEYS, false),
         ("peers", PeerSettings::KEYS, false),
         ("settlement", EngineKeySet::KEYS, false),
         ("receivers", ReceiverSettings::KEYS, false),

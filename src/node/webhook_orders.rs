@@ -1,0 +1,160 @@
+//! Answers what operators ask about webhooks.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
+
+use super::task::AbortOnDrop;
+use crate::api::{NodeStatus, WebhookOrder, WebhookRefusal, WebhookReport};
+use crate::books::{
+    Delivery, DeliveryState, EventId, EventKind, EventLevel, FoundDeliveries, NewEvent,
+};
+use crate::config::WebhookSettings;
+use crate::net::error_chain;
+use crate::peers::NodeContext;
+use crate::store::{DeliveryQuery, StoreHandle};
+use crate::wire::Timestamp;
+
+/// How long the store may take.
+const STORE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Deliveries of each state that one order tries again.
+const RETRIES_MAX: u32 = 1_000;
+
+/// The running task, which ends when this is dropped.
+pub(super) struct OrdersTask {
+    _task: AbortOnDrop,
+    webhooks: watch::Sender<Vec<WebhookSettings>>,
+}
+
+impl OrdersTask {
+    pub(super) fn start(
+        store: StoreHandle,
+        context: Arc<NodeContext>,
+        status: &NodeStatus,
+    ) -> Self {
+        let (sender, webhooks) = watch::channel(Vec::new());
+        let orders = status.accept_webhook_orders();
+        let orders = Orders { store, context, webhooks }.run(orders);
+        Self { _task: AbortOnDrop::spawn(orders), webhooks: sender }
+    }
+
+    pub(super) fn follow_config(&self, webhooks: &[WebhookSettings]) {
+        self.webhooks.send_replace(webhooks.to_vec());
+    }
+}
+
+struct Orders {
+    store: StoreHandle,
+    context: Arc<NodeContext>,
+    webhooks: watch::Receiver<Vec<WebhookSettings>>,
+}
+
+impl Orders {
+    /// Runs until the node stops. A client may not wait any more for its reply.
+    async fn run(self, mut orders: mpsc::Receiver<WebhookOrder>) {
+        while let Some(order) = orders.recv().await {
+            match order {
+                WebhookOrder::List(reply) => drop(reply.send(self.list().await)),
+                WebhookOrder::Test { id, by, reply } => {
+                    drop(reply.send(self.test(&id, &by).await));
+                }
+                WebhookOrder::Retry { id, reply } => drop(reply.send(self.retry(&id).await)),
+            }
+        }
+    }
+
+    async fn list(&self) -> Result<Vec<WebhookReport>, String> {
+        let webhooks = self.webhooks.borrow().clone();
+        let meters = self.context.webhook_meters.snapshot();
+        let mut reports = Vec::with_capacity(webhooks.len());
+        for webhook in webhooks {
+            let id = webhook.id.to_string();
+            let found = self.find(&id, DeliveryState::Pending, Timestamp::EPOCH).await?;
+            let meter = meters.get(&id).cloned().unwrap_or_default();
+            let url = webhook.url.without_credentials();
+            let kinds = webhook.events.unwrap_or_default();
+            reports.push(WebhookReport {
+                // What follows may be a secret.
+                url: url.split(['?', '#']).next().unwrap_or_default().to_owned(),
+                events: kinds.iter().map(|kind| kind.as_str()).collect(),
+                counts: found.counts,
+                is_failing: meter.is_failing,
+                delivered_at: meter.delivered_at,
+                last_failure: meter.last_failure,
+                id,
+            });
+        }
+        Ok(reports)
+    }
+
+    async fn find(
+        &self,
+        hook: &str,
+        state: DeliveryState,
+        due_by: Timestamp,
+    ) -> Result<FoundDeliveries, String> {
+        let hook = hook.into();
+        let query = DeliveryQuery { hook, state, due_by, max: RETRIES_MAX, counts_all: true };
+        match timeout(STORE_TIMEOUT, self.store.find_deliveries(query)).await {
+            Ok(found) => found.map_err(|error| error_chain(&error)),
+            Err(_) => Err(format!("it has not answered for {STORE_TIMEOUT:?}")),
+        }
+    }
+
+    fn check(&self, id: &str) -> Result<(), WebhookRefusal> {
+        let webhooks = self.webhooks.borrow();
+        match webhooks.iter().any(|webhook| webhook.id.as_str() == id) {
+            true => Ok(()),
+            false => Err(WebhookRefusal::NotFound(id.to_owned())),
+        }
+    }
+
+    async fn test(&self, id: &str, by: &str) -> Result<String, WebhookRefusal> {
+        self.check(id)?;
+        let event = EventId::from_random(rand::random());
+        let connector = &self.context.connector;
+        let new = NewEvent {
+            level: EventLevel::Info,
+            kind: EventKind::WebhookTest,
+            text: format!("a test of the webhook {id}"),
+            peer: None,
+            fields: vec![("by", by.to_owned())],
+        };
+        connector.note_event_for(id, event.clone(), &new, self.context.clock.now().wall);
+        self.wait_saved().await?;
+        Ok(event.as_str().to_owned())
+    }
+
+    async fn retry(&self, id: &str) -> Result<usize, WebhookRefusal> {
+        self.check(id)?;
+        let mut tried = 0;
+        let now = self.context.clock.now().wall;
+        for state in [DeliveryState::GivenUp, DeliveryState::Pending] {
+            let found = self.find(id, state, Timestamp::from_millis(i64::MAX as u64)).await;
+            for (old, event) in found.map_err(WebhookRefusal::StoreFails)?.found {
+                if state == DeliveryState::Pending && old.due <= now {
+                    continue;
+                }
+                let since = if state == DeliveryState::GivenUp { now } else { old.since };
+                let new = Delivery::new(event.id.clone(), old.hook, now);
+                self.context.connector.note_delivery(Delivery { since, ..new });
+                tried += 1;
+            }
+        }
+        self.wait_saved().await?;
+        Ok(tried)
+    }
+
+    /// Waits until what was just noted is durable.
+    async fn wait_saved(&self) -> Result<(), WebhookRefusal> {
+        let connector = &self.context.connector;
+        let Some(cut) = connector.next_cut() else { return Ok(()) };
+        let saved = poll_fn(|cx| connector.poll_durable(cut, cx));
+        timeout(STORE_TIMEOUT, saved).await.map_err(|_| {
+            WebhookRefusal::StoreFails(format!("it has not saved it for {STORE_TIMEOUT:?}"))
+        })
+    }
+}

@@ -1,0 +1,304 @@
+//! Delivers the events that the store keeps to webhooks: a task for each, so that one that hangs delays no other.
+//!
+//! The table of the store is the truth: an event is delivered until a cut says that it was. After a crash between a
+//! delivery and that cut it is delivered again, with the same id. While the store fails, events are delivered from
+//! memory.
+
+use std::collections::HashSet;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use tokio::time::sleep;
+
+use super::task::AbortOnDrop;
+use super::webhook_orders;
+use crate::api::NodeStatus;
+use crate::books::{Delivery, DeliveryState, EventId, SavedEvent};
+use crate::config::WebhookSettings;
+use crate::connector::WebhookSubscription;
+use crate::http::HttpClient;
+use crate::peers::NodeContext;
+use crate::store::{DeliveryQuery, StoreHandle};
+use crate::time::Backoff;
+use crate::webhooks::{DeliveryError, Webhook, deliver};
+use crate::wire::Timestamp;
+
+/// Requests to one webhook at a time.
+const CONCURRENT: usize = 4;
+/// Results that may wait for the store; beyond, nothing more is delivered until it works.
+const UNSAVED_MAX: usize = 1_000;
+/// Delays between attempts.
+const RETRY_MIN: Duration = Duration::from_secs(2);
+const RETRY_MAX: Duration = Duration::from_secs(3_600);
+/// How long an event is tried.
+const TRIED_FOR: Duration = Duration::from_secs(3 * 86_400);
+/// The longest wait, so that a change of the time of day is noticed.
+const WAIT_MAX: Duration = Duration::from_secs(60);
+/// The wait while the store fails.
+const STORE_WAIT: Duration = Duration::from_secs(1);
+
+/// The running tasks, which end when this is dropped.
+pub(super) struct WebhookTasks {
+    store: StoreHandle,
+    context: Arc<NodeContext>,
+    status: Arc<NodeStatus>,
+    running: Vec<(WebhookSettings, AbortOnDrop)>,
+    orders: webhook_orders::OrdersTask,
+}
+
+impl WebhookTasks {
+    pub(super) fn new(
+        store: StoreHandle,
+        context: Arc<NodeContext>,
+        status: Arc<NodeStatus>,
+    ) -> Self {
+        let orders =
+            webhook_orders::OrdersTask::start(store.clone(), Arc::clone(&context), &status);
+        Self { store, context, status, running: Vec::new(), orders }
+    }
+
+    /// Starts, replaces and ends tasks. A delivery that is interrupted is repeated.
+    pub(super) fn follow_config(&mut self, webhooks: &[WebhookSettings]) {
+        let subscriptions = webhooks.iter().map(|webhook| WebhookSubscription {
+            hook: webhook.id.as_str().into(),
+            kinds: webhook.events.clone().unwrap_or_default(),
+        });
+        self.context.connector.set_webhooks(subscriptions.collect());
+        let is_configured = |hook: &str| webhooks.iter().any(|one| one.id.as_str() == hook);
+        self.context.webhook_meters.keep_only(is_configured);
+        self.orders.follow_config(webhooks);
+        self.running.retain(|(settings, _)| webhooks.contains(settings));
+        for settings in webhooks {
+            if self.running.iter().any(|(running, _)| running == settings) {
+                continue;
+            }
+            // `config` has checked the secrets.
+            let keys = settings.all_secrets().filter_map(|secret| secret.expose().parse().ok());
+            let (id, url) = (settings.id.as_str().into(), settings.url.clone());
+            let task = DeliveryTask {
+                webhook: Webhook { id, url, keys: keys.collect() },
+                client: HttpClient::with_tls(Arc::clone(&self.context.client_tls)),
+                node: self.context.connector.node_id().to_string(),
+                store: self.store.clone(),
+                context: Arc::clone(&self.context),
+                status: Arc::clone(&self.status),
+            };
+            self.running.push((settings.clone(), AbortOnDrop::spawn(task.run())));
+        }
+    }
+}
+
+/// Delivers to one webhook.
+struct DeliveryTask {
+    webhook: Webhook,
+    client: HttpClient,
+    node: String,
+    store: StoreHandle,
+    context: Arc<NodeContext>,
+    status: Arc<NodeStatus>,
+}
+
+type Attempt<'t> = Pin<Box<dyn Future<Output = (Delivery, Result<(), DeliveryError>)> + Send + 't>>;
+
+impl DeliveryTask {
+    /// Runs until it is dropped.
+    async fn run(self) {
+        let mut saved = self.context.saved_events.subscribe();
+        let mut failures = self.status.watch_store_failure();
+        let mut attempts: FuturesUnordered<Attempt<'_>> = FuturesUnordered::new();
+        let mut in_flight: HashSet<EventId> = HashSet::new();
+        loop {
+            saved.borrow_and_update();
+            failures.borrow_and_update();
+            let wait = match CONCURRENT.saturating_sub(in_flight.len()) {
+                0 => WAIT_MAX,
+                free => {
+                    let (due, wait) = self.find_due(&in_flight, free).await;
+                    for (delivery, event) in due {
+                        in_flight.insert(event.id.clone());
+                        attempts.push(Box::pin(self.attempt(delivery, event)));
+                    }
+                    wait
+                }
+            };
+            tokio::select! {
+                Some((delivery, result)) = attempts.next(), if !attempts.is_empty() => {
+                    in_flight.remove(&delivery.event);
+                    self.note(delivery, result);
+                }
+                changed = saved.changed() => if changed.is_err() {
+                    return;
+                },
+                changed = failures.changed() => if changed.is_err() {
+                    return;
+                },
+                () = sleep(wait) => {}
+            }
+        }
+    }
+
+    async fn attempt(
+        &self,
+        delivery: Delivery,
+        event: Arc<SavedEvent>,
+    ) -> (Delivery, Result<(), DeliveryError>) {
+        let at = self.now();
+        let result = deliver(&self.client, &self.webhook, &self.node, &event, at).await;
+        (delivery, result)
+    }
+
+    fn now(&self) -> Timestamp {
+        self.context.clock.now().wall
+    }
+
+    /// The next deliveries, at most `free`, and the time until there may be more.
+    async fn find_due(
+        &self,
+        in_flight: &HashSet<EventId>,
+        free: usize,
+    ) -> (Vec<(Delivery, Arc<SavedEvent>)>, Duration) {
+        let hook = &self.webhook.id;
+        // Before the store is asked: what is durable by then, it knows.
+        let unsaved = self.context.connector.unsaved_deliveries(hook);
+        if unsaved.len() > UNSAVED_MAX {
+            return (Vec::new(), STORE_WAIT);
+        }
+        let now = self.now();
+        let max = free + in_flight.len() + unsaved.len();
+        let is_failing = self.status.watch_store_failure().borrow().is_some();
+        let (found, next_due) = if is_failing {
+            (self.context.connector.unsaved_events(hook, max), Some(now.saturating_add(STORE_WAIT)))
+        } else {
+            let query = DeliveryQuery {
+                hook: Arc::clone(hook),
+                state: DeliveryState::Pending,
+                due_by: now,
+                max: u32::try_from(max).unwrap_or(u32::MAX),
+                counts_all: false,
+            };
+            match self.store.find_deliveries(query).await {
+                Ok(found) => (found.found, found.next_due),
+                Err(_) => return (Vec::new(), STORE_WAIT),
+            }
+        };
+        let latest = found
+            .into_iter()
+            .map(|(row, event)| (unsaved.get(&event.id).cloned().unwrap_or(row), event));
+        let is_due = |delivery: &Delivery| {
+            delivery.state == DeliveryState::Pending
+                && delivery.due <= now
+                && !in_flight.contains(&delivery.event)
+        };
+        let due: Vec<_> = latest.filter(|(delivery, _)| is_due(delivery)).take(free).collect();
+        // What is due already is under way, or its result is about to be saved, which wakes this task.
+        let next_due = next_due.filter(|next| *next > now);
+        let wait = next_due.map_or(WAIT_MAX, |next| {
+            Duration::from_millis(next.as_millis().saturating_sub(now.as_millis()))
+        });
+        (due, wait.min(WAIT_MAX))
+    }
+
+    /// Has the next cut save the result of an attempt.
+    fn note(&self, delivery: Delivery, result: Result<(), DeliveryError>) {
+        let now = self.now();
+        let hook = &*self.webhook.id;
+        let done = after_attempt(delivery, &result, now, rand::random());
+        let meters = &self.context.webhook_meters;
+        let was_failing = meters.update(hook, |meter| {
+            match &done.error {
+                None => {
+                    meter.delivered = meter.delivered.saturating_add(1);
+                    meter.delivered_at = Some(now);
+                }
+                Some(error) => {
+                    meter.failed = meter.failed.saturating_add(1);
+                    meter.last_failure = Some((now, error.clone()));
+                }
+            }
+            let gave_up = u64::from(done.state == DeliveryState::GivenUp);
+            meter.given_up = meter.given_up.saturating_add(gave_up);
+            std::mem::replace(&mut meter.is_failing, result.is_err())
+        });
+        let event = done.event.as_str();
+        match (&done.error, was_failing) {
+            (Some(error), false) => {
+                tracing::warn!(webhook = hook, event, error, "a webhook does not accept events");
+            }
+            (None, true) => tracing::info!(webhook = hook, "a webhook accepts events again"),
+            _ => tracing::debug!(webhook = hook, event, "a delivery was tried"),
+        }
+        if done.state == DeliveryState::GivenUp {
+            tracing::warn!(
+                webhook = hook,
+                event,
+                attempts = done.attempts,
+                "an event was not delivered, and is not tried any more"
+            );
+        }
+        self.context.connector.note_delivery(done);
+    }
+}
+
+/// The delivery after an attempt that ended now. `random` spreads the attempts of events that failed together.
+fn after_attempt(
+    delivery: Delivery,
+    result: &Result<(), DeliveryError>,
+    now: Timestamp,
+    random: u16,
+) -> Delivery {
+    let attempts = delivery.attempts.saturating_add(1);
+    let Err(error) = result else {
+        let state = DeliveryState::Delivered;
+        return Delivery { state, attempts, due: now, error: None, ..delivery };
+    };
+    let is_over = delivery.since.saturating_add(TRIED_FOR) <= now;
+    let error_text = Some(error.describe());
+    if error.is_final() || is_over {
+        let state = DeliveryState::GivenUp;
+        return Delivery { state, attempts, due: now, error: error_text, ..delivery };
+    }
+    let mut backoff = Backoff::new(RETRY_MIN, RETRY_MAX);
+    backoff.skip_to(attempts - 1);
+    // Between three quarters and the whole.
+    let delay = backoff.next_delay();
+    let delay = delay - delay / 4 * u32::from(random) / u32::from(u16::MAX);
+    Delivery { attempts, due: now.saturating_add(delay), error: error_text, ..delivery }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn delays_grow_to_an_hour_and_end_after_three_days() {
+        let start = Timestamp::from_millis(1_000_000);
+        let mut delivery = Delivery::new(EventId::from_random(1), "ops".into(), start);
+        let (mut now, mut delays) = (start, Vec::new());
+        while delivery.state == DeliveryState::Pending {
+            delivery = after_attempt(delivery, &Err(DeliveryError::Status(500)), now, 0);
+            delays.push((delivery.due.as_millis() - now.as_millis()) / 1_000);
+            now = delivery.due;
+        }
+        assert_eq!(delays[..4], [2, 4, 8, 16]);
+        assert_eq!(delays.iter().max(), Some(&3_600));
+        assert_eq!(delivery.state, DeliveryState::GivenUp);
+        let tried_s = (now.as_millis() - start.as_millis()) / 1_000;
+        assert!((259_200..259_200 + 3_600).contains(&tried_s), "{tried_s}");
+        assert_eq!(delivery.error.as_deref(), Some("HTTP 500"));
+    }
+
+    #[test]
+    fn an_accepted_event_is_done_and_a_webhook_that_is_gone_gets_no_more() {
+        let now = Timestamp::from_millis(5_000);
+        let delivery = Delivery::new(EventId::from_random(1), "ops".into(), now);
+        let done = after_attempt(delivery.clone(), &Ok(()), now, 9);
+        assert_eq!((done.state, done.attempts, done.error), (DeliveryState::Delivered, 1, None));
+        let gone = after_attempt(delivery.clone(), &Err(DeliveryError::Status(410)), now, 9);
+        assert_eq!(gone.state, DeliveryState::GivenUp);
+        let least = after_attempt(delivery, &Err(DeliveryError::Status(302)), now, u16::MAX);
+        assert_eq!(least.due, Timestamp::from_millis(6_500));
+    }
+}

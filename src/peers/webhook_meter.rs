@@ -1,0 +1,45 @@
+//! What was delivered to webhooks since the start of the node.
+
+use std::collections::BTreeMap;
+
+use parking_lot::Mutex;
+
+use crate::wire::Timestamp;
+
+/// The counts of all webhooks of a node, by id.
+#[derive(Debug, Default)]
+pub struct WebhookMeters(Mutex<BTreeMap<String, WebhookMeter>>);
+
+/// The counts of one webhook.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WebhookMeter {
+    /// Events that it accepted.
+    pub delivered: u64,
+    /// Attempts that failed.
+    pub failed: u64,
+    /// Events that are not tried any more.
+    pub given_up: u64,
+    /// When it last accepted an event.
+    pub delivered_at: Option<Timestamp>,
+    /// When an attempt last failed, and why.
+    pub last_failure: Option<(Timestamp, String)>,
+    /// Whether the latest attempt failed.
+    pub is_failing: bool,
+}
+
+impl WebhookMeters {
+    /// Changes the counts of a webhook.
+    pub fn update<T>(&self, hook: &str, update: impl FnOnce(&mut WebhookMeter) -> T) -> T {
+        update(self.0.lock().entry(hook.to_owned()).or_default())
+    }
+
+    /// Forgets the webhooks that are not configured.
+    pub fn keep_only(&self, is_configured: impl Fn(&str) -> bool) {
+        self.0.lock().retain(|hook, _| is_configured(hook));
+    }
+
+    /// All counts, sorted by id.
+    pub fn snapshot(&self) -> BTreeMap<String, WebhookMeter> {
+        self.0.lock().clone()
+    }
+}
