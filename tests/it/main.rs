@@ -57,3 +57,4 @@ mod ui;
 mod unauthenticated;
 mod verbs;
 mod watch;
+mod webhooks;

@@ -1,0 +1,119 @@
+//! Webhooks of a running node, received by npm `standardwebhooks`.
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::interop::settlement_packages;
+use crate::peer::ask;
+use crate::process::{Process, TIMEOUT, path_text, temp_folder, write_file};
+use crate::support::{eventually, skip};
+
+const TOKEN: &str = "an-operators-token";
+const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+/// The next secret, which receivers do not know yet.
+const NEXT_SECRET: &str = "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
+fn receiver(folder: &Path, more: &[&str]) -> (Process, u64) {
+    let mut command = Command::new("node");
+    command.args(["webhook.js", "--secret", SECRET]).args(more).current_dir(folder);
+    let process = Process::spawn(&mut command);
+    let port = process.wait_for_line("a receiver", |line| {
+        serde_json::from_str::<Value>(line).ok()?["port"].as_u64()
+    });
+    (process, port)
+}
+
+/// The next event that the receiver has printed.
+fn received(receiver: &Process) -> Value {
+    receiver.wait_for_line("an event", |line| {
+        let line: Value = serde_json::from_str(line).ok()?;
+        line.get("event").is_some().then_some(line)
+    })
+}
+
+/// A node in `folder` with these webhooks.
+fn node(folder: &TempDir, webhooks: &str) -> (Process, u16) {
+    let yaml = format!(
+        "nodeId: n\nilpAddress: test.n\nbtpServerHost: 127.0.0.1\nbtpServerPort: 0\nhealthCheckHost: 127.0.0.1\n\
+         healthCheckPort: 0\napiToken: {TOKEN}\nstore: n.db\nwebhooks:\n{webhooks}"
+    );
+    let file = write_file(folder, "node.yaml", &yaml);
+    let process = Process::start(&["run", "--config", path_text(&file)], []);
+    let port = process.wait_for_log("health server listening", "port").as_u64().unwrap();
+    (process, u16::try_from(port).unwrap())
+}
+
+fn hook(id: &str, port: u64) -> String {
+    let secrets = format!("[{NEXT_SECRET}, {SECRET}]");
+    format!(
+        "  - {{ id: {id}, url: \"http://127.0.0.1:{port}/x?key=hidden\", secrets: {secrets} }}\n"
+    )
+}
+
+/// Sends a test, and returns its id.
+fn send_test(port: u16, webhook: &str) -> Value {
+    let path = format!("POST /api/v1/nodes/n/webhooks/{webhook}/test");
+    let body = json!({ "reason": "a test" }).to_string();
+    let (status, answer) = ask(port, &path, Some(TOKEN), &body);
+    assert_eq!(status, 200, "{answer}");
+    answer["event"].clone()
+}
+
+fn wait_for_webhook(port: u16, id: &str, holds: impl Fn(&Value) -> bool) {
+    eventually("the state of a webhook", TIMEOUT, || {
+        let (_, page) = ask(port, "GET /api/v1/nodes/n/webhooks", Some(TOKEN), "");
+        assert!(!page.to_string().contains("hidden"), "{page}");
+        let webhooks = page["webhooks"].as_array().cloned().unwrap_or_default();
+        let found = webhooks.iter().find(|one| one["id"] == id);
+        if found.is_some_and(&holds) { Ok(()) } else { Err(page.to_string()) }
+    });
+}
+
+#[test]
+fn an_event_arrives_signed_is_repeated_after_a_failure_and_waits_for_no_other_webhook() {
+    let scripts = match settlement_packages() {
+        Ok(folder) => folder,
+        Err(why) => return skip("webhooks", &why),
+    };
+    let (receiver, port) = receiver(&scripts, &["--fail", "1"]);
+    // It takes connections, and answers none.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let silent_port = silent.local_addr().unwrap().port();
+    let folder = temp_folder();
+    let webhooks = hook("silent", silent_port.into()) + &hook("ops", port);
+    let (_node, api) = node(&folder, &webhooks);
+    send_test(api, "silent");
+    let id = send_test(api, "ops");
+    for status in [500, 204] {
+        let got = received(&receiver);
+        assert_eq!((&got["id"], &got["status"]), (&id, &json!(status)));
+        assert_eq!(got["event"]["type"], "webhook.test");
+        assert_eq!(got["event"]["data"]["node"], "n");
+        assert_eq!(got["event"]["data"]["fields"]["by"], "apiToken");
+    }
+    wait_for_webhook(api, "ops", |ops| ops["delivered"] == 1 && ops["failing"] == false);
+    wait_for_webhook(api, "silent", |silent| silent["pending"] == 1);
+}
+
+#[test]
+fn after_a_crash_between_the_delivery_and_its_mark_the_event_comes_again_with_its_id() {
+    let scripts = match settlement_packages() {
+        Ok(folder) => folder,
+        Err(why) => return skip("webhooks", &why),
+    };
+    let (holding, port) = receiver(&scripts, &["--hold"]);
+    let folder = temp_folder();
+    let (node_process, api) = node(&folder, &hook("ops", port));
+    let id = send_test(api, "ops");
+    assert_eq!(received(&holding)["id"], id);
+    node_process.signal("KILL");
+    node_process.wait_exit();
+    let (answering, port) = receiver(&scripts, &[]);
+    let (_node, api) = node(&folder, &hook("ops", port));
+    assert_eq!(received(&answering)["id"], id);
+    wait_for_webhook(api, "ops", |ops| ops["delivered"] == 1 && ops["pending"] == 0);
+}
