@@ -14,7 +14,7 @@ const WEBHOOK_ORDERS_MAX: usize = 16;
 pub struct WebhookReport {
     /// Its id.
     pub id: String,
-    /// Its URL without credentials and query, which may be secret.
+    /// Its URL without the path, which may be a secret.
     pub url: String,
     /// The kinds of events that it gets. Empty: all that are saved.
     pub events: Vec<&'static str>,

@@ -74,11 +74,11 @@ impl Orders {
             let id = webhook.id.to_string();
             let found = self.find(&id, DeliveryState::Pending, Timestamp::EPOCH).await?;
             let meter = meters.get(&id).cloned().unwrap_or_default();
-            let url = webhook.url.without_credentials();
+            let scheme = if webhook.url.is_tls() { "https" } else { "http" };
             let kinds = webhook.events.unwrap_or_default();
             reports.push(WebhookReport {
-                // What follows may be a secret.
-                url: url.split(['?', '#']).next().unwrap_or_default().to_owned(),
+                // The path may be a secret.
+                url: format!("{scheme}://{}/…", webhook.url.authority()),
                 events: kinds.iter().map(|kind| kind.as_str()).collect(),
                 counts: found.counts,
                 is_failing: meter.is_failing,

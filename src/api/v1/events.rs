@@ -15,8 +15,8 @@ use crate::peers::{PeerChange, PeerEvent};
 const NORMAL_CLOSURE: u16 = 1000;
 
 impl NodeStatus {
-    /// Something happened: an event of `/api/v1/events`. If its kind is saved ([`EventKind::is_saved`]) and the node has a
-    /// store, the next cut has it, and the webhooks that ask for it get it.
+    /// Something happened: an event of `/api/v1/events`. If its kind is saved ([`EventKind::is_saved`]) and the node
+    /// has a store, the next cut has it, and the webhooks that ask for it get it.
     pub fn record_event(&self, event: NewEvent) {
         if event.kind.is_saved() {
             let context = self.context();

@@ -19,7 +19,7 @@ pub struct WebhooksBody {
 pub struct WebhookBody {
     /// Its id.
     pub id: String,
-    /// Where events go; without credentials and query, which may be secret.
+    /// Where events go; without the path, which may be a secret.
     pub url: String,
     /// The kinds of events that it gets. Empty: all that are saved.
     pub events: Vec<String>,
