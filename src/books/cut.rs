@@ -7,7 +7,7 @@ use super::flow::FlowRow;
 use super::received::{PaymentKey, ReceivedPayment};
 use super::reconciliation::ReconciliationRow;
 use super::row::AccountRow;
-use super::saved_event::{Delivery, SavedEvent};
+use super::saved_event::{EventDelivery, SavedEvent};
 use super::settlement::Settlement;
 use crate::link::CutNumber;
 use crate::wire::Timestamp;
@@ -33,7 +33,7 @@ pub struct Cut {
     /// Events that the store may lack.
     pub events: Vec<Arc<SavedEvent>>,
     /// How far the deliveries of events to webhooks are, where that has changed.
-    pub deliveries: Vec<Delivery>,
+    pub deliveries: Vec<EventDelivery>,
     /// Events before this are removed, and those beyond [`super::EVENTS_SAVED_MAX`].
     pub forget_events_before: Option<Timestamp>,
     /// Payments that are in a sum now; they are in no other list here, and have no row any more.

@@ -40,7 +40,7 @@ pub use recovery::{RecoveredAccount, UnbalancedRow, recover_account};
 pub use row::{AccountKind, AccountRow, StoredRow, own_account_name};
 pub use saved::SavedBooks;
 pub use saved_event::{
-    Delivery, DeliveryCounts, DeliveryState, EVENT_DAYS_KEPT, EVENTS_SAVED_MAX, EventId,
+    DeliveryCounts, DeliveryState, EVENT_DAYS_KEPT, EVENTS_SAVED_MAX, EventDelivery, EventId,
     FoundDeliveries, SavedEvent, clip_text,
 };
 pub use settlement::{

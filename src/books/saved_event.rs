@@ -108,7 +108,7 @@ impl DeliveryState {
 
 /// The delivery of an event to a webhook. A later row replaces an earlier one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Delivery {
+pub struct EventDelivery {
     /// The event.
     pub event: EventId,
     /// The id of the webhook.
@@ -125,7 +125,7 @@ pub struct Delivery {
     pub error: Option<String>,
 }
 
-impl Delivery {
+impl EventDelivery {
     /// One that is due at once.
     pub fn new(event: EventId, hook: Arc<str>, at: Timestamp) -> Self {
         let state = DeliveryState::Pending;
@@ -160,7 +160,7 @@ impl DeliveryCounts {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FoundDeliveries {
     /// The first ones, with their events.
-    pub found: Vec<(Delivery, Arc<SavedEvent>)>,
+    pub found: Vec<(EventDelivery, Arc<SavedEvent>)>,
     /// When the first pending one is due.
     pub next_due: Option<Timestamp>,
     /// All of them, if they were counted.

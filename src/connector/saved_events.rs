@@ -10,8 +10,8 @@ use parking_lot::Mutex;
 use super::core::Connector;
 use super::received_payments::Announced;
 use crate::books::{
-    Delivery, DeliveryState, EVENT_DAYS_KEPT, EventId, EventKind, EventLevel, NewEvent, PaymentKey,
-    SavedEvent,
+    DeliveryState, EVENT_DAYS_KEPT, EventDelivery, EventId, EventKind, EventLevel, NewEvent,
+    PaymentKey, SavedEvent,
 };
 use crate::link::CutNumber;
 use crate::wire::Timestamp;
@@ -53,7 +53,7 @@ pub(super) struct SavedEvents(Mutex<State>);
 struct State {
     subscriptions: Vec<WebhookSubscription>,
     events: Vec<(CutNumber, Arc<SavedEvent>)>,
-    deliveries: BTreeMap<(EventId, Arc<str>), (CutNumber, Delivery)>,
+    deliveries: BTreeMap<(EventId, Arc<str>), (CutNumber, EventDelivery)>,
     lost: u64,
     /// Events since old ones were last removed.
     since_forgotten: usize,
@@ -64,7 +64,7 @@ struct State {
 #[derive(Debug, Default)]
 pub(super) struct ChangedEvents {
     pub(super) events: Vec<Arc<SavedEvent>>,
-    pub(super) deliveries: Vec<Delivery>,
+    pub(super) deliveries: Vec<EventDelivery>,
     pub(super) forget_before: Option<Timestamp>,
 }
 
@@ -116,7 +116,7 @@ impl State {
         }
         self.since_forgotten = self.since_forgotten.saturating_add(1);
         for hook in hooks {
-            let delivery = Delivery::new(event.id.clone(), Arc::clone(&hook), event.at);
+            let delivery = EventDelivery::new(event.id.clone(), Arc::clone(&hook), event.at);
             self.deliveries.insert((event.id.clone(), hook), (next, delivery));
         }
         self.events.push((next, event));
@@ -149,7 +149,7 @@ impl Connector {
     }
 
     /// Has the next cut save how far a delivery is.
-    pub fn note_delivery(&self, delivery: Delivery) {
+    pub fn note_delivery(&self, delivery: EventDelivery) {
         let Some(cuts) = &self.cuts else { return };
         let _turn = cuts.begin_turn();
         let key = (delivery.event.clone(), Arc::clone(&delivery.hook));
@@ -176,7 +176,7 @@ impl Connector {
     }
 
     /// The deliveries to this webhook that the store may not know as they are.
-    pub fn unsaved_deliveries(&self, hook: &str) -> BTreeMap<EventId, Delivery> {
+    pub fn unsaved_deliveries(&self, hook: &str) -> BTreeMap<EventId, EventDelivery> {
         let Some(cuts) = &self.cuts else { return BTreeMap::new() };
         let state = cuts.events.0.lock();
         let of_hook = state.deliveries.values().filter(|(_, one)| &*one.hook == hook);
@@ -184,7 +184,7 @@ impl Connector {
     }
 
     /// The first `max` pending deliveries of events to this webhook that the store does not have, because it fails.
-    pub fn unsaved_events(&self, hook: &str, max: usize) -> Vec<(Delivery, Arc<SavedEvent>)> {
+    pub fn unsaved_events(&self, hook: &str, max: usize) -> Vec<(EventDelivery, Arc<SavedEvent>)> {
         let Some(cuts) = &self.cuts else { return Vec::new() };
         let state = cuts.events.0.lock();
         let pending = state.events.iter().filter_map(|(_, event)| {

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use super::task::AbortOnDrop;
 use crate::api::{NodeStatus, WebhookOrder, WebhookRefusal, WebhookReport};
 use crate::books::{
-    Delivery, DeliveryState, EventId, EventKind, EventLevel, FoundDeliveries, NewEvent,
+    DeliveryState, EventDelivery, EventId, EventKind, EventLevel, FoundDeliveries, NewEvent,
 };
 use crate::config::WebhookSettings;
 use crate::net::error_chain;
@@ -139,8 +139,8 @@ impl Orders {
                     continue;
                 }
                 let since = if state == DeliveryState::GivenUp { now } else { old.since };
-                let new = Delivery::new(event.id.clone(), old.hook, now);
-                self.context.connector.note_delivery(Delivery { since, ..new });
+                let new = EventDelivery::new(event.id.clone(), old.hook, now);
+                self.context.connector.note_delivery(EventDelivery { since, ..new });
                 tried += 1;
             }
         }

@@ -16,7 +16,7 @@ use tokio::time::sleep;
 use super::task::AbortOnDrop;
 use super::webhook_orders;
 use crate::api::NodeStatus;
-use crate::books::{Delivery, DeliveryState, EventId, SavedEvent};
+use crate::books::{DeliveryState, EventDelivery, EventId, SavedEvent};
 use crate::config::WebhookSettings;
 use crate::connector::WebhookSubscription;
 use crate::http::HttpClient;
@@ -101,7 +101,8 @@ struct DeliveryTask {
     status: Arc<NodeStatus>,
 }
 
-type Attempt<'t> = Pin<Box<dyn Future<Output = (Delivery, Result<(), DeliveryError>)> + Send + 't>>;
+type Attempt<'t> =
+    Pin<Box<dyn Future<Output = (EventDelivery, Result<(), DeliveryError>)> + Send + 't>>;
 
 impl DeliveryTask {
     /// Runs until it is dropped.
@@ -142,9 +143,9 @@ impl DeliveryTask {
 
     async fn attempt(
         &self,
-        delivery: Delivery,
+        delivery: EventDelivery,
         event: Arc<SavedEvent>,
-    ) -> (Delivery, Result<(), DeliveryError>) {
+    ) -> (EventDelivery, Result<(), DeliveryError>) {
         let at = self.now();
         let result = deliver(&self.client, &self.webhook, &self.node, &event, at).await;
         (delivery, result)
@@ -159,7 +160,7 @@ impl DeliveryTask {
         &self,
         in_flight: &HashSet<EventId>,
         free: usize,
-    ) -> (Vec<(Delivery, Arc<SavedEvent>)>, Duration) {
+    ) -> (Vec<(EventDelivery, Arc<SavedEvent>)>, Duration) {
         let hook = &self.webhook.id;
         // Before the store is asked: what is durable by then, it knows.
         let unsaved = self.context.connector.unsaved_deliveries(hook);
@@ -187,7 +188,7 @@ impl DeliveryTask {
         let latest = found
             .into_iter()
             .map(|(row, event)| (unsaved.get(&event.id).cloned().unwrap_or(row), event));
-        let is_due = |delivery: &Delivery| {
+        let is_due = |delivery: &EventDelivery| {
             delivery.state == DeliveryState::Pending
                 && delivery.due <= now
                 && !in_flight.contains(&delivery.event)
@@ -202,7 +203,7 @@ impl DeliveryTask {
     }
 
     /// Has the next cut save the result of an attempt.
-    fn note(&self, delivery: Delivery, result: Result<(), DeliveryError>) {
+    fn note(&self, delivery: EventDelivery, result: Result<(), DeliveryError>) {
         let now = self.now();
         let hook = &*self.webhook.id;
         let done = after_attempt(delivery, &result, now, rand::random());
@@ -244,28 +245,28 @@ impl DeliveryTask {
 
 /// The delivery after an attempt that ended now. `random` spreads the attempts of events that failed together.
 fn after_attempt(
-    delivery: Delivery,
+    delivery: EventDelivery,
     result: &Result<(), DeliveryError>,
     now: Timestamp,
     random: u16,
-) -> Delivery {
+) -> EventDelivery {
     let attempts = delivery.attempts.saturating_add(1);
     let Err(error) = result else {
         let state = DeliveryState::Delivered;
-        return Delivery { state, attempts, due: now, error: None, ..delivery };
+        return EventDelivery { state, attempts, due: now, error: None, ..delivery };
     };
     let is_over = delivery.since.saturating_add(TRIED_FOR) <= now;
     let error_text = Some(error.describe());
     if error.is_final() || is_over {
         let state = DeliveryState::GivenUp;
-        return Delivery { state, attempts, due: now, error: error_text, ..delivery };
+        return EventDelivery { state, attempts, due: now, error: error_text, ..delivery };
     }
     let mut backoff = Backoff::new(RETRY_MIN, RETRY_MAX);
     backoff.skip_to(attempts - 1);
     // Between three quarters and the whole.
     let delay = backoff.next_delay();
     let delay = delay - delay / 4 * u32::from(random) / u32::from(u16::MAX);
-    Delivery { attempts, due: now.saturating_add(delay), error: error_text, ..delivery }
+    EventDelivery { attempts, due: now.saturating_add(delay), error: error_text, ..delivery }
 }
 
 #[cfg(test)]
@@ -275,7 +276,7 @@ mod tests {
     #[test]
     fn delays_grow_to_an_hour_and_end_after_three_days() {
         let start = Timestamp::from_millis(1_000_000);
-        let mut delivery = Delivery::new(EventId::from_random(1), "ops".into(), start);
+        let mut delivery = EventDelivery::new(EventId::from_random(1), "ops".into(), start);
         let (mut now, mut delays) = (start, Vec::new());
         while delivery.state == DeliveryState::Pending {
             delivery = after_attempt(delivery, &Err(DeliveryError::Status(500)), now, 0);
@@ -293,7 +294,7 @@ mod tests {
     #[test]
     fn an_accepted_event_is_done_and_a_webhook_that_is_gone_gets_no_more() {
         let now = Timestamp::from_millis(5_000);
-        let delivery = Delivery::new(EventId::from_random(1), "ops".into(), now);
+        let delivery = EventDelivery::new(EventId::from_random(1), "ops".into(), now);
         let done = after_attempt(delivery.clone(), &Ok(()), now, 9);
         assert_eq!((done.state, done.attempts, done.error), (DeliveryState::Delivered, 1, None));
         let gone = after_attempt(delivery.clone(), &Err(DeliveryError::Status(410)), now, 9);

@@ -7,7 +7,7 @@ use tokio_postgres::{GenericClient, Row};
 use super::error::PostgresError;
 use super::save::{signed, without_zero_bytes};
 use crate::books::{
-    Delivery, DeliveryCounts, DeliveryState, EventId, EventLevel, FoundDeliveries, SavedEvent,
+    DeliveryCounts, DeliveryState, EventDelivery, EventId, EventLevel, FoundDeliveries, SavedEvent,
 };
 use crate::store::DeliveryQuery;
 use crate::wire::Timestamp;
@@ -66,7 +66,7 @@ pub(super) struct Deliveries<'a> {
 }
 
 impl<'a> Deliveries<'a> {
-    pub(super) fn of(deliveries: &'a [Delivery]) -> Self {
+    pub(super) fn of(deliveries: &'a [EventDelivery]) -> Self {
         let mut columns = Self::default();
         for delivery in deliveries {
             columns.hook.push(&delivery.hook);
@@ -110,7 +110,7 @@ fn from_signed(millis: i64) -> Option<Timestamp> {
     u64::try_from(millis).ok().map(Timestamp::from_millis)
 }
 
-fn read(hook: &Arc<str>, row: &Row) -> Result<(Delivery, Arc<SavedEvent>), PostgresError> {
+fn read(hook: &Arc<str>, row: &Row) -> Result<(EventDelivery, Arc<SavedEvent>), PostgresError> {
     let text = |column: &str| row.try_get::<_, &str>(column).map_err(|_| damaged(column));
     let optional = |column: &str| {
         let text: Result<Option<String>, _> = row.try_get(column);
@@ -119,7 +119,7 @@ fn read(hook: &Arc<str>, row: &Row) -> Result<(Delivery, Arc<SavedEvent>), Postg
     let number = |column: &str| row.try_get::<_, i64>(column).map_err(|_| damaged(column));
     let time = |column: &str| from_signed(number(column)?).ok_or_else(|| damaged(column));
     let id = EventId::from_saved(text("event")?);
-    let delivery = Delivery {
+    let delivery = EventDelivery {
         event: id.clone(),
         hook: Arc::clone(hook),
         state: DeliveryState::from_saved(text("state")?).ok_or_else(|| damaged("state"))?,

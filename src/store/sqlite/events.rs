@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{SqliteStore, StoreFault, as_saved, from_saved};
 use crate::books::{
-    Cut, Delivery, DeliveryCounts, DeliveryState, EVENTS_SAVED_MAX, EventId, EventLevel,
+    Cut, DeliveryCounts, DeliveryState, EVENTS_SAVED_MAX, EventDelivery, EventId, EventLevel,
     FoundDeliveries, SavedEvent,
 };
 use crate::store::{DeliveryQuery, WriteError};
@@ -109,13 +109,13 @@ fn find(connection: &Connection, query: &DeliveryQuery) -> Result<FoundDeliverie
     Ok(FoundDeliveries { found, next_due: next_due.and_then(from_saved), counts })
 }
 
-fn read(hook: &Arc<str>, row: &Row<'_>) -> Result<(Delivery, Arc<SavedEvent>), StoreFault> {
+fn read(hook: &Arc<str>, row: &Row<'_>) -> Result<(EventDelivery, Arc<SavedEvent>), StoreFault> {
     let text = |column: &str| row.get::<_, String>(column);
     let time = |column: &str| -> Result<Timestamp, StoreFault> {
         from_saved(row.get(column)?).ok_or_else(|| damaged(column))
     };
     let id = EventId::from_saved(&text("event")?);
-    let delivery = Delivery {
+    let delivery = EventDelivery {
         event: id.clone(),
         hook: Arc::clone(hook),
         state: DeliveryState::from_saved(&text("state")?).ok_or_else(|| damaged("state"))?,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ilp_connector::internals::books::{
-    Cut, Delivery, DeliveryState, EVENTS_SAVED_MAX, EventId, EventKind, EventLevel, NewEvent,
+    Cut, DeliveryState, EVENTS_SAVED_MAX, EventDelivery, EventId, EventKind, EventLevel, NewEvent,
     SavedEvent,
 };
 use ilp_connector::internals::link::CutNumber;
@@ -24,8 +24,8 @@ fn event(number: u128, at: u64) -> Arc<SavedEvent> {
     Arc::new(SavedEvent::new(id, Timestamp::from_millis(at), &event))
 }
 
-fn pending(event: &SavedEvent, hook: &str) -> Delivery {
-    Delivery::new(event.id.clone(), hook.into(), event.at)
+fn pending(event: &SavedEvent, hook: &str) -> EventDelivery {
+    EventDelivery::new(event.id.clone(), hook.into(), event.at)
 }
 
 fn query(hook: &str, state: DeliveryState, due_by: u64) -> DeliveryQuery {
@@ -85,7 +85,8 @@ fn old_events_go_and_of_too_many_those_that_no_webhook_waits_for() {
         events.extend(kept.iter().cloned());
         // The oldest of those that are kept waits, and of the next two, one was delivered.
         let mut deliveries = vec![pending(&old, "ops"), pending(&kept[0], "ops")];
-        deliveries.push(Delivery { state: DeliveryState::Delivered, ..pending(&kept[1], "ops") });
+        deliveries
+            .push(EventDelivery { state: DeliveryState::Delivered, ..pending(&kept[1], "ops") });
         store.write(&Cut { events, deliveries, ..cut(1, Vec::new()) }).unwrap();
         let forget_events_before = Some(Timestamp::from_millis(1_000));
         store.write(&Cut { forget_events_before, ..cut(2, Vec::new()) }).unwrap();
