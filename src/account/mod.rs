@@ -16,7 +16,7 @@ mod settings;
 mod settlement_rules;
 
 pub use asset::{Asset, AssetError, check_asset_code};
-pub use conversion::{Conversion, ConversionError, Converted, Rate, RateError};
+pub use conversion::{Conversion, ConversionError, Converted, Rate};
 pub use exchange::{Spread, has_round_trip_gain};
 pub use id::{AccountId, AccountIdError, TOOL_ACCOUNT};
 pub use ledger::{

@@ -33,8 +33,8 @@ pub use income::{Earned, Income, IncomeParts, mid_rate};
 pub use journal::{Journal, Period};
 pub use received::{PaymentKey, ReceivedPayment};
 pub use reconciliation::{
-    Baseline, BooksNotice, BooksVerdict, DifferenceCause, Exchange, GivenUp, Judgement,
-    Outstanding, OwnEnd, Parts, PeerBooksId, ReconcilePolicy, ReconcileState, ReconciliationRow,
+    BooksVerdict, Exchange, Judgement, OwnEnd, Parts, ReconcilePolicy, ReconcileState,
+    ReconciliationRow,
 };
 pub use recovery::{RecoveredAccount, UnbalancedRow, recover_account};
 pub use row::{AccountKind, AccountRow, StoredRow, own_account_name};
@@ -44,7 +44,7 @@ pub use saved_event::{
     FoundDeliveries, SavedEvent, clip_text,
 };
 pub use settlement::{
-    KeyError, Leftover, Quantity, QuantityError, Settlement, SettlementBook, SettlementDirection,
-    SettlementError, SettlementKey, SettlementState,
+    KeyError, Leftover, Quantity, Settlement, SettlementBook, SettlementDirection, SettlementError,
+    SettlementKey, SettlementState,
 };
 pub use statement::Statement;

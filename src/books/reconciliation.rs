@@ -8,10 +8,8 @@ mod saved;
 mod state;
 
 pub use compare::{Exchange, Parts};
-pub use judge::{BooksNotice, DifferenceCause, Judgement, OwnEnd, ReconcilePolicy};
-pub use state::{
-    Baseline, BooksVerdict, GivenUp, Outstanding, PeerBooksId, ReconcileState, ReconciliationRow,
-};
+pub use judge::{Judgement, OwnEnd, ReconcilePolicy};
+pub use state::{BooksVerdict, ReconcileState, ReconciliationRow};
 
 #[cfg(test)]
 mod model;

@@ -81,7 +81,6 @@ pub use settings::{
     AssetMismatch, Credentials, Durability, NodeConfig, PeerConfig, RateSourceConfig,
     RateSourcePlace, Unset,
 };
-pub use settlement::EngineKeySet;
 pub use source::{Override, Source, parse_file, read_file};
 pub use tls_files::TlsFileCheck;
 pub use topology_keys::{

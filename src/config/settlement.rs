@@ -154,7 +154,7 @@ mod tests {
         let check = |text: &str, problem: &str, warning: &str| {
             let (problems, warnings) = messages(text);
             assert!(
-                problems.contains(problem) && !problem.is_empty() == !problems.is_empty(),
+                problems.contains(problem) && problem.is_empty() == problems.is_empty(),
                 "{problems}"
             );
             assert!(warnings.contains(warning), "{text}: {warnings}");

@@ -58,7 +58,7 @@ pub use self::asset_table::PairRate;
 pub use self::batch::Batch;
 pub use self::core::Connector;
 pub use self::cuts::UncertainRelease;
-pub use self::exchange_rates::{PreparedRates, RateInForce, RateReport};
+pub use self::exchange_rates::RateReport;
 pub use self::explain::{PacketDecision, PacketExplanation};
 pub use self::exposure::Exposure;
 pub use self::own_account::OwnAccountReport;
@@ -67,7 +67,7 @@ pub use self::packet_observers::ObservedPacket;
 pub use self::packet_sample::{Sample, SampleKey};
 pub use self::packet_tap::{PacketTap, TAP_CAPACITY};
 pub use self::peer_messages::{MessageAnswer, MessageRefusal, PeerMessage};
-pub use self::reconcile::{BooksAnswer, BooksExchange, NotReconciled, Reconciled};
+pub use self::reconcile::{BooksAnswer, NotReconciled, Reconciled};
 #[cfg(test)]
 pub(crate) use self::refusal::AmountLimit;
 pub use self::refusal::{NextHopFailure, Refusal};
@@ -78,7 +78,7 @@ pub use self::report::{AccountReport, ConnectorReport, Explanation, NextHopRepor
 pub use self::saved_events::WebhookSubscription;
 pub use self::sessions::REPLACED;
 pub use self::settings::{ConnectorSettings, Timing};
-pub use self::settlements::{SettleAmount, SettlementNote, SettlementView};
-pub use self::settler::{AnsweredSettlement, NotSettling, Settler, SettlerAction, SettlerInput};
+pub use self::settlements::{SettleAmount, SettlementNote};
+pub use self::settler::{AnsweredSettlement, Settler, SettlerAction, SettlerInput};
 pub use self::stats::{LATENCY_BUCKETS, Stats, Traffic, code_labels};
 pub use self::stream_credentials::{StreamCredentials, StreamCredentialsError};

@@ -421,7 +421,7 @@ mod tests {
         assert_eq!(record(&mut book, SOURCE, "\"XRP\": 20", 2), [], "said once");
         assert_eq!(book.states(at(2))[0].jumped, [(Arc::clone(&asset), rate("20"))]);
         let ended = RateNotice::JumpEnded { source, asset };
-        assert_eq!(record(&mut book, SOURCE, "\"XRP\": 2.1", 3), [ended.clone()]);
+        assert_eq!(record(&mut book, SOURCE, "\"XRP\": 2.1", 3), std::slice::from_ref(&ended));
         assert_eq!(find(&book, "USD", "XRP", 3), "2.1 by rates.json");
         // An operator who allows a larger step takes the new quote.
         record(&mut book, SOURCE, "\"XRP\": 3", 4);

@@ -407,7 +407,7 @@ impl World {
                 all.filter(|one| one.direction == SettlementDirection::Incoming)
             };
             let credited: u128 = incoming().map(|one| one.units).sum();
-            let left = incoming().last().map(|one| one.leftover.to_string());
+            let left = incoming().next_back().map(|one| one.leftover.to_string());
             let left = left.filter(|left| left != "0").map_or(0, |left| {
                 let digits = format!("{:0<9}", left.strip_prefix("0.").unwrap());
                 digits.parse::<u128>().unwrap()

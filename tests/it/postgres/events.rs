@@ -42,7 +42,8 @@ fn found(store: &mut Store, query: &DeliveryQuery) -> Vec<(EventId, u32)> {
 fn deliveries_are_found_by_webhook_state_and_time_in_order() {
     check("deliveries", |place| {
         let (mut store, _) = open(place);
-        let events: Vec<_> = (1..=4).map(|number| event(number, 1_000 + number as u64)).collect();
+        let events: Vec<_> =
+            (1..=4u64).map(|number| event(number.into(), 1_000 + number)).collect();
         let mut deliveries: Vec<_> = events.iter().map(|one| pending(one, "ops")).collect();
         deliveries.push(pending(&events[0], "other"));
         let first =
