@@ -131,7 +131,7 @@ impl Refusal {
             Self::Message(MessageRefusal::EngineFailed) => Details("messageEngineFailed", Key::None,
                 "Check that the settlement engine of the peer runs, and read its log."),
             Self::UnknownPeerProtocol => Details("unknownPeerProtocol", Key::None,
-                "Ask the operator of the peer what it needs: this node serves `peer.config`, `peer.route`, `peer.settle` and `peer.reconcile`."),
+                "Ask the operator of the peer what it needs: this node serves `config`, `route`, `settle`, `reconcile`."),
             Self::BadReconcile(_) => Details("badReconcile", Key::None,
                 "Ask the operator of the peer which program sends books that do not parse."),
             Self::BadReturnAddress => Details("badReturnAddress", Key::None,
