@@ -2,11 +2,12 @@
 //!
 //! - *Spread*: what the spreads keep of the amounts, at the mid rates of their time.
 //! - *Rounding*: what each packet's conversion rounds off, and what the rate has moved while packets were in flight.
-//! - *Exchange*: a packet between two asset codes is a gain in the one and an equal loss, at the mid rate, in the other.
-//!   What it is worth later is the risk that the node takes.
+//! - *Exchange*: a packet between two asset codes is a gain in the one and an equal loss, at the mid rate, in the
+//!   other. What it is worth later is the risk that the node takes.
 //! - *Own*: what accounts paid to the node itself, less what the node paid.
 //!
-//! Beside them, *losses*: what was conceded or written off. An adjustment is none: only its operator knows what it means.
+//! Beside them, *losses*: what was conceded or written off. An adjustment is none: only its operator knows what it
+//! means.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -203,7 +203,7 @@ fn check_settlement(mapping: Mapping<'_>, draft: &PeerDraft, report: &mut Diagno
     }
     let target = draft.settle_to.unwrap_or_default();
     // The default is no mistake where nothing is settled.
-    let has_target = draft.settle_threshold.is_some() || mapping.has(&PEER.settle_to);
+    let has_target = draft.settle_threshold.is_some() || mapping.has(&PEER.settle_every);
     if let Some(max) = draft.max_balance.filter(|max| has_target && target > *max) {
         let what = format!("is above maxBalance ({max})");
         let help =

@@ -64,8 +64,9 @@ impl ReconcileState {
 
 #[cfg(test)]
 mod tests {
+    use super::super::judge::DifferenceCause;
     use super::*;
-    use crate::books::{DifferenceCause, Parts};
+    use crate::books::Parts;
 
     #[test]
     fn each_difference_has_its_direction_and_likely_cause() {

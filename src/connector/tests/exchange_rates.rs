@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::*;
+use crate::connector::exchange_rates::RateInForce;
 use crate::rates::{SourceTable, SourcedRates};
 
 /// Peers in three assets; `vip` and `fee` have spreads of their own.

@@ -10,8 +10,8 @@ use super::{read, repository};
 const PURE: [&str; 9] =
     ["wire", "time", "stream", "account", "rates", "link", "routing", "local", "connector"];
 
-/// The only crates that pure rooms may use: data structures, locks, hashes, texts, numbers. `rand` is for generators with
-/// a seed.
+/// The only crates that pure rooms may use: data structures, locks, hashes, texts, numbers. `rand` is for generators
+/// with a seed.
 const CRATES_OF_PURE_ROOMS: [&str; 16] = [
     "ahash",
     "arc_swap",
