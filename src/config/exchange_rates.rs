@@ -110,6 +110,11 @@ fn read_source(
     let source = RateSourceSettings::finish(RateSourceSettings::read(item, report))?;
     let (place, name) = match (source.file, source.url) {
         (Some(file), None) => {
+            if file.to_string_lossy().contains(char::is_whitespace) {
+                let help = "name a path without spaces; is the next line, which YAML adds to it, indented too far?";
+                item.problem(&RATE_SOURCE.file, "has a space", help, report);
+                return None;
+            }
             let file = absolute(file, directory);
             let name = file.display().to_string();
             (RateSourcePlace::File(file), name)

@@ -154,7 +154,7 @@ fn forbidden_destinations_are_rejected_rows_19_28_to_32_34_35() {
             assert!(!reject.message.is_empty(), "{destination}");
         };
         check(&mut alice, "peer.unknown", "F01");
-        check(&mut alice, "peer.settle", "F01");
+        check(&mut alice, "peer.settle", "F00");
         check(&mut alice, "peer.up.x", "F01");
         check(&mut alice, &format!("{foreign}.anybody"), "F02");
         if own == "g.n" {

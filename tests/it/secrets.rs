@@ -42,5 +42,15 @@ fn secret_keys() -> BTreeSet<String> {
 fn the_schema_marks_secrets() {
     let keys = secret_keys();
     let known: Vec<&str> = keys.iter().map(String::as_str).collect();
-    assert_eq!(known, ["apiToken", "authToken", "authTokens", "receiverSecret", "secret", "token"]);
+    let expected = [
+        "apiToken",
+        "authToken",
+        "authTokens",
+        "receiverSecret",
+        "secret",
+        "secrets",
+        "settlementToken",
+        "token",
+    ];
+    assert_eq!(known, expected);
 }

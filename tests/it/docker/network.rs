@@ -318,7 +318,13 @@ fn a_backup_of_a_container_is_restored() {
     assert!(printed.contains("restored cut"), "{printed}");
     network.compose(&["start", "b"]);
     network.healthy(&NODES);
-    assert_eq!(books(&network, "b"), before[1]);
+    assert_eq!(before[1], [["a", "1000", "0"], ["c", "-1000", "0"]]);
+    // The nodes compare their books: a admits what the backup lacks, and what c claims is for the operator of b.
+    let expected = [["a", "1500", "0"], ["c", "-1000", "0"]];
+    eventually("a admits its debt", RECOVERY_MAX, || match books(&network, "b") {
+        seen if seen == expected => Ok(()),
+        seen => Err(format!("{seen:?}")),
+    });
 }
 
 /// A running node needs a token to change a balance; the Compose file passes it on.

@@ -57,6 +57,13 @@ pub(crate) struct ReceivedFrame {
 }
 
 impl ReceivedFrame {
+    /// Whether a node with a store asks for the peer's books. A scripted peer has none, and leaves that unanswered.
+    fn asks_for_books(&self) -> bool {
+        let name = b"peer.reconcile";
+        let packet = self.ilp.as_deref().unwrap_or_default();
+        self.kind == FrameKind::Message && packet.windows(name.len()).any(|part| part == name)
+    }
+
     /// Parses a frame, which must be canonical by RFC 23 and RFC 30.
     pub(crate) fn parse(raw: Vec<u8>) -> Self {
         capture_frame(&raw);
@@ -146,7 +153,12 @@ impl Peer {
         let deadline = Instant::now() + time;
         loop {
             match self.reader.next_event(deadline)? {
-                SocketEvent::Binary(raw) => return Some(ReceivedFrame::parse(raw)),
+                SocketEvent::Binary(raw) => {
+                    let frame = ReceivedFrame::parse(raw);
+                    if !frame.asks_for_books() {
+                        return Some(frame);
+                    }
+                }
                 SocketEvent::Ping(payload) => self.writer.send_control(0x8a, &payload),
                 SocketEvent::Pong => {}
                 other => panic!("instead of a frame: {other:?}"),

@@ -190,7 +190,8 @@ fn a_database_that_hangs_is_noticed_while_the_lease_is_valid() {
     wait_for_health(&node, "the database has not answered for");
     let left = "SELECT lease_until > now() FROM ilp_connector.books";
     assert_eq!(database.query(left), "t", "nobody can have taken the books yet");
-    assert!(payments.pay().ends_with("Reject T03"));
+    let refused = payments.pay();
+    assert!(refused.ends_with("Reject T03"), "{refused}");
     proxy.thaw();
     payments.pay_until("packets pass again", "Fulfill");
     stop(node, "KILL");

@@ -99,6 +99,10 @@ impl Place {
         &self.path[self.path.len() - 1]
     }
 
+    pub(super) fn is_of_webhook(&self) -> bool {
+        self.path.iter().any(|key| key == "webhooks")
+    }
+
     pub(super) fn is_of_topology(&self) -> bool {
         ["nodes", "links", "defaults"].contains(&self.path[0].as_str())
     }
