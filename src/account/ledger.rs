@@ -37,8 +37,12 @@ pub const SETTLED_MAX: i128 = i128::MAX / 8;
 impl Totals {
     /// The rule of the books: the balance is the sum of its causes. Positive: the peer owes us.
     pub fn balance(&self) -> i128 {
-        let packets = self.fulfilled_in.saturating_sub(self.fulfilled_out);
-        packets.saturating_add(self.settled()).saturating_add(self.adjusted)
+        self.fulfilled_in.saturating_sub(self.fulfilled_out).saturating_add(self.beside_packets())
+    }
+
+    /// What the balance has beside packets.
+    fn beside_packets(&self) -> i128 {
+        self.settled().saturating_add(self.adjusted)
     }
 
     /// What settlements add to the balance.
@@ -60,6 +64,8 @@ pub struct Corrected {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ledger {
     totals: Totals,
+    /// What the balance has beside packets. It follows from the totals, and is kept because each packet needs it.
+    beside_packets: i128,
     corrected: Corrected,
     held_in: i128,
     held_out: i128,
@@ -124,7 +130,7 @@ impl Ledger {
     /// The ledger of an account that the store has saved. What was in flight to the peer when the process ended without
     /// a clean stop is uncertain: the peer may have fulfilled it.
     pub fn restore(totals: Totals, uncertain: i128) -> Self {
-        Self { totals, uncertain, ..Self::default() }
+        Self { totals, beside_packets: totals.beside_packets(), uncertain, ..Self::default() }
     }
 
     /// The same, with the restart that made the amount uncertain.
@@ -157,7 +163,8 @@ impl Ledger {
 
     /// The sum of all fulfilled packets and adjustments. Positive: the peer owes us.
     pub fn balance(&self) -> i128 {
-        self.totals.balance()
+        let Totals { fulfilled_in, fulfilled_out, .. } = self.totals;
+        fulfilled_in.saturating_sub(fulfilled_out).saturating_add(self.beside_packets)
     }
 
     /// The sum of the peer's packets in flight.
@@ -217,6 +224,7 @@ impl Ledger {
     /// Changes the balance by an amount that no packet moved.
     pub fn adjust(&mut self, amount: i128) {
         self.totals.adjusted = self.totals.adjusted.saturating_add(amount);
+        self.beside_packets = self.totals.beside_packets();
     }
 
     /// The peer has paid us this many units: its debt falls.
@@ -225,6 +233,7 @@ impl Ledger {
     /// [`AboveSettledMax`]; nothing has changed then.
     pub fn settle_in(&mut self, units: u128) -> Result<(), AboveSettledMax> {
         self.totals.settled_in = settled_sum(self.totals.settled_in, units)?;
+        self.beside_packets = self.totals.beside_packets();
         Ok(())
     }
 
@@ -234,6 +243,7 @@ impl Ledger {
     /// [`AboveSettledMax`]; nothing has changed then.
     pub fn settle_out(&mut self, units: u128) -> Result<(), AboveSettledMax> {
         self.totals.settled_out = settled_sum(self.totals.settled_out, units)?;
+        self.beside_packets = self.totals.beside_packets();
         Ok(())
     }
 
@@ -402,6 +412,7 @@ mod tests {
         ledger.write_off(-3);
         assert_eq!(ledger.corrected(), Corrected { conceded: 5, written_off: -3 });
         assert_eq!((ledger.balance(), ledger.totals().adjusted), (23, -7));
+        assert_eq!(ledger.balance(), ledger.totals().balance());
     }
 
     #[test]
@@ -413,6 +424,8 @@ mod tests {
         assert_eq!(ledger.balance(), 30, "the peer has paid 70 of what it owes");
         ledger.settle_out(5).unwrap();
         assert_eq!((ledger.balance(), ledger.totals().settled()), (35, -65));
+        assert_eq!(ledger.balance(), ledger.totals().balance());
+        assert_eq!(Ledger::restore(ledger.totals(), 0).balance(), 35);
         let before = ledger;
         let most = u128::try_from(SETTLED_MAX).unwrap();
         for too_large in [most - 69, u128::MAX] {

@@ -39,6 +39,9 @@ pub(super) struct Cuts {
     /// case that an earlier one was not saved. `node` makes one change at a time, and ends what is uncertain once for
     /// each account, so there are few.
     unsaved: Mutex<Vec<(CutNumber, Adjustment)>>,
+    /// Whether there may be adjustments, settlements or events that no durable cut has. There seldom are, and a cut
+    /// without them takes none of their locks.
+    may_have_records: AtomicBool,
     pub(super) received: ReceivedPayments,
     pub(super) events: SavedEvents,
     flows: Mutex<FlowBook>,
@@ -82,6 +85,7 @@ impl Cuts {
             changed: Arc::default(),
             durable: Arc::new(durable),
             unsaved: Mutex::default(),
+            may_have_records: AtomicBool::new(false),
             received,
             events: SavedEvents::default(),
             flows: Mutex::new(FlowBook::new(flows)),
@@ -103,6 +107,37 @@ impl Cuts {
     /// The cuts from this one on have the record of a change, until one of them is durable.
     pub(super) fn note_made(&self, number: CutNumber, made: Adjustment) {
         self.unsaved.lock().push((number, made));
+        self.may_have_records.store(true, Ordering::Relaxed);
+    }
+
+    /// A settlement, an event or a delivery was added for the next cut. The caller holds a turn.
+    pub(super) fn note_records(&self) {
+        self.may_have_records.store(true, Ordering::Relaxed);
+        self.changed.note_other();
+    }
+
+    /// Adds the records that no durable cut has.
+    #[cold]
+    fn add_records(&self, cut: &mut Cut) {
+        cut.adjustments = self.unsaved.lock().iter().map(|(_, made)| made.clone()).collect();
+        cut.settlements = self.settlements.lock().unsaved();
+        let ChangedEvents { events, deliveries, forget_before } = self.events.take_changed(cut.at);
+        (cut.events, cut.deliveries, cut.forget_events_before) =
+            (events, deliveries, forget_before);
+    }
+
+    /// All cuts up to this one are durable.
+    #[cold]
+    fn forget_saved_records(&self, cut: CutNumber) {
+        let mut unsaved = self.unsaved.lock();
+        unsaved.retain(|(first, _)| *first > cut);
+        let has_adjustments = !unsaved.is_empty();
+        drop(unsaved);
+        let has_settlements = self.settlements.lock().forget_saved(cut);
+        let has_events = self.events.forget_saved(cut);
+        if has_adjustments || has_settlements || has_events {
+            self.may_have_records.store(true, Ordering::Relaxed);
+        }
     }
 
     pub(super) fn next(&self) -> CutNumber {
@@ -266,7 +301,8 @@ impl Connector {
             let mut state = entry.account.lock();
             state.ledger.begin_cut();
             accounts.push(entry.row(&state.ledger));
-            if entry.settings.settlement.is_due(state.ledger.balance()) {
+            let rules = &entry.settings.settlement;
+            if rules.threshold.is_some() && rules.is_due(state.ledger.balance()) {
                 due.push(entry.account.id().clone());
             }
             if state.comparison.is_changed() {
@@ -283,24 +319,21 @@ impl Connector {
         let registry = &configuration.registry;
         accounts.extend(registry.take_changed_own_accounts());
         let flows = cuts.take_flows((at, number), &snapshot, registry);
-        let adjustments = cuts.unsaved.lock().iter().map(|(_, made)| made.clone()).collect();
-        let settlements = cuts.settlements.lock().unsaved();
         let ChangedPayments { payments, summed_up } = cuts.received.take_changed();
-        let ChangedEvents { events, deliveries, forget_before } = cuts.events.take_changed(at);
-        Some(Cut {
+        let mut cut = Cut {
             number,
             at,
             accounts,
             flows,
-            adjustments,
-            settlements,
             payments,
-            events,
-            deliveries,
-            forget_events_before: forget_before,
             summed_up,
             reconciliations,
-        })
+            ..Cut::default()
+        };
+        if cuts.may_have_records.load(Ordering::Relaxed) {
+            cuts.add_records(&mut cut);
+        }
+        Some(cut)
     }
 
     /// Has a cut taken if flows are due that the last one lacks. Call it every second or more often.
@@ -430,10 +463,11 @@ impl Connector {
     /// All cuts up to this one are durable: what waits for them may leave.
     pub fn publish_durable(&self, cut: CutNumber) {
         if let Some(cuts) = &self.cuts {
-            cuts.unsaved.lock().retain(|(first, _)| *first > cut);
-            cuts.settlements.lock().forget_saved(cut);
+            // What is added from now on sets it again.
+            if cuts.may_have_records.swap(false, Ordering::Relaxed) {
+                cuts.forget_saved_records(cut);
+            }
             cuts.received.forget_saved(cut);
-            cuts.events.forget_saved(cut);
             cuts.durable.publish(cut);
             cuts.flows.lock().forget_saved(cut);
         }

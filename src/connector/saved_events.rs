@@ -98,11 +98,12 @@ impl SavedEvents {
         }
     }
 
-    /// All cuts up to this one are durable.
-    pub(super) fn forget_saved(&self, cut: CutNumber) {
+    /// All cuts up to this one are durable. Returns whether later ones have something.
+    pub(super) fn forget_saved(&self, cut: CutNumber) -> bool {
         let mut state = self.0.lock();
         state.events.retain(|(first, _)| *first > cut);
         state.deliveries.retain(|_, (first, _)| *first > cut);
+        !(state.events.is_empty() && state.deliveries.is_empty())
     }
 }
 
@@ -136,7 +137,7 @@ impl Connector {
         let Some(cuts) = &self.cuts else { return };
         let _turn = cuts.begin_turn();
         cuts.events.note(id, event, at, cuts.next());
-        cuts.changed.note_other();
+        cuts.note_records();
     }
 
     /// The same for one webhook, whatever it asks for.
@@ -145,7 +146,7 @@ impl Connector {
         let _turn = cuts.begin_turn();
         let event = Arc::new(SavedEvent::new(id, at, event));
         cuts.events.0.lock().add(event, vec![hook.into()], cuts.next());
-        cuts.changed.note_other();
+        cuts.note_records();
     }
 
     /// Has the next cut save how far a delivery is.
@@ -154,7 +155,7 @@ impl Connector {
         let _turn = cuts.begin_turn();
         let key = (delivery.event.clone(), Arc::clone(&delivery.hook));
         cuts.events.0.lock().deliveries.insert(key, (cuts.next(), delivery));
-        cuts.changed.note_other();
+        cuts.note_records();
     }
 
     /// Notes an event for each payment to a receiver that is over, or has gone on for a minute, and returns them. Each
@@ -170,7 +171,7 @@ impl Connector {
         let events: Vec<_> = announced.iter().map(payment_event).collect();
         for event in &events {
             cuts.events.note(new_id(), event, now, cuts.next());
-            cuts.changed.note_other();
+            cuts.note_records();
         }
         events
     }

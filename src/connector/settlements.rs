@@ -111,7 +111,7 @@ impl Connector {
         };
         let cut = cuts.next();
         book.begin(cut, &settlement);
-        cuts.changed.note_other();
+        cuts.note_records();
         Ok((cut, settlement))
     }
 
@@ -177,7 +177,7 @@ impl Connector {
         };
         let cut = cuts.next();
         book.begin(cut, &settlement);
-        cuts.changed.note_other();
+        cuts.note_records();
         Ok((cut, settlement))
     }
 
@@ -188,7 +188,7 @@ impl Connector {
         let (_turn, _) = cuts.begin_turn();
         let cut = cuts.next();
         cuts.settlements.lock().update(cut, settlement);
-        cuts.changed.note_other();
+        cuts.note_records();
         Some(cut)
     }
 

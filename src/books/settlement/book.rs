@@ -105,9 +105,10 @@ impl SettlementBook {
         self.unsaved.iter().map(|(_, settlement)| settlement.clone()).collect()
     }
 
-    /// Forgets those that are in cuts up to this one.
-    pub fn forget_saved(&mut self, durable: CutNumber) {
+    /// Forgets those that are in cuts up to this one. Returns whether others are left.
+    pub fn forget_saved(&mut self, durable: CutNumber) -> bool {
         self.unsaved.retain(|(first, _)| *first > durable);
+        !self.unsaved.is_empty()
     }
 }
 
