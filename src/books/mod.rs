@@ -23,7 +23,7 @@ mod settlement;
 mod statement;
 
 pub use adjustment::{Adjustment, BalanceChange, ChangeError, ChangeId, ChangeRequest};
-pub use cut::Cut;
+pub use cut::{Cut, CutRecords};
 pub use date::date;
 pub use event::{EventKind, EventLevel, NewEvent};
 pub use export::{ExportFormat, statements_as_csv};

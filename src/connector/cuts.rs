@@ -19,8 +19,8 @@ use super::settlements::DueSettlements;
 use super::snapshot::{AccountEntry, Snapshot};
 use crate::account::{AccountId, Asset, Ledger};
 use crate::books::{
-    AccountKind, AccountRow, Adjustment, ChangeError, ChangeRequest, Cut, FlowBook, FlowEnd,
-    FlowRow, FlowSums, Settlement, SettlementBook,
+    AccountKind, AccountRow, Adjustment, ChangeError, ChangeRequest, Cut, CutRecords, FlowBook,
+    FlowEnd, FlowRow, FlowSums, ReconciliationRow, Settlement, SettlementBook,
 };
 use crate::link::{CutNumber, DurableCuts, LeaseCheck, Slot};
 use crate::wire::Timestamp;
@@ -116,14 +116,18 @@ impl Cuts {
         self.changed.note_other();
     }
 
-    /// Adds the records that no durable cut has.
+    /// The records that no durable cut has, with these.
     #[cold]
-    fn add_records(&self, cut: &mut Cut) {
-        cut.adjustments = self.unsaved.lock().iter().map(|(_, made)| made.clone()).collect();
-        cut.settlements = self.settlements.lock().unsaved();
-        let ChangedEvents { events, deliveries, forget_before } = self.events.take_changed(cut.at);
-        (cut.events, cut.deliveries, cut.forget_events_before) =
-            (events, deliveries, forget_before);
+    fn take_records(&self, at: Timestamp, reconciliations: Vec<ReconciliationRow>) -> CutRecords {
+        let ChangedEvents { events, deliveries, forget_before } = self.events.take_changed(at);
+        CutRecords {
+            adjustments: self.unsaved.lock().iter().map(|(_, made)| made.clone()).collect(),
+            settlements: self.settlements.lock().unsaved(),
+            events,
+            deliveries,
+            forget_events_before: forget_before,
+            reconciliations,
+        }
     }
 
     /// All cuts up to this one are durable.
@@ -320,20 +324,10 @@ impl Connector {
         accounts.extend(registry.take_changed_own_accounts());
         let flows = cuts.take_flows((at, number), &snapshot, registry);
         let ChangedPayments { payments, summed_up } = cuts.received.take_changed();
-        let mut cut = Cut {
-            number,
-            at,
-            accounts,
-            flows,
-            payments,
-            summed_up,
-            reconciliations,
-            ..Cut::default()
-        };
-        if cuts.may_have_records.load(Ordering::Relaxed) {
-            cuts.add_records(&mut cut);
-        }
-        Some(cut)
+        let has_records =
+            !reconciliations.is_empty() || cuts.may_have_records.load(Ordering::Relaxed);
+        let records = has_records.then(|| Box::new(cuts.take_records(at, reconciliations)));
+        Some(Cut { number, at, accounts, flows, payments, summed_up, records })
     }
 
     /// Has a cut taken if flows are due that the last one lacks. Call it every second or more often.

@@ -203,8 +203,9 @@ impl Saving {
         self.last_cut_at = self.context.clock.mono();
         let Some(cut) = self.take_cut() else { return Ok(()) };
         let (number, began) = (cut.number, Instant::now());
-        let has_events = !(cut.events.is_empty() && cut.deliveries.is_empty());
-        let rows = cut.accounts.len() + cut.adjustments.len() + cut.payments.len();
+        let records = cut.records();
+        let has_events = !(records.events.is_empty() && records.deliveries.is_empty());
+        let rows = cut.accounts.len() + records.adjustments.len() + cut.payments.len();
         let slow = self.pace.borrow().slow();
         {
             let mut write = pin!(self.store.write(cut));

@@ -161,13 +161,13 @@ impl SqliteStore {
         let transaction = self.connection.transaction()?;
         accounts::save(&transaction, cut)?;
         flows::write(&transaction, &cut.flows)?;
-        for adjustment in &cut.adjustments {
+        for adjustment in &cut.records().adjustments {
             adjustments::insert(&transaction, adjustment)?;
         }
-        settlements::save(&transaction, &cut.settlements)?;
+        settlements::save(&transaction, &cut.records().settlements)?;
         payments::save(&transaction, cut)?;
         events::save(&transaction, cut)?;
-        reconciliations::save(&transaction, &cut.reconciliations)?;
+        reconciliations::save(&transaction, &cut.records().reconciliations)?;
         set_meta(&transaction, "cut", &cut.number.0.to_string())?;
         set_meta(&transaction, "cut_at", &cut.at.as_millis().to_string())?;
         if is_last {

@@ -6,8 +6,8 @@ use std::process::Command;
 
 use ilp_connector::internals::account::{Asset, Totals};
 use ilp_connector::internals::books::{
-    AccountKind, AccountRow, Adjustment, BalanceChange, Cut, FlowEnd, FlowRow, FlowSums, Quantity,
-    Settlement, SettlementDirection, SettlementState,
+    AccountKind, AccountRow, Adjustment, BalanceChange, Cut, CutRecords, FlowEnd, FlowRow,
+    FlowSums, Quantity, Settlement, SettlementDirection, SettlementState,
 };
 use ilp_connector::internals::link::CutNumber;
 use ilp_connector::internals::net::Clock;
@@ -126,15 +126,10 @@ impl Books {
         let adjustments = adjusted.map(adjustment_of).collect();
         let at = Timestamp::from_millis(DAY);
         store
-            .write_last(&Cut {
-                number: CutNumber(1),
-                at,
-                accounts,
-                flows: flows(),
-                adjustments,
-                settlements,
-                ..Cut::default()
-            })
+            .write_last(
+                &Cut { number: CutNumber(1), at, accounts, flows: flows(), ..Cut::default() }
+                    .with_records(CutRecords { adjustments, settlements, ..CutRecords::default() }),
+            )
             .unwrap();
         books
     }

@@ -7,8 +7,8 @@ use super::super::args::{AdjustArguments, ChangeArguments, ResolveArguments};
 use super::through_node;
 use super::{NamedStore, failed};
 use crate::books::{
-    Adjustment, BalanceChange, ChangeError, ChangeId, ChangeRequest, Cut, RecoveredAccount,
-    SavedBooks,
+    Adjustment, BalanceChange, ChangeError, ChangeId, ChangeRequest, Cut, CutRecords,
+    RecoveredAccount, SavedBooks,
 };
 use crate::config::{Environment, variable};
 use crate::console::{Failure, error_chain, sanitize};
@@ -118,7 +118,8 @@ fn change_store(
     // Also after a mistake: opening has made certain amounts uncertain, if the node had ended without a clean stop.
     let accounts = books.accounts.iter().map(|account| account.row.clone()).collect();
     let adjustments = made.iter().filter(|_| is_new).cloned().collect();
-    let cut = Cut { number: books.cut.next(), at, accounts, adjustments, ..Cut::default() };
+    let cut = Cut { number: books.cut.next(), at, accounts, ..Cut::default() }
+        .with_records(CutRecords { adjustments, ..CutRecords::default() });
     let saved = store.write_last(&cut);
     saved.map_err(|error| unclear_failure(request, &error_chain(&error)))?;
     warn_of_uncertain(&books, err)?;

@@ -118,7 +118,8 @@ fn after_a_crash_what_was_in_flight_is_uncertain() {
     assert_eq!(node.account("alice").balance, 100);
     let cut = node.cut();
     assert_eq!(names(&cut), ["alice", "bob"], "the store knows neither what is uncertain");
-    let recovering = cut.reconciliations.iter().map(|row| (&*row.account, row.state.is_recovering));
+    let recovering =
+        cut.records().reconciliations.iter().map(|row| (&*row.account, row.state.is_recovering));
     assert_eq!(recovering.collect::<Vec<_>>(), [("alice", true), ("bob", true)], "nor that");
 }
 
@@ -355,16 +356,19 @@ fn a_change_and_its_record_are_in_the_same_cut_until_one_is_durable() {
     };
     let cut = node.cut();
     assert_eq!(cut.number, number);
-    assert_eq!((row(&cut, "bob").totals.adjusted, &*cut.adjustments[0].reason), (-5, "a fee"));
+    assert_eq!(
+        (row(&cut, "bob").totals.adjusted, &*cut.records().adjustments[0].reason),
+        (-5, "a fee")
+    );
     assert!(!is_durable());
     // This cut was not saved, so the next one repeats everything.
     node.connector.note_all_accounts();
     let cut = node.cut();
-    assert_eq!((row(&cut, "bob").totals.adjusted, cut.adjustments.len()), (-5, 1));
+    assert_eq!((row(&cut, "bob").totals.adjusted, cut.records().adjustments.len()), (-5, 1));
     assert!(!is_durable());
     node.connector.publish_durable(cut.number);
     assert!(is_durable());
-    assert!(node.cut().adjustments.is_empty());
+    assert!(node.cut().records().adjustments.is_empty());
 }
 
 #[test]

@@ -48,7 +48,7 @@ impl VirtualStore {
         for row in &cut.flows {
             self.flows.insert((row.hour, row.from.clone(), row.to.clone()), row.clone());
         }
-        for settlement in &cut.settlements {
+        for settlement in &cut.records().settlements {
             match self.settlements.iter_mut().find(|saved| saved.id() == settlement.id()) {
                 Some(saved) => {
                     assert_eq!(
@@ -61,10 +61,10 @@ impl VirtualStore {
                 None => self.settlements.push(settlement.clone()),
             }
         }
-        for made in &cut.adjustments {
+        for made in &cut.records().adjustments {
             self.adjustments.insert(made.id.to_string(), made.clone());
         }
-        for row in &cut.reconciliations {
+        for row in &cut.records().reconciliations {
             let name = format!("{} {}", row.account, row.asset);
             self.reconciliations.insert(name, row.clone());
         }

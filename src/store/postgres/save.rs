@@ -124,7 +124,7 @@ pub(super) async fn save(
     lease_secs: f64,
 ) -> Result<bool, PostgresError> {
     let accounts = Accounts::of(&cut.accounts);
-    let made = Made::of(&cut.adjustments);
+    let made = Made::of(&cut.records().adjustments);
     let gone = PaymentKeys::of(&cut.summed_up);
     let keys = PaymentKeys::of(cut.payments.iter().map(|payment| &payment.key));
     let payments = cut.payments.iter();
@@ -134,11 +134,11 @@ pub(super) async fn save(
     let announced = cut.payments.iter().map(|payment| payment.announced.to_string());
     let announced: Vec<String> = announced.collect();
     let paid = Paid::of(&cut.flows);
-    let settled = Settled::of(&cut.settlements);
-    let events = Events::of(&cut.events);
-    let deliveries = Deliveries::of(&cut.deliveries);
-    let forget_before = cut.forget_events_before.map(|before| signed(before.as_millis()));
-    let compared = Reconciliations::of(&cut.reconciliations);
+    let settled = Settled::of(&cut.records().settlements);
+    let events = Events::of(&cut.records().events);
+    let deliveries = Deliveries::of(&cut.records().deliveries);
+    let forget_before = cut.records().forget_events_before.map(|before| signed(before.as_millis()));
+    let compared = Reconciliations::of(&cut.records().reconciliations);
     let row = client
         .query_opt(
             statement,

@@ -40,7 +40,7 @@ const SELECT_NEXT_DUE: &str = "SELECT min(due) FROM delivery WHERE hook = ?1 AND
 const COUNT: &str = "SELECT state, count(*) FROM delivery WHERE hook = ?1 GROUP BY state";
 
 pub(super) fn save(connection: &Connection, cut: &Cut) -> Result<(), rusqlite::Error> {
-    for event in &cut.events {
+    for event in &cut.records().events {
         connection.prepare_cached(INSERT)?.execute(params![
             event.id.as_str(),
             as_saved(event.at),
@@ -51,7 +51,7 @@ pub(super) fn save(connection: &Connection, cut: &Cut) -> Result<(), rusqlite::E
             fields_as_json(&event.fields),
         ])?;
     }
-    for delivery in &cut.deliveries {
+    for delivery in &cut.records().deliveries {
         connection.prepare_cached(UPSERT_DELIVERY)?.execute(params![
             &*delivery.hook,
             delivery.event.as_str(),
@@ -62,7 +62,7 @@ pub(super) fn save(connection: &Connection, cut: &Cut) -> Result<(), rusqlite::E
             delivery.error,
         ])?;
     }
-    if let Some(before) = cut.forget_events_before {
+    if let Some(before) = cut.records().forget_events_before {
         connection.prepare_cached(FORGET)?.execute(params![as_saved(before), EVENTS_SAVED_MAX])?;
         connection.prepare_cached(FORGET_DELIVERIES)?.execute([])?;
     }

@@ -2,8 +2,8 @@
 
 use ilp_connector::internals::account::{Asset, Corrected, Totals};
 use ilp_connector::internals::books::{
-    AccountKind, AccountRow, Adjustment, BalanceChange, Cut, FlowEnd, FlowRow, FlowSums,
-    PaymentKey, Quantity, ReceivedPayment, ReconcileState, ReconciliationRow, SavedBooks,
+    AccountKind, AccountRow, Adjustment, BalanceChange, Cut, CutRecords, FlowEnd, FlowRow,
+    FlowSums, PaymentKey, Quantity, ReceivedPayment, ReconcileState, ReconciliationRow, SavedBooks,
     Settlement, SettlementDirection, SettlementState,
 };
 use ilp_connector::internals::link::CutNumber;
@@ -135,9 +135,9 @@ fn a_change_that_two_cuts_have_is_saved_once() {
     check("a change", |place| {
         let (mut store, _) = open(place);
         let (first, second) = (adjustment("fee-1", 5), adjustment("fee-2", 4));
-        let with = |adjustments: &[Adjustment], number| Cut {
-            adjustments: adjustments.to_vec(),
-            ..cut(number, vec![account("c", 10)])
+        let with = |adjustments: &[Adjustment], number| {
+            let records = CutRecords { adjustments: adjustments.to_vec(), ..CutRecords::default() };
+            cut(number, vec![account("c", 10)]).with_records(records)
         };
         store.write(&with(std::slice::from_ref(&first), 1)).unwrap();
         store.write(&with(&[first.clone(), second.clone()], 2)).unwrap();
@@ -231,8 +231,18 @@ fn settlements_are_kept_by_their_keys_and_change_their_state_only() {
         // The same key in the other direction, and twice in one cut.
         let pending = settlement("k", Outgoing, Pending, 2);
         let settlements = vec![first.clone(), pending.clone()];
-        store.write(&Cut { settlements: settlements.clone(), ..cut(1, Vec::new()) }).unwrap();
-        store.write(&Cut { settlements, ..cut(2, Vec::new()) }).unwrap();
+        store
+            .write(&cut(1, Vec::new()).with_records(CutRecords {
+                settlements: settlements.clone(),
+                ..CutRecords::default()
+            }))
+            .unwrap();
+        store
+            .write(
+                &cut(2, Vec::new())
+                    .with_records(CutRecords { settlements, ..CutRecords::default() }),
+            )
+            .unwrap();
         let find = |store: &mut Store, direction, account: &str| {
             store.find_settlement(direction, account, &"k".parse().unwrap()).unwrap()
         };
@@ -243,7 +253,12 @@ fn settlements_are_kept_by_their_keys_and_change_their_state_only() {
         let later = settlement("l", Incoming, Done, 3);
         let changed = Settlement { units: 1, reference: "other".to_owned(), ..done.clone() };
         let settlements = vec![pending.clone(), later.clone(), changed];
-        store.write(&Cut { settlements, ..cut(3, Vec::new()) }).unwrap();
+        store
+            .write(
+                &cut(3, Vec::new())
+                    .with_records(CutRecords { settlements, ..CutRecords::default() }),
+            )
+            .unwrap();
         assert_eq!(find(&mut store, Outgoing, "c"), Some(done.clone()), "only its state changes");
         let newest = store.list_settlements(Some("c"), 2).unwrap();
         assert_eq!(newest, [later.clone(), done.clone()]);
@@ -254,7 +269,12 @@ fn settlements_are_kept_by_their_keys_and_change_their_state_only() {
         (row.totals.settled_in, row.totals.settled_out) = (LARGEST / 4, 7);
         let totals = row.totals;
         let settlements = vec![open_one.clone()];
-        store.write_last(&Cut { settlements, ..cut(4, vec![row]) }).unwrap();
+        store
+            .write_last(
+                &cut(4, vec![row])
+                    .with_records(CutRecords { settlements, ..CutRecords::default() }),
+            )
+            .unwrap();
         drop(store);
         let (store, books) = open(place);
         assert_eq!(books.settlements, [later.clone(), open_one.clone()], "what a start needs");
@@ -271,7 +291,12 @@ fn a_zero_byte_in_a_reason_stops_no_cut() {
         let (mut store, _) = open(place);
         let reason = "a\0b".to_owned();
         let adjustments = vec![Adjustment { reason, ..adjustment("fee", 5) }];
-        store.write(&Cut { adjustments, ..cut(1, vec![account("c", 10)]) }).unwrap();
+        store
+            .write(
+                &cut(1, vec![account("c", 10)])
+                    .with_records(CutRecords { adjustments, ..CutRecords::default() }),
+            )
+            .unwrap();
         assert!(store.find_adjustment(&"fee".parse().unwrap()).unwrap().is_some());
     });
 }
@@ -338,9 +363,20 @@ fn what_is_known_of_peers_is_read_back_and_corrections_are_summed_up() {
         ];
         let reconciliations = vec![row(false), row(false)];
         let accounts = vec![account("c", 10)];
-        store.write(&Cut { adjustments, reconciliations, ..cut(1, accounts) }).unwrap();
+        store
+            .write(&cut(1, accounts).with_records(CutRecords {
+                adjustments,
+                reconciliations,
+                ..CutRecords::default()
+            }))
+            .unwrap();
         let reconciliations = vec![row(true)];
-        store.write_last(&Cut { reconciliations, ..cut(2, Vec::new()) }).unwrap();
+        store
+            .write_last(
+                &cut(2, Vec::new())
+                    .with_records(CutRecords { reconciliations, ..CutRecords::default() }),
+            )
+            .unwrap();
         drop(store);
         let (_store, books) = open(place);
         assert_eq!(books.reconciliations, [row(true)]);

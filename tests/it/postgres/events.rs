@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use ilp_connector::internals::books::{
-    Cut, DeliveryState, EVENTS_SAVED_MAX, EventDelivery, EventId, EventKind, EventLevel, NewEvent,
-    SavedEvent,
+    CutRecords, DeliveryState, EVENTS_SAVED_MAX, EventDelivery, EventId, EventKind, EventLevel,
+    NewEvent, SavedEvent,
 };
 use ilp_connector::internals::link::CutNumber;
 use ilp_connector::internals::store::{DeliveryQuery, Store};
@@ -46,15 +46,24 @@ fn deliveries_are_found_by_webhook_state_and_time_in_order() {
             (1..=4u64).map(|number| event(number.into(), 1_000 + number)).collect();
         let mut deliveries: Vec<_> = events.iter().map(|one| pending(one, "ops")).collect();
         deliveries.push(pending(&events[0], "other"));
-        let first =
-            Cut { events: events.clone(), deliveries: deliveries.clone(), ..cut(1, Vec::new()) };
+        let first = cut(1, Vec::new()).with_records(CutRecords {
+            events: events.clone(),
+            deliveries: deliveries.clone(),
+            ..CutRecords::default()
+        });
         store.write(&first).unwrap();
         // Repeated, with the first one tried again and the second one delivered.
         deliveries[0].attempts = 3;
         deliveries[0].due = Timestamp::from_millis(9_000);
         deliveries[0].error = Some("HTTP 500 \0".to_owned());
         (deliveries[1].attempts, deliveries[1].state) = (1, DeliveryState::Delivered);
-        store.write(&Cut { events: events.clone(), deliveries, ..cut(2, Vec::new()) }).unwrap();
+        store
+            .write(&cut(2, Vec::new()).with_records(CutRecords {
+                events: events.clone(),
+                deliveries,
+                ..CutRecords::default()
+            }))
+            .unwrap();
         let due = query("ops", DeliveryState::Pending, 8_000);
         let ids = |numbers: &[usize]| -> Vec<_> {
             numbers.iter().map(|number| events[*number].id.clone()).collect()
@@ -88,9 +97,20 @@ fn old_events_go_and_of_too_many_those_that_no_webhook_waits_for() {
         let mut deliveries = vec![pending(&old, "ops"), pending(&kept[0], "ops")];
         deliveries
             .push(EventDelivery { state: DeliveryState::Delivered, ..pending(&kept[1], "ops") });
-        store.write(&Cut { events, deliveries, ..cut(1, Vec::new()) }).unwrap();
+        store
+            .write(&cut(1, Vec::new()).with_records(CutRecords {
+                events,
+                deliveries,
+                ..CutRecords::default()
+            }))
+            .unwrap();
         let forget_events_before = Some(Timestamp::from_millis(1_000));
-        store.write(&Cut { forget_events_before, ..cut(2, Vec::new()) }).unwrap();
+        store
+            .write(
+                &cut(2, Vec::new())
+                    .with_records(CutRecords { forget_events_before, ..CutRecords::default() }),
+            )
+            .unwrap();
         let due = query("ops", DeliveryState::Pending, 5_000);
         assert_eq!(found(&mut store, &due), [(kept[0].id.clone(), 0)]);
         let counts = store.find_deliveries(&due).unwrap().counts;
