@@ -4,7 +4,7 @@
 //!
 //! Anyone may make up connections, so their number is bounded: the one that was silent for longest is added to a sum.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -55,8 +55,9 @@ struct State {
     receivers: HashMap<AccountId, HashMap<Asset, Totals>>,
     /// Those whose total has changed since the last cut.
     changed: Vec<PaymentKey>,
-    /// Those with an amount that is not announced. Some may be in a sum by now.
-    unannounced: Vec<PaymentKey>,
+    /// Those with an amount that is not announced. Some may be in a sum by now. A connection may come and go often
+    /// before it is announced, so each is here once.
+    unannounced: HashSet<PaymentKey>,
     /// What was added to a sum, with the first cut that has it. Later cuts repeat it until one is durable.
     summed_up: Vec<(CutNumber, PaymentKey)>,
 }
@@ -87,7 +88,7 @@ impl ReceivedPayments {
             let Ok(receiver) = key.receiver.parse::<AccountId>() else { continue };
             let waits_since = (announced != amount).then_some(last_at);
             if waits_since.is_some() {
-                state.unannounced.push(key.clone());
+                state.unannounced.insert(key.clone());
             }
             let totals = state.receivers.entry(receiver).or_default().entry(key.asset).or_default();
             let total =
@@ -158,7 +159,7 @@ impl ReceivedPayments {
             let is_due = |since: Timestamp, wait: Duration| since.saturating_add(wait) <= now;
             let is_over = is_due(total.last_at, QUIET) || is_due(waits_since, GOES_ON);
             if !is_over || announced.len() >= max {
-                state.unannounced.push(key);
+                state.unannounced.insert(key);
                 continue;
             }
             let news = total.amount.saturating_sub(total.announced);
@@ -200,7 +201,7 @@ impl State {
                 self.changed.push(key_of(of, connection));
             }
             if total.begins_to_wait(more.last_at) {
-                self.unannounced.push(key_of(of, connection));
+                self.unannounced.insert(key_of(of, connection));
             }
             return;
         }
@@ -209,7 +210,7 @@ impl State {
         let oldest = if connection == SUM { None } else { take_oldest(totals) };
         let mut total = Total { is_changed: true, waits_since: None, ..more };
         if total.begins_to_wait(more.last_at) {
-            self.unannounced.push(key_of(of, connection));
+            self.unannounced.insert(key_of(of, connection));
         }
         totals.insert(connection.into(), total);
         self.changed.push(key_of(of, connection));
@@ -376,6 +377,20 @@ mod tests {
         let all = announced(&payments, 5_000, usize::MAX);
         assert_eq!(all.iter().map(|(_, news, _)| news).sum::<i128>(), i128::from(count * 10));
         assert!(all.contains(&(SUM.to_owned(), 30, 30)));
+    }
+
+    #[test]
+    fn connections_that_come_and_go_are_remembered_once_each() {
+        let payments = ReceivedPayments::default();
+        let count = u64::try_from(CONNECTIONS_MAX).unwrap() + 1;
+        for round in 0..5 {
+            (0..count).for_each(|number| note(&payments, &format!("c{number}"), 1, round));
+            assert_eq!(announced(&payments, round, usize::MAX), []);
+            // The connections that are kept one by one, and the sum of the others.
+            assert!(payments.state.lock().unannounced.len() <= CONNECTIONS_MAX + 1, "{round}");
+        }
+        let all = announced(&payments, 5_000, usize::MAX);
+        assert_eq!(all.iter().map(|(_, news, _)| news).sum::<i128>(), i128::from(count * 5));
     }
 
     #[test]
