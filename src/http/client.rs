@@ -129,6 +129,16 @@ impl HttpClient {
             document = fetching => document,
         }
     }
+
+    /// The status of the answer. Its body is not read, whatever it is.
+    pub async fn fetch_status(&self, asked: DocumentRequest<'_>) -> Result<u16, FetchError> {
+        let tasks = Tasks::default();
+        let mut poller = tasks.poller();
+        tokio::select! {
+            never = poller.run() => match never {},
+            sent = self.send_request(asked, &tasks) => Ok(sent?.1.status().as_u16()),
+        }
+    }
 }
 
 fn begin_request(
