@@ -70,7 +70,7 @@ pub async fn deliver(
     let request = DocumentRequest {
         url: &webhook.url,
         accept: "*/*",
-        bearer: webhook.url.token(),
+        bearer: None,
         headers: &headers,
         verb: HttpVerb::Post(body.as_bytes()),
         timeout: TIMEOUT,
