@@ -74,3 +74,86 @@ fn check_secrets(webhook: &WebhookSettings, item: Mapping<'_>, report: &mut Diag
         item.problem(&WEBHOOK.secrets, what, SECRET_HELP, report);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::books::EventKind;
+    use crate::config::tests::{loaded, mistakes_in};
+
+    const WITHOUT_STORE: &str = "nodeId: a\nhealthCheckHost: 127.0.0.1\n";
+    const BASE: &str = "nodeId: a\nhealthCheckHost: 127.0.0.1\nstore: a.db\n";
+    const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    const NEXT: &str = "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
+    fn hook(more: &str) -> String {
+        format!("webhooks: [{{id: ops, url: \"https://h/in\"{more}}}]\n")
+    }
+
+    #[test]
+    fn a_webhook_has_one_secret_or_several_and_gets_what_it_names() {
+        let read = |more: &str| loaded(&format!("{BASE}{}", hook(more)), &[]);
+        let secrets = |more: &str| {
+            let webhook = read(more).config.webhooks.remove(0);
+            webhook.all_secrets().map(|one| one.expose().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(secrets(&format!(", secret: {SECRET}")), [SECRET]);
+        assert_eq!(secrets(&format!(", secrets: [{NEXT}, {SECRET}]")), [NEXT, SECRET]);
+        let all = read(&format!(", secret: {SECRET}"));
+        assert_eq!(all.config.webhooks[0].events, None);
+        assert!(all.config.secrets().any(|secret| secret == SECRET));
+        assert!(!all.print().contains("MfKQ"), "{}", all.print());
+        let some = read(&format!(", secret: {SECRET}, events: [peer.down, store.failing]"));
+        let kinds = [EventKind::PeerDown, EventKind::StoreFailing];
+        assert_eq!(some.config.webhooks[0].events.as_deref(), Some(&kinds[..]));
+        assert_eq!(mistakes_in(&format!("{BASE}{}", hook(&format!(", secret: {SECRET}")))).1, "");
+    }
+
+    #[test]
+    fn mistakes_say_what_to_do_and_show_no_secret() {
+        let check = |text: &str, expected: &str| {
+            let (problems, warnings) = mistakes_in(text);
+            let found = if expected.starts_with("warning: ") { warnings } else { problems };
+            let expected = expected.trim_start_matches("warning: ");
+            assert!(found.contains(expected), "{text}: {found}");
+            assert_eq!(found.lines().count(), 1, "{text}: {found}");
+            assert!(
+                !["MfKQ", "AAAA", "hunter2"].iter().any(|part| found.contains(part)),
+                "{found}"
+            );
+        };
+        let of_hook =
+            |more: &str, expected: &str| check(&format!("{BASE}{}", hook(more)), expected);
+        let secret = format!(", secret: {SECRET}");
+        of_hook("", "webhooks[0].secret: is missing; give whsec_ and 24 to 64 random bytes");
+        of_hook(&format!("{secret}, secrets: [{NEXT}]"), "put all of them in secrets");
+        for wrong in ["hunter2", "whsec_hunter2", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"] {
+            of_hook(
+                &format!(", secret: {wrong}"),
+                &format!("is no secret of a webhook; {SECRET_HELP}"),
+            );
+            of_hook(
+                &format!(", secrets: [{SECRET}, {wrong}]"),
+                "one of them is no secret of a webhook",
+            );
+        }
+        of_hook(&format!("{secret}, events: [peer.vanished]"), "is no event that a store keeps");
+        of_hook(&format!("{secret}, events: [lab.set]"), "is no event that a store keeps");
+        of_hook(&format!("{secret}, events: []"), "names no event");
+        let two = |second: &str| {
+            let hook = |id: &str| format!("{{id: {id}, url: \"https://h/in\"{secret}}}");
+            format!("{BASE}webhooks: [{}, {}]\n", hook("ops"), hook(second))
+        };
+        check(&two("ops"), "webhooks[1].id");
+        assert_eq!(mistakes_in(&two("other")), Default::default());
+        check(&format!("{WITHOUT_STORE}{}", hook(&secret)), "the node has no store");
+        let many =
+            (0..=WEBHOOKS_MAX).map(|n| format!("  - {{id: h{n}, url: \"https://h\"{secret}}}\n"));
+        let many = many.collect::<String>();
+        check(&format!("{BASE}webhooks:\n{many}"), "holds 17 webhooks; a node has at most 16");
+        let at = |url: &str| format!("{BASE}webhooks: [{{id: ops, url: \"{url}\"{secret}}}]\n");
+        check(&at("http://example.com/"), "warning: without TLS");
+        check(&at("ftp://h/"), "webhooks[0].url");
+        assert_eq!(mistakes_in(&at("http://127.0.0.1:1/")), Default::default());
+    }
+}

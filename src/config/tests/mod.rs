@@ -30,6 +30,20 @@ pub fn loaded(text: &str, variables: &[(&str, &str)]) -> Loaded {
         .unwrap_or_else(|problems| panic!("{problems}"))
 }
 
+/// The mistakes in a node file, each on a line, and what it is warned of if there are none.
+pub fn mistakes_in(text: &str) -> (String, String) {
+    let content = content_of(text);
+    let mut report = DiagnosticSink::new(Some(&content.path));
+    let tree = parse_file(&Source::default(), &content, &mut report).expect(text);
+    match Loaded::from_tree(tree, FileForm::NodeFile, Some(&content.path), report) {
+        Ok(loaded) => {
+            let warnings: Vec<_> = loaded.warnings.iter().map(ToString::to_string).collect();
+            (String::new(), warnings.join("\n"))
+        }
+        Err(problems) => (problems.to_string(), String::new()),
+    }
+}
+
 /// The settings of a file that has no mistakes.
 pub fn node(text: &str) -> NodeConfig {
     loaded(text, &[]).config
