@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_limit_or_an_alert_nothing_is_reported() {
+    fn without_a_limit_nothing_is_reported() {
         let without = Exposure { max: None, min: None, ..exposure(5_000, 5_000) };
         assert_eq!(Exposures::default().look(vec![without]), []);
     }

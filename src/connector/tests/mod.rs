@@ -5,6 +5,7 @@ mod books;
 mod ccp;
 mod exchange_rates;
 mod explain;
+mod exposures;
 mod forwarding;
 mod jamming;
 mod ledger_model;
