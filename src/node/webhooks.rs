@@ -210,17 +210,9 @@ impl DeliveryTask {
         let meters = &self.context.webhook_meters;
         let was_failing = meters.update(hook, |meter| {
             match &done.error {
-                None => {
-                    meter.delivered = meter.delivered.saturating_add(1);
-                    meter.delivered_at = Some(now);
-                }
-                Some(error) => {
-                    meter.failed = meter.failed.saturating_add(1);
-                    meter.last_failure = Some((now, error.clone()));
-                }
+                None => meter.delivered_at = Some(now),
+                Some(error) => meter.last_failure = Some((now, error.clone())),
             }
-            let gave_up = u64::from(done.state == DeliveryState::GivenUp);
-            meter.given_up = meter.given_up.saturating_add(gave_up);
             std::mem::replace(&mut meter.is_failing, result.is_err())
         });
         let event = done.event.as_str();

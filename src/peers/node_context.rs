@@ -54,7 +54,7 @@ pub struct NodeContext {
     pub credits: OnceLock<mpsc::Sender<CreditOrder>>,
     /// The newest cut with events, or with changed deliveries of them, that is durable.
     pub saved_events: watch::Sender<CutNumber>,
-    /// What was delivered to webhooks since the start.
+    /// How the newest deliveries to webhooks went.
     pub webhook_meters: WebhookMeters,
     /// What is wrong with the links that this node dials. Unset without a lab.
     pub faults: OnceLock<Arc<NodeFaults>>,

@@ -1,4 +1,4 @@
-//! What was delivered to webhooks since the start of the node.
+//! How the newest deliveries to webhooks went, since the start of the node. The store has their number.
 
 use std::collections::BTreeMap;
 
@@ -6,19 +6,13 @@ use parking_lot::Mutex;
 
 use crate::wire::Timestamp;
 
-/// The counts of all webhooks of a node, by id.
+/// Those of all webhooks of a node, by id.
 #[derive(Debug, Default)]
 pub struct WebhookMeters(Mutex<BTreeMap<String, WebhookMeter>>);
 
-/// The counts of one webhook.
+/// Those of one webhook.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WebhookMeter {
-    /// Events that it accepted.
-    pub delivered: u64,
-    /// Attempts that failed.
-    pub failed: u64,
-    /// Events that are not tried any more.
-    pub given_up: u64,
     /// When it last accepted an event.
     pub delivered_at: Option<Timestamp>,
     /// When an attempt last failed, and why.
@@ -28,7 +22,7 @@ pub struct WebhookMeter {
 }
 
 impl WebhookMeters {
-    /// Changes the counts of a webhook.
+    /// Changes what is known of a webhook.
     pub fn update<T>(&self, hook: &str, update: impl FnOnce(&mut WebhookMeter) -> T) -> T {
         update(self.0.lock().entry(hook.to_owned()).or_default())
     }
@@ -38,7 +32,7 @@ impl WebhookMeters {
         self.0.lock().retain(|hook, _| is_configured(hook));
     }
 
-    /// All counts, sorted by id.
+    /// All of them, sorted by id.
     pub fn snapshot(&self) -> BTreeMap<String, WebhookMeter> {
         self.0.lock().clone()
     }
