@@ -20,7 +20,7 @@ use crate::peer::{
     http_get, prepare_to, response,
 };
 use crate::process::{free_port, path_text, temp_folder, write_file};
-use crate::support::{PROGRAM, combined_output, run};
+use crate::support::{PROGRAM, combined_output, eventually, run};
 
 /// Every name that `logLevel` accepts.
 const LOG_LEVEL: &str = "trace,packets=trace,axum=trace,h2=trace,hyper=trace,hyper_util=trace,mio=trace,\
@@ -98,6 +98,10 @@ fn no_secret_is_in_log_pages_or_output_of_a_node_at_work() {
         payer,
         wrong,
         engines,
+        hook_path,
+        hook,
+        hook_before,
+        hook_next,
     ] = [
         "apiToken",
         "wall",
@@ -113,11 +117,17 @@ fn no_secret_is_in_log_pages_or_output_of_a_node_at_work() {
         "payer",
         "wrong",
         "engines",
+        "hook_path",
+        "hook",
+        "hook_before",
+        "hook_next",
     ]
     .map(|name| observed.secret(name));
     let (bob, bob_port) = bind_listener();
     let (carl, carl_port) = bind_listener();
-    let [dan, eve] = [Server::start(), Server::start()];
+    let [dan, eve, hooks] = [Server::start(), Server::start(), Server::start()];
+    let [hook, hook_before, hook_next] =
+        [hook, hook_before, hook_next].map(|key| format!("whsec_{}", STANDARD.encode(key)));
     let folder = temp_folder();
     let audit_log = folder.path().join("audit.jsonl");
     let yaml = format!(
@@ -135,15 +145,19 @@ fn no_secret_is_in_log_pages_or_output_of_a_node_at_work() {
            - {{ id: eve, url: 'http://127.0.0.1:{}/ilp', authToken: {signer}, httpAuth: jwt }}\n  \
            - {{ id: away, url: 'ws://127.0.0.1:{}', authToken: {away} }}\n\
          routes: [{{ prefix: test.dan, nextHop: dan }}, {{ prefix: test.eve, nextHop: eve }},\n  \
-           {{ prefix: test.bob, nextHop: bob }}]\n",
+           {{ prefix: test.bob, nextHop: bob }}]\n\
+         webhooks:\n  \
+           - {{ id: ops, url: 'http://127.0.0.1:{}/{hook_path}', secret: {hook}, events: [webhook.test] }}\n  \
+           - {{ id: off, url: 'http://127.0.0.1:{}/', secrets: [{hook_before}, {hook_next}] }}\n",
         audit_log.display(),
         folder.path().join("n.db").display(),
         dan.port(),
         eve.port(),
         free_port(),
+        hooks.port(),
+        free_port(),
     );
-    // `secret` is that of a link of a topology file; those of webhooks have a form of their own.
-    for key in secret_keys().iter().filter(|key| !["secret", "secrets"].contains(&key.as_str())) {
+    for key in secret_keys() {
         assert!(yaml.contains(&format!("{key}: ")), "{key} is a secret: add it to this file");
     }
     let node = TestNode::start(&yaml);
@@ -247,6 +261,32 @@ fn no_secret_is_in_log_pages_or_output_of_a_node_at_work() {
     bob.answer(id, &fulfill(&PREIMAGE));
     observed.add(&peers[0].receive().raw);
 
+    // Webhooks: the server of one repeats its path and redirects, and of the other one there is no server.
+    let pages = format!("http://127.0.0.1:{}", node.health_port);
+    let api_in_file = path_text(&write_file(&folder, "api", &api)).to_owned();
+    let mut webhook = |arguments: &[&str]| {
+        let mut command = Command::new(PROGRAM);
+        command.arg("webhook").args(arguments).args(["--via", &pages]);
+        let output = run(command.args(["--token-file", &api_in_file]).env_clear());
+        let printed = combined_output(&output);
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {printed}");
+        observed.add(&printed);
+        printed
+    };
+    for id in ["ops", "off"] {
+        webhook(&["test", id]);
+    }
+    let mut server = hooks.accept();
+    let request = server.receive();
+    assert!(request.head.starts_with(&format!("POST /{hook_path} ")), "{}", request.head);
+    let away = format!("Location: http://127.0.0.1:{}/{hook_path}", free_port());
+    server.answer(&format!("307 {hook_path}\r\n{away}"), format!("not {hook_path}").as_bytes());
+    eventually("both webhooks fail", TIMEOUT, || {
+        let listed = webhook(&["list"]);
+        let failures = ["ops has not accepted", "off has not accepted"];
+        if failures.iter().all(|text| listed.contains(text)) { Ok(()) } else { Err(listed) }
+    });
+
     // A stream, until the token changes.
     let health_port = u16::try_from(node.health_port).unwrap();
     let mut stream = TcpStream::connect(("127.0.0.1", health_port)).unwrap();
@@ -327,6 +367,10 @@ fn no_secret_is_in_log_pages_or_output_of_a_node_at_work() {
         yaml.replace("apiToken: ", "logLevel: "),
         yaml.replace("packetLog: true\napiToken: ", "packetLog: true\n  apiToken "),
         yaml.replace("authToken: ", "authTokenFile: "),
+        yaml.replace(" secret: ", " secretFile: "),
+        yaml.replace("secrets: [", "secretFiles: ["),
+        yaml.replace("whsec_", ""),
+        yaml.replace("secrets: [", &format!("secrets: [x{hook_before}, ")),
         yaml.replace("id: alice", &format!("id: alice:{alice}")),
     ]
     .iter()
@@ -345,7 +389,8 @@ fn no_secret_is_in_log_pages_or_output_of_a_node_at_work() {
             observed.add(http_get(node.health_port, &request).1);
         }
     }
-    node.rewrite_config(&yaml.replace(&old, &wrong).replace(&api, &receivers));
+    let yaml = yaml.replace(&old, &wrong).replace(&api, &receivers);
+    node.rewrite_config(&yaml.replace(&hook, &hook_next));
     node.process.signal("HUP");
     node.process
         .wait_for_line("reloaded", |line| line.contains("configuration reloaded").then_some(()));
