@@ -2,6 +2,7 @@
 //!
 //! The caller asks the store for a key first; a key that no durable cut has is found here. So a key has one effect.
 
+use std::collections::BTreeSet;
 use std::task::{Context, Poll, Waker};
 
 use super::core::Connector;
@@ -216,7 +217,7 @@ impl Connector {
             due.waker = Some(cx.waker().clone());
             return Poll::Pending;
         }
-        Poll::Ready(std::mem::take(&mut due.accounts))
+        Poll::Ready(std::mem::take(&mut due.accounts).into_iter().collect())
     }
 
     /// How many units of an asset we have settled with an account within an hour.
@@ -247,18 +248,14 @@ impl Connector {
 /// The accounts whose settlement is due by the newest cut.
 #[derive(Debug, Default)]
 pub(super) struct DueSettlements {
-    accounts: Vec<AccountId>,
+    accounts: BTreeSet<AccountId>,
     waker: Option<Waker>,
 }
 
 impl DueSettlements {
-    /// Adds accounts, each once.
+    /// Adds accounts, each once. A cut holds up all batches meanwhile, and may have all accounts.
     pub(super) fn add(&mut self, accounts: Vec<AccountId>) {
-        for account in accounts {
-            if !self.accounts.contains(&account) {
-                self.accounts.push(account);
-            }
-        }
+        self.accounts.extend(accounts);
         if let (false, Some(waker)) = (self.accounts.is_empty(), self.waker.take()) {
             waker.wake();
         }
