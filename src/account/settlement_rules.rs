@@ -42,6 +42,15 @@ impl SettlementRules {
             && self.missing(balance) > 0
     }
 
+    /// Whether the balance is so far above the threshold, by a tenth of the way to the target, that it is news when a
+    /// settlement is due again.
+    pub fn is_over(&self, balance: i128) -> bool {
+        self.threshold.is_none_or(|threshold| {
+            let margin = self.target.saturating_sub(threshold) / 10;
+            balance > threshold.saturating_add(margin)
+        })
+    }
+
     /// The units that the balance lacks to the target.
     pub fn missing(&self, balance: i128) -> u128 {
         let missing = self.target.saturating_sub(balance).max(0);
@@ -69,6 +78,8 @@ mod tests {
         check(-101, true, 91);
         check(-10, false, 0);
         check(5, false, 0);
+        assert!(!rules.is_over(-91) && rules.is_over(-90));
+        assert!(SettlementRules { threshold: None, ..rules.clone() }.is_over(-1_000));
         let off = SettlementRules { mode: SettlementMode::None, ..rules.clone() };
         assert!(!off.is_due(-1_000));
         let upside_down = SettlementRules { target: -500, ..rules };

@@ -1,8 +1,8 @@
 //! Decides when a node pays its peers outside of Interledger, and brings each settlement to its end.
 //!
 //! A settlement is debited first. Its request goes to the engine when the debit is durable, and is repeated with its
-//! key until the engine accepts it, at most an hour apart (RFC 38 "Idempotency"). Until then no other one of the
-//! account begins. Accounts do not depend on each other. Only fulfilled packets count: what is held never settles.
+//! key until the engine accepts it. Until then no other one of the account begins. An engine that fails delays no other
+//! account. [row 64] Only fulfilled packets count: what is held never settles.
 //!
 //! Like everything in this room it has no clock and no IO: `node/settlements.rs` calls it.
 
@@ -18,9 +18,9 @@ use crate::time::{Backoff, MonoTime, Now};
 
 /// The first pause after a request that failed.
 const RETRY_MIN: Duration = Duration::from_secs(1);
-/// RFC 38: requests are repeated, with growing pauses of at most an hour.
+/// RFC 38 "Retry behavior": a request is repeated for ever, with its key and growing pauses up to an hour. [row 134]
 const RETRY_MAX: Duration = Duration::from_secs(3_600);
-/// Rejects of a peer settle at most this often.
+/// Rejects of a peer settle, or report that nothing settles, at most this often.
 const T04_PAUSE: Duration = Duration::from_secs(60);
 /// Who settles by these rules, in the books.
 const BY: &str = "ilp-connector";
@@ -40,8 +40,9 @@ struct Settling {
     interval_from: MonoTime,
     /// The T04 that were counted at the last look.
     t04s: Option<u64>,
-    t04_settled_at: Option<MonoTime>,
-    /// What is due and is not paid by an engine now was reported.
+    /// When a T04 last began a settlement, or was the reason to report one.
+    t04_noted_at: Option<MonoTime>,
+    /// What is due and is not paid by an engine now was reported. A balance that varies at the threshold is one report.
     is_reported: bool,
 }
 
@@ -122,7 +123,7 @@ impl Settling {
             retries: Backoff::new(RETRY_MIN, RETRY_MAX),
             interval_from: now,
             t04s: None,
-            t04_settled_at: None,
+            t04_noted_at: None,
             is_reported: false,
         }
     }
@@ -182,7 +183,7 @@ impl Settler {
             one.stage = Stage::Idle;
             if let Some(reason) = one.reason_to_settle(view, has_t04, input.now.mono) {
                 one.begin(view, connector, is_paused, reason, input, actions);
-            } else if !view.rules.is_due(view.balance) {
+            } else if view.rules.is_over(view.balance) {
                 one.is_reported = false;
             }
             return;
@@ -269,7 +270,7 @@ impl Settling {
         if rules.mode != SettlementMode::Engine {
             return None;
         }
-        let pauses = self.t04_settled_at.is_some_and(|at| now.since(at) < T04_PAUSE);
+        let pauses = self.t04_noted_at.is_some_and(|at| now.since(at) < T04_PAUSE);
         if rules.on_t04 && has_t04 && !pauses && *balance < 0 {
             return Some(Reason::T04);
         }
@@ -297,14 +298,14 @@ impl Settling {
             None if !input.may_begin || !view.is_enabled => return,
             None => self.debit(view, connector, input),
         };
+        if reason == Reason::T04 {
+            self.t04_noted_at = Some(input.now.mono);
+        }
         match begun {
             Ok(Some((cut, settlement))) => {
                 self.stage = Stage::Saving(cut);
                 self.interval_from = input.now.mono;
                 self.is_reported = false;
-                if reason == Reason::T04 {
-                    self.t04_settled_at = Some(input.now.mono);
-                }
                 actions.push(SettlerAction::Begun(settlement));
             }
             Ok(None) => {}
@@ -318,6 +319,9 @@ impl Settling {
     }
 
     /// Debits what is missing, within the limit of an hour. `None`: nothing is missing any more.
+    ///
+    /// RFC 38 "Account for outgoing settlements": the debit comes before the request to the engine, and stays when the
+    /// request fails. [row 132]
     fn debit(
         &self,
         view: &SettlementView,

@@ -22,6 +22,7 @@ mod receipts;
 mod receivers;
 mod sessions;
 mod settlement_model;
+mod settler;
 mod virtual_store;
 
 use std::collections::HashMap;
