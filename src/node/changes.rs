@@ -4,24 +4,21 @@
 //! before it is there. A client that does not wait for its answer interrupts nothing. What stays uncertain for
 //! `uncertainHoldMs` is released here, too.
 
-use std::future::{pending, poll_fn};
+use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
+use super::store_waits::{look_up, wait_durable};
 use super::task::AbortOnDrop;
 use crate::api::{ChangeOrder, ChangeRefusal, NodeStatus};
 use crate::books::{Adjustment, BalanceChange, ChangeId, ChangeRequest};
 use crate::connector::UncertainRelease;
 use crate::link::CutNumber;
-use crate::net::error_chain;
 use crate::peers::NodeContext;
 use crate::store::StoreHandle;
-
-/// How long the store may take to look up a change.
-const LOOKUP_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The longest wait for the next release, so that a change of the time of day is noticed.
 const RELEASE_WAIT_MAX: Duration = Duration::from_secs(60);
@@ -124,7 +121,8 @@ impl BalanceChanges {
             return Err(not_saved);
         }
         // Even while the store cannot be written: the change may be durable for a long time.
-        if let Some(made) = self.find(&request.id).await.map_err(ChangeRefusal::Unknown)? {
+        let found = look_up(self.store.find_adjustment(request.id.clone())).await;
+        if let Some(made) = found.map_err(ChangeRefusal::Unknown)? {
             return Ok(request.check_repeated(made)?);
         }
         ready?;
@@ -156,25 +154,8 @@ impl BalanceChanges {
         }
     }
 
-    async fn find(&self, id: &ChangeId) -> Result<Option<Adjustment>, String> {
-        match timeout(LOOKUP_TIMEOUT, self.store.find_adjustment(id.clone())).await {
-            Ok(found) => found.map_err(|error| error_chain(&error)),
-            Err(_) => Err(format!("it has not answered for {LOOKUP_TIMEOUT:?}")),
-        }
-    }
-
-    /// Waits until a cut is durable, or the store fails, and returns why. A cut that takes long counts as a failure.
     async fn wait_durable(&self, cut: CutNumber) -> Result<(), String> {
-        let connector = &self.context.connector;
-        let mut failures = self.status.watch_store_failure();
-        tokio::select! {
-            biased;
-            () = poll_fn(|cx| connector.poll_durable(cut, cx)) => Ok(()),
-            failure = failures.wait_for(Option::is_some) => {
-                let failure = failure.ok().and_then(|failure| failure.clone());
-                Err(failure.unwrap_or_else(|| "the node stops".to_owned()))
-            }
-        }
+        wait_durable(cut, &self.context.connector, &self.status).await
     }
 }
 

@@ -6,24 +6,20 @@
 
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::timeout;
 
+use super::store_waits::look_up;
 use super::task::AbortOnDrop;
 use crate::api::NodeStatus;
 use crate::books::{EventKind, EventLevel, NewEvent, SettlementDirection};
 use crate::connector::SettlementNote;
 use crate::link::CutNumber;
-use crate::net::error_chain;
 use crate::peers::{CREDIT_ORDERS_MAX, CreditOrder, CreditRefusal, NodeContext};
 use crate::store::StoreHandle;
 
 /// Credits that are booked for one cut.
 const BATCH_MAX: usize = 256;
-/// How long the store may take to look up a key.
-const LOOKUP_TIMEOUT: Duration = Duration::from_secs(5);
 /// Who made the credits, in the books.
 const BY: &str = "engine";
 
@@ -83,14 +79,7 @@ impl Credits {
             return Ok(cut);
         }
         let lookup = self.store.find_settlement(direction, account.into(), key.clone());
-        let found = match timeout(LOOKUP_TIMEOUT, lookup).await {
-            Ok(found) => found.map_err(|error| CreditRefusal::StoreFails(error_chain(&error)))?,
-            Err(_) => {
-                let failure = format!("it has not answered for {LOOKUP_TIMEOUT:?}");
-                return Err(CreditRefusal::StoreFails(failure));
-            }
-        };
-        if let Some(booked) = found {
+        if let Some(booked) = look_up(lookup).await.map_err(CreditRefusal::StoreFails)? {
             booked.check_repeated(quantity)?;
             return Ok(CutNumber::NONE);
         }

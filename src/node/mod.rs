@@ -43,6 +43,7 @@ mod signals;
 mod single_flight;
 mod standby;
 mod start;
+mod store_waits;
 mod supervise;
 mod sweep;
 mod task;

@@ -1,12 +1,10 @@
 //! Does what operators want of settlements, one order after the other, and answers when each is durable.
 
-use std::future::poll_fn;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tokio::time::timeout;
 
+use super::store_waits::{look_up, wait_durable};
 use super::task::AbortOnDrop;
 use crate::account::AccountId;
 use crate::api::{ManualSettlement, NodeStatus, SettlementOrder, SettlementRefusal};
@@ -16,12 +14,8 @@ use crate::books::{
 };
 use crate::connector::{SettleAmount, SettlementNote};
 use crate::link::CutNumber;
-use crate::net::error_chain;
 use crate::peers::NodeContext;
 use crate::store::StoreHandle;
-
-/// How long the store may take to look something up.
-const LOOKUP_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Starts the task, which ends when this is dropped.
 pub(super) fn start(
@@ -65,7 +59,8 @@ impl SettlementOrders {
         max: u32,
     ) -> Result<Vec<Settlement>, SettlementRefusal> {
         let account = account.map(|account| account.to_string());
-        self.look_up(self.store.list_settlements(account, max)).await
+        let listed = look_up(self.store.list_settlements(account, max)).await;
+        listed.map_err(SettlementRefusal::StoreFails)
     }
 
     async fn record(&self, settlement: ManualSettlement) -> Result<Settlement, SettlementRefusal> {
@@ -74,11 +69,11 @@ impl SettlementOrders {
         if let Some((cut, booked)) = connector.find_unsaved_settlement(direction, &account, &key) {
             let quantity = Quantity::of_units(units, booked.asset.scale);
             let booked = booked.check_repeated(&quantity)?;
-            self.wait_durable(cut).await.map_err(SettlementRefusal::NotSaved)?;
+            self.wait_durable(cut).await?;
             return Ok(booked);
         }
         let found = self.store.find_settlement(direction, (&account).into(), key.clone());
-        if let Some(booked) = self.look_up(found).await? {
+        if let Some(booked) = look_up(found).await.map_err(SettlementRefusal::StoreFails)? {
             let quantity = Quantity::of_units(units, booked.asset.scale);
             return Ok(booked.check_repeated(&quantity)?);
         }
@@ -98,9 +93,14 @@ impl SettlementOrders {
                 connector.begin_settlement(&account, &key, amount, state, note, at)?
             }
         };
-        self.wait_durable(cut).await.map_err(SettlementRefusal::NotSaved)?;
+        self.wait_durable(cut).await?;
         self.report(&booked);
         Ok(booked)
+    }
+
+    async fn wait_durable(&self, cut: CutNumber) -> Result<(), SettlementRefusal> {
+        let durable = wait_durable(cut, &self.context.connector, &self.status).await;
+        durable.map_err(SettlementRefusal::NotSaved)
     }
 
     fn scale_of(&self, account: &AccountId) -> Result<u8, SettlementError> {
@@ -139,32 +139,5 @@ impl SettlementOrders {
         // If many wait, the engine of this one is asked soon, too.
         let _ = retries.try_send(account);
         Ok(settlement)
-    }
-
-    async fn look_up<T, E: std::error::Error>(
-        &self,
-        lookup: impl Future<Output = Result<T, E>>,
-    ) -> Result<T, SettlementRefusal> {
-        match timeout(LOOKUP_TIMEOUT, lookup).await {
-            Ok(found) => found.map_err(|error| SettlementRefusal::StoreFails(error_chain(&error))),
-            Err(_) => {
-                let failure = format!("it has not answered for {LOOKUP_TIMEOUT:?}");
-                Err(SettlementRefusal::StoreFails(failure))
-            }
-        }
-    }
-
-    /// Waits until a cut is durable, or the store fails, and returns why.
-    async fn wait_durable(&self, cut: CutNumber) -> Result<(), String> {
-        let connector = &self.context.connector;
-        let mut failures = self.status.watch_store_failure();
-        tokio::select! {
-            biased;
-            () = poll_fn(|cx| connector.poll_durable(cut, cx)) => Ok(()),
-            failure = failures.wait_for(Option::is_some) => {
-                let failure = failure.ok().and_then(|failure| failure.clone());
-                Err(failure.unwrap_or_else(|| "the node stops".to_owned()))
-            }
-        }
     }
 }
