@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 
-pub(in crate::node) use self::stored_node::StoredNode;
+pub(in crate::node) use self::stored_node::{StoredNode, save_cut, save_cuts};
 use super::command::NodeCommand;
 use super::start::Node;
 use super::*;

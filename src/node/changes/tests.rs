@@ -4,7 +4,7 @@ use rusqlite::Connection;
 
 use super::*;
 use crate::books::BalanceChange;
-use crate::node::tests::StoredNode;
+use crate::node::tests::{StoredNode, save_cut};
 use crate::testing::change_request;
 
 #[tokio::test]
@@ -20,14 +20,7 @@ async fn a_durable_change_is_confirmed_while_the_store_fails() {
     };
     let request = change_request("c", BalanceChange::Adjust(7));
     let connector = &context.connector;
-    let save = async {
-        poll_fn(|cx| connector.poll_changed(cx)).await;
-        let cut = connector.take_cut(context.clock.now().wall).unwrap();
-        let number = cut.number;
-        store.write(cut).await.unwrap();
-        connector.publish_durable(number);
-    };
-    let (made, ()) = tokio::join!(changes.make(&request), save);
+    let (made, ()) = tokio::join!(changes.make(&request), save_cut(&store, &context));
     let made = made.unwrap();
 
     status.set_store_failure(Some("broken".to_owned()));

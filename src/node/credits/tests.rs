@@ -1,25 +1,23 @@
 //! A key is one credit, however often and however it comes, and no other answer follows a credit than success.
 
+use std::path::PathBuf;
+
 use rusqlite::Connection;
+use tempfile::TempDir;
 
 use super::*;
 use crate::account::AccountId;
 use crate::books::{Quantity, SettlementError};
-use crate::node::tests::StoredNode;
+use crate::node::tests::{StoredNode, save_cuts};
 
 /// The credits of a node whose cuts are saved as they come.
 struct Fixture {
-    node: StoredFixture,
-    _task: AbortOnDrop,
-    _saver: AbortOnDrop,
-}
-
-/// What the tests look at.
-struct StoredFixture {
-    _directory: tempfile::TempDir,
-    file: std::path::PathBuf,
+    _directory: TempDir,
+    file: PathBuf,
     context: Arc<NodeContext>,
     status: Arc<NodeStatus>,
+    _task: AbortOnDrop,
+    _saver: AbortOnDrop,
 }
 
 impl Fixture {
@@ -27,19 +25,8 @@ impl Fixture {
         let StoredNode { directory, file, worker, store, context, status } = StoredNode::new();
         std::thread::spawn(|| worker.run());
         let task = start(store.clone(), &context, Arc::clone(&status));
-        let saving = Arc::clone(&context);
-        let saver = AbortOnDrop::spawn(async move {
-            let connector = &saving.connector;
-            loop {
-                poll_fn(|cx| connector.poll_changed(cx)).await;
-                let cut = connector.take_cut(saving.clock.now().wall).unwrap();
-                let number = cut.number;
-                store.write(cut).await.unwrap();
-                connector.publish_durable(number);
-            }
-        });
-        let node = StoredFixture { _directory: directory, file, context, status };
-        Self { node, _task: task, _saver: saver }
+        let saver = save_cuts(store, &context);
+        Self { _directory: directory, file, context, status, _task: task, _saver: saver }
     }
 
     async fn credit(
@@ -53,18 +40,18 @@ impl Fixture {
         let quantity = Quantity::new(amount, scale).unwrap();
         let (reply, answer) = oneshot::channel();
         let order = CreditOrder { account, key: key.parse().unwrap(), quantity, reply };
-        self.node.context.credits.get().unwrap().send(order).await.unwrap();
+        self.context.credits.get().unwrap().send(order).await.unwrap();
         answer.await.unwrap()
     }
 
     fn balance(&self) -> i128 {
-        let report = self.node.context.connector.report();
+        let report = self.context.connector.report();
         report.accounts.iter().find(|account| account.settings.id.as_str() == "c").unwrap().balance
     }
 }
 
 #[tokio::test]
-async fn a_key_is_one_credit_however_often_it_comes() {
+async fn a_key_is_one_credit_however_often_it_comes_rows_133_135() {
     let fixture = Fixture::new();
     let all = (0..10_000).map(|_| fixture.credit("c", "k", "905", 11));
     let answers = futures_util::future::join_all(all).await;
@@ -95,11 +82,11 @@ async fn nothing_is_credited_to_accounts_that_are_not_there_or_beyond_what_books
 async fn a_credit_that_was_made_is_confirmed_while_the_store_fails() {
     let fixture = Fixture::new();
     fixture.credit("c", "k", "1", 9).await.unwrap();
-    fixture.node.status.set_store_failure(Some("broken".to_owned()));
+    fixture.status.set_store_failure(Some("broken".to_owned()));
     fixture.credit("c", "k", "1", 9).await.unwrap();
     let refusal = fixture.credit("c", "l", "1", 9).await.unwrap_err();
     assert!(matches!(refusal, CreditRefusal::StoreFails(_)), "{refusal}");
-    let file = Connection::open(&fixture.node.file).unwrap();
+    let file = Connection::open(&fixture.file).unwrap();
     file.execute_batch("DROP TABLE settlement").unwrap();
     let refusal = fixture.credit("c", "k", "1", 9).await.unwrap_err();
     assert!(matches!(refusal, CreditRefusal::StoreFails(_)), "{refusal}");

@@ -1,5 +1,6 @@
 //! The parts of a node with a store, for tests of single tasks.
 
+use std::future::poll_fn;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -9,6 +10,7 @@ use crate::account::AccountId;
 use crate::api::{NodeStatus, Observer};
 use crate::connector::Connector;
 use crate::net::{Clock, TransportSettings};
+use crate::node::task::AbortOnDrop;
 use crate::peers::NodeContext;
 use crate::routing::HashSeed;
 use crate::store::{Store, StoreHandle, StoreIdentity, StoreWorker};
@@ -41,4 +43,24 @@ impl StoredNode {
         let status = NodeStatus::new(Arc::clone(&context), Observer::new()).unwrap();
         Self { directory, file, worker, store, context, status }
     }
+}
+
+/// Saves the next cut, when something is in it.
+pub(in crate::node) async fn save_cut(store: &StoreHandle, context: &NodeContext) {
+    let connector = &context.connector;
+    poll_fn(|cx| connector.poll_changed(cx)).await;
+    let cut = connector.take_cut(context.clock.now().wall).unwrap();
+    let number = cut.number;
+    store.write(cut).await.unwrap();
+    connector.publish_durable(number);
+}
+
+/// Saves cuts as they come, until this is dropped.
+pub(in crate::node) fn save_cuts(store: StoreHandle, context: &Arc<NodeContext>) -> AbortOnDrop {
+    let context = Arc::clone(context);
+    AbortOnDrop::spawn(async move {
+        loop {
+            save_cut(&store, &context).await;
+        }
+    })
 }
