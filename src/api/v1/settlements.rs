@@ -17,8 +17,8 @@ use super::lists::{ListAnswer, ok};
 use super::query::{Parameters, mistake, not_found};
 use super::verb_body::read_body;
 use super::verbs::{
-    LOCAL_CALLER, PeerOverrideRequest, ReasonRequest, find_peer, parameters, refuse_in_audit, run,
-    turn,
+    LOCAL_CALLER, PeerOverrideRequest, ReasonRequest, find_peer, order_verb, parameters,
+    read_peer_verb, refuse_in_audit, turn, unavailable,
 };
 use crate::api::OperatorVerb;
 use crate::api::audited::{AuditedVerb, VerbClient, record};
@@ -176,15 +176,8 @@ pub(super) async fn resume(
     body: Body,
 ) -> ListAnswer {
     let node = v1.find_node(&node)?;
-    let verb = "settlement.resume";
-    let audited = AuditedVerb { verb, target: peer.clone(), ..AuditedVerb::default() };
-    let checked = async {
-        let request: ReasonRequest = read_body(body).await?;
-        let order = OperatorVerb::ResumeSettlement { peer: find_peer(&node, &peer)? };
-        Ok((order, request.reason))
-    };
-    let (order, reason) = refuse_in_audit(&node, &client, &audited, checked.await)?;
-    run(&node, client, audited, order, reason).await
+    let (peer, audited) = read_peer_verb(&node, &client, "settlement.resume", &peer, body).await?;
+    order_verb(&node, client, audited, OperatorVerb::ResumeSettlement { peer }).await
 }
 
 /// Asks the engine of a peer again at once for the settlement that it has not accepted.
@@ -196,14 +189,8 @@ pub(super) async fn retry(
     body: Body,
 ) -> ListAnswer {
     let node = v1.find_node(&node)?;
-    let verb = "settlement.retry";
-    let audited = AuditedVerb { verb, target: peer.clone(), ..AuditedVerb::default() };
-    let checked = async {
-        let request: ReasonRequest = read_body(body).await?;
-        Ok((find_peer(&node, &peer)?, sanitize(&request.reason)))
-    };
-    let (account, reason) = refuse_in_audit(&node, &client, &audited, checked.await)?;
-    let audited = AuditedVerb { reason: Some(reason), ..audited };
+    let (account, audited) =
+        read_peer_verb(&node, &client, "settlement.retry", &peer, body).await?;
     let ticket = record(&node, &client, audited).await?;
     let done = order(&node, |reply| SettlementOrder::Retry { account, reply }).await;
     match done {
@@ -266,10 +253,6 @@ async fn order<T>(
         Ok(Err(_)) => Err(unavailable("the node stops")),
         Err(_) => Err(unavailable("the node is too busy; try later")),
     }
-}
-
-fn unavailable(detail: impl Into<String>) -> ProblemDetails {
-    ProblemDetails::new(StatusCode::SERVICE_UNAVAILABLE, detail)
 }
 
 fn problem_of(refusal: &SettlementRefusal, text: String) -> ProblemDetails {

@@ -143,14 +143,8 @@ pub(super) async fn reconnect(
     body: Body,
 ) -> ListAnswer {
     let node = v1.find_node(&node)?;
-    let audited =
-        AuditedVerb { verb: "peer.reconnect", target: peer.clone(), ..AuditedVerb::default() };
-    let checked = async {
-        let request: ReasonRequest = read_body(body).await?;
-        Ok((OperatorVerb::Reconnect { peer: find_peer(&node, &peer)? }, request.reason))
-    };
-    let (order, reason) = refuse_in_audit(&node, &client, &audited, checked.await)?;
-    run(&node, client, audited, order, reason).await
+    let (peer, audited) = read_peer_verb(&node, &client, "peer.reconnect", &peer, body).await?;
+    order_verb(&node, client, audited, OperatorVerb::Reconnect { peer }).await
 }
 
 /// Compares the books with those of a peer now. It changes them only as far as the configuration allows.
@@ -162,14 +156,7 @@ pub(super) async fn reconcile(
     body: Body,
 ) -> ListAnswer {
     let node = v1.find_node(&node)?;
-    let audited =
-        AuditedVerb { verb: "peer.reconcile", target: peer.clone(), ..AuditedVerb::default() };
-    let checked = async {
-        let request: ReasonRequest = read_body(body).await?;
-        Ok((find_peer(&node, &peer)?, check_reason(&request.reason)?))
-    };
-    let (peer, reason) = refuse_in_audit(&node, &client, &audited, checked.await)?;
-    let audited = AuditedVerb { reason: Some(reason), ..audited };
+    let (peer, audited) = read_peer_verb(&node, &client, "peer.reconcile", &peer, body).await?;
     let orders = node.reconcile_orders.get().and_then(|orders| orders.try_reserve().ok());
     let Some(room) = orders else {
         let detail = "too many comparisons wait, or the node starts or stops; try later";
@@ -244,11 +231,28 @@ pub(super) async fn undo(
         reason: None,
     };
     let order = OperatorVerb::Undo { id };
-    order_verb(&node, client, audited, order, String::new()).await
+    order_verb(&node, client, audited, order).await
+}
+
+/// Reads the body of a verb that needs only a reason, and finds its peer. A refusal is in the audit log, too.
+pub(super) async fn read_peer_verb(
+    node: &NodeStatus,
+    client: &VerbClient,
+    verb: &'static str,
+    peer: &str,
+    body: Body,
+) -> Result<(AccountId, AuditedVerb), ProblemDetails> {
+    let audited = AuditedVerb { verb, target: peer.to_owned(), ..AuditedVerb::default() };
+    let checked = async {
+        let request: ReasonRequest = read_body(body).await?;
+        Ok((find_peer(node, peer)?, check_reason(&request.reason)?))
+    };
+    let (peer, reason) = refuse_in_audit(node, client, &audited, checked.await)?;
+    Ok((peer, AuditedVerb { reason: Some(reason), ..audited }))
 }
 
 /// Checks the reason, and does the verb.
-pub(super) async fn run(
+async fn run(
     node: &NodeStatus,
     client: VerbClient,
     audited: AuditedVerb,
@@ -256,8 +260,8 @@ pub(super) async fn run(
     reason: String,
 ) -> ListAnswer {
     let reason = refuse_in_audit(node, &client, &audited, check_reason(&reason))?;
-    let audited = AuditedVerb { reason: Some(reason.clone()), ..audited };
-    order_verb(node, client, audited, order, reason).await
+    let audited = AuditedVerb { reason: Some(reason), ..audited };
+    order_verb(node, client, audited, order).await
 }
 
 fn check_reason(reason: &str) -> Result<String, ProblemDetails> {
@@ -270,16 +274,16 @@ fn check_reason(reason: &str) -> Result<String, ProblemDetails> {
     }
 }
 
-fn unavailable(detail: &str) -> ProblemDetails {
+pub(super) fn unavailable(detail: impl Into<String>) -> ProblemDetails {
     ProblemDetails::new(StatusCode::SERVICE_UNAVAILABLE, detail)
 }
 
-async fn order_verb(
+/// Does a verb, for the reason that the audit log has.
+pub(super) async fn order_verb(
     node: &NodeStatus,
     client: VerbClient,
     audited: AuditedVerb,
     verb: OperatorVerb,
-    reason: String,
 ) -> ListAnswer {
     let room = node.verbs.get().and_then(|orders| orders.try_reserve().ok());
     let Some(room) = room else {
@@ -288,6 +292,8 @@ async fn order_verb(
         record_refused(node, &client, audited, detail);
         return Err(unavailable(detail));
     };
+    // The end of an override needs none.
+    let reason = audited.reason.clone().unwrap_or_default();
     let ticket = record(node, &client, audited).await?;
     let (reply, done) = oneshot::channel();
     let by = match client.is_known() {
