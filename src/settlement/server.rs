@@ -194,14 +194,6 @@ async fn credit_settlement(
         Ok(CreditOutcome::Credited(quantity)) => {
             json_response(StatusCode::CREATED, "application/json", quantity)
         }
-        Ok(CreditOutcome::Refused { is_conflict, is_unknown, detail }) => {
-            let status = match (is_conflict, is_unknown) {
-                (true, _) => StatusCode::CONFLICT,
-                (false, true) => StatusCode::NOT_FOUND,
-                (false, false) => StatusCode::BAD_REQUEST,
-            };
-            problem(status, detail).into_response()
-        }
         Ok(CreditOutcome::Unknown) => {
             connection.abort();
             pending().await
@@ -243,16 +235,10 @@ impl EngineApi {
         self.check_token(headers)?;
         let account = account_id(id)?;
         let key = headers.get("idempotency-key").map(HeaderValue::as_bytes);
-        let key = match credit::read_key(key) {
-            Ok(key) => key,
-            Err(refused) => return Ok(refused),
-        };
+        let key = credit::read_key(key)?;
         let body = read_body(body, QUANTITY_BYTES_MAX).await?;
-        let quantity = match credit::read_quantity(&body) {
-            Ok(quantity) => quantity,
-            Err(refused) => return Ok(refused),
-        };
-        Ok(credit::credit(&self.context, account, key, quantity).await)
+        let quantity = credit::read_quantity(&body)?;
+        credit::credit(&self.context, account, key, quantity).await
     }
 
     async fn forward_message(
