@@ -101,7 +101,10 @@ impl Engines {
         let engine = engine.ok_or_else(|| EngineError::NoEngine(account.clone()))?;
         match ask_engine(&self.http, &engine, request).await {
             Err(lost) if lost.is_unknown_account() => {
-                tracing::info!(peer = %account, "the settlement engine has lost the account");
+                // A peer decides how many messages come.
+                if matches!(request, EngineRequest::Settle(..)) {
+                    tracing::info!(peer = %account, "the settlement engine has lost the account");
+                }
                 // If this fails, so does the next request.
                 let _ = timeout(LOST_ACCOUNT_WAIT, self.create_account(&engine)).await;
                 ask_engine(&self.http, &engine, request).await
