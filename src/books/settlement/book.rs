@@ -1,6 +1,6 @@
 //! The settlements that a running node has to know: those under way, those that no durable cut has, what is left over.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::{Leftover, Settlement, SettlementDirection, SettlementKey, SettlementState};
@@ -25,8 +25,8 @@ struct AccountSettlements {
     under_way: Option<Settlement>,
     /// For each asset that the account has had.
     left_over: HashMap<Asset, Leftover>,
-    /// When and how many units the node settled within an hour before the last look, the oldest first.
-    recent: VecDeque<(Timestamp, Asset, u128)>,
+    /// When and how many units the node settled within an hour before the last settlement or look.
+    recent: Vec<(Timestamp, Asset, u128)>,
 }
 
 impl SettlementBook {
@@ -62,7 +62,8 @@ impl SettlementBook {
                 account.left_over.insert(asset.clone(), leftover.clone());
             }
             SettlementDirection::Outgoing => {
-                account.recent.push_back((*created_at, asset.clone(), *units));
+                account.forget_before_hour(*created_at);
+                account.recent.push((*created_at, asset.clone(), *units));
                 if *state == SettlementState::Pending {
                     account.under_way = Some(settlement.clone());
                 }
@@ -84,8 +85,7 @@ impl SettlementBook {
     /// How many units of this asset the node has settled within an hour.
     pub fn settled_within_hour(&mut self, account: &str, asset: &Asset, now: Timestamp) -> u128 {
         let Some(account) = self.accounts.get_mut(account) else { return 0 };
-        let since = now.saturating_sub_millis(HOUR_MS);
-        account.recent.retain(|(at, ..)| *at > since);
+        account.forget_before_hour(now);
         let recent = account.recent.iter().filter(|(_, of, _)| of == asset);
         recent.fold(0, |sum, (.., units)| sum.saturating_add(*units))
     }
@@ -109,6 +109,13 @@ impl SettlementBook {
     pub fn forget_saved(&mut self, durable: CutNumber) -> bool {
         self.unsaved.retain(|(first, _)| *first > durable);
         !self.unsaved.is_empty()
+    }
+}
+
+impl AccountSettlements {
+    fn forget_before_hour(&mut self, now: Timestamp) {
+        let since = now.saturating_sub_millis(HOUR_MS);
+        self.recent.retain(|(at, ..)| *at > since);
     }
 }
 
@@ -173,6 +180,14 @@ mod tests {
         assert_eq!(settled(HOUR_MS), 30);
         assert_eq!(settled(HOUR_MS + 1), 20);
         assert_eq!(settled(3 * HOUR_MS), 0);
+        // Also of a peer with which operators settle, of whom no engine asks.
+        for hour in 3..100 {
+            book.begin(
+                CutNumber(1),
+                &settlement("k", Outgoing, SettlementState::Done, hour * HOUR_MS),
+            );
+        }
+        assert_eq!(book.accounts["c"].recent.len(), 1);
         let other = Asset::new("EUR", 2);
         assert_eq!(book.settled_within_hour("c", &other, Timestamp::EPOCH), 0);
         assert_eq!(book.left_over("c", &other), Leftover::default());
