@@ -8,9 +8,9 @@ use serde_json::json;
 use super::args::{
     SettlementArguments, SettlementCommand, SettlementListArguments, SettlementRecordArguments,
 };
-use super::observed::{json_text, page_client};
+use super::observed::page_client;
 use super::verbs::{
-    TIMEOUT, describe, find_changed_node, find_node, named_pages, post, print_answer, run as order,
+    TIMEOUT, describe, find_changed_node, named_pages, post, print_answer, run as order, show_page,
     ttl,
 };
 use crate::account::Asset;
@@ -52,30 +52,11 @@ fn list(
     environment: &Environment,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
-    let nodes = named_pages(&arguments.node, environment)?;
-    let client = page_client(TIMEOUT)?;
-    let runtime = build_runtime(1)?;
-    let answer = runtime.block_on(async {
-        let (asked, id, _) =
-            find_node(&client, nodes, arguments.node.source.node.as_deref()).await?;
-        let mut path =
-            format!("api/v1/nodes/{}/settlements?limit={}", url_encode(&id), arguments.limit);
-        if let Some(peer) = &arguments.peer {
-            path.push_str(&format!("&peer={}", url_encode(peer)));
-        }
-        read::<SettlementsBody>(&client, &asked, &path).await
-    });
-    // A DNS lookup may still block a thread; the process does not wait for it.
-    runtime.shutdown_background();
-    let page = answer?;
-    if arguments.node.json {
-        writeln!(out, "{}", json_text(&page, true)?)?;
-        return Ok(out.flush()?);
+    let mut path = format!("settlements?limit={}", arguments.limit);
+    if let Some(peer) = &arguments.peer {
+        path.push_str(&format!("&peer={}", url_encode(peer)));
     }
-    for line in lines(&page) {
-        writeln!(out, "{line}")?;
-    }
-    Ok(out.flush()?)
+    show_page::<SettlementsBody>(&arguments.node, environment, &path, out, lines)
 }
 
 /// The table, and what is in the way of those that are not over.
@@ -110,7 +91,7 @@ fn lines(page: &SettlementsBody) -> Vec<String> {
         lines.push(format!("the engine of {peer} has not accepted {key}: {why}{next}"));
     }
     lines.extend(paused.iter().map(|peer| format!("settlements with {peer} are paused")));
-    lines.iter().map(|line| sanitize(line)).collect()
+    lines
 }
 
 fn record(
@@ -172,20 +153,12 @@ async fn asset_of(
     peer: &str,
 ) -> Result<Asset, Failure> {
     let path = format!("api/v1/nodes/{}", url_encode(node));
-    let body: NodeBody = read(client, asked, &path).await?;
+    let page = client.page::<NodeBody>(asked, &path).await;
+    let body = page.map_err(|error| Failure::Failed(asked.describe(&error)))?;
     let found = body.peers.iter().find(|known| known.id == peer);
     let found = found.ok_or_else(|| {
         Failure::Failed(format!("node {} has no peer {}", sanitize(node), sanitize(peer)))
     })?;
     Asset::checked(&found.asset_code, found.asset_scale)
         .map_err(|error| Failure::Failed(format!("the asset of {}: {error}", sanitize(peer))))
-}
-
-async fn read<T: serde::de::DeserializeOwned>(
-    client: &PageClient,
-    asked: &AskedNode,
-    path: &str,
-) -> Result<T, Failure> {
-    let page = client.page(asked, path).await;
-    page.map_err(|error| Failure::Failed(asked.describe(&error)))
 }

@@ -4,8 +4,8 @@ use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
 
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::args::{
@@ -173,6 +173,36 @@ pub(super) fn run<T: DeserializeOwned>(
     print_answer(&answer?, arguments.json, out, describe)
 }
 
+/// Reads a page of the node, and prints it, as it is or line by line.
+pub(super) fn show_page<T: DeserializeOwned + Serialize>(
+    arguments: &VerbNodeArguments,
+    environment: &Environment,
+    path: &str,
+    out: &mut dyn Write,
+    lines: impl Fn(&T) -> Vec<String>,
+) -> Result<(), Failure> {
+    let nodes = named_pages(arguments, environment)?;
+    let client = page_client(TIMEOUT)?;
+    let runtime = build_runtime(1)?;
+    let answer = runtime.block_on(async {
+        let (asked, id, _) = find_node(&client, nodes, arguments.source.node.as_deref()).await?;
+        let path = format!("api/v1/nodes/{}/{path}", url_encode(&id));
+        let page = client.page::<T>(&asked, &path).await;
+        page.map_err(|error| Failure::Failed(asked.describe(&error)))
+    });
+    // A DNS lookup may still block a thread; the process does not wait for it.
+    runtime.shutdown_background();
+    let page = answer?;
+    if arguments.json {
+        writeln!(out, "{}", json_text(&page, true)?)?;
+        return Ok(out.flush()?);
+    }
+    for line in lines(&page) {
+        writeln!(out, "{}", sanitize(&line))?;
+    }
+    Ok(out.flush()?)
+}
+
 /// Posts a body to a page of the node.
 pub(super) async fn post(
     client: &PageClient,
@@ -240,7 +270,7 @@ pub(super) async fn find_changed_node(
 }
 
 /// The pages that show the node, its id, and what they say of themselves.
-pub(super) async fn find_node(
+async fn find_node(
     client: &PageClient,
     nodes: Vec<AskedNode>,
     wanted: Option<&str>,

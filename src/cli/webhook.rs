@@ -5,10 +5,9 @@ use std::io::Write;
 use serde_json::json;
 
 use super::args::{WebhookArguments, WebhookCommand, WebhookListArguments};
-use super::observed::{json_text, page_client};
-use super::verbs::{TIMEOUT, find_node, named_pages, run as order};
+use super::verbs::{run as order, show_page};
 use crate::config::Environment;
-use crate::console::{Cell, Failure, Table, build_runtime, count, sanitize};
+use crate::console::{Cell, Failure, Table, count};
 use crate::observe::{WebhookVerbBody, WebhooksBody};
 use crate::remote::url_encode;
 
@@ -46,27 +45,7 @@ fn list(
     environment: &Environment,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
-    let nodes = named_pages(&arguments.node, environment)?;
-    let client = page_client(TIMEOUT)?;
-    let runtime = build_runtime(1)?;
-    let answer = runtime.block_on(async {
-        let wanted = arguments.node.source.node.as_deref();
-        let (asked, id, _) = find_node(&client, nodes, wanted).await?;
-        let path = format!("api/v1/nodes/{}/webhooks", url_encode(&id));
-        let page = client.page::<WebhooksBody>(&asked, &path).await;
-        page.map_err(|error| Failure::Failed(asked.describe(&error)))
-    });
-    // A DNS lookup may still block a thread; the process does not wait for it.
-    runtime.shutdown_background();
-    let page = answer?;
-    if arguments.node.json {
-        writeln!(out, "{}", json_text(&page, true)?)?;
-        return Ok(out.flush()?);
-    }
-    for line in lines(&page) {
-        writeln!(out, "{line}")?;
-    }
-    Ok(out.flush()?)
+    show_page::<WebhooksBody>(&arguments.node, environment, "webhooks", out, lines)
 }
 
 fn lines(page: &WebhooksBody) -> Vec<String> {
@@ -97,5 +76,5 @@ fn lines(page: &WebhooksBody) -> Vec<String> {
     if page.lost_events > 0 {
         lines.push(format!("{} events were lost, because the store failed", page.lost_events));
     }
-    lines.iter().map(|line| sanitize(line)).collect()
+    lines
 }
