@@ -12,7 +12,7 @@ use super::node_keys::NODE;
 use super::peer_keys::{PEER, PeerDraft, PeerSettings};
 use super::redact;
 use super::settings::{PeerConfig, Unset};
-use super::settlement::SettlementConfig;
+use super::settlement::{self, SettlementConfig};
 use crate::account::{
     AccountId, AccountSettings, Asset, Limits, ReconcileSettings, Relation, RoutePolicy,
     SettlementMode, SettlementRules,
@@ -89,7 +89,7 @@ fn read_peer(
         let what = format!("is above maxBalance ({max})");
         mapping.problem(&PEER.min_balance, what, "minBalance must be at most maxBalance", report);
     }
-    check_settlement(mapping, &draft, report);
+    settlement::check_rules(mapping, &draft, report);
     if draft.max_packet_amount == Some(Amount::ZERO) {
         let what = "no packet with an amount can pass";
         mapping.warn(&PEER.max_packet_amount, what, "leave it out for no limit", report);
@@ -193,37 +193,6 @@ fn check_token(mapping: Mapping<'_>, url: Option<&PeerUrl>, report: &mut Diagnos
         ),
     };
     mapping.problem(&PEER.auth_token, what, help, report);
-}
-
-/// What settlement rules may not say, and what they probably do not mean.
-fn check_settlement(mapping: Mapping<'_>, draft: &PeerDraft, report: &mut DiagnosticSink) {
-    if draft.settle_max_per_hour.is_some_and(|max| max <= 0) {
-        let help = "name the units that may be settled within an hour, such as 1000000";
-        mapping.problem(&PEER.settle_max_per_hour, "nothing could be settled", help, report);
-    }
-    let target = draft.settle_to.unwrap_or_default();
-    // The default is no mistake where nothing is settled.
-    let has_target = draft.settle_threshold.is_some() || mapping.has(&PEER.settle_every);
-    if let Some(max) = draft.max_balance.filter(|max| has_target && target > *max) {
-        let what = format!("is above maxBalance ({max})");
-        let help =
-            "after a settlement the peer could send nothing; settle to 0, or raise maxBalance";
-        mapping.problem(&PEER.settle_to, what, help, report);
-    }
-    let Some(threshold) = draft.settle_threshold else { return };
-    if threshold >= target {
-        let what = format!("is not below settleTo ({target})");
-        let help = "a settlement brings the balance from settleThreshold up to settleTo";
-        mapping.problem(&PEER.settle_threshold, what, help, report);
-    } else if let Some(min) = draft.min_balance.filter(|min| threshold < *min) {
-        let what = format!("is below minBalance ({min})");
-        let help = "the balance never falls so far, so packets stop before anything is settled; \
-                    set it above minBalance";
-        mapping.warn(&PEER.settle_threshold, what, help, report);
-    } else if threshold > 0 {
-        let help = "the node pays although the peer owes; balances that we owe are below zero";
-        mapping.warn(&PEER.settle_threshold, "is above zero", help, report);
-    }
 }
 
 /// Keys with a meaning only for peers that are dialled over HTTP. Defaults apply to every peer.

@@ -5,6 +5,7 @@ use super::diagnostics::DiagnosticSink;
 use super::key_types::{KeySet, KeyType, Nested, wrong_type};
 use super::mapping::{KeyRef, Mapping};
 use super::node_keys::{NODE, NodeDraft};
+use super::peer_keys::{PEER, PeerDraft};
 use super::settings::PeerConfig;
 use super::value::Value;
 use super::value_kind::ValueKind;
@@ -60,6 +61,37 @@ impl PeerConfig {
     }
 }
 
+/// Checks the settings of one peer.
+pub fn check_rules(mapping: Mapping<'_>, draft: &PeerDraft, report: &mut DiagnosticSink) {
+    if draft.settle_max_per_hour.is_some_and(|max| max <= 0) {
+        let help = "name the units that may be settled within an hour, such as 1000000";
+        mapping.problem(&PEER.settle_max_per_hour, "nothing could be settled", help, report);
+    }
+    let target = draft.settle_to.unwrap_or_default();
+    // The default is no mistake where nothing is settled.
+    let has_target = draft.settle_threshold.is_some() || mapping.has(&PEER.settle_every);
+    if let Some(max) = draft.max_balance.filter(|max| has_target && target > *max) {
+        let what = format!("is above maxBalance ({max})");
+        let help =
+            "after a settlement the peer could send nothing; settle to 0, or raise maxBalance";
+        mapping.problem(&PEER.settle_to, what, help, report);
+    }
+    let Some(threshold) = draft.settle_threshold else { return };
+    if threshold >= target {
+        let what = format!("is not below settleTo ({target})");
+        let help = "a settlement brings the balance from settleThreshold up to settleTo";
+        mapping.problem(&PEER.settle_threshold, what, help, report);
+    } else if let Some(min) = draft.min_balance.filter(|min| threshold < *min) {
+        let what = format!("is below minBalance ({min})");
+        let help = "the balance never falls so far, so packets stop before anything is settled; \
+                    set it above minBalance";
+        mapping.warn(&PEER.settle_threshold, what, help, report);
+    } else if threshold > 0 {
+        let help = "the node pays although the peer owes; balances that we owe are below zero";
+        mapping.warn(&PEER.settle_threshold, "is above zero", help, report);
+    }
+}
+
 /// Checks the settings of all peers together with those of the node.
 pub fn check(
     peers: &[PeerConfig],
@@ -108,7 +140,7 @@ mod tests {
     use crate::config::tests::{content_of, loaded, node};
     use crate::config::{DiagnosticSink, FileForm, Loaded, Source, parse_file};
 
-    const BASE: &str = "nodeId: a\nstore: a.db\nsettlementPort: 0\n";
+    const BASE: &str = "nodeId: a\nhealthCheckHost: 127.0.0.1\nstore: a.db\nsettlementPort: 0\n";
 
     fn peers(settlement: &str) -> String {
         format!("peers: [{{id: b, authToken: hunter2, settlement: {settlement}}}]\n")
@@ -120,7 +152,10 @@ mod tests {
         let mut report = DiagnosticSink::new(Some(&content.path));
         let tree = parse_file(&Source::default(), &content, &mut report).expect(text);
         match Loaded::from_tree(tree, FileForm::NodeFile, Some(&content.path), report) {
-            Ok(loaded) => (String::new(), format!("{:?}", loaded.warnings)),
+            Ok(loaded) => {
+                let warnings = loaded.warnings.iter().map(ToString::to_string);
+                (String::new(), warnings.collect::<Vec<_>>().join("\n"))
+            }
             Err(problems) => (problems.to_string(), String::new()),
         }
     }
@@ -148,17 +183,50 @@ mod tests {
         assert_eq!(none.peers[0].settlement, None);
     }
 
+    fn check(text: &str, problem: &str, warning: &str) {
+        let (problems, warnings) = messages(text);
+        for (found, expected) in [(problems, problem), (warnings, warning)] {
+            assert!(
+                found.contains(expected) && expected.is_empty() == found.is_empty(),
+                "{text}: {expected:?} is not {found}"
+            );
+        }
+    }
+
+    #[test]
+    fn rules_that_cannot_work_or_are_not_meant_are_reported() {
+        let check = |keys: &str, problem: &str, warning: &str| {
+            let peer = format!("{{id: b, authToken: x, settlement: manual, {keys}}}");
+            check(&format!("{BASE}peers: [{peer}]\n"), problem, warning);
+        };
+        check("settleThreshold: -6, settleTo: -5", "", "");
+        let not_below = "settleThreshold = -5: is not below settleTo (-5)";
+        check("settleThreshold: -5, settleTo: -5", not_below, "");
+        check("settleThreshold: 1", "settleThreshold = 1: is not below settleTo (0)", "");
+        check("settleThreshold: -10, minBalance: -10", "", "");
+        let below_min = "settleThreshold: is below minBalance (-10)";
+        check("settleThreshold: -11, minBalance: -10", "", below_min);
+        check("settleThreshold: 0, settleTo: 2", "", "");
+        check("settleThreshold: 1, settleTo: 2", "", "settleThreshold: is above zero");
+        check("settleMaxPerHour: 1", "", "");
+        check("settleMaxPerHour: 0", "settleMaxPerHour = 0: nothing could be settled", "");
+        check("settleMaxPerHour: -1", "settleMaxPerHour = -1: nothing could be settled", "");
+
+        let limits =
+            |max: &str, rules: &str| format!("maxPacketAmount: 1, maxBalance: {max}, {rules}");
+        let above_max = "settleTo = 6: is above maxBalance (5)";
+        check(&limits("5", "settleThreshold: -1, settleTo: 5"), "", "");
+        check(&limits("5", "settleThreshold: -1, settleTo: 6"), above_max, "");
+        check(&limits("5", "settleEveryMs: 1000, settleTo: 6"), above_max, "");
+        check(&limits("5", "settleTo: 6"), "", "");
+        // The default of settleTo is above it, too, which is no mistake where nothing is settled.
+        check(&limits("-1", "settleThreshold: -5"), "settleTo: is above maxBalance (-1)", "");
+        check(&limits("-1", ""), "", "");
+    }
+
     #[test]
     fn mistakes_say_what_to_do() {
         let engine = peers("{engine: 'http://127.0.0.1:1'}");
-        let check = |text: &str, problem: &str, warning: &str| {
-            let (problems, warnings) = messages(text);
-            assert!(
-                problems.contains(problem) && problem.is_empty() == problems.is_empty(),
-                "{problems}"
-            );
-            assert!(warnings.contains(warning), "{text}: {warnings}");
-        };
         check(&format!("{BASE}{engine}"), "", "");
         check(&format!("nodeId: a\nsettlementPort: 1\n{engine}"), "but there is no store", "");
         check(&format!("nodeId: a\nstore: a.db\n{engine}"), "", "cannot credit what the peer pays");
