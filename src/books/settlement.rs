@@ -18,7 +18,7 @@ use crate::wire::Timestamp;
 /// The longest key of a settlement, in characters.
 const KEY_MAX: usize = 255;
 
-/// Identifies a settlement (RFC 38 "Idempotency"). For incoming ones the engine chooses it.
+/// Identifies a settlement (RFC 38 "Idempotence"). For incoming ones the engine chooses it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SettlementKey(Arc<str>);
 

@@ -191,7 +191,7 @@ fn the_public_settlement_core_settles_to_the_unit_and_credits_nothing_twice_rows
 }
 
 #[test]
-fn value_moves_on_a_chain_and_the_books_follow_rows_131_133_136() {
+fn value_moves_on_a_chain_and_the_books_follow_rows_131_133_135_136() {
     let scripts = match settlement_packages() {
         Ok(folder) => folder,
         Err(why) => return skip("the settlement engines", &why),
@@ -230,7 +230,7 @@ fn value_moves_on_a_chain_and_the_books_follow_rows_131_133_136() {
 /// The debt of a grows by packets until it is at the threshold. Then a pays, the ledger moves value, and b credits it:
 /// both ends are even again, to the unit.
 #[test]
-fn a_debt_at_the_threshold_is_paid_by_itself_and_both_ends_are_even() {
+fn a_debt_at_the_threshold_is_paid_by_itself_and_both_ends_are_even_rows_132_134() {
     let scripts = match settlement_packages() {
         Ok(folder) => folder,
         Err(why) => return skip("the settlement engines", &why),

@@ -1,7 +1,6 @@
 //! Amounts of settlement engines, exact at every scale.
 //!
-//! An engine names an amount and the scale of it, and both may differ from request to request. What does not make a
-//! whole unit of the account is kept, and counts with the next settlement (RFC 38 "Idempotency and scales").
+//! An engine names an amount and the scale of it, and both may differ from request to request.
 
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -52,6 +51,8 @@ impl Quantity {
 
     /// The whole units of an account with this scale, together with what was left over before, and what is left over
     /// now.
+    ///
+    /// RFC 38 "Scale conversions": what makes no whole unit is kept, and counts with the next settlement. [row 135]
     ///
     /// # Errors
     /// [`QuantityError::TooLarge`]: the units are beyond an `i128`.
@@ -174,8 +175,8 @@ mod tests {
     }
 
     #[test]
-    fn quantities_are_converted_exactly() {
-        // RFC 38's own examples are in spec vectors; the first three are those.
+    fn quantities_are_converted_exactly_row_135() {
+        // The first three are examples of RFC 38.
         check("905", 11, 9, "0", (9, "0.05"));
         check("8053", 12, 9, "0", (8, "0.053"));
         check("1", 6, 9, "0", (1_000, "0"));
@@ -214,7 +215,7 @@ mod tests {
     proptest! {
         /// What was credited, and what is left over, add up to what was received, at any scales in any order.
         #[test]
-        fn nothing_is_lost_between_scales(
+        fn nothing_is_lost_between_scales_row_135(
             account_scale in 0..=12_u8,
             received in prop::collection::vec((0..10_000_000_u64, 0..=18_u8), 1..40),
         ) {

@@ -422,7 +422,7 @@ impl World {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 500, ..ProptestConfig::default() })]
     #[test]
-    fn what_is_paid_is_debited_and_what_is_received_is_credited(
+    fn what_is_paid_is_debited_and_what_is_received_is_credited_rows_132_135(
         ops in prop::collection::vec(op(), 1..200),
     ) {
         let mut world = World::new();
