@@ -65,6 +65,7 @@ mod tests {
             held_out: 0,
             uncertain: 0,
             comparison: ReconcileState::default(),
+            settlement_pending: 0,
             last_refusal: None,
             excess_releases: 0,
             stats: Stats::default(),

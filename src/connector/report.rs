@@ -7,7 +7,7 @@ use super::own_account::OwnAccountReport;
 use super::refusal::Refusal;
 use super::snapshot::{AccountEntry, Snapshot};
 use super::stats::Stats;
-use crate::account::{AccountId, AccountSettings, Asset, OverLimit, Totals};
+use crate::account::{AccountId, AccountSettings, Asset, OverLimit, SettlementMode, Totals};
 use crate::books::ReconcileState;
 use crate::link::{SessionId, SessionKind, Slot};
 use crate::routing::ccp::LearnedReport;
@@ -56,6 +56,8 @@ pub struct AccountReport {
     pub uncertain: i128,
     /// How the peer's books compare with ours.
     pub comparison: ReconcileState,
+    /// What we pay the peer with the settlement that its engine has not accepted; 0 if there is none.
+    pub settlement_pending: u128,
     /// When a balance limit last refused a packet, and by how much it was over.
     pub last_refusal: Option<(Timestamp, OverLimit)>,
     /// How often a release was larger than the held amount, which is an error of this program.
@@ -151,7 +153,7 @@ impl Connector {
             node_id: snapshot.node_id.to_string(),
             address: snapshot.address.clone(),
             routes: snapshot.table.prefix_count(),
-            accounts: snapshot.entries.iter().map(account_report).collect(),
+            accounts: snapshot.entries.iter().map(|entry| self.account_report(entry)).collect(),
             own_accounts: self.configuration.lock().registry.own_account_reports(),
         }
     }
@@ -245,23 +247,29 @@ impl Batch<'_> {
     }
 }
 
-fn account_report(entry: &AccountEntry) -> AccountReport {
-    let state = entry.account.lock();
-    AccountReport {
-        settings: entry.settings.clone(),
-        removed: entry.removed,
-        sessions: state.sessions.iter().map(|session| (session.id, session.kind)).collect(),
-        in_flight_from: state.in_flight,
-        in_flight_to: state.pending.len(),
-        outbox_bytes: state.sessions.iter().map(|session| session.outbox.waiting_bytes()).sum(),
-        balance: state.ledger.balance(),
-        totals: state.ledger.totals(),
-        held_in: state.ledger.held_in(),
-        held_out: state.ledger.held_out(),
-        uncertain: state.ledger.uncertain(),
-        comparison: state.comparison.state.clone(),
-        last_refusal: state.last_refusal,
-        excess_releases: state.ledger.excess_releases(),
-        stats: state.stats.clone(),
+impl Connector {
+    fn account_report(&self, entry: &AccountEntry) -> AccountReport {
+        let has_engine = entry.settings.settlement.mode == SettlementMode::Engine;
+        // Not while the account is locked: a settlement that begins takes the locks the other way round.
+        let pending = has_engine.then(|| self.settlement_under_way(entry.account.id())).flatten();
+        let state = entry.account.lock();
+        AccountReport {
+            settlement_pending: pending.map_or(0, |settlement| settlement.units),
+            settings: entry.settings.clone(),
+            removed: entry.removed,
+            sessions: state.sessions.iter().map(|session| (session.id, session.kind)).collect(),
+            in_flight_from: state.in_flight,
+            in_flight_to: state.pending.len(),
+            outbox_bytes: state.sessions.iter().map(|session| session.outbox.waiting_bytes()).sum(),
+            balance: state.ledger.balance(),
+            totals: state.ledger.totals(),
+            held_in: state.ledger.held_in(),
+            held_out: state.ledger.held_out(),
+            uncertain: state.ledger.uncertain(),
+            comparison: state.comparison.state.clone(),
+            last_refusal: state.last_refusal,
+            excess_releases: state.ledger.excess_releases(),
+            stats: state.stats.clone(),
+        }
     }
 }

@@ -15,6 +15,7 @@ mod families;
 mod family_encoder;
 mod process;
 mod rate_families;
+mod settlement_families;
 mod store_families;
 
 use std::fmt;

@@ -167,7 +167,7 @@ fn encode_balances(report: &ConnectorReport, families: &mut FamilyEncoder<'_, '_
 
 /// Prometheus counts in floating point: beyond 2^53 the last digits are lost. `/peers` has them all.
 #[allow(clippy::cast_precision_loss, reason = "metrics are floating point by definition")]
-fn units(amount: i128) -> f64 {
+pub(super) fn units(amount: i128) -> f64 {
     amount as f64
 }
 

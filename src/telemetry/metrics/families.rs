@@ -7,7 +7,9 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Unit;
 
 use super::family_encoder::{FamilyEncoder, FamilySource, by_direction, peer_label};
-use super::{StatusMetrics, account_families, process, rate_families, store_families};
+use super::{
+    StatusMetrics, account_families, process, rate_families, settlement_families, store_families,
+};
 use crate::connector::ConnectorReport;
 use crate::net::ClockReport;
 use crate::peers::{BtpCounts, HttpCounts, PeerCounts, PeerSnapshot, PeerState, StoreReport};
@@ -48,6 +50,7 @@ pub(super) fn encode(
     encode_node(snapshot, families)?;
     encode_configuration(&snapshot.status, families)?;
     account_families::encode(&snapshot.report, families)?;
+    settlement_families::encode(&snapshot.report.accounts, families)?;
     encode_sessions(&snapshot.peers, &snapshot.status, families)?;
     encode_ccp(&snapshot.ccp, families)?;
     encode_listeners(snapshot, families)?;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
 
 use super::*;
-use crate::account::{AccountSettings, Asset, Relation, Totals};
+use crate::account::{AccountSettings, Asset, Relation, SettlementMode, Totals};
 use crate::connector::{AccountReport, ConnectorReport, Stats};
 use crate::net::{Clock, ClockReport};
 use crate::peers::{
@@ -36,6 +36,9 @@ fn account(id: &str, stats: Stats) -> AccountReport {
     settings.asset = Asset::new("X\"\\\nY", 2);
     settings.limits.max_balance = (id == "alice").then_some(100);
     settings.limits.min_balance = (id == "bob").then_some(-7);
+    if id == "bob" {
+        settings.settlement.mode = SettlementMode::Engine;
+    }
     AccountReport {
         settings,
         removed: false,
@@ -44,11 +47,12 @@ fn account(id: &str, stats: Stats) -> AccountReport {
         in_flight_to: 4,
         outbox_bytes: 500,
         balance: -12,
-        totals: Totals::default(),
+        totals: Totals { settled_in: 21, settled_out: 22, ..Totals::default() },
         held_in: 7,
         held_out: i128::from(u64::MAX) * 4,
         uncertain: 11,
         comparison: crate::books::ReconcileState::default(),
+        settlement_pending: 23,
         last_refusal: None,
         excess_releases: 0,
         stats,
@@ -261,6 +265,9 @@ fn check_values(series: &BTreeMap<String, f64>) {
         ("ilp_account_held_units{peer=alice,direction=received}", 7.0),
         ("ilp_account_held_units{peer=alice,direction=sent}", 4.0 * 2.0_f64.powi(64)),
         ("ilp_account_uncertain_units{peer=alice}", 11.0),
+        ("ilp_account_settled_units{peer=alice,direction=received}", 21.0),
+        ("ilp_account_settled_units{peer=bob,direction=sent}", 22.0),
+        ("ilp_settlement_pending_units{peer=bob}", 23.0),
         ("ilp_store_cut_seconds_bucket{le=0.00025}", 0.0),
         ("ilp_store_cut_seconds_bucket{le=0.0005}", 1.0),
         ("ilp_store_cut_seconds_sum{}", 0.0004),

@@ -1,0 +1,39 @@
+//! The metrics of settlements.
+
+use std::fmt;
+
+use super::account_families::units;
+use super::family_encoder::{FamilyEncoder, by_direction, peer_label};
+use crate::account::{SettlementMode, Totals};
+use crate::connector::AccountReport;
+
+/// Only of accounts that settle, or have settled.
+pub(super) fn encode(
+    accounts: &[AccountReport],
+    families: &mut FamilyEncoder<'_, '_>,
+) -> fmt::Result {
+    let mode = |account: &AccountReport| account.settings.settlement.mode;
+    let has_settled = |totals: &Totals| (totals.settled_in, totals.settled_out) != (0, 0);
+    let settling = |account: &&AccountReport| {
+        mode(account) != SettlementMode::None || has_settled(&account.totals)
+    };
+    families.gauges(
+        "ilp_account_settled_units",
+        "What was settled in all, in the asset's smallest unit: received from the peer, or sent to it",
+        None,
+        accounts.iter().filter(settling).flat_map(|account| {
+            let Totals { settled_in, settled_out, .. } = account.totals;
+            by_direction(&account.settings.id, units(settled_in), units(settled_out))
+        }),
+    )?;
+    let with_engine = accounts.iter().filter(|one| mode(one) == SettlementMode::Engine);
+    families.gauges(
+        "ilp_settlement_pending_units",
+        "The settlement that the engine of the peer has not accepted, in the same unit; 0: none",
+        None,
+        with_engine.map(|account| {
+            let pending = i128::try_from(account.settlement_pending).unwrap_or(i128::MAX);
+            (peer_label(&account.settings.id), units(pending))
+        }),
+    )
+}
