@@ -57,9 +57,12 @@ pub enum WebhookRefusal {
     /// The node has no such webhook.
     #[error("the node has no webhook {0}; `webhook list` shows those that it has")]
     NotFound(String),
-    /// The store does not work.
+    /// The store cannot be read.
     #[error("the store fails, so nothing was done: {0}")]
     StoreFails(String),
+    /// It is done in memory, and waits for the store.
+    #[error("it is done, but not saved yet, because the store fails: {0}; the node goes on trying")]
+    NotSaved(String),
 }
 
 impl NodeStatus {

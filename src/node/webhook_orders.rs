@@ -154,7 +154,7 @@ impl Orders {
         let Some(cut) = connector.next_cut() else { return Ok(()) };
         let saved = poll_fn(|cx| connector.poll_durable(cut, cx));
         timeout(STORE_TIMEOUT, saved).await.map_err(|_| {
-            WebhookRefusal::StoreFails(format!("it has not saved it for {STORE_TIMEOUT:?}"))
+            WebhookRefusal::NotSaved(format!("it has not saved it for {STORE_TIMEOUT:?}"))
         })
     }
 }

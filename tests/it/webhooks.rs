@@ -7,6 +7,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::http::Server;
 use crate::interop::settlement_packages;
 use crate::peer::ask;
 use crate::process::{Process, TIMEOUT, path_text, temp_folder, write_file};
@@ -114,4 +115,33 @@ fn after_a_crash_between_the_delivery_and_its_mark_the_event_comes_again_with_it
     let (_node, api) = node(&folder, &hook("ops", port));
     assert_eq!(received(&answering, 204)["id"], id);
     wait_for_webhook(api, "ops", |ops| ops["delivered"] == 1 && ops["pending"] == 0);
+}
+
+#[test]
+fn while_the_store_fails_events_are_delivered_from_memory_and_none_twice() {
+    let server = Server::start();
+    let server_port = server.port();
+    let requests = server.accept_all();
+    let receive = || -> Value {
+        let request = requests.recv_timeout(TIMEOUT).unwrap();
+        let event: Value = serde_json::from_slice(&request.body).unwrap();
+        assert_eq!(event["data"]["id"], request.header("webhook-id").unwrap());
+        event
+    };
+    let folder = temp_folder();
+    let (_node, api) = node(&folder, &hook("ops", server_port.into()));
+    let (store, elsewhere) = (folder.path().join("n.db"), folder.path().join("elsewhere.db"));
+    std::fs::rename(&store, &elsewhere).unwrap();
+    let path = "POST /api/v1/nodes/n/webhooks/ops/test";
+    let (status, problem) = ask(api, path, Some(TOKEN), r#"{"reason":"a test"}"#);
+    assert_eq!(status, 503, "{problem}");
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(detail.starts_with("it is done, but not saved yet"), "{detail}");
+    let mut kinds = [receive(), receive()].map(|event| event["type"].as_str().unwrap().to_owned());
+    kinds.sort_unstable();
+    assert_eq!(kinds, ["store.failing", "webhook.test"]);
+    std::fs::rename(&elsewhere, &store).unwrap();
+    assert_eq!(receive()["type"], "store.recovered");
+    wait_for_webhook(api, "ops", |ops| ops["delivered"] == 3 && ops["pending"] == 0);
+    assert!(requests.try_recv().is_err(), "an event came twice");
 }

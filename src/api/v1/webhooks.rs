@@ -95,17 +95,22 @@ async fn run<T>(
     let request = refuse_in_audit(&node, &client, &audited, read)?;
     let audited = AuditedVerb { reason: Some(sanitize(&request.reason)), ..audited };
     let ticket = record(&node, &client, audited).await?;
-    let done = order(&node, new).await.and_then(|done| {
-        done.map_err(|refusal| match &refusal {
-            WebhookRefusal::NotFound(_) => not_found(refusal.to_string()),
-            WebhookRefusal::StoreFails(_) => unavailable(refusal.to_string()),
-        })
-    });
-    match done {
-        Ok(done) => {
+    match order(&node, new).await {
+        Ok(Ok(done)) => {
             ticket.done();
             let node = node.context().connector.node_id().to_string();
             ok(&answer(WebhookVerbBody { node, webhook, event: None, retried: None }, done))
+        }
+        Ok(Err(refusal)) => {
+            let text = refusal.to_string();
+            match &refusal {
+                WebhookRefusal::NotSaved(_) => ticket.leave_open(&text),
+                _ => ticket.fail(&text),
+            }
+            Err(match &refusal {
+                WebhookRefusal::NotFound(_) => not_found(text),
+                _ => unavailable(text),
+            })
         }
         Err(problem) => {
             ticket.fail(problem.detail());
