@@ -233,17 +233,12 @@ impl KnownRates<'_> {
 
 #[cfg(test)]
 mod tests {
-    use crate::config::tests::{content_of, loaded};
-    use crate::config::{DiagnosticSink as Sink, FileForm, Loaded, Source, parse_file};
+    use crate::config::tests::{loaded, mistakes_in};
 
     const BASE: &str = "nodeId: a\npeers:\n  - {id: b, authToken: s, url: ws://b}\n";
 
     fn problems(rest: &str) -> String {
-        let (source, content) = (Source::default(), content_of(format!("{BASE}{rest}\n")));
-        let mut report = Sink::new(Some(&content.path));
-        let tree = parse_file(&source, &content, &mut report).unwrap();
-        let read = Loaded::from_tree(tree, FileForm::NodeFile, Some(&content.path), report);
-        read.map_or_else(|problems| problems.to_string(), |_| String::new())
+        mistakes_in(&format!("{BASE}{rest}\n")).0
     }
 
     #[test]

@@ -137,27 +137,12 @@ pub fn check(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::tests::{content_of, loaded, node};
-    use crate::config::{DiagnosticSink, FileForm, Loaded, Source, parse_file};
+    use crate::config::tests::{loaded, mistakes_in, node};
 
     const BASE: &str = "nodeId: a\nhealthCheckHost: 127.0.0.1\nstore: a.db\nsettlementPort: 0\n";
 
     fn peers(settlement: &str) -> String {
         format!("peers: [{{id: b, authToken: hunter2, settlement: {settlement}}}]\n")
-    }
-
-    /// What is refused, and what is warned of.
-    fn messages(text: &str) -> (String, String) {
-        let content = content_of(text);
-        let mut report = DiagnosticSink::new(Some(&content.path));
-        let tree = parse_file(&Source::default(), &content, &mut report).expect(text);
-        match Loaded::from_tree(tree, FileForm::NodeFile, Some(&content.path), report) {
-            Ok(loaded) => {
-                let warnings = loaded.warnings.iter().map(ToString::to_string);
-                (String::new(), warnings.collect::<Vec<_>>().join("\n"))
-            }
-            Err(problems) => (problems.to_string(), String::new()),
-        }
     }
 
     #[test]
@@ -184,7 +169,7 @@ mod tests {
     }
 
     fn check(text: &str, problem: &str, warning: &str) {
-        let (problems, warnings) = messages(text);
+        let (problems, warnings) = mistakes_in(text);
         for (found, expected) in [(problems, problem), (warnings, warning)] {
             assert!(
                 found.contains(expected) && expected.is_empty() == found.is_empty(),
