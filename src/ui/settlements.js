@@ -20,7 +20,7 @@ export function settlementsOf(app, nodes) {
   const asked = nodes.slice(0, NODES_MAX);
   const answers = asked.map((node) => answerOf(app, node, `?limit=${SHOWN_MAX}`));
   const all = merged(answers);
-  const newest = all.settlements.toSorted((a, b) => b.createdAt.localeCompare(a.createdAt)).slice(0, SHOWN_MAX);
+  const newest = all.settlements.slice(0, SHOWN_MAX);
   return html`<h2>Settlements</h2>
     <p class="dim">What was paid outside of Interledger: by a settlement engine, or by hand and recorded with <code>ilp-connector settlement record</code>.${nodes.length > NODES_MAX
     ? ` Those of the first ${NODES_MAX} nodes; each link shows its own.` : ''}</p>
@@ -42,11 +42,11 @@ function answerOf(app, node, query) {
   return data && { ...data, node };
 }
 
-/** @param {((Settlements & { node: string }) | null)[]} answers */
+/** The newest settlements first. @param {((Settlements & { node: string }) | null)[]} answers */
 function merged(answers) {
   const known = answers.filter((answer) => answer != null);
   return {
-    settlements: known.flatMap((answer) => answer.settlements),
+    settlements: known.flatMap((answer) => answer.settlements).toSorted((a, b) => b.createdAt.localeCompare(a.createdAt)),
     underWay: known.flatMap((answer) => answer.underWay),
     paused: known.flatMap((answer) => answer.paused.map((peer) => ({ node: answer.node, peer }))),
   };
