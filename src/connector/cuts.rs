@@ -5,11 +5,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use parking_lot::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::asset_table::PriceDetail;
+use super::changed_accounts::ChangedAccounts;
 use super::core::Connector;
 use super::own_account::own_flow_end;
 use super::received_payments::{ChangedPayments, ReceivedPayments};
@@ -198,81 +199,6 @@ impl Cuts {
         let paid = paid.iter().filter_map(|slot| snapshot.entry(*slot));
         self.collect_flows(snapshot, paid, registry);
         self.flows.lock().take_changed(at, number)
-    }
-}
-
-/// The memory of a longer list is not kept.
-const SLOTS_REUSED_MAX: usize = 1_000;
-
-/// The accounts that have changed since the last cut.
-#[derive(Debug, Default)]
-pub(super) struct ChangedAccounts(Mutex<ChangedSlots>);
-
-#[derive(Debug, Default)]
-struct ChangedSlots {
-    slots: Vec<Slot>,
-    /// The accounts that were paid since the last cut with flows, once each; [`Slot::NONE`] is an own account.
-    paid: Vec<Slot>,
-    /// Something that has no slot has changed, too.
-    has_others: bool,
-    waker: Option<Waker>,
-}
-
-impl ChangedAccounts {
-    /// The caller holds the lock of the account.
-    #[cold]
-    pub(super) fn note(&self, slot: Slot) {
-        let mut changed = self.0.lock();
-        changed.slots.push(slot);
-        if let Some(waker) = changed.waker.take() {
-            waker.wake();
-        }
-    }
-
-    /// Something that has no slot has changed: an account that is not configured, or the node's own.
-    pub(super) fn note_other(&self) {
-        let mut changed = self.0.lock();
-        changed.has_others = true;
-        if let Some(waker) = changed.waker.take() {
-            waker.wake();
-        }
-    }
-
-    /// An account was paid, for the first time since the last cut with flows. The caller holds its lock.
-    pub(super) fn note_paid(&self, slot: Slot) {
-        self.0.lock().paid.push(slot);
-    }
-
-    pub(super) fn take_paid(&self) -> Vec<Slot> {
-        std::mem::take(&mut self.0.lock().paid)
-    }
-
-    fn has_paid(&self) -> bool {
-        !self.0.lock().paid.is_empty()
-    }
-
-    fn take(&self) -> Vec<Slot> {
-        let mut changed = self.0.lock();
-        changed.has_others = false;
-        std::mem::take(&mut changed.slots)
-    }
-
-    /// Takes a list back for the next accounts, so that a cut allocates none.
-    fn reuse(&self, mut slots: Vec<Slot>) {
-        let mut changed = self.0.lock();
-        if changed.slots.is_empty() && slots.capacity() <= SLOTS_REUSED_MAX {
-            slots.clear();
-            changed.slots = slots;
-        }
-    }
-
-    fn poll(&self, cx: &Context<'_>) -> Poll<()> {
-        let mut changed = self.0.lock();
-        if changed.slots.is_empty() && !changed.has_others {
-            changed.waker = Some(cx.waker().clone());
-            return Poll::Pending;
-        }
-        Poll::Ready(())
     }
 }
 

@@ -12,6 +12,7 @@ mod answer;
 mod asset_table;
 mod batch;
 mod ccp;
+mod changed_accounts;
 mod core;
 mod cuts;
 mod exchange_rates;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::batch::Batch;
-use super::cuts::ChangedAccounts;
+use super::changed_accounts::ChangedAccounts;
 use super::requester_sums::RequesterSums;
 use super::snapshot::AccountEntry;
 use crate::account::{Asset, Ledger, Totals};

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::account::Account;
 use super::asset_table::{ASSETS_MAX, AssetTable, PAYERS_MAX, PriceSettings};
-use super::cuts::ChangedAccounts;
+use super::changed_accounts::ChangedAccounts;
 use super::own_account::{OwnAccountReport, OwnAccounts};
 use super::reconcile::PeerComparison;
 use super::settings::ConnectorSettings;

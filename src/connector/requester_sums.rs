@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::cuts::ChangedAccounts;
+use super::changed_accounts::ChangedAccounts;
 use crate::books::FlowSums;
 use crate::link::Slot;
 use crate::wire::Amount;

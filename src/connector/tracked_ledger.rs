@@ -4,7 +4,7 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
-use super::cuts::ChangedAccounts;
+use super::changed_accounts::ChangedAccounts;
 use crate::account::{AboveSettledMax, Ledger, OverLimit};
 use crate::books::{BalanceChange, ChangeError};
 use crate::link::Slot;
