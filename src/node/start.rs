@@ -277,6 +277,9 @@ async fn build(
     let saver = store.map(|store| {
         Saver::start(store, Arc::clone(&context), Arc::clone(&status), &config.settings)
     });
+    // Before the first request is served: what operators change must be in the log.
+    let mut audit = AuditThread::new(Arc::clone(&status));
+    audit.follow_config(&config.settings);
     let node_task = NodeTask {
         acceptor: Acceptor::start(Arc::new(btp)),
         http: http.map(|server| (server.connections(), Acceptor::start(Arc::new(server)))),
@@ -307,7 +310,7 @@ async fn build(
         settlement_orders,
         engines: EngineTasks::start(engines, engine_listener, &context),
         settlements,
-        audit: AuditThread::new(Arc::clone(&status)),
+        audit,
         status,
         packet_log,
         events,
