@@ -22,6 +22,8 @@ use crate::web::{Connection, ProblemDetails};
 const PATH_CHARS_MAX: usize = 200;
 /// A client without a token, or with one that is not known.
 const UNKNOWN: &str = "-";
+/// The name of such a client.
+const LOCAL: &str = "local";
 
 /// The client that wants to change something. Handlers extract it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,9 +62,10 @@ impl<S: Sync> FromRequestParts<S> for VerbClient {
 }
 
 impl VerbClient {
-    /// Whether it has a token.
-    pub(in crate::api) fn is_known(&self) -> bool {
-        self.who != UNKNOWN
+    /// Its name in books and records: the id of its token, or `local`.
+    pub(in crate::api) fn name(&self) -> String {
+        let name = if self.who == UNKNOWN { LOCAL } else { &self.who };
+        name.to_owned()
     }
 }
 

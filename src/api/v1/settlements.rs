@@ -17,8 +17,8 @@ use super::lists::{ListAnswer, ok};
 use super::query::{Parameters, mistake, not_found};
 use super::verb_body::read_body;
 use super::verbs::{
-    LOCAL_CALLER, PeerOverrideRequest, ReasonRequest, find_peer, order_verb, parameters,
-    read_peer_verb, refuse_in_audit, turn, unavailable,
+    PeerOverrideRequest, ReasonRequest, find_peer, order_verb, parameters, read_peer_verb,
+    refuse_in_audit, turn, unavailable,
 };
 use crate::api::OperatorVerb;
 use crate::api::audited::{AuditedVerb, VerbClient, record};
@@ -228,7 +228,7 @@ fn check_manual(
         SettlementWay::Sent => SettlementDirection::Outgoing,
         SettlementWay::Received => SettlementDirection::Incoming,
     };
-    let by = if client.is_known() { client.who.clone() } else { LOCAL_CALLER.to_owned() };
+    let by = client.name();
     Ok(ManualSettlement { key, account, direction, units, reference: sanitize(&reference), by })
 }
 

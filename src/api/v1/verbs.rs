@@ -33,8 +33,6 @@ const REASON_BYTES_MAX: usize = 1024;
 const VERB_TIMEOUT: Duration = Duration::from_secs(5);
 /// For a peer to answer with its books.
 const RECONCILE_TIMEOUT: Duration = Duration::from_secs(12);
-/// The name of a caller without a token.
-pub(super) const LOCAL_CALLER: &str = "local";
 
 /// For how long a peer is suspended or resumed, and why.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -264,7 +262,7 @@ async fn run(
     order_verb(node, client, audited, order).await
 }
 
-fn check_reason(reason: &str) -> Result<String, ProblemDetails> {
+pub(super) fn check_reason(reason: &str) -> Result<String, ProblemDetails> {
     match reason.trim() {
         "" => Err(mistake("reason is empty; say why")),
         _ if reason.len() > REASON_BYTES_MAX => {
@@ -296,11 +294,7 @@ pub(super) async fn order_verb(
     let reason = audited.reason.clone().unwrap_or_default();
     let ticket = record(node, &client, audited).await?;
     let (reply, done) = oneshot::channel();
-    let by = match client.is_known() {
-        true => client.who,
-        false => LOCAL_CALLER.to_owned(),
-    };
-    room.send(VerbOrder { verb, reason, by, ticket, reply });
+    room.send(VerbOrder { verb, reason, by: client.name(), ticket, reply });
     match timeout(VERB_TIMEOUT, done).await {
         Ok(Ok(Ok(VerbDone::Override(body)))) => ok(&body),
         Ok(Ok(Ok(VerbDone::Reconnected(body)))) => ok(&body),

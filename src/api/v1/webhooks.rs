@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Path, RawQuery, State};
-use axum::http::StatusCode;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
@@ -13,11 +12,10 @@ use super::V1;
 use super::lists::{ListAnswer, no_parameters, ok};
 use super::query::not_found;
 use super::verb_body::read_body;
-use super::verbs::{LOCAL_CALLER, ReasonRequest, refuse_in_audit};
+use super::verbs::{ReasonRequest, check_reason, refuse_in_audit, unavailable};
 use crate::api::audited::{AuditedVerb, VerbClient, record};
 use crate::api::status::NodeStatus;
 use crate::api::webhook_orders::{WebhookOrder, WebhookRefusal, WebhookReport};
-use crate::net::sanitize;
 use crate::observe::{WebhookBody, WebhookVerbBody, WebhooksBody};
 use crate::web::ProblemDetails;
 
@@ -53,8 +51,7 @@ pub(super) async fn test(
     client: VerbClient,
     body: Body,
 ) -> ListAnswer {
-    let by = if client.is_known() { client.who.clone() } else { LOCAL_CALLER.to_owned() };
-    let id = webhook.clone();
+    let (id, by) = (webhook.clone(), client.name());
     let new = |reply| WebhookOrder::Test { id, by, reply };
     run(&v1, (node, webhook), client, body, "webhook.test", new, |body, event| WebhookVerbBody {
         event: Some(event),
@@ -92,8 +89,9 @@ async fn run<T>(
     let node = v1.find_node(&node)?;
     let audited = AuditedVerb { verb, target: webhook.clone(), ..AuditedVerb::default() };
     let read: Result<ReasonRequest, _> = read_body(body).await;
-    let request = refuse_in_audit(&node, &client, &audited, read)?;
-    let audited = AuditedVerb { reason: Some(sanitize(&request.reason)), ..audited };
+    let checked = read.and_then(|request| check_reason(&request.reason));
+    let reason = refuse_in_audit(&node, &client, &audited, checked)?;
+    let audited = AuditedVerb { reason: Some(reason), ..audited };
     let ticket = record(&node, &client, audited).await?;
     match order(&node, new).await {
         Ok(Ok(done)) => {
@@ -132,10 +130,6 @@ async fn order<T>(
         Ok(done) => done.map_err(|_| busy()),
         Err(_) => Err(unavailable("the node is too busy")),
     }
-}
-
-fn unavailable(detail: impl Into<String>) -> ProblemDetails {
-    ProblemDetails::new(StatusCode::SERVICE_UNAVAILABLE, detail)
 }
 
 fn body_of(report: WebhookReport) -> WebhookBody {

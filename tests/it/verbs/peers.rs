@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{file, get, has_event, long, overrides, peer, verb, wait_until};
+use super::{TOKEN, file, get, has_event, long, overrides, peer, verb, wait_until};
 use crate::peer::{
     PREIMAGE, Peer, TestNode, ask, bind_listener, fulfill, get_json, prepare_to, response,
 };
@@ -87,7 +87,7 @@ fn a_reload_keeps_overrides_and_a_restart_forgets_them() {
     reload(&file(&(peer("alice") + off), ""), 2);
     let undo = |id: &Value| {
         let request = format!("DELETE /api/v1/overrides/{}", id.as_str().unwrap());
-        ask(node.health_port, &request, Some(super::TOKEN), "")
+        ask(node.health_port, &request, Some(TOKEN), "")
     };
     let (status, ended) = undo(&suspended["id"]);
     assert_eq!((status, ended["endedAt"].is_string()), (200, true), "{ended}");
@@ -119,7 +119,7 @@ fn a_reload_keeps_overrides_and_a_restart_forgets_them() {
     node.stop("TERM");
     let again = Process::start(&["run", "--config", path_text(&file)], []);
     let port = again.wait_for_log("health server listening", "port").as_u64().unwrap();
-    let (_, body) = ask(port, "GET /api/v1/overrides", Some(super::TOKEN), "");
+    let (_, body) = ask(port, "GET /api/v1/overrides", Some(TOKEN), "");
     assert_eq!(body["overrides"], json!([]));
 }
 
@@ -136,6 +136,14 @@ fn resume_ends_a_suspension_and_other_states_are_conflicts() {
     refused("bob", "suspend", &json!({ "ttlSeconds": 0, "reason": "x" }), 400, "from 1 to 86400");
     refused("bob", "suspend", &json!({ "ttlSeconds": 86_401, "reason": "x" }), 400, "86400");
     refused("bob", "suspend", &json!({ "ttlSeconds": 60, "reason": " " }), 400, "say why");
+    for verb in ["reconnect", "reconcile", "settlements/resume", "settlements/retry"] {
+        refused("bob", verb, &json!({ "reason": " " }), 400, "say why");
+    }
+    for verb in ["test", "retry"] {
+        let path = format!("POST /api/v1/nodes/n/webhooks/x/{verb}");
+        let (status, problem) = ask(node.health_port, &path, Some(TOKEN), r#"{"reason":" "}"#);
+        assert_eq!((status, &problem["detail"]), (400, &"reason is empty; say why".into()));
+    }
     refused("bob", "suspend", &json!({ "ttl": 60 }), 400, "unknown field");
     verb(&node, "bob", "suspend", &long("x"));
     refused("bob", "reconnect", &json!({ "reason": "x" }), 409, "peer bob is suspended");

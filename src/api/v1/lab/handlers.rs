@@ -28,8 +28,6 @@ const TTL_DEFAULT: u64 = 60;
 /// The longest delay of a direction, in milliseconds.
 const DELAY_MS_MAX: u64 = 10_000;
 const BURST_PER_SECOND: u32 = 100;
-/// The name of a caller without a token.
-const LOCAL_CALLER: &str = "local";
 
 /// What to break, or to do.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -134,7 +132,7 @@ pub(in crate::api::v1) async fn post_lab(
         fail(tickets, why);
         return Err(mistake(why));
     }
-    fault.by = if client.who == "-" { LOCAL_CALLER.to_owned() } else { client.who.clone() };
+    fault.by = client.name();
     match lab.set(fault, Duration::from_secs(ttl_seconds), effect, &v1.observer) {
         Some(fault) => {
             done(tickets);
