@@ -14,10 +14,12 @@ const FAILED: &str =
     "HTTP/1.1 500 Oops\r\nContent-Length: 10\r\nConnection: close\r\n\r\n\u{1b}[2Jno gas";
 const REPLY: &str = "HTTP/1.1 201 Created\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi";
 
-async fn engines_of(engine: &ScriptedEngine, token: Option<&str>) -> (RunningListener, Vec<usize>) {
+/// A node whose peer alice has this engine.
+async fn node_with(engine: &ScriptedEngine, token: Option<&str>) -> RunningListener {
     let node = RunningListener::start(None).await;
     let new = node.engines.replace_all([engine.of("alice", "/eth/", token)]);
-    (node, vec![new.len()])
+    assert_eq!(new.len(), 1);
+    node
 }
 
 fn settlement() -> (SettlementKey, Quantity) {
@@ -32,7 +34,7 @@ async fn settle(engines: &Engines, account: &str) -> Result<(), EngineError> {
 #[tokio::test]
 async fn requests_have_the_paths_keys_and_quantities_of_rfc_38_rows_131_133() {
     let engine = ScriptedEngine::start(&[CREATED, OK, CREATED]).await;
-    let (node, _) = engines_of(&engine, Some("secret")).await;
+    let node = node_with(&engine, Some("secret")).await;
     let settings = engine.of("alice", "/eth/", Some("secret"));
     node.engines.create_account(&settings).await.unwrap();
     // Any 2xx is a success, whatever the body says.
@@ -60,7 +62,7 @@ async fn requests_have_the_paths_keys_and_quantities_of_rfc_38_rows_131_133() {
 #[tokio::test]
 async fn an_engine_that_lost_the_account_gets_it_and_the_same_key_again() {
     let engine = ScriptedEngine::start(&[UNKNOWN, CREATED, OK]).await;
-    let (node, _) = engines_of(&engine, None).await;
+    let node = node_with(&engine, None).await;
     settle(&node.engines, "alice").await.unwrap();
     let requests = engine.requests.lock();
     assert_eq!(requests[0], requests[2]);
@@ -71,7 +73,7 @@ async fn an_engine_that_lost_the_account_gets_it_and_the_same_key_again() {
 #[tokio::test]
 async fn what_an_engine_says_is_in_the_error_and_harms_no_terminal() {
     let engine = ScriptedEngine::start(&[FAILED, UNKNOWN, UNKNOWN, UNKNOWN]).await;
-    let (node, _) = engines_of(&engine, Some("secret")).await;
+    let node = node_with(&engine, Some("secret")).await;
     let failed = settle(&node.engines, "alice").await.unwrap_err().to_string();
     let expected = "answers 500: \\u{1b}[2Jno gas";
     assert!(failed.ends_with(expected), "{failed}");
@@ -89,8 +91,7 @@ async fn what_an_engine_says_is_in_the_error_and_harms_no_terminal() {
 #[tokio::test]
 async fn a_reload_keeps_what_is_the_same_and_names_what_is_new() {
     let engine = ScriptedEngine::start(&[]).await;
-    let (node, new) = engines_of(&engine, None).await;
-    assert_eq!(new, [1]);
+    let node = node_with(&engine, None).await;
     let alice = engine.of("alice", "/eth/", None);
     let bob = engine.of("bob", "/eth/", None);
     let new = node.engines.replace_all([alice.clone(), bob.clone()]);
@@ -104,7 +105,7 @@ async fn a_reload_keeps_what_is_the_same_and_names_what_is_new() {
 #[tokio::test]
 async fn a_message_of_the_peer_goes_to_the_engine_as_bytes_row_136() {
     let engine = ScriptedEngine::start(&[REPLY]).await;
-    let (node, _) = engines_of(&engine, None).await;
+    let node = node_with(&engine, None).await;
     let reply = node.engines.deliver(&"alice".parse().unwrap(), b"\x01hello").await.unwrap();
     assert_eq!(&*reply, b"hi");
     let request = engine.requests.lock()[0].clone();

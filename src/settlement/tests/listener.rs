@@ -16,6 +16,7 @@ use crate::wire::{AddressRef, Condition, Fulfillment};
 
 const QUANTITY: &str = r#"{"amount":"0905","scale":11}"#;
 const KEY: &str = "Idempotency-Key: 0xab\r\n";
+const CREDIT_PATH: &str = "/accounts/alice/settlements";
 
 /// The status of a request, and the body of its answer.
 async fn post(node: &RunningListener, path: &str, headers: &str, body: &[u8]) -> (u16, String) {
@@ -23,10 +24,6 @@ async fn post(node: &RunningListener, path: &str, headers: &str, body: &[u8]) ->
     let (head, body) = client.post(path, headers, body).await;
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
     (status, String::from_utf8(body).unwrap())
-}
-
-fn credit_path() -> &'static str {
-    "/accounts/alice/settlements"
 }
 
 fn settled() -> Settlement {
@@ -57,7 +54,7 @@ async fn a_credit_is_answered_with_its_quantity_once_it_is_booked_rows_131_133()
         assert_eq!((order.quantity.amount(), order.quantity.scale), ("0905", 11));
         order.reply.send(Ok(())).unwrap();
     };
-    let (answer, ()) = tokio::join!(post(&node, credit_path(), KEY, QUANTITY.as_bytes()), book);
+    let (answer, ()) = tokio::join!(post(&node, CREDIT_PATH, KEY, QUANTITY.as_bytes()), book);
     assert_eq!(answer, (201, QUANTITY.to_owned()));
 }
 
@@ -72,7 +69,7 @@ async fn refused_credits_have_strict_statuses() {
             let order = credits.recv().await.unwrap();
             order.reply.send(Err(CreditRefusal::Settlement(error))).unwrap();
         };
-        let posted = post(&node, credit_path(), KEY, QUANTITY.as_bytes());
+        let posted = post(&node, CREDIT_PATH, KEY, QUANTITY.as_bytes());
         let ((found, problem), ()) = tokio::join!(posted, refuse);
         assert_eq!(found, status, "{problem}");
     }
@@ -83,7 +80,7 @@ async fn requests_that_no_engine_should_make_never_reach_the_books() {
     let mut node = RunningListener::start(None).await;
     let long_key = format!("Idempotency-Key: {}\r\n", "k".repeat(256));
     let long_body = vec![b'1'; 64 * 1024 + 1];
-    let path = credit_path();
+    let path = CREDIT_PATH;
     let bad: &[(&str, &str, &[u8], u16)] = &[
         (path, "", QUANTITY.as_bytes(), 400),
         (path, "Idempotency-Key: a b\r\n", QUANTITY.as_bytes(), 400),
@@ -111,7 +108,7 @@ async fn requests_that_no_engine_should_make_never_reach_the_books() {
         assert!(problem.contains("\"detail\":\""), "{problem}");
     }
     let mut client = RawConnection::open(node.address).await;
-    assert!(client.get(credit_path()).await.0.starts_with("HTTP/1.1 405"));
+    assert!(client.get(CREDIT_PATH).await.0.starts_with("HTTP/1.1 405"));
     assert!(node.credits.try_recv().is_err());
 }
 
@@ -131,8 +128,7 @@ async fn a_credit_of_which_nothing_is_known_gets_no_answer_at_all() {
         let ask = async {
             let mut client = RawConnection::open(node.address).await;
             let length = QUANTITY.len();
-            let path = credit_path();
-            client.write(format!("POST {path} HTTP/1.1\r\nHost: h\r\n{KEY}Content-Length: {length}\r\n\r\n{QUANTITY}")).await;
+            client.write(format!("POST {CREDIT_PATH} HTTP/1.1\r\nHost: h\r\n{KEY}Content-Length: {length}\r\n\r\n{QUANTITY}")).await;
             client.read_to_end().await
         };
         assert_eq!(tokio::join!(ask, lose), (String::new(), ()));
@@ -146,7 +142,7 @@ async fn a_token_is_required_if_there_is_one_and_a_reload_changes_it() {
     let with = |token: &str| format!("Authorization: Bearer {token}\r\n");
     for wrong in [String::new(), with("second"), with("")] {
         assert_eq!(post(&node, path, &wrong, b"").await.0, 401);
-        assert_eq!(post(&node, credit_path(), &wrong, QUANTITY.as_bytes()).await.0, 401);
+        assert_eq!(post(&node, CREDIT_PATH, &wrong, QUANTITY.as_bytes()).await.0, 401);
     }
     assert_eq!(post(&node, path, &with("first"), b"").await.0, 404);
     node.listener.set_token(Some(&Secret::new("second")));
