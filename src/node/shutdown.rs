@@ -42,11 +42,11 @@ impl NodeTask {
         if self.saver.is_some() && self.config.settings.durability == Durability::Strict {
             wait_for_cuts(&context).await;
         }
-        for exposure in context.connector.reject_all_pending(context.clock.now()) {
+        for unanswered in context.connector.reject_all_pending(context.clock.now()) {
             tracing::warn!(
-                peer = %exposure.account,
-                packets = exposure.packets,
-                amount = %exposure.amount,
+                peer = %unanswered.account,
+                packets = unanswered.packets,
+                amount = %unanswered.amount,
                 "stopped with packets in flight; the peer may count them as fulfilled"
             );
         }

@@ -44,7 +44,7 @@ fn a_graceful_stop_answers_packets_in_flight_row_92_d18() {
 }
 
 #[test]
-fn a_stop_rejects_unanswered_packets_and_logs_the_exposure_d18() {
+fn a_stop_rejects_unanswered_packets_and_logs_their_totals_d18() {
     let node = TestNode::with_peers(&["alice", "bob"], "shutdownGraceMs: 500\n");
     let (mut alice, mut bob) = (node.connect_peer("alice"), node.connect_peer("bob"));
     for id in 0..3 {
@@ -62,13 +62,11 @@ fn a_stop_rejects_unanswered_packets_and_logs_the_exposure_d18() {
     assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
     assert_eq!(status.code(), Some(0));
     let log = lines.join("\n");
-    let exposure = lines.iter().find(|line| line.contains("in flight; the peer may"));
-    let exposure = exposure.unwrap_or_else(|| panic!("{log}"));
+    let totals = lines.iter().find(|line| line.contains("in flight; the peer may"));
+    let totals = totals.unwrap_or_else(|| panic!("{log}"));
     assert!(
-        exposure.contains("\"packets\":3")
-            && exposure.contains("\"21\"")
-            && exposure.contains("bob"),
-        "{exposure}"
+        totals.contains("\"packets\":3") && totals.contains("\"21\"") && totals.contains("bob"),
+        "{totals}"
     );
 }
 

@@ -148,7 +148,9 @@ fn every_term_of_the_glossary_names_what_it_is_in_the_code() {
         }
     }
     let terms = rows.iter().filter_map(|row| Some(row.split("**").nth(1)?.to_lowercase()));
-    assert!(terms.is_sorted(), "the terms are not in the order of the alphabet");
+    let terms: Vec<_> = terms.collect();
+    let is_one = terms.is_sorted_by(|before, after| before < after);
+    assert!(is_one, "a term is there twice, or not in the order of the alphabet: {terms:?}");
 }
 
 #[test]
