@@ -20,6 +20,7 @@ mod own_requests;
 mod peer_messages;
 mod receipts;
 mod receivers;
+mod reconcile;
 mod sessions;
 mod settlement_model;
 mod settler;
