@@ -252,8 +252,10 @@ impl Connector {
         let asset = &entry.settings.asset;
         let mut guard = entry.account.lock();
         let state = &mut *guard;
-        if state.comparison.asked_by_run.is_some_and(|run| run != theirs.run) {
-            // It has had our books since, and both ends could act on the same difference.
+        let asked_by = state.comparison.asked_by_run;
+        // A peer without a store gives way to no old difference, and may never ask again after a restart.
+        if theirs.is_durable && asked_by.is_some_and(|run| run != theirs.run) {
+            // Another process has had our books since, and both ends could act on the same difference.
             self.want_reconciliation(state);
             return Err(NotReconciled::Outdated);
         }

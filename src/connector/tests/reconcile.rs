@@ -162,6 +162,17 @@ fn an_answer_of_an_earlier_process_is_dropped() {
 }
 
 #[test]
+fn a_peer_without_a_store_that_has_asked_once_is_compared_after_its_restart() {
+    let (node, _alice, bob) = saved_node(OnCrash::Concede, SavedBooks::default());
+    let of_process = |run: u64| PeerBooks { is_durable: false, ..books(run, 0) };
+    node.be_asked(&bob, &of_process(1));
+    node.read(&bob);
+    assert_eq!(node.compare(&bob, &of_process(1)).state.verdict, BooksVerdict::Agrees);
+    // It asks only when its operator wants it.
+    assert_eq!(node.compare(&bob, &of_process(2)).state.verdict, BooksVerdict::Agrees);
+}
+
+#[test]
 fn without_the_lease_no_books_are_shown() {
     let (mut node, _alice, bob) = saved_node(OnCrash::Concede, SavedBooks::default());
     let is_held = Arc::new(AtomicBool::new(false));
