@@ -59,6 +59,7 @@ impl ReconcileTask {
             started_at: Instant::now(),
             peers: HashMap::new(),
             running: HashSet::new(),
+            alarmed: HashSet::new(),
             waiting: HashMap::new(),
             done_sender,
         };
@@ -94,6 +95,8 @@ struct Reconciling {
     started_at: Instant,
     peers: HashMap<AccountId, Schedule>,
     running: HashSet<AccountId>,
+    /// Peers of which an alarm was reported, and not its end.
+    alarmed: HashSet<AccountId>,
     /// Operators that wait for the next result of a peer.
     waiting: HashMap<AccountId, Vec<Reply>>,
     done_sender: mpsc::Sender<Done>,
@@ -200,10 +203,15 @@ impl Reconciling {
             // The client may not wait any more.
             let _ = reply.send(result.map_err(NotCompared::clone));
         }
+        // One that found no room.
+        let next = self.waiting.keys().find(|peer| !self.running.contains(*peer)).cloned();
+        if let Some(peer) = next {
+            self.begin(&peer);
+        }
     }
 
-    /// Logs what has changed.
-    fn report(&self, peer: &AccountId, reconciled: &Reconciled) {
+    /// Reports what has changed.
+    fn report(&mut self, peer: &AccountId, reconciled: &Reconciled) {
         let Reconciled { before, state, judgement, made, other_asset } = reconciled;
         if let Some(notice) = &judgement.notice {
             tracing::warn!(%peer, %notice, "the books of a peer were compared with ours");
@@ -219,16 +227,19 @@ impl Reconciling {
             |asset| format!("the peer counts in {}", sanitize(asset)),
         );
         let changed = (before.verdict, before.difference) != (state.verdict, state.difference);
-        let (level, text) = match (state.verdict.is_alarm(), before.verdict.is_alarm()) {
-            (true, _) if changed => {
-                tracing::warn!(%peer, %found, "the books of a peer differ from ours");
-                (EventLevel::Error, format!("the books differ: {found}"))
-            }
-            (false, true) if state.verdict == BooksVerdict::Agrees => {
-                tracing::info!(%peer, "the books of a peer agree with ours again");
-                (EventLevel::Info, "the books agree again".to_owned())
-            }
-            _ => return,
+        if before.verdict.is_alarm() {
+            // Also if an earlier process has reported it.
+            self.alarmed.insert(peer.clone());
+        }
+        let (level, text) = if state.verdict.is_alarm() && changed {
+            tracing::warn!(%peer, %found, "the books of a peer differ from ours");
+            self.alarmed.insert(peer.clone());
+            (EventLevel::Error, format!("the books differ: {found}"))
+        } else if state.verdict == BooksVerdict::Agrees && self.alarmed.remove(peer) {
+            tracing::info!(%peer, "the books of a peer agree with ours again");
+            (EventLevel::Info, "the books agree again".to_owned())
+        } else {
+            return;
         };
         let is_overdue = state.verdict == BooksVerdict::Overdue && state.difference.paid > 0;
         let total = state.difference.total().to_string();
@@ -282,3 +293,6 @@ fn rejected(context: &NodeContext, peer: &AccountId, rejection: &Rejection) -> N
         NotCompared::Unanswered(text)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,81 @@
+//! What operators and webhooks get of comparisons.
+
+use super::*;
+use crate::books::{Judgement, Parts};
+use crate::node::tests::StoredNode;
+
+fn reconciling(node: &StoredNode) -> (Reconciling, mpsc::Receiver<Done>) {
+    let (done_sender, done) = mpsc::channel(EXCHANGES_MAX);
+    let reconciling = Reconciling {
+        context: Arc::clone(&node.context),
+        status: Arc::clone(&node.status),
+        interval: watch::channel(Duration::from_secs(300)).1,
+        has_store: true,
+        started_at: Instant::now(),
+        peers: HashMap::new(),
+        running: HashSet::new(),
+        alarmed: HashSet::new(),
+        waiting: HashMap::new(),
+        done_sender,
+    };
+    (reconciling, done)
+}
+
+fn account(id: &str) -> AccountId {
+    id.parse().unwrap()
+}
+
+fn state(verdict: BooksVerdict, asked: i128) -> ReconcileState {
+    let difference = Parts { asked, ..Parts::default() };
+    ReconcileState { verdict, difference, ..ReconcileState::default() }
+}
+
+fn reconciled(before: &ReconcileState, state: &ReconcileState) -> Reconciled {
+    Reconciled {
+        before: before.clone(),
+        state: state.clone(),
+        judgement: Judgement::default(),
+        made: Vec::new(),
+        other_asset: None,
+    }
+}
+
+#[test]
+fn the_end_of_an_alarm_is_an_event_also_after_a_recovery() {
+    let node = StoredNode::new();
+    let (mut reconciling, _done) = reconciling(&node);
+    let (agrees, differs) = (state(BooksVerdict::Agrees, 0), state(BooksVerdict::Differs, 120));
+    let recovering = state(BooksVerdict::Recovering, 0);
+    let mut report = |before: &ReconcileState, after: &ReconcileState| {
+        reconciling.report(&account("c"), &reconciled(before, after));
+        let cut = node.context.connector.take_cut(node.context.clock.now().wall).unwrap();
+        node.context.connector.publish_durable(cut.number);
+        cut.records().events.iter().map(|event| event.text.clone()).collect::<Vec<_>>()
+    };
+    let differ =
+        "the books differ: the peer claims 120 more than this node accepts for its packets";
+    assert_eq!(report(&agrees, &differs), [differ]);
+    assert_eq!(report(&differs, &differs), [""; 0]);
+    // The node starts again, and finds out what it lost.
+    assert_eq!(report(&differs, &recovering), [""; 0]);
+    assert_eq!(report(&recovering, &agrees), ["the books agree again"]);
+    assert_eq!(report(&agrees, &agrees), [""; 0]);
+}
+
+#[tokio::test]
+async fn an_operator_who_finds_no_room_is_answered_later() {
+    let node = StoredNode::new();
+    let (mut reconciling, mut done) = reconciling(&node);
+    let others = (0..EXCHANGES_MAX).map(|n| account(&format!("peer-{n}")));
+    reconciling.running = others.collect();
+    let (reply, answer) = oneshot::channel();
+    reconciling.waiting.insert(account("c"), vec![reply]);
+    reconciling.begin(&account("c"));
+    assert!(!reconciling.running.contains(&account("c")));
+    let unanswered = || Err(NotCompared::Unanswered("no session".to_owned()));
+    reconciling.end(account("peer-0"), unanswered());
+    let (peer, result) = done.recv().await.unwrap();
+    assert_eq!(peer, account("c"));
+    reconciling.end(peer, result);
+    assert!(matches!(answer.await.unwrap(), Err(NotCompared::Unanswered(_))));
+}
