@@ -208,19 +208,14 @@ impl ReconcileState {
         }
         self.causes = causes(&difference, exchange);
         self.difference = difference;
-        let packets = (difference.asked, difference.answered, difference.adjusted);
-        let is_settlement_late = difference.paid > 0 || difference.received > 0;
-        self.verdict = match difference == Parts::default() {
-            true => BooksVerdict::Agrees,
-            false
-                if packets == (0, 0, 0)
-                    && difference.paid >= 0
-                    && difference.received >= 0
-                    && is_settlement_late =>
-            {
-                BooksVerdict::Overdue
-            }
-            false => BooksVerdict::Differs,
+        let Parts { paid, received, .. } = difference;
+        let settlements = Parts { paid, received, ..Parts::default() };
+        self.verdict = if difference == Parts::default() {
+            BooksVerdict::Agrees
+        } else if difference == settlements && paid >= 0 && received >= 0 {
+            BooksVerdict::Overdue
+        } else {
+            BooksVerdict::Differs
         };
         judgement
     }
@@ -229,10 +224,9 @@ impl ReconcileState {
     fn follow_books(&mut self, peer: &PeerBooks<'_>, own: &OwnEnd) -> Option<BooksNotice> {
         let books = hex::encode(peer.books);
         let found = PeerBooksId { books, run: peer.run, cut: peer.cut };
-        let before = self.peer.replace(found);
         let mut notice = None;
-        match before {
-            Some(before) if before.books != hex::encode(peer.books) => {
+        match &self.peer {
+            Some(before) if before.books != found.books => {
                 (self.baseline, self.paid, self.received) = (None, None, None);
                 self.suspected = Suspected::default();
                 notice = Some(BooksNotice::NewBooks);
@@ -245,6 +239,7 @@ impl ReconcileState {
             }
             _ => {}
         }
+        self.peer = Some(found);
         if peer.seen_cut > own.cut && !self.is_recovering {
             (self.is_recovering, self.may_lack) = (true, true);
             notice = Some(BooksNotice::OwnRestored { seen: peer.seen_cut, own: own.cut });
