@@ -18,9 +18,9 @@ use crate::api::NodeStatus;
 use crate::books::{EventKind, EventLevel, NewEvent};
 use crate::config::{NodeConfig, RateSourceConfig, RateSourcePlace};
 use crate::http::{DocumentRequest, HttpClient, HttpVerb};
-use crate::net::HttpUrl;
+use crate::net::{HttpUrl, sanitize};
 use crate::peers::NodeContext;
-use crate::rates::{DOCUMENT_BYTES_MAX, Quotes, RateNotice, SourcedRates};
+use crate::rates::{DOCUMENT_BYTES_MAX, Quotes, RateJump, RateNotice, SourcedRates};
 use crate::wire::Timestamp;
 
 /// How soon figures that have become too old are no longer used.
@@ -29,6 +29,8 @@ const TICK: Duration = Duration::from_millis(200);
 const FETCH_TIMEOUT: Duration = Duration::from_secs(10);
 /// A source that failed is read again after this time, if that is earlier.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
+/// Quotes that a notice names. A document has up to thousands, and all of them can jump.
+const LISTED_MAX: usize = 5;
 
 /// The task that reads the sources.
 #[derive(Debug)]
@@ -194,24 +196,35 @@ fn describe(notice: RateNotice) -> Description {
             let text = format!("the exchange rates of {source} are used again");
             (EventLevel::Info, EventKind::RateFresh, text, vec![("source", source.to_string())])
         }
-        RateNotice::Jumped { source, asset, from, to } => {
+        RateNotice::Jumped { source, jumps } => {
+            let quotes = jumps
+                .iter()
+                .map(|RateJump { asset, from, to }| format!("{asset} from {from} to {to}"));
             let text = format!(
-                "the quote of {asset} in {source} jumped from {from} to {to}; its pairs are refused until it is near \
-                 again, or maxStep allows it"
+                "quotes in {source} jumped: {}; pairs of these assets are refused until the quotes are near again, or \
+                 maxStep allows them",
+                list(quotes)
             );
-            let fields = vec![
-                ("source", source.to_string()),
-                ("asset", asset.to_string()),
-                ("from", from.to_string()),
-                ("to", to.to_string()),
-            ];
+            let assets = list(jumps.iter().map(|jump| jump.asset.to_string()));
+            let fields = vec![("source", source.to_string()), ("assets", assets)];
             (EventLevel::Warn, EventKind::RateStale, text, fields)
         }
-        RateNotice::JumpEnded { source, asset } => {
-            let text = format!("the quote of {asset} in {source} is used again");
-            let fields = vec![("source", source.to_string()), ("asset", asset.to_string())];
+        RateNotice::JumpsEnded { source, assets } => {
+            let assets = list(assets.iter().map(ToString::to_string));
+            let text = format!("these quotes in {source} are used again: {assets}");
+            let fields = vec![("source", source.to_string()), ("assets", assets)];
             (EventLevel::Info, EventKind::RateFresh, text, fields)
         }
+    }
+}
+
+/// The first few of them, and how many more there are.
+fn list(items: impl ExactSizeIterator<Item = String>) -> String {
+    let more = items.len().saturating_sub(LISTED_MAX);
+    let listed = items.take(LISTED_MAX).collect::<Vec<_>>().join(", ");
+    match more {
+        0 => listed,
+        more => format!("{listed}, and {more} more"),
     }
 }
 
@@ -231,7 +244,8 @@ async fn read(context: Arc<NodeContext>, source: RateSourceConfig) -> SourceAnsw
         }
         Err(error) => Err(error),
     };
-    SourceAnswer { source, read }
+    // An error may repeat what stands in the document.
+    SourceAnswer { source, read: read.map_err(|error| sanitize(&error)) }
 }
 
 async fn blocking<T: Send + 'static>(
@@ -280,5 +294,56 @@ async fn fetch(context: &NodeContext, url: &HttpUrl) -> Result<SourceDocument, S
     match document.status {
         200 => Ok((document.body.to_vec(), None)),
         status => Err(format!("the server answered with status {status}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::str::FromStr;
+
+    use super::*;
+    use crate::account::Rate;
+    use crate::node::tests::StoredNode;
+    use crate::rates::{RateFormat, RateSource};
+
+    #[tokio::test]
+    async fn the_error_of_a_document_is_short_and_harmless() {
+        let StoredNode { directory, context, .. } = StoredNode::new();
+        let file = directory.path().join("rates.json");
+        let long = "x".repeat(100_000);
+        std::fs::write(&file, format!("{{\"rates\": \"\\u001b[2J{long}\"}}")).unwrap();
+        let source = RateSourceConfig {
+            refresh: Duration::from_secs(60),
+            source: RateSource {
+                name: "rates.json".into(),
+                format: RateFormat::Json,
+                base: None,
+                max_age: Duration::from_secs(300),
+                max_step: "0.2".parse().unwrap(),
+            },
+            place: RateSourcePlace::File(file),
+        };
+        let error = read(context, source).await.read.unwrap_err();
+        assert!(error.starts_with("it is not JSON with an object `rates`: "), "{error}");
+        assert!(error.len() < 1_000 && !error.contains('\u{1b}'), "{error}");
+    }
+
+    #[test]
+    fn a_notice_names_the_first_quotes_that_jumped() {
+        let jump = |n: usize| RateJump {
+            asset: format!("C{n}").into(),
+            from: Rate::ONE,
+            to: Rate::from_str("2.5").unwrap(),
+        };
+        let describe = |count: usize| {
+            let jumps = (0..count).map(jump).collect();
+            describe(RateNotice::Jumped { source: "rates.json".into(), jumps })
+        };
+        let (_, _, text, fields) = describe(1);
+        assert!(text.starts_with("quotes in rates.json jumped: C0 from 1 to 2.5; pairs"), "{text}");
+        assert_eq!(fields[1], ("assets", "C0".to_owned()));
+        let (_, _, text, fields) = describe(10_000);
+        assert_eq!(fields[1].1, "C0, C1, C2, C3, C4, and 9995 more");
+        assert!(text.len() < 500, "{text}");
     }
 }

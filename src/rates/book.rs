@@ -53,24 +53,31 @@ pub enum RateNotice {
         /// The source.
         source: Arc<str>,
     },
-    /// A quote has changed too much at once.
+    /// Quotes have changed too much at once.
     Jumped {
         /// The source.
         source: Arc<str>,
-        /// The asset.
-        asset: Arc<str>,
-        /// The quote that was used until now.
-        from: Rate,
-        /// The quote that is not used.
-        to: Rate,
+        /// All quotes of the document that are not used since now.
+        jumps: Vec<RateJump>,
     },
-    /// A quote is near the one that was used last.
-    JumpEnded {
+    /// Quotes are near those that were used last.
+    JumpsEnded {
         /// The source.
         source: Arc<str>,
-        /// The asset.
-        asset: Arc<str>,
+        /// The assets, each once.
+        assets: Vec<Arc<str>>,
     },
+}
+
+/// A quote that has changed too much at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RateJump {
+    /// The asset.
+    pub asset: Arc<str>,
+    /// The quote that was used until now.
+    pub from: Rate,
+    /// The quote that is not used.
+    pub to: Rate,
 }
 
 /// A source for people.
@@ -239,7 +246,7 @@ impl BookedSource {
         let Quotes { base, as_of, rates, unusable } = quotes;
         let before = self.figures.take().filter(|figures| figures.base == base);
         let as_of = as_of.unwrap_or(written);
-        let mut notices = Vec::new();
+        let (mut jumps, mut ended) = (Vec::new(), Vec::new());
         let quotes = rates.into_iter().map(|(asset, new)| {
             let known = before.as_ref().and_then(|figures| figures.quotes.get(&asset).copied());
             let is_jump =
@@ -248,15 +255,11 @@ impl BookedSource {
                 Some(Quote { used, .. }) if is_jump => Quote { used, jumped: Some(new) },
                 _ => Quote { used: new, jumped: None },
             };
-            let source = Arc::clone(&self.settings.name);
             match known {
                 Some(Quote { used, jumped: None }) if is_jump => {
-                    let asset = Arc::clone(&asset);
-                    notices.push(RateNotice::Jumped { source, asset, from: used, to: new });
+                    jumps.push(RateJump { asset: Arc::clone(&asset), from: used, to: new });
                 }
-                Some(Quote { jumped: Some(_), .. }) if !is_jump => {
-                    notices.push(RateNotice::JumpEnded { source, asset: Arc::clone(&asset) });
-                }
+                Some(Quote { jumped: Some(_), .. }) if !is_jump => ended.push(Arc::clone(&asset)),
                 _ => {}
             }
             (asset, quote)
@@ -265,7 +268,11 @@ impl BookedSource {
         let age_when_read = Duration::from_millis(now.wall.millis_since(as_of));
         let read_at = now.mono;
         self.figures = Some(Figures { base, as_of, age_when_read, read_at, quotes, unusable });
-        notices
+        let source = || Arc::clone(&self.settings.name);
+        let jumped = (!jumps.is_empty()).then(|| RateNotice::Jumped { source: source(), jumps });
+        let ended =
+            (!ended.is_empty()).then(|| RateNotice::JumpsEnded { source: source(), assets: ended });
+        jumped.into_iter().chain(ended).collect()
     }
 
     fn state(&self, now: Now) -> SourceState {
@@ -405,12 +412,8 @@ mod tests {
         record(&mut book, SOURCE, "\"EUR\": 0.8, \"JPY\": 160, \"XRP\": 2", 0);
         let (source, asset) = (Arc::<str>::from(SOURCE), Arc::<str>::from("XRP"));
         let rate = |text| Rate::from_quote(text).unwrap();
-        let jumped = RateNotice::Jumped {
-            source: Arc::clone(&source),
-            asset: Arc::clone(&asset),
-            from: rate("2"),
-            to: rate("20"),
-        };
+        let jump = RateJump { asset: Arc::clone(&asset), from: rate("2"), to: rate("20") };
+        let jumped = RateNotice::Jumped { source: Arc::clone(&source), jumps: vec![jump] };
         assert_eq!(
             record(&mut book, SOURCE, "\"EUR\": 0.81, \"JPY\": 160, \"XRP\": 20", 1),
             [jumped]
@@ -420,7 +423,7 @@ mod tests {
         assert_eq!(find(&book, "USD", "EUR", 1), "0.81 by rates.json", "no other pair stops");
         assert_eq!(record(&mut book, SOURCE, "\"XRP\": 20", 2), [], "said once");
         assert_eq!(book.states(at(2))[0].jumped, [(Arc::clone(&asset), rate("20"))]);
-        let ended = RateNotice::JumpEnded { source, asset };
+        let ended = RateNotice::JumpsEnded { source, assets: vec![asset] };
         assert_eq!(record(&mut book, SOURCE, "\"XRP\": 2.1", 3), std::slice::from_ref(&ended));
         assert_eq!(find(&book, "USD", "XRP", 3), "2.1 by rates.json");
         // An operator who allows a larger step takes the new quote.
@@ -429,6 +432,23 @@ mod tests {
         book.configure(vec![RateSource { max_step, ..self::source(SOURCE) }], at(5));
         assert_eq!(record(&mut book, SOURCE, "\"XRP\": 3", 5), [ended]);
         assert_eq!(find(&book, "USD", "XRP", 5), "3 by rates.json");
+    }
+
+    #[test]
+    fn a_document_whose_quotes_all_jump_is_one_notice() {
+        let mut book = book(&[SOURCE]);
+        let document = |rate: u32| {
+            (0..100).map(|n| format!("\"C{n:02}\": {rate}")).collect::<Vec<_>>().join(",")
+        };
+        record(&mut book, SOURCE, &document(1), 0);
+        let notices = record(&mut book, SOURCE, &document(2), 1);
+        let [RateNotice::Jumped { jumps, .. }] = notices.as_slice() else { panic!("{notices:?}") };
+        assert_eq!((jumps.len(), &*jumps[99].asset), (100, "C99"));
+        let notices = record(&mut book, SOURCE, &document(1), 2);
+        let [RateNotice::JumpsEnded { assets, .. }] = notices.as_slice() else {
+            panic!("{notices:?}")
+        };
+        assert_eq!((assets.len(), &*assets[0]), (100, "C00"));
     }
 
     #[test]
