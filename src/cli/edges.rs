@@ -12,7 +12,7 @@ use super::tap::ApiPage;
 use super::terminal::terminal_canvas;
 use crate::config::Environment;
 use crate::console::{
-    Cell, Failure, Table, apply_colours, build_runtime, count, format_millis, group_digits,
+    Cell, Failure, Table, apply_colours, block_on, count, format_millis, group_digits,
     shorten_name, truncate,
 };
 use crate::observe::{LinkBody, LinkKind, LinkState};
@@ -28,15 +28,12 @@ pub(super) fn run(
     err: &mut dyn Write,
 ) -> Result<(), Failure> {
     let mut nodes = ObservedNodes::find(&arguments.observed, environment)?;
-    let runtime = build_runtime(1)?;
-    let links = runtime.block_on(async {
+    let links = block_on(async {
         let mut note = |text: String| Ok(writeln!(err, "note: {text}")?);
         let _: Vec<ApiPage> = nodes.ask("api/v1", &mut note).await?;
         let figures = NodeFigures::read_all(&nodes, &mut note).await?;
         Ok::<_, Failure>(NodeFigures::links(&figures))
     });
-    // A DNS lookup may still block a thread; the process does not wait for it.
-    runtime.shutdown_background();
     let links = links?;
     if arguments.observed.json {
         writeln!(out, "{}", json_text(&to_json(&links), true)?)?;

@@ -9,9 +9,7 @@ use super::observed::{ObservedNodes, json_text};
 use super::terminal::{interrupted, terminal_canvas};
 use crate::books::EventLevel;
 use crate::config::Environment;
-use crate::console::{
-    Colour, Failure, apply_colours, build_runtime, count, padded, sanitize, truncate,
-};
+use crate::console::{Colour, Failure, apply_colours, block_on, count, padded, sanitize, truncate};
 use crate::observe::{EventBody, GapCause, StreamMessage};
 use crate::remote::{Feed, FeedItem};
 
@@ -31,7 +29,6 @@ pub(super) fn run(
     err: &mut dyn Write,
 ) -> Result<(), Failure> {
     let mut nodes = ObservedNodes::find(&arguments.observed, environment)?;
-    let runtime = build_runtime(1)?;
     let is_terminal = io::stdout().is_terminal();
     let no_colour = environment.get("NO_COLOR").cloned();
     let mut print = |event: &EventBody| -> Result<(), Failure> {
@@ -45,7 +42,7 @@ pub(super) fn run(
         }
         Ok(out.flush()?)
     };
-    let printed = runtime.block_on(async {
+    let printed = block_on(async {
         let mut note = |text: String| Ok(writeln!(err, "note: {text}")?);
         let mut interrupted = std::pin::pin!(interrupted()?);
         let pages: Vec<EventsPage> = tokio::select! {
@@ -93,8 +90,6 @@ pub(super) fn run(
             }
         }
     });
-    // A DNS lookup may still block a thread; the process does not wait for it.
-    runtime.shutdown_background();
     printed
 }
 

@@ -7,7 +7,7 @@ use super::args::ExplainArguments;
 use super::observed::{ObservedNodes, json_text};
 use super::tap::ApiPage;
 use crate::config::Environment;
-use crate::console::{Failure, build_runtime, exit_result, group_digits, padded, sanitize};
+use crate::console::{Failure, block_on, exit_result, group_digits, padded, sanitize};
 use crate::observe::StepBody;
 use crate::remote::{self, AskedNode, WayPage, WayStart};
 
@@ -19,14 +19,11 @@ pub(super) fn run(
     err: &mut dyn Write,
 ) -> Result<(), Failure> {
     let mut nodes = ObservedNodes::find(&arguments.observed, environment)?;
-    let runtime = build_runtime(1)?;
-    let found = runtime.block_on(async {
+    let found = block_on(async {
         let mut note = |text: String| Ok(writeln!(err, "note: {text}")?);
         let pages: Vec<ApiPage> = nodes.ask("api/v1", &mut note).await?;
         find_way(arguments, &nodes, &pages).await
     });
-    // A DNS lookup may still block a thread; the process does not wait for it.
-    runtime.shutdown_background();
     let way = found?;
     if arguments.observed.json {
         writeln!(out, "{}", json_text(&way, true)?)?;

@@ -40,7 +40,7 @@ use clap::{CommandFactory, Parser};
 
 use self::args::{Command, CommandLine, CompletionsArguments};
 use crate::config::{Environment, environment_of_process};
-use crate::console::{Failure, build_runtime, report_clap_error};
+use crate::console::{Failure, block_on, report_clap_error};
 use crate::tools::{bench, pay, ping, send, trace};
 use crate::topology::PortReplacement;
 
@@ -79,10 +79,10 @@ fn dispatch(
         Command::Explain(arguments) => explain::run(&arguments, environment, out, err),
         Command::Watch(arguments) => watch::run(&arguments, environment, out, err),
         Command::Graph(arguments) => graph::run(&arguments, environment, out),
-        Command::Ping(arguments) => run_tool(ping::run(&arguments, environment, out)),
-        Command::Trace(arguments) => run_tool(trace::run(&arguments, environment, out)),
-        Command::Pay(arguments) => run_tool(pay::run(&arguments, environment, out)),
-        Command::Send(arguments) => run_tool(send::run(&arguments, environment, out)),
+        Command::Ping(arguments) => block_on(ping::run(&arguments, environment, out)),
+        Command::Trace(arguments) => block_on(trace::run(&arguments, environment, out)),
+        Command::Pay(arguments) => block_on(pay::run(&arguments, environment, out)),
+        Command::Send(arguments) => block_on(send::run(&arguments, environment, out)),
         Command::Bench(arguments) => bench::run(&arguments, out, err),
         Command::Ledger(arguments) => ledger::run(&arguments, environment, out, err),
         Command::Webhook(arguments) => webhook::run(&arguments, environment, out),
@@ -97,15 +97,6 @@ fn dispatch(
         Command::Schema(arguments) => schema::run(&arguments, out),
         Command::Completions(arguments) => print_completions(&arguments, out),
     }
-}
-
-/// Runs a tool on a runtime of its own.
-fn run_tool(tool: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
-    let runtime = build_runtime(1)?;
-    let done = runtime.block_on(tool);
-    // A DNS lookup may still block a thread; the process does not wait for it.
-    runtime.shutdown_background();
-    done
 }
 
 /// Which port replaces one that a node of a network cannot have, and how tools find it. No variable sets the HTTP port

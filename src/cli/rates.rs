@@ -5,7 +5,7 @@ use std::io::Write;
 use super::args::RatesArguments;
 use super::observed::{ObservedNodes, json_text};
 use crate::config::Environment;
-use crate::console::{Cell, Failure, Table, build_runtime, exit_result, sanitize};
+use crate::console::{Cell, Failure, Table, block_on, exit_result, sanitize};
 use crate::observe::{ExchangeRateBody, ExchangeRatesBody, NodeExchangeRatesBody, RateSourceBody};
 
 /// Prints the rates. A failure if one of them is not used.
@@ -16,13 +16,10 @@ pub(super) fn run(
     err: &mut dyn Write,
 ) -> Result<(), Failure> {
     let mut nodes = ObservedNodes::find(&arguments.observed, environment)?;
-    let runtime = build_runtime(1)?;
-    let pages = runtime.block_on(async {
+    let pages = block_on(async {
         let mut note = |text: String| Ok(writeln!(err, "note: {text}")?);
         nodes.ask::<ExchangeRatesBody>("api/v1/exchange-rates", &mut note).await
     });
-    // A DNS lookup may still block a thread; the process does not wait for it.
-    runtime.shutdown_background();
     let nodes: Vec<_> = pages?.into_iter().flat_map(|page| page.nodes).collect();
     if arguments.observed.json {
         writeln!(out, "{}", json_text(&ExchangeRatesBody { nodes: nodes.clone() }, true)?)?;

@@ -16,7 +16,7 @@ use super::verbs::{
 use crate::account::Asset;
 use crate::books::SettlementKey;
 use crate::config::Environment;
-use crate::console::{Cell, Failure, Table, build_runtime, group_digits, sanitize};
+use crate::console::{Cell, Failure, Table, block_on, group_digits, sanitize};
 use crate::observe::{NodeBody, OverrideBody, SettlementBody, SettlementWay, SettlementsBody};
 use crate::remote::{AskedNode, PageClient, url_encode};
 
@@ -107,8 +107,7 @@ fn record(
     let id = arguments.id.clone().unwrap_or_else(|| SettlementKey::from_random(rand::random()));
     let nodes = named_pages(&arguments.node, environment)?;
     let client = page_client(TIMEOUT)?;
-    let runtime = build_runtime(1)?;
-    let answer = runtime.block_on(async {
+    let answer = block_on(async {
         let wanted = arguments.node.source.node.as_deref();
         let (asked, node) = find_changed_node(&client, nodes, wanted).await?;
         let asset = asset_of(&client, &asked, &node, &arguments.peer).await?;
@@ -123,7 +122,6 @@ fn record(
         let posted = post(&client, &asked, &node, &path, &body).await;
         posted.map_err(|failure| repeatable(failure, &id))
     });
-    runtime.shutdown_background();
     print_answer::<SettlementBody>(&answer?, arguments.node.json, out, |one| {
         let what = match one.direction {
             SettlementWay::Sent => "was paid by us",

@@ -20,7 +20,7 @@ use super::terminal::{
     terminal_canvas,
 };
 use crate::config::Environment;
-use crate::console::{Failure, apply_colours, build_runtime, exit_result};
+use crate::console::{Failure, apply_colours, block_on, exit_result};
 use crate::net::Clock;
 use crate::remote::{AskedNode, PageClient};
 
@@ -37,16 +37,13 @@ pub(super) fn run(
     let nodes = find_nodes(&arguments.targets, &arguments.source, token_file, environment)?;
     let client = page_client(arguments.timeout)?;
     let status = Status { arguments, environment, nodes, client, clock: Clock::start() };
-    let runtime = build_runtime(1)?;
-    let is_well = runtime.block_on(async {
+    let is_well = block_on(async {
         match (arguments.watch, arguments.json) {
             (false, _) => status.print_once(out).await,
             (true, true) => status.print_lines(out).await,
             (true, false) => status.watch().await,
         }
     });
-    // A DNS lookup may still block a thread; the process does not wait for it.
-    runtime.shutdown_background();
     exit_result(is_well?)
 }
 

@@ -17,7 +17,7 @@ use super::args::TapArguments;
 use super::observed::{ObservedNodes, json_text};
 use super::terminal::{interrupted, terminal_canvas};
 use crate::config::Environment;
-use crate::console::{Failure, apply_colours, build_runtime, group_digits, sanitize, truncate};
+use crate::console::{Failure, apply_colours, block_on, group_digits, sanitize, truncate};
 use crate::observe::{PacketBody, PacketFilter, RatesBody, StreamMessage, one_in};
 use crate::remote::{Feed, FeedItem, url_encode};
 
@@ -41,14 +41,11 @@ pub(super) fn run(
     let filter = arguments.filter.join(" ");
     PacketFilter::parse(&filter).map_err(|error| Failure::Usage(error.to_string()))?;
     let nodes = ObservedNodes::find(&arguments.observed, environment)?;
-    let runtime = build_runtime(1)?;
-    let tapped = runtime.block_on(async {
+    let tapped = block_on(async {
         let mut tap = Tap::new(arguments, environment, out, err);
         tap.run(nodes, &filter).await?;
         tap.print_end()
     });
-    // A DNS lookup may still block a thread; the process does not wait for it.
-    runtime.shutdown_background();
     tapped
 }
 

@@ -19,7 +19,7 @@ use super::terminal::{
     terminal_canvas,
 };
 use crate::config::Environment;
-use crate::console::{Failure, apply_colours, build_runtime, truncate};
+use crate::console::{Failure, apply_colours, block_on, truncate};
 use crate::remote::{Feed, FeedItem};
 
 /// How often the table is drawn, and how often the reasons are read.
@@ -44,8 +44,7 @@ pub(super) fn run(
     let variable = |name: &str| environment.get(name).map(String::as_str);
     let mut nodes = ObservedNodes::find(&arguments.observed, environment)?;
     let is_live = !arguments.observed.json && can_show_view(variable("TERM"));
-    let runtime = build_runtime(1)?;
-    let shown = runtime.block_on(async {
+    let shown = block_on(async {
         let mut note = |text: String| Ok(writeln!(err, "note: {text}")?);
         let _: Vec<ApiPage> = nodes.ask("api/v1", &mut note).await?;
         if is_live {
@@ -70,8 +69,6 @@ pub(super) fn run(
         }
         Ok(out.flush()?)
     });
-    // A DNS lookup may still block a thread; the process does not wait for it.
-    runtime.shutdown_background();
     shown
 }
 

@@ -15,7 +15,7 @@ use super::args::{
 use super::asked_nodes::find_nodes;
 use super::observed::{json_text, page_client};
 use crate::config::{Environment, variable};
-use crate::console::{Failure, build_runtime, count, sanitize};
+use crate::console::{Failure, block_on, count, sanitize};
 use crate::observe::{OverrideBody, OverrideKind, ReconcileBody, ReconnectBody, Scope};
 use crate::remote::{AskedNode, PageClient, url_encode};
 
@@ -162,14 +162,11 @@ pub(super) fn run<T: DeserializeOwned>(
     }
     let nodes = named_pages(arguments, environment)?;
     let client = page_client(TIMEOUT)?;
-    let runtime = build_runtime(1)?;
-    let answer = runtime.block_on(async {
+    let answer = block_on(async {
         let (asked, id) =
             find_changed_node(&client, nodes, arguments.source.node.as_deref()).await?;
         post(&client, &asked, &id, path, &body).await
     });
-    // A DNS lookup may still block a thread; the process does not wait for it.
-    runtime.shutdown_background();
     print_answer(&answer?, arguments.json, out, describe)
 }
 
@@ -183,15 +180,12 @@ pub(super) fn show_page<T: DeserializeOwned + Serialize>(
 ) -> Result<(), Failure> {
     let nodes = named_pages(arguments, environment)?;
     let client = page_client(TIMEOUT)?;
-    let runtime = build_runtime(1)?;
-    let answer = runtime.block_on(async {
+    let answer = block_on(async {
         let (asked, id, _) = find_node(&client, nodes, arguments.source.node.as_deref()).await?;
         let path = format!("api/v1/nodes/{}/{path}", url_encode(&id));
         let page = client.page::<T>(&asked, &path).await;
         page.map_err(|error| Failure::Failed(asked.describe(&error)))
     });
-    // A DNS lookup may still block a thread; the process does not wait for it.
-    runtime.shutdown_background();
     let page = answer?;
     if arguments.json {
         writeln!(out, "{}", json_text(&page, true)?)?;

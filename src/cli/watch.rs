@@ -14,7 +14,7 @@ use super::observed::page_client;
 use super::terminal::interrupted;
 use crate::api::{Observer, WatchApi, WatchSettings};
 use crate::config::{Environment, variable};
-use crate::console::{Failure, SourceArguments, build_runtime, count, error_chain};
+use crate::console::{Failure, SourceArguments, block_on, count, error_chain};
 use crate::net::Secret;
 use crate::node::SingleFlight;
 use crate::remote::AskedNode;
@@ -37,8 +37,7 @@ pub(super) fn run(
     let page_token = page_token(arguments, environment)?;
     let watched = Arc::new(WatchedFiles::new(arguments, environment)?);
     let (seen, nodes) = (watched.fingerprints(), watched.find_nodes()?);
-    let runtime = build_runtime(1)?;
-    let served = runtime.block_on(async {
+    let served = block_on(async {
         let (number, client) = (nodes.len(), page_client(TIMEOUT)?);
         let observer = Observer::of_remote_nodes(client, nodes);
         let settings = WatchSettings {
@@ -57,8 +56,6 @@ pub(super) fn run(
             followed = follow_files(&watched, seen, &observer, err) => followed,
         }
     });
-    // A DNS lookup may still block a thread; the process does not wait for it.
-    runtime.shutdown_background();
     served
 }
 

@@ -19,5 +19,5 @@ pub use health_probe::{fetch_health, post_to_page};
 pub use local_node::{
     NodeAndNetwork, SourceArguments, host_to_dial, load_local_node, load_node_and_network,
 };
-pub use runtime::build_runtime;
+pub use runtime::{block_on, build_runtime};
 pub use table::{Cell, Colour, Table, apply_colours, shorten_name, truncate, wrap};

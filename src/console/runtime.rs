@@ -16,3 +16,15 @@ pub fn build_runtime(threads: usize) -> Result<tokio::runtime::Runtime, Failure>
     let built = builder.build();
     built.map_err(|error| Failure::Failed(format!("cannot start: {error}")))
 }
+
+/// Runs a command on a runtime of its own.
+///
+/// # Errors
+/// Those of the command.
+pub fn block_on<T>(command: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = build_runtime(1)?;
+    let done = runtime.block_on(command);
+    // A DNS lookup may still block a thread; the process does not wait for it.
+    runtime.shutdown_background();
+    done
+}
