@@ -70,6 +70,8 @@ struct ChangeBody {
     asset: Option<String>,
     adjust: Option<String>,
     concede: Option<String>,
+    accept: Option<String>,
+    write_off: Option<String>,
     reason: String,
     by: Option<String>,
 }
@@ -202,13 +204,18 @@ async fn read_request(body: Body) -> Result<ChangeRequest, (StatusCode, String)>
 fn parse_request(bytes: &[u8]) -> Result<ChangeRequest, String> {
     let body: ChangeBody =
         serde_json::from_slice(bytes).map_err(|error| format!("the body: {error}"))?;
-    let change = match (&body.adjust, &body.concede) {
-        (Some(amount), None) => BalanceChange::Adjust(parse_amount("adjust", amount)?),
-        (None, Some(amount)) => {
-            BalanceChange::Resolve { conceded: parse_amount("concede", amount)? }
-        }
-        _ => return Err("give either adjust or concede".to_owned()),
+    let kinds: [(_, _, fn(i128) -> BalanceChange); 4] = [
+        ("adjust", &body.adjust, BalanceChange::Adjust),
+        ("concede", &body.concede, |conceded| BalanceChange::Resolve { conceded }),
+        ("accept", &body.accept, BalanceChange::Concede),
+        ("writeOff", &body.write_off, BalanceChange::WriteOff),
+    ];
+    let mut given =
+        kinds.iter().filter_map(|(key, amount, change)| Some((key, amount.as_ref()?, change)));
+    let (Some((key, amount, change)), None) = (given.next(), given.next()) else {
+        return Err("give one of adjust, concede, accept and writeOff".to_owned());
     };
+    let change = change(parse_amount(key, amount)?);
     if body.reason.trim().is_empty() {
         return Err("reason is empty; say why the balance changes".to_owned());
     }
@@ -252,6 +259,10 @@ mod tests {
         let request = parse_request(body).unwrap();
         assert_eq!(request.change, BalanceChange::Resolve { conceded: 120 });
         assert_eq!((request.id.as_str().len(), &*request.by), (32, "api"));
+        let body = br#"{"account":"c","accept":"30","reason":"agreed"}"#;
+        assert_eq!(parse_request(body).unwrap().change, BalanceChange::Concede(30));
+        let body = br#"{"account":"c","writeOff":"-4","reason":"agreed"}"#;
+        assert_eq!(parse_request(body).unwrap().change, BalanceChange::WriteOff(-4));
     }
 
     #[test]
@@ -260,10 +271,13 @@ mod tests {
         check_mistake(r#"{"account":"c","adjust":"1"}"#, "missing field `reason`");
         check_mistake(r#"{"acount":"c"}"#, "unknown field `acount`");
         check_mistake(r#"{"account":"c","account":"d"}"#, "duplicate field `account`");
-        check_mistake(r#"{"account":"c","reason":"x"}"#, "either adjust or concede");
+        check_mistake(
+            r#"{"account":"c","reason":"x"}"#,
+            "give one of adjust, concede, accept and writeOff",
+        );
         check_mistake(
             r#"{"account":"c","adjust":"1","concede":"1","reason":"x"}"#,
-            "either adjust or concede",
+            "give one of adjust, concede, accept and writeOff",
         );
         check_mistake(r#"{"account":"c","adjust":1,"reason":"x"}"#, "invalid type: integer");
         check_mistake(
