@@ -1,10 +1,10 @@
-//! `suspend`, `resume`, `reconnect` and `log-level` on running nodes.
+//! `suspend`, `resume`, `reconnect`, `reconcile` and `log-level` on running nodes.
 
 use serde_json::Value;
 
 use super::{check_ended, command, ended};
 use crate::network::TestNetwork;
-use crate::peer::TestNode;
+use crate::peer::{TestNode, ask};
 use crate::process::{Process, path_text, temp_folder, write_file};
 
 const FILE: &str = "nodeId: n\nilpAddress: test.n\napiToken: an-operators-token\npeers:\n  \
@@ -51,6 +51,37 @@ fn an_operator_needs_no_curl() {
     let json = run(&["suspend", "alice", "--json", "--reason", "x y"], 0, &[]);
     let made: Value = serde_json::from_str(&json).unwrap();
     assert_eq!((&made["reason"], &made["by"]), (&"x y".into(), &"apiToken".into()));
+}
+
+#[test]
+fn the_books_of_two_nodes_are_compared() {
+    let folder = temp_folder();
+    let store = folder.path().join("n.db");
+    let node = TestNode::start(&format!(
+        "nodeId: n\nilpAddress: test.n\napiToken: an-operators-token\nstore: {}\npeers:\n  \
+         - {{ id: m, authToken: t }}\n  - {{ id: off, authToken: u, required: false }}\n",
+        path_text(&store)
+    ));
+    let other = TestNode::start(&format!(
+        "nodeId: m\nilpAddress: test.m\npeers:\n  \
+         - {{ id: n, authToken: t, url: 'ws://127.0.0.1:{}' }}\n",
+        node.port
+    ));
+    node.wait_connected("m");
+    let (url, token) = (url(&node), write_file(&folder, "token", "an-operators-token\n"));
+    let at = ["--via", &url, "--token-file", path_text(&token)];
+    let compare = |peer: &str, code: i32, expected: &[&str]| {
+        check_ended(ended(&command(&[&["reconcile", peer][..], &at].concat())), code, expected)
+    };
+    assert_eq!(compare("m", 0, &[]), "m: the books agree\n");
+    let change = r#"{"account": "m", "writeOff": "-5", "reason": "a test"}"#;
+    let (code, made) =
+        ask(node.health_port, "POST /ledger/changes", Some("an-operators-token"), change);
+    assert_eq!((code, made["balance"].as_str()), (200, Some("5")), "{made}");
+    compare("m", 0, &["m: this node claims 5 more than the peer accepts for its packets (answers"]);
+    compare("off", 1, &["error: n: the peer has not answered: ", "(HTTP 502)"]);
+    compare("nobody", 1, &["node n has no peer", "(HTTP 404)"]);
+    drop(other);
 }
 
 #[test]
