@@ -67,7 +67,7 @@ fn the_books_of_two_nodes_are_compared() {
          - {{ id: n, authToken: t, url: 'ws://127.0.0.1:{}' }}\n",
         node.port
     ));
-    node.wait_connected("m");
+    other.wait_connected("n");
     let (url, token) = (url(&node), write_file(&folder, "token", "an-operators-token\n"));
     let at = ["--via", &url, "--token-file", path_text(&token)];
     let compare = |peer: &str, code: i32, expected: &[&str]| {
