@@ -204,7 +204,8 @@ async fn read_request(body: Body) -> Result<ChangeRequest, (StatusCode, String)>
 fn parse_request(bytes: &[u8]) -> Result<ChangeRequest, String> {
     let body: ChangeBody =
         serde_json::from_slice(bytes).map_err(|error| format!("the body: {error}"))?;
-    let kinds: [(_, _, fn(i128) -> BalanceChange); 4] = [
+    type ToChange = fn(i128) -> BalanceChange;
+    let kinds: [(_, _, ToChange); 4] = [
         ("adjust", &body.adjust, BalanceChange::Adjust),
         ("concede", &body.concede, |conceded| BalanceChange::Resolve { conceded }),
         ("accept", &body.accept, BalanceChange::Concede),

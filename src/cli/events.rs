@@ -42,7 +42,7 @@ pub(super) fn run(
         }
         Ok(out.flush()?)
     };
-    let printed = block_on(async {
+    block_on(async {
         let mut note = |text: String| Ok(writeln!(err, "note: {text}")?);
         let mut interrupted = std::pin::pin!(interrupted()?);
         let pages: Vec<EventsPage> = tokio::select! {
@@ -89,8 +89,7 @@ pub(super) fn run(
                 },
             }
         }
-    });
-    printed
+    })
 }
 
 /// `2026-03-01 12:00:01.104  b         warn   c disconnected: ...`

@@ -41,12 +41,11 @@ pub(super) fn run(
     let filter = arguments.filter.join(" ");
     PacketFilter::parse(&filter).map_err(|error| Failure::Usage(error.to_string()))?;
     let nodes = ObservedNodes::find(&arguments.observed, environment)?;
-    let tapped = block_on(async {
+    block_on(async {
         let mut tap = Tap::new(arguments, environment, out, err);
         tap.run(nodes, &filter).await?;
         tap.print_end()
-    });
-    tapped
+    })
 }
 
 struct Tap<'a> {

@@ -44,7 +44,7 @@ pub(super) fn run(
     let variable = |name: &str| environment.get(name).map(String::as_str);
     let mut nodes = ObservedNodes::find(&arguments.observed, environment)?;
     let is_live = !arguments.observed.json && can_show_view(variable("TERM"));
-    let shown = block_on(async {
+    block_on(async {
         let mut note = |text: String| Ok(writeln!(err, "note: {text}")?);
         let _: Vec<ApiPage> = nodes.ask("api/v1", &mut note).await?;
         if is_live {
@@ -68,8 +68,7 @@ pub(super) fn run(
             lines.iter().try_for_each(|line| writeln!(out, "{}", apply_colours(line, false)))?;
         }
         Ok(out.flush()?)
-    });
-    shown
+    })
 }
 
 fn reasons_of(pages: Vec<ReasonsPage>) -> Vec<ReasonRow> {

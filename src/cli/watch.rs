@@ -37,7 +37,7 @@ pub(super) fn run(
     let page_token = page_token(arguments, environment)?;
     let watched = Arc::new(WatchedFiles::new(arguments, environment)?);
     let (seen, nodes) = (watched.fingerprints(), watched.find_nodes()?);
-    let served = block_on(async {
+    block_on(async {
         let (number, client) = (nodes.len(), page_client(TIMEOUT)?);
         let observer = Observer::of_remote_nodes(client, nodes);
         let settings = WatchSettings {
@@ -55,8 +55,7 @@ pub(super) fn run(
             () = api.run_until(interrupted) => Ok(()),
             followed = follow_files(&watched, seen, &observer, err) => followed,
         }
-    });
-    served
+    })
 }
 
 fn page_token(
