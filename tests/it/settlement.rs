@@ -1,6 +1,8 @@
 //! Real settlement engines: npm `ilp-settlement-core` over a shared ledger, and an engine on an Ethereum chain (npm
 //! `ganache`). Value moves outside of Interledger, and the books of two nodes follow, to the unit.
 
+mod killed;
+
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
@@ -11,7 +13,7 @@ use tempfile::TempDir;
 
 use crate::interop::settlement_packages;
 use crate::process::{Process, TIMEOUT, free_port, path_text, temp_folder, write_file};
-use crate::support::{PROGRAM, eventually, run_successfully, skip};
+use crate::support::{PROGRAM, combined_output, eventually, run, run_successfully, skip};
 
 /// Starts a program of `tests/settlement`. Returns it with the line that it prints when it is ready.
 fn script(folder: &Path, name: &str, arguments: &[(&str, &str)]) -> (Process, Value) {
@@ -64,6 +66,7 @@ struct Link {
     asset: &'static str,
     /// Keys of the peers.
     rule: &'static str,
+    durability: &'static str,
     btp_port: u16,
     engines: [u16; 2],
     listeners: [u16; 2],
@@ -76,6 +79,7 @@ impl Link {
             folder: temp_folder(),
             asset,
             rule,
+            durability: "batched",
             btp_port: free_port(),
             engines: ports(),
             listeners: ports(),
@@ -84,6 +88,15 @@ impl Link {
 
     fn store(&self, node: &str) -> PathBuf {
         self.folder.path().join(format!("{node}.db"))
+    }
+
+    /// Starts an engine of npm `ilp-settlement-core` for a node.
+    fn core_engine(&self, scripts: &Path, index: usize, ledger: &str) -> Process {
+        let (port, connector) = (self.engines[index].to_string(), self.connector(index));
+        let account = ["ledger-a", "ledger-b"][index];
+        let options = [("port", &*port), ("connector", &*connector)];
+        let more = [("ledger", ledger), ("account", account)];
+        script(scripts, "core-engine.js", &[options, more].concat()).0
     }
 
     /// The URL at which the engine of a node reaches it.
@@ -98,12 +111,12 @@ impl Link {
             0 => (self.btp_port, String::new()),
             _ => (0, format!("url: 'ws://127.0.0.1:{}', ", self.btp_port)),
         };
-        let (asset, rule) = (self.asset, self.rule);
+        let (asset, rule, durability) = (self.asset, self.rule, self.durability);
         let (listener, engine) = (self.listeners[index], self.engines[index]);
         let config = format!(
             "nodeId: {node}\nbtpServerHost: 127.0.0.1\nbtpServerPort: {btp_port}\n\
              healthCheckHost: 127.0.0.1\nhealthCheckPort: 0\nassetCode: {asset}\nstore: {node}.db\n\
-             settlementPort: {listener}\npeers:\n  - {{ id: {peer}, {url}authToken: a-secret-of-both, \
+             durability: {durability}\nsettlementPort: {listener}\npeers:\n  - {{ id: {peer}, {url}authToken: a-secret-of-both, \
              {rule}settlement: {{ engine: 'http://127.0.0.1:{engine}' }} }}\n  \
              - {{ id: cli, relation: child, authToken: a-secret-of-tools }}\n\
              routes:\n  - {{ prefix: test.{peer}, nextHop: {peer} }}\n"
@@ -124,16 +137,20 @@ impl Link {
         self.wait_balance_of("b", "a", expected);
     }
 
+    /// What the books of a node say about its peer; null if they have no such account yet.
+    fn books(&self, node: &str, peer: &str) -> Value {
+        let store = self.store(node);
+        let mut command = Command::new(PROGRAM);
+        command.args(["ledger", "balances", "--json", "--store", path_text(&store)]);
+        let books: Value = serde_json::from_str(&run_successfully(&mut command)).unwrap();
+        let accounts = books["accounts"].as_array().unwrap().iter();
+        accounts.into_iter().find(|one| one["account"] == peer).cloned().unwrap_or_default()
+    }
+
     /// Waits until the books of a node have this balance of its peer.
     fn wait_balance_of(&self, node: &str, peer: &str, expected: i128) {
         let look = || {
-            let store = self.store(node);
-            let mut command = Command::new(PROGRAM);
-            command.args(["ledger", "balances", "--json", "--store", path_text(&store)]);
-            let books: Value = serde_json::from_str(&run_successfully(&mut command)).unwrap();
-            let accounts = books["accounts"].as_array().unwrap().iter();
-            let found = accounts.into_iter().find(|one| one["account"] == peer);
-            let balance = found.map_or("0", |one| one["balance"].as_str().unwrap()).to_owned();
+            let balance = self.books(node, peer)["balance"].as_str().unwrap_or("0").to_owned();
             if balance == expected.to_string() { Ok(()) } else { Err(balance) }
         };
         eventually(&format!("the balance of {peer} at {node}"), TIMEOUT, look);
@@ -152,16 +169,9 @@ fn the_public_settlement_core_settles_to_the_unit_and_credits_nothing_twice_rows
     let (_ledger, ready) = script(&scripts, "ledger.js", &[]);
     let ledger_port = port_of(&ready);
     let ledger = format!("http://127.0.0.1:{ledger_port}");
-    let engine = |index: usize| {
-        let (port, connector) = (link.engines[index].to_string(), link.connector(index));
-        let account = ["ledger-a", "ledger-b"][index];
-        let options = [("port", &*port), ("connector", &*connector)];
-        let more = [("ledger", &*ledger), ("account", account)];
-        script(&scripts, "core-engine.js", &[options, more].concat()).0
-    };
     let (first, second) = (link.start(0), link.start(1));
     // They come after the nodes, which try again until they are there.
-    let _engines = [engine(0), engine(1)];
+    let _engines = [0, 1].map(|index| link.core_engine(&scripts, index, &ledger));
     Link::wait_ready(&[&first, &second]);
 
     let payer = link.engines[0];
@@ -256,13 +266,7 @@ fn a_debt_at_the_threshold_is_paid_by_itself_and_both_ends_are_even_rows_132_134
     link.wait_balance_of("a", "b", -500_000);
     link.wait_balance(1_500_000);
     let ledger = format!("http://127.0.0.1:{ledger_port}");
-    let _engines = [0, 1].map(|index| {
-        let (port, connector) = (link.engines[index].to_string(), link.connector(index));
-        let account = ["ledger-a", "ledger-b"][index];
-        let options = [("port", &*port), ("connector", &*connector)];
-        let more = [("ledger", &*ledger), ("account", account)];
-        script(&scripts, "core-engine.js", &[options, more].concat()).0
-    });
+    let _engines = [0, 1].map(|index| link.core_engine(&scripts, index, &ledger));
     link.wait_balance(500_000);
     owe("500000");
     link.wait_balance_of("a", "b", 0);
@@ -270,4 +274,34 @@ fn a_debt_at_the_threshold_is_paid_by_itself_and_both_ends_are_even_rows_132_134
     let balances = request("GET", ledger_port, "/balances", "", &Value::Null).1;
     assert_eq!(balances, json!({ "ledger-a": "-0.002", "ledger-b": "0.002" }));
     drop(nodes);
+}
+
+/// A debt that the peer lets grow no further is paid as soon as the peer says so, without a threshold.
+#[test]
+fn a_debt_at_the_limit_of_the_peer_is_paid_and_packets_go_on() {
+    let scripts = match settlement_packages() {
+        Ok(folder) => folder,
+        Err(why) => return skip("the settlement engines", &why),
+    };
+    let link = Link::new("USD", "settleOnT04: true, maxBalance: 3000000, ");
+    let (_ledger, ready) = script(&scripts, "ledger.js", &[]);
+    let ledger = format!("http://127.0.0.1:{}", port_of(&ready));
+    let nodes = [link.start(0), link.start(1)];
+    let _engines = [0, 1].map(|index| link.core_engine(&scripts, index, &ledger));
+    Link::wait_ready(&[&nodes[0], &nodes[1]]);
+    let ping = || {
+        let login = format!("btp+ws://cli:a-secret-of-tools@127.0.0.1:{}", link.btp_port);
+        let mut ping = Command::new(PROGRAM);
+        ping.args(["ping", "test.b", "--via", &login, "--amount", "2000000", "-c", "1"]);
+        run(&mut ping)
+    };
+    assert!(ping().status.success());
+    link.wait_balance_of("a", "b", -2_000_000);
+    let refused = ping();
+    assert!(!refused.status.success());
+    assert!(combined_output(&refused).contains("T04"), "{refused:?}");
+    link.wait_balance_of("a", "b", 0);
+    link.wait_balance(0);
+    assert!(ping().status.success());
+    link.wait_balance(2_000_000);
 }
