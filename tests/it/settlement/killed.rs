@@ -1,4 +1,5 @@
-//! Nodes that are killed with `kill -9` while they settle through real engines. `CRASH_SEED` chooses which node is killed, and when.
+//! Nodes that are killed with `kill -9` while they settle through real engines. `CRASH_SEED` chooses which node is
+//! killed, and when.
 
 use std::time::Duration;
 
