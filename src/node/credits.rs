@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::store_waits::look_up;
 use super::task::AbortOnDrop;
+use crate::account::SettlementMode;
 use crate::api::NodeStatus;
 use crate::books::{EventKind, EventLevel, NewEvent, SettlementDirection};
 use crate::connector::SettlementNote;
@@ -82,6 +83,11 @@ impl Credits {
         if let Some(booked) = look_up(lookup).await.map_err(CreditRefusal::StoreFails)? {
             booked.check_repeated(quantity)?;
             return Ok(CutNumber::NONE);
+        }
+        // Only now: what was credited before is confirmed.
+        let view = connector.settlement_view(account);
+        if view.is_some_and(|view| view.rules.mode != SettlementMode::Engine) {
+            return Err(CreditRefusal::NoEngine(account.clone()));
         }
         if let Some(failure) = self.status.watch_store_failure().borrow().clone() {
             return Err(CreditRefusal::StoreFails(failure));

@@ -28,6 +28,9 @@ pub enum CreditRefusal {
     /// The request is at fault, or the node has no such account.
     #[error(transparent)]
     Settlement(#[from] SettlementError),
+    /// Only the engine of a peer credits it, and this peer has none.
+    #[error("peer {0} has no settlement engine in the configuration")]
+    NoEngine(AccountId),
     /// The books cannot be read or written now. The same request may be repeated.
     #[error("nothing is credited, because the store fails: {0}")]
     StoreFails(String),

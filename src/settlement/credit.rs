@@ -77,6 +77,9 @@ pub(super) async fn credit(
             };
             Err(ProblemDetails::new(status, error.to_string()))
         }
+        Ok(Err(error @ CreditRefusal::NoEngine(_))) => {
+            Err(ProblemDetails::new(StatusCode::NOT_FOUND, error.to_string()))
+        }
         // An earlier request with this key may be in the books.
         Ok(Err(CreditRefusal::StoreFails(error))) => {
             tracing::warn!(error, "a settlement engine gets no answer, and will ask again");

@@ -9,6 +9,7 @@ use super::*;
 use crate::account::AccountId;
 use crate::books::{Quantity, SettlementError};
 use crate::node::tests::{StoredNode, save_cuts};
+use crate::testing::connector_settings;
 
 /// The credits of a node whose cuts are saved as they come.
 struct Fixture {
@@ -24,6 +25,7 @@ impl Fixture {
     fn new() -> Self {
         let StoredNode { directory, file, worker, store, context, status } = StoredNode::new();
         std::thread::spawn(|| worker.run());
+        give_engine(&context, SettlementMode::Engine);
         let task = start(store.clone(), &context, Arc::clone(&status));
         let saver = save_cuts(store, &context);
         Self { _directory: directory, file, context, status, _task: task, _saver: saver }
@@ -48,6 +50,26 @@ impl Fixture {
         let report = self.context.connector.report();
         report.accounts.iter().find(|account| account.settings.id.as_str() == "c").unwrap().balance
     }
+}
+
+/// Changes how the node settles with c.
+fn give_engine(context: &NodeContext, mode: SettlementMode) {
+    let mut settings = connector_settings("b", &["c"]);
+    settings.accounts[0].settlement.mode = mode;
+    context.connector.apply_settings(settings).unwrap();
+}
+
+#[tokio::test]
+async fn only_a_peer_with_an_engine_is_credited_and_what_was_credited_is_confirmed() {
+    let fixture = Fixture::new();
+    fixture.credit("c", "k", "1", 9).await.unwrap();
+    for mode in [SettlementMode::Manual, SettlementMode::None] {
+        give_engine(&fixture.context, mode);
+        fixture.credit("c", "k", "1", 9).await.unwrap();
+        let refusal = fixture.credit("c", "l", "1", 9).await.unwrap_err();
+        assert_eq!(refusal, CreditRefusal::NoEngine("c".parse().unwrap()));
+    }
+    assert_eq!(fixture.balance(), -1);
 }
 
 #[tokio::test]
