@@ -1,22 +1,24 @@
 //! The settlement engines of a node: their accounts, messages to them, and the listener that they call.
 
 use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, timeout};
 use tracing::Instrument;
 
 use super::acceptor::Acceptor;
 use super::task::AbortOnDrop;
+use crate::account::AccountId;
 use crate::books::Settlement;
 use crate::config::NodeConfig;
 use crate::peers::NodeContext;
 use crate::settlement::{
-    EngineListener, EngineListenerError, EngineListenerSettings, EngineSettings, Engines,
+    Engine, EngineListener, EngineListenerError, EngineListenerSettings, EngineSettings, Engines,
     deliver_message,
 };
 use crate::time::Backoff;
@@ -24,16 +26,22 @@ use crate::time::Backoff;
 /// The first delay before an account is asked for again.
 const RETRY_FIRST: Duration = Duration::from_millis(250);
 /// The longest one.
-const RETRY_MAX: Duration = Duration::from_secs(60);
-/// Attempts after which an engine is reported.
-const ATTEMPTS_UNTIL_REPORT: u32 = 3;
+const RETRY_MAX: Duration = Duration::from_secs(30);
+/// How often an account that an engine has is created again: it may have forgotten it.
+const RECHECK: Duration = Duration::from_secs(30);
+/// The same when a request got no answer. A peer decides how many of its messages fail.
+const RECHECK_MIN: Duration = Duration::from_secs(1);
+/// A silent engine is reported after this time, and waited for.
+const SILENCE_REPORTED: Duration = Duration::from_secs(10);
+/// The time between two lines about an engine that fails.
+const REPORT_PAUSE: Duration = Duration::from_secs(600);
 
 /// Binds the listener, if the configuration has one. Engines can be asked at once.
 pub(super) async fn bind(
     config: &NodeConfig,
     context: &Arc<NodeContext>,
 ) -> Result<(Arc<Engines>, Option<EngineListener>), EngineListenerError> {
-    let engines = Arc::new(Engines::new(Arc::clone(&context.client_tls)));
+    let engines = Arc::new(Engines::new(context));
     let settings = &config.settings;
     let Some(port) = settings.settlement_port else { return Ok((engines, None)) };
     let listener = EngineListenerSettings {
@@ -65,7 +73,7 @@ pub(super) fn ask(
 pub(super) struct EngineTasks {
     engines: Arc<Engines>,
     listener: Option<(Arc<EngineListener>, Acceptor)>,
-    set_ups: JoinSet<()>,
+    accounts: JoinSet<()>,
     _messages: AbortOnDrop,
 }
 
@@ -82,7 +90,7 @@ impl EngineTasks {
             (Arc::clone(&listener), Acceptor::start(listener))
         });
         let _messages = AbortOnDrop::spawn(messages);
-        Self { engines, listener, set_ups: JoinSet::new(), _messages }
+        Self { engines, listener, accounts: JoinSet::new(), _messages }
     }
 
     /// Asks the engines of the configuration from now on. New ones get their accounts.
@@ -90,7 +98,7 @@ impl EngineTasks {
         if let Some((listener, _)) = &self.listener {
             listener.set_token(config.settings.settlement_token.as_ref());
         }
-        while self.set_ups.try_join_next().is_some() {}
+        while self.accounts.try_join_next().is_some() {}
         let engines = config.peers.iter().filter_map(|peer| {
             let engine = peer.engine()?;
             Some(EngineSettings {
@@ -100,35 +108,79 @@ impl EngineTasks {
             })
         });
         for engine in self.engines.replace_all(engines) {
-            let set_up = set_up_account(Arc::clone(&self.engines), engine);
-            self.set_ups.spawn(set_up.in_current_span());
+            let keep = keep_account(Arc::clone(&self.engines), engine, RECHECK);
+            self.accounts.spawn(keep.in_current_span());
         }
     }
 }
 
-/// Creates the account of a peer at its engine, however long that takes.
+/// Creates the account of a peer at its engine, however long that takes, and again from time to time.
 ///
 /// RFC 38 "Setup an account": an engine gets each account before its first settlement. Engines may forget their
-/// accounts, so each start creates all of them.
-async fn set_up_account(engines: Arc<Engines>, engine: Arc<EngineSettings>) {
+/// accounts when they start again. One that has does not say so: it credits nothing to an account that it does not
+/// know.
+async fn keep_account(engines: Arc<Engines>, engine: Arc<Engine>, recheck: Duration) {
+    let peer = &engine.settings.account;
     let mut backoff = Backoff::new(RETRY_FIRST, RETRY_MAX);
+    let mut reports = FailureReports::default();
+    let mut is_confirmed = false;
     // A reload may have given the peer another engine.
     while engines.is_current(&engine) {
-        let peer = &engine.account;
-        match engines.create_account(&engine).await {
-            Ok(()) => {
-                return tracing::info!(%peer, "the settlement engine has the account");
+        let mut create = pin!(engines.create_account(&engine));
+        let answer = match timeout(SILENCE_REPORTED, &mut create).await {
+            Ok(answer) => answer,
+            Err(_) => {
+                let silence = format!("no answer within {SILENCE_REPORTED:?}; it is waited for");
+                reports.report(peer, &silence);
+                engines.note_silence(&engine, silence);
+                create.await
             }
-            Err(error) if backoff.attempts() + 1 == ATTEMPTS_UNTIL_REPORT => {
-                tracing::warn!(%peer, %error, "the settlement engine has no account yet; this is tried again");
+        };
+        match answer {
+            Ok(()) => {
+                if !std::mem::replace(&mut is_confirmed, true) {
+                    tracing::info!(%peer, "the settlement engine has the account");
+                }
+                backoff.reset();
+                reports = FailureReports::default();
+                let suspected = async {
+                    sleep(RECHECK_MIN).await;
+                    engine.wait_suspected().await;
+                };
+                // It does not matter which of them ends.
+                let _ = timeout(vary(recheck), suspected).await;
             }
             Err(error) => {
-                tracing::debug!(%peer, %error, "an attempt to create an account failed");
+                is_confirmed = false;
+                reports.report(peer, &error.to_string());
+                sleep(vary(backoff.next_delay())).await;
             }
         }
-        let delay = backoff.next_delay();
-        // Engines of many nodes may come back at the same time.
-        sleep(delay.mul_f64(0.75 + rand::random::<f64>() / 2.0)).await;
+    }
+}
+
+/// Engines of many nodes may come back at the same time.
+fn vary(delay: Duration) -> Duration {
+    delay.mul_f64(0.75 + rand::random::<f64>() / 2.0)
+}
+
+/// Bounds the lines about one engine.
+#[derive(Default)]
+struct FailureReports {
+    last: Option<Instant>,
+}
+
+impl FailureReports {
+    fn report(&mut self, peer: &AccountId, error: &str) {
+        if self.last.is_some_and(|last| last.elapsed() < REPORT_PAUSE) {
+            tracing::debug!(%peer, error, "an attempt to create an account failed");
+            return;
+        }
+        self.last = Some(Instant::now());
+        tracing::warn!(
+            %peer, error,
+            "the settlement engine does not confirm the account; this is tried again"
+        );
     }
 }
 
@@ -144,3 +196,6 @@ async fn deliver_messages(context: Arc<NodeContext>, engines: Arc<Engines>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

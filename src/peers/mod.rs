@@ -7,6 +7,7 @@ mod credit_order;
 mod dial_backoff;
 mod dial_handle;
 mod directory;
+mod engine_account;
 mod ildcp;
 mod known_addresses;
 mod node_context;
@@ -25,6 +26,7 @@ pub use credit_order::{CREDIT_ORDERS_MAX, CreditOrder, CreditRefusal};
 pub use dial_backoff::{DialBackoff, DialDelay};
 pub use dial_handle::{DialHandle, DialSignals, WaitEnd};
 pub use directory::{LoginDirectory, Logins, NoRandomness, PeerLogin, TokenFingerprinter};
+pub use engine_account::{EngineAccount, EngineRefusal, EngineState};
 pub use ildcp::{IldcpRequestError, ParentInfo};
 pub use node_context::{BtpCounts, HttpCounts, NodeContext};
 #[cfg(test)]

@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use tokio::sync::{mpsc, watch};
 
 use super::credit_order::CreditOrder;
+use super::engine_account::EngineAccounts;
 use super::known_addresses::KnownAddresses;
 use super::peer_status::Peers;
 use super::settlement_progress::SettlementProgress;
@@ -62,6 +63,8 @@ pub struct NodeContext {
     pub paused_settlements: watch::Sender<BTreeSet<AccountId>>,
     /// Settlements whose engine has failed at the last attempt.
     pub settlement_progress: Mutex<BTreeMap<AccountId, SettlementProgress>>,
+    /// The accounts of peers at their settlement engines.
+    pub engine_accounts: EngineAccounts,
     /// The accounts whose engine is asked again at once. Unset while no task settles.
     pub settlement_retries: OnceLock<mpsc::Sender<AccountId>>,
     /// Counters of the BTP listener.
@@ -166,6 +169,7 @@ impl NodeContext {
             faults: OnceLock::new(),
             paused_settlements: watch::Sender::default(),
             settlement_progress: Mutex::default(),
+            engine_accounts: EngineAccounts::default(),
             settlement_retries: OnceLock::new(),
             btp_counts: BtpCounters::default(),
             http_counts: HttpCounters::default(),

@@ -6,6 +6,7 @@ mod client;
 mod credit;
 mod engines;
 mod messages;
+mod refusals;
 mod server;
 #[cfg(test)]
 mod testing;
@@ -13,6 +14,6 @@ mod testing;
 mod tests;
 
 pub use client::EngineSettings;
-pub use engines::Engines;
+pub use engines::{Engine, Engines};
 pub use messages::deliver_message;
 pub use server::{EngineListener, EngineListenerError, EngineListenerSettings};

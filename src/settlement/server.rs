@@ -13,15 +13,17 @@ use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri};
 use axum::response::IntoResponse;
 use axum::routing::post;
 use axum::{Extension, Router};
+use parking_lot::Mutex;
 use tokio::time::{Duration, timeout};
 
 use super::credit::{self, CreditOutcome};
 use super::engines::Engines;
 use super::messages::{NoReply, send_message};
+use super::refusals::RefusalReports;
 use crate::account::AccountId;
 use crate::link::TokenFingerprint;
-use crate::net::{AddressLimits, BindError, HttpLimits, Listener, Secret, WorkRate};
-use crate::peers::{NoRandomness, NodeContext, TokenFingerprinter};
+use crate::net::{AddressLimits, BindError, HttpLimits, Listener, Secret, WorkRate, sanitize};
+use crate::peers::{EngineRefusal, NoRandomness, NodeContext, TokenFingerprinter};
 use crate::web::{
     AcceptedConnection, Connection, ConnectionLimiter, ConnectionLimits, ProblemDetails,
     WebListener, WebService, bearer_token, json_response,
@@ -63,6 +65,7 @@ struct EngineApi {
     engines: Arc<Engines>,
     fingerprinter: TokenFingerprinter,
     token: ArcSwapOption<TokenFingerprint>,
+    reports: Mutex<RefusalReports>,
 }
 
 impl std::fmt::Debug for EngineApi {
@@ -87,6 +90,7 @@ impl EngineListener {
             engines,
             fingerprinter: TokenFingerprinter::new()?,
             token: ArcSwapOption::empty(),
+            reports: Mutex::default(),
         });
         api.set_token(token);
         let service = WebService {
@@ -171,13 +175,15 @@ fn router(api: Arc<EngineApi>) -> Router {
         .with_state(api)
 }
 
-async fn not_found(uri: Uri) -> ProblemDetails {
+async fn not_found(State(api): State<Arc<EngineApi>>, uri: Uri) -> ProblemDetails {
     let path: String = uri.path().chars().take(PATH_CHARS_MAX).collect();
-    problem(StatusCode::NOT_FOUND, format!("there is nothing at {path}"))
+    let detail = format!("there is nothing at {}", sanitize(&path));
+    api.refuse("", problem(StatusCode::NOT_FOUND, detail))
 }
 
-async fn method_not_allowed(method: Method) -> ProblemDetails {
-    problem(StatusCode::METHOD_NOT_ALLOWED, format!("this resource does not support {method}"))
+async fn method_not_allowed(State(api): State<Arc<EngineApi>>, method: Method) -> ProblemDetails {
+    let detail = format!("this resource does not support {method}");
+    api.refuse("", problem(StatusCode::METHOD_NOT_ALLOWED, detail))
 }
 
 /// RFC 38 "Credit incoming settlement": the answer is 201. Its body repeats the quantity, because engines on
@@ -190,8 +196,9 @@ async fn credit_settlement(
     body: Body,
 ) -> Response<Body> {
     match api.credit(&id, &headers, body).await {
-        Err(problem) => problem.into_response(),
+        Err(problem) => api.refuse(&id, problem).into_response(),
         Ok(CreditOutcome::Credited(quantity)) => {
+            api.note_accepted(&id);
             json_response(StatusCode::CREATED, "application/json", quantity)
         }
         Ok(CreditOutcome::Unknown) => {
@@ -209,8 +216,9 @@ async fn forward_message(
     body: Body,
 ) -> Response<Body> {
     match api.forward_message(&id, &headers, body).await {
-        Err(problem) => problem.into_response(),
+        Err(problem) => api.refuse(&id, problem).into_response(),
         Ok(reply) => {
+            api.note_accepted(&id);
             let mut response = Response::new(Body::from(reply));
             *response.status_mut() = StatusCode::CREATED;
             let bytes = HeaderValue::from_static("application/octet-stream");
@@ -256,6 +264,37 @@ impl EngineApi {
         let message = read_body(body, MAX_DATA_EMITTED).await?;
         let sent = send_message(&self.context, &account, &message).await;
         sent.map_err(|NoReply { status, detail }| problem(status, detail))
+    }
+
+    /// Notes that a request about this account is refused, for operators. An answer that says that the peer gives none
+    /// is no refusal.
+    fn refuse(&self, id: &str, problem: ProblemDetails) -> ProblemDetails {
+        if problem.status().is_server_error() {
+            return problem;
+        }
+        let now = self.context.clock.now();
+        let (status, reason) = (problem.status().as_u16(), sanitize(problem.detail()));
+        let peer: Option<AccountId> = id.parse().ok();
+        let due = self.reports.lock().take_due(peer.as_ref(), status, now.mono);
+        if let Some(suppressed) = due {
+            let peer = peer.as_ref().map(tracing::field::display);
+            tracing::warn!(
+                peer,
+                status,
+                reason,
+                suppressed,
+                "refused a request of a settlement engine"
+            );
+        }
+        let refusal = EngineRefusal { at: now.wall, status, reason };
+        self.context.engine_accounts.note_refusal(peer.as_ref(), refusal);
+        problem
+    }
+
+    fn note_accepted(&self, id: &str) {
+        if let Ok(peer) = id.parse() {
+            self.context.engine_accounts.note_accepted(&peer);
+        }
     }
 
     fn check_token(&self, headers: &HeaderMap) -> Result<(), ProblemDetails> {

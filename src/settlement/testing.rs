@@ -65,7 +65,7 @@ impl RunningListener {
     pub(super) async fn start(token: Option<&Secret>) -> Self {
         let settings: ConnectorSettings = connector_settings("node", &["alice", "bob"]);
         let context = node_context(settings, Clock::start(), TransportSettings::default());
-        let engines = Arc::new(Engines::new(Arc::clone(&context.client_tls)));
+        let engines = Arc::new(Engines::new(&context));
         let (sender, credits) = mpsc::channel(8);
         context.credits.set(sender).unwrap();
         let at = EngineListenerSettings { host: "127.0.0.1", port: 0, token };

@@ -31,6 +31,7 @@ use prometheus_client::registry::Registry;
 use self::accept_header::preference;
 use self::families::MetricsSnapshot;
 use self::family_encoder::FamilyEncoder;
+use self::settlement_families::EngineMetrics;
 use super::output::LogTotals;
 use super::packet_log::PacketLogTotals;
 use crate::account::AccountId;
@@ -149,6 +150,10 @@ impl Collector for NodeCollector {
             uptime: context.clock.mono().since(self.started),
             clock: context.clock_watch.report(),
             store: context.store_meter.get().map(|meter| meter.report(context.clock.mono())),
+            engines: EngineMetrics {
+                accounts: context.engine_accounts.all(),
+                refused_requests: context.engine_accounts.refused_requests(),
+            },
             rates: context.rate_book.lock().states(context.clock.now()),
             certificate_expiry: context.certificate_expiry.get().map(|at| at.load(Relaxed)),
             packet_lines: self.packet_log.written(),

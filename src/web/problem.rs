@@ -22,6 +22,10 @@ impl ProblemDetails {
         Self { status, detail: detail.into(), headers: Vec::new() }
     }
 
+    pub(crate) fn status(&self) -> StatusCode {
+        self.status
+    }
+
     /// What is wrong, and what to do.
     pub(crate) fn detail(&self) -> &str {
         &self.detail

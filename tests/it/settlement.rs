@@ -7,6 +7,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -14,6 +15,9 @@ use tempfile::TempDir;
 use crate::interop::settlement_packages;
 use crate::process::{Process, TIMEOUT, free_port, path_text, temp_folder, write_file};
 use crate::support::{PROGRAM, combined_output, eventually, run, run_successfully, skip};
+
+/// An account is created again after at most 38 s.
+const ACCOUNT_AGAIN: Duration = Duration::from_secs(60);
 
 /// Starts a program of `tests/settlement`. Returns it with the line that it prints when it is ready.
 fn script(folder: &Path, name: &str, arguments: &[(&str, &str)]) -> (Process, Value) {
@@ -147,13 +151,22 @@ impl Link {
         accounts.into_iter().find(|one| one["account"] == peer).cloned().unwrap_or_default()
     }
 
+    /// The same with another deadline.
+    fn wait_balance_within(&self, deadline: Duration, expected: i128) {
+        self.wait_within(deadline, "b", "a", expected);
+    }
+
     /// Waits until the books of a node have this balance of its peer.
     fn wait_balance_of(&self, node: &str, peer: &str, expected: i128) {
+        self.wait_within(TIMEOUT, node, peer, expected);
+    }
+
+    fn wait_within(&self, deadline: Duration, node: &str, peer: &str, expected: i128) {
         let look = || {
             let balance = self.books(node, peer)["balance"].as_str().unwrap_or("0").to_owned();
             if balance == expected.to_string() { Ok(()) } else { Err(balance) }
         };
-        eventually(&format!("the balance of {peer} at {node}"), TIMEOUT, look);
+        eventually(&format!("the balance of {peer} at {node}"), deadline, look);
     }
 }
 
@@ -304,4 +317,26 @@ fn a_debt_at_the_limit_of_the_peer_is_paid_and_packets_go_on() {
     link.wait_balance(0);
     assert!(ping().status.success());
     link.wait_balance(2_000_000);
+}
+
+/// The engine of the payee is asked nothing that would show that it has forgotten the account. The node creates the
+/// account again by itself, and the engine credits what was paid meanwhile.
+#[test]
+fn what_is_paid_while_the_engine_of_the_payee_has_forgotten_the_account_is_credited() {
+    let scripts = match settlement_packages() {
+        Ok(folder) => folder,
+        Err(why) => return skip("the settlement engines", &why),
+    };
+    let link = Link::new("USD", "");
+    let (_ledger, ready) = script(&scripts, "ledger.js", &[]);
+    let ledger = format!("http://127.0.0.1:{}", port_of(&ready));
+    let nodes = [link.start(0), link.start(1)];
+    let [_payer, payee] = [0, 1].map(|index| link.core_engine(&scripts, index, &ledger));
+    Link::wait_ready(&[&nodes[0], &nodes[1]]);
+    settle(link.engines[0], "b", "one", "1", 0);
+    link.wait_balance(-1_000_000_000);
+    drop(payee);
+    let _payee = link.core_engine(&scripts, 1, &ledger);
+    settle(link.engines[0], "b", "two", "25", 1);
+    link.wait_balance_within(ACCOUNT_AGAIN, -3_500_000_000);
 }

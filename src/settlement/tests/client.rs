@@ -2,6 +2,7 @@
 
 use crate::books::{Quantity, SettlementKey};
 use crate::connector::PeerMessage;
+use crate::peers::EngineState;
 use crate::settlement::client::EngineError;
 use crate::settlement::testing::{RunningListener, ScriptedEngine};
 use crate::settlement::{Engines, deliver_message};
@@ -10,6 +11,7 @@ const CREATED: &str = "HTTP/1.1 201 Created\r\nContent-Length: 0\r\nConnection: 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 8\r\nConnection: close\r\n\r\nRECEIVED";
 const UNKNOWN: &str =
     "HTTP/1.1 404 Not Found\r\nContent-Length: 5\r\nConnection: close\r\n\r\nwhat?";
+const EXISTS: &str = "HTTP/1.1 409 Conflict\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 const FAILED: &str =
     "HTTP/1.1 500 Oops\r\nContent-Length: 10\r\nConnection: close\r\n\r\n\u{1b}[2Jno gas";
 const REPLY: &str = "HTTP/1.1 201 Created\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi";
@@ -35,8 +37,8 @@ async fn settle(engines: &Engines, account: &str) -> Result<(), EngineError> {
 async fn requests_have_the_paths_keys_and_quantities_of_rfc_38_rows_131_133() {
     let engine = ScriptedEngine::start(&[CREATED, OK, CREATED]).await;
     let node = node_with(&engine, Some("secret")).await;
-    let settings = engine.of("alice", "/eth/", Some("secret"));
-    node.engines.create_account(&settings).await.unwrap();
+    let alice = node.engines.replace_all([engine.of("alice", "/eth", Some("secret"))]);
+    node.engines.create_account(&alice[0]).await.unwrap();
     // Any 2xx is a success, whatever the body says.
     settle(&node.engines, "alice").await.unwrap();
     let expected = [
@@ -95,7 +97,7 @@ async fn a_reload_keeps_what_is_the_same_and_names_what_is_new() {
     let alice = engine.of("alice", "/eth/", None);
     let bob = engine.of("bob", "/eth/", None);
     let new = node.engines.replace_all([alice.clone(), bob.clone()]);
-    assert_eq!(new.iter().map(|one| one.account.as_str()).collect::<Vec<_>>(), ["bob"]);
+    assert_eq!(new.iter().map(|one| one.settings.account.as_str()).collect::<Vec<_>>(), ["bob"]);
     assert!(node.engines.is_current(&new[0]) && node.engines.has_engine("alice"));
     let changed = node.engines.replace_all([engine.of("bob", "/xrp/", None)]);
     assert_eq!(changed.len(), 1);
@@ -117,4 +119,28 @@ async fn a_message_of_the_peer_goes_to_the_engine_as_bytes_row_136() {
     let late = PeerMessage { number: 9, account, data, deadline };
     deliver_message(&node.context, &node.engines, late).await;
     assert_eq!(engine.requests.lock().len(), 1);
+}
+
+#[tokio::test]
+async fn the_account_at_an_engine_is_visible_and_a_conflict_means_that_it_exists() {
+    let engine = ScriptedEngine::start(&[FAILED, EXISTS, CREATED, FAILED]).await;
+    let node = RunningListener::start(None).await;
+    let alice = node.engines.replace_all([engine.of("alice", "/", None)]).remove(0);
+    let peer = "alice".parse().unwrap();
+    let account = || node.context.engine_accounts.of_peer(&peer).unwrap();
+    assert_eq!(account().state, EngineState::Waiting);
+    node.engines.create_account(&alice).await.unwrap_err();
+    assert_eq!((account().state, account().failures), (EngineState::Failing, 1));
+    assert!(account().last_error.unwrap().contains("answers 500"));
+    node.engines.create_account(&alice).await.unwrap();
+    assert_eq!((account().state, account().last_error), (EngineState::Ready, None));
+    node.engines.create_account(&alice).await.unwrap();
+    // It answers: it has the account.
+    settle(&node.engines, "alice").await.unwrap_err();
+    assert_eq!((account().state, account().failures), (EngineState::Ready, 2));
+    drop(engine);
+    settle(&node.engines, "alice").await.unwrap_err();
+    assert_eq!((account().state, account().failures), (EngineState::Failing, 3));
+    // It may have started again: its account is created at once.
+    alice.wait_suspected().await;
 }

@@ -64,10 +64,16 @@ async fn refused_credits_have_strict_statuses() {
     let mut credits = std::mem::replace(&mut node.credits, tokio::sync::mpsc::channel(1).1);
     let other = || SettlementError::OtherSettlement(Box::new(settled()));
     let unknown = || SettlementError::UnknownAccount("alice".to_owned());
-    for (error, status) in [(other(), 409), (unknown(), 404), (SettlementError::NoStore, 400)] {
+    let no_engine = || CreditRefusal::NoEngine("alice".parse().unwrap());
+    for (refusal, status) in [
+        (other().into(), 409),
+        (unknown().into(), 404),
+        (no_engine(), 404),
+        (SettlementError::NoStore.into(), 400),
+    ] {
         let refuse = async {
             let order = credits.recv().await.unwrap();
-            order.reply.send(Err(CreditRefusal::Settlement(error))).unwrap();
+            order.reply.send(Err(refusal)).unwrap();
         };
         let posted = post(&node, CREDIT_PATH, KEY, QUANTITY.as_bytes());
         let ((found, problem), ()) = tokio::join!(posted, refuse);
@@ -145,6 +151,7 @@ async fn a_token_is_required_if_there_is_one_and_a_reload_changes_it() {
         assert_eq!(post(&node, CREDIT_PATH, &wrong, QUANTITY.as_bytes()).await.0, 401);
     }
     assert_eq!(post(&node, path, &with("first"), b"").await.0, 404);
+    assert_eq!(node.context.engine_accounts.refused_requests(), 7);
     node.listener.set_token(Some(&Secret::new("second")));
     assert_eq!(post(&node, path, &with("first"), b"").await.0, 401);
     assert_eq!(post(&node, path, &with("second"), b"").await.0, 404);
@@ -211,4 +218,29 @@ async fn many_connections_close_the_oldest_and_not_the_listener() {
     let held = open.join_all().await;
     assert_eq!(post(&node, "/accounts/alice/messages", "", b"").await.0, 404);
     drop(held);
+}
+
+/// An engine that has the wrong token, or the wrong URL, is not silent: each refusal is counted, and that of a peer
+/// with an engine is shown until the engine's next request is accepted.
+#[tokio::test]
+async fn what_is_refused_is_shown_to_the_operator() {
+    let mut node = RunningListener::start(Some(&Secret::new("right"))).await;
+    let engine = ScriptedEngine::start(&[]).await;
+    node.engines.replace_all([engine.of("alice", "/", None)]);
+    let alice = "alice".parse().unwrap();
+    let shown = |node: &RunningListener| {
+        let account = node.context.engine_accounts.of_peer(&alice).unwrap();
+        account.last_refusal.map(|refusal| (refusal.status, refusal.reason))
+    };
+    assert_eq!(post(&node, CREDIT_PATH, KEY, QUANTITY.as_bytes()).await.0, 401);
+    let expected = "the request needs the settlementToken of this node as a bearer token";
+    assert_eq!(shown(&node), Some((401, expected.to_owned())));
+    assert_eq!(post(&node, "/api/accounts/alice/settlements", KEY, b"").await.0, 404);
+    assert_eq!(node.context.engine_accounts.refused_requests(), 2);
+    let mut credits = std::mem::replace(&mut node.credits, tokio::sync::mpsc::channel(1).1);
+    let book = async { credits.recv().await.unwrap().reply.send(Ok(())).unwrap() };
+    let headers = format!("{KEY}Authorization: Bearer right\r\n");
+    let credit = post(&node, CREDIT_PATH, &headers, QUANTITY.as_bytes());
+    assert_eq!(tokio::join!(credit, book).0.0, 201);
+    assert_eq!(shown(&node), None);
 }

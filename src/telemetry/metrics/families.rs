@@ -7,6 +7,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Unit;
 
 use super::family_encoder::{FamilyEncoder, FamilySource, by_direction, peer_label};
+use super::settlement_families::EngineMetrics;
 use super::{
     StatusMetrics, account_families, process, rate_families, settlement_families, store_families,
 };
@@ -28,6 +29,7 @@ pub(super) struct MetricsSnapshot {
     pub(super) clock: ClockReport,
     /// `None` without a store.
     pub(super) store: Option<StoreReport>,
+    pub(super) engines: EngineMetrics,
     /// The sources of exchange rates.
     pub(super) rates: Vec<SourceState>,
     /// When the listeners' certificate expires, in seconds since 1970; `None` without one.
@@ -50,7 +52,7 @@ pub(super) fn encode(
     encode_node(snapshot, families)?;
     encode_configuration(&snapshot.status, families)?;
     account_families::encode(&snapshot.report, families)?;
-    settlement_families::encode(&snapshot.report.accounts, families)?;
+    settlement_families::encode(&snapshot.report.accounts, &snapshot.engines, families)?;
     encode_sessions(&snapshot.peers, &snapshot.status, families)?;
     encode_ccp(&snapshot.ccp, families)?;
     encode_listeners(snapshot, families)?;

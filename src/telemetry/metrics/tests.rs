@@ -8,7 +8,8 @@ use crate::account::{AccountSettings, Asset, Relation, SettlementMode, Totals};
 use crate::connector::{AccountReport, ConnectorReport, Stats};
 use crate::net::{Clock, ClockReport};
 use crate::peers::{
-    BtpCounts, HttpCounts, PeerCounts, PeerSnapshot, PeerState, StoreMeter, StoreReport,
+    BtpCounts, EngineAccount, EngineState, HttpCounts, PeerCounts, PeerSnapshot, PeerState,
+    StoreMeter, StoreReport,
 };
 use crate::rates::SourceState;
 use crate::routing::ccp::PeerRoutesReport;
@@ -94,6 +95,10 @@ fn rate_source() -> SourceState {
     }
 }
 
+fn engine_account() -> EngineAccount {
+    EngineAccount { state: EngineState::Ready, failures: 4, ..EngineAccount::default() }
+}
+
 fn snapshot() -> MetricsSnapshot {
     let mut busy = Stats { timeouts: 6, latency_sum_us: 1_500_000, ..Stats::default() };
     busy.received.prepares = 100;
@@ -131,6 +136,10 @@ fn snapshot() -> MetricsSnapshot {
             ..ClockReport::default()
         },
         store: Some(store_report()),
+        engines: EngineMetrics {
+            accounts: [("bob".parse().unwrap(), engine_account())].into(),
+            refused_requests: 10,
+        },
         rates: vec![rate_source()],
         packet_lines: 11,
         packet_lines_dropped: 12,
@@ -268,6 +277,9 @@ fn check_values(series: &BTreeMap<String, f64>) {
         ("ilp_account_settled_units{peer=alice,direction=received}", 21.0),
         ("ilp_account_settled_units{peer=bob,direction=sent}", 22.0),
         ("ilp_settlement_pending_units{peer=bob}", 23.0),
+        ("ilp_settlement_engine_ready{peer=bob}", 1.0),
+        ("ilp_settlement_engine_failures_total{peer=bob}", 4.0),
+        ("ilp_settlement_refused_requests_total{}", 10.0),
         ("ilp_store_cut_seconds_bucket{le=0.00025}", 0.0),
         ("ilp_store_cut_seconds_bucket{le=0.0005}", 1.0),
         ("ilp_store_cut_seconds_sum{}", 0.0004),
