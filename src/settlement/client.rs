@@ -16,8 +16,10 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 const ACCOUNT_TIMEOUT: Duration = Duration::from_secs(30);
 /// Bytes of an answer whose body only says what went wrong.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
-/// Characters of that body in a message.
-const SHOWN_CHARS_MAX: usize = 200;
+/// Characters of that body in a message, which is on one line.
+const SHOWN_CHARS_MAX: usize = 160;
+/// Bytes of it that are looked at: a page of HTML says little, between many tags.
+const SHOWN_BYTES_MAX: usize = 4 * 1024;
 
 /// The settlement engine of one peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,13 +58,29 @@ pub enum EngineError {
     },
 }
 
+/// What the body says, on one line: without the tags of a page, and shortened.
 fn shown(body: &Bytes) -> String {
-    let text = String::from_utf8_lossy(body.get(..4 * SHOWN_CHARS_MAX).unwrap_or(body));
-    let text: String = text.trim().chars().take(SHOWN_CHARS_MAX).collect();
-    match text.is_empty() {
-        true => String::new(),
-        false => format!(": {}", sanitize(&text)),
+    let text = String::from_utf8_lossy(body.get(..SHOWN_BYTES_MAX).unwrap_or(body));
+    let text = match text.trim_start().starts_with('<') {
+        true => without_tags(&text),
+        false => text.into_owned(),
+    };
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let text = words.join(" ");
+    let mut line: String = text.chars().take(SHOWN_CHARS_MAX).collect();
+    if line.len() < text.len() {
+        line.push('…');
     }
+    match line.is_empty() {
+        true => String::new(),
+        false => format!(": {}", sanitize(&line)),
+    }
+}
+
+fn without_tags(page: &str) -> String {
+    let parts = page.split('<').map(|part| part.split_once('>').map_or("", |(_, text)| text));
+    // Two paragraphs are not one word.
+    parts.collect::<Vec<_>>().join(" ")
 }
 
 /// What to ask an engine for.

@@ -90,6 +90,25 @@ async fn what_an_engine_says_is_in_the_error_and_harms_no_terminal() {
     assert_eq!(none.to_string(), "peer bob has no settlement engine");
 }
 
+#[test]
+fn a_page_of_an_engine_becomes_one_short_line() {
+    let check = |body: &str, expected: &str| {
+        let body = body.to_owned().into_bytes().into();
+        let error = EngineError::Status { url: "http://e/".to_owned(), status: 500, body };
+        let expected = format!("the settlement engine at http://e/ answers 500{expected}");
+        assert_eq!(error.to_string(), expected);
+    };
+    check("", "");
+    check(" no\r\n  gas ", ": no gas");
+    let page = "<!DOCTYPE html>\n<html>\n<head><title>Error</title></head>\n<body>\n<pre>TypeError: x<br> at y</pre>";
+    check(page, ": Error TypeError: x at y");
+    let long = format!("<pre>{}</pre>", "word ".repeat(1_000));
+    let shown = "word ".repeat(32);
+    check(&long, &format!(": {shown}…"));
+    check("<", "");
+    check("a < b", ": a < b");
+}
+
 #[tokio::test]
 async fn a_reload_keeps_what_is_the_same_and_names_what_is_new() {
     let engine = ScriptedEngine::start(&[]).await;
