@@ -2,6 +2,7 @@
 //! `ganache`). Value moves outside of Interledger, and the books of two nodes follow, to the unit.
 
 mod killed;
+mod repeated;
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
