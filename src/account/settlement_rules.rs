@@ -17,6 +17,17 @@ pub enum SettlementMode {
     Engine,
 }
 
+impl SettlementMode {
+    /// As in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Manual => "manual",
+            Self::Engine => "engine",
+        }
+    }
+}
+
 /// When and how much a node settles with one peer. Amounts are in the account's units.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SettlementRules {

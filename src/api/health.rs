@@ -68,6 +68,8 @@ pub(super) struct HealthInput {
     pub(super) peers: Vec<PeerHealth>,
     /// What operators have changed for a time.
     pub(super) overrides: Vec<String>,
+    /// Settlements that are debited, and that no engine pays now.
+    pub(super) settlements: Vec<String>,
     /// The last jump of the system clock, and its age.
     pub(super) clock_jump: Option<(ClockJump, Duration)>,
 }
@@ -109,6 +111,12 @@ pub(super) fn health(input: &HealthInput) -> Health {
     reasons.extend(input.overrides.iter().take(REASONS_MAX).cloned());
     if more > 0 {
         reasons.push(format!("operators have changed {more} more peers for a time"));
+    }
+    // The debt stays on record, and packets pass.
+    let more = input.settlements.len().saturating_sub(REASONS_MAX);
+    reasons.extend(input.settlements.iter().take(REASONS_MAX).cloned());
+    if more > 0 {
+        reasons.push(format!("{more} more settlements wait for their engines"));
     }
     // Neither a restart nor less traffic would correct the clock, so a jump does not make the node unhealthy.
     reasons.extend(clock_reason(input.clock_jump));
@@ -183,6 +191,7 @@ mod tests {
             start_timeout: Duration::from_secs(30),
             peers: peers.collect(),
             overrides: Vec::new(),
+            settlements: Vec::new(),
             clock_jump: None,
         }
     }
@@ -218,6 +227,17 @@ mod tests {
             health(&many).reasons[REASONS_MAX],
             "operators have changed 2 more peers for a time"
         );
+    }
+
+    #[test]
+    fn settlements_that_wait_are_listed_and_change_no_status() {
+        let waits = "the settlement with c of 2026-03-01T12:00:00.000Z is not paid: it is paused";
+        let failing = HealthInput { settlements: vec![waits.to_owned()], ..input(&[]) };
+        check(&failing, Healthy, &[waits]);
+        assert_eq!(reasons_not_ready(&failing), [""; 0]);
+        let many = HealthInput { settlements: vec![waits.to_owned(); 10], ..failing };
+        let reasons = health(&many).reasons;
+        assert_eq!((reasons.len(), &*reasons[8]), (9, "2 more settlements wait for their engines"));
     }
 
     #[test]

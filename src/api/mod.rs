@@ -38,7 +38,9 @@ pub use ledger_changes::{ChangeOrder, ChangeRefusal};
 pub use network::NetworkApi;
 pub use reconcile::{NotCompared, ReconcileOrder};
 pub use server::Api;
-pub use settlement_orders::{ManualSettlement, SettlementOrder, SettlementRefusal};
+pub use settlement_orders::{
+    ManualSettlement, RecordedSettlement, SettlementOrder, SettlementRefusal,
+};
 pub use status::{LastReload, NodeAddresses, NodeStatus, PeerRole, StatusSettings};
 pub use v1::{Lab, LabOrder, Observer};
 pub use verbs::{OperatorVerb, OverrideEnd, VerbDone, VerbOrder, VerbRefusal};

@@ -24,7 +24,7 @@ use super::status::NodeStatus;
 use super::v1::{self, V1};
 use super::{ledger_changes, peers, routes, ui};
 use crate::net::{mask_random_words, sanitize_json};
-use crate::observe::{Scope, format_time};
+use crate::observe::{AccountFacts, Scope, format_time};
 use crate::peers::PeerState;
 use crate::telemetry::{Exposition, Metrics, StatusMetrics};
 use crate::web::{Connection, json_response, json_text};
@@ -166,7 +166,13 @@ async fn peers(State(pages): State<Arc<Pages>>) -> Response {
     let context = pages.status.context();
     let report = context.connector.report();
     let snapshots = context.peers.snapshot();
-    let body = peers::body(&report, &pages.status.roles(), &snapshots, context.clock.now().wall);
+    let settlements = context.account_settlements();
+    let facts = AccountFacts {
+        snapshots: &snapshots,
+        settlements: Some(&settlements),
+        now: context.clock.now().wall,
+    };
+    let body = peers::body(&report, &pages.status.roles(), facts);
     json(StatusCode::OK, &body)
 }
 

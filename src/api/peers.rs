@@ -5,9 +5,7 @@ use serde::Serialize;
 use super::status::PeerRole;
 use crate::account::AccountId;
 use crate::connector::ConnectorReport;
-use crate::observe::{PeerBody, account_bodies};
-use crate::peers::PeerSnapshot;
-use crate::wire::Timestamp;
+use crate::observe::{AccountFacts, PeerBody, account_bodies};
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -18,18 +16,17 @@ pub(super) struct PeersBody {
     peers: Vec<PeerBody>,
 }
 
-/// `roles` and `snapshots` are sorted by id.
+/// `roles` are sorted by id.
 pub(super) fn body(
     report: &ConnectorReport,
     roles: &[PeerRole],
-    snapshots: &[PeerSnapshot],
-    now: Timestamp,
+    facts: AccountFacts<'_>,
 ) -> PeersBody {
     PeersBody {
         node_id: report.node_id.clone(),
         ilp_address: report.address.as_ref().map(ToString::to_string),
-        timestamp: now.to_string(),
-        peers: account_bodies(report, |id| is_required(roles, id), snapshots),
+        timestamp: facts.now.to_string(),
+        peers: account_bodies(report, |id| is_required(roles, id), facts),
     }
 }
 
@@ -41,15 +38,21 @@ pub(super) fn is_required(roles: &[PeerRole], id: &AccountId) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
     use std::time::{Duration, UNIX_EPOCH};
 
     use super::*;
     use crate::account::{AccountSettings, Asset, Limits, OverLimit, Relation, Totals};
-    use crate::books::{BooksVerdict, ReconcileState};
+    use crate::books::{
+        BooksVerdict, Leftover, Quantity, ReconcileState, Settlement, SettlementDirection,
+        SettlementState,
+    };
     use crate::connector::{AccountReport, OwnAccountReport, Stats};
     use crate::link::{SessionId, SessionKind};
-    use crate::peers::{PeerCounts, PeerState, RefusedLogin};
-    use crate::wire::Amount;
+    use crate::peers::{
+        AccountSettlements, PeerCounts, PeerSnapshot, PeerState, RefusedLogin, SettlementProgress,
+    };
+    use crate::wire::{Amount, Timestamp};
 
     fn account(id: &str, relation: Relation) -> AccountReport {
         AccountReport {
@@ -89,8 +92,13 @@ mod tests {
         account.uncertain = 5;
         account.comparison.verdict = BooksVerdict::Agrees;
         account.comparison.at = Some(Timestamp::from_millis(1_514_132_000_000));
-        account.totals =
-            Totals { fulfilled_in: 1 << 90, fulfilled_out: 41, adjusted: -42, ..Totals::default() };
+        account.totals = Totals {
+            fulfilled_in: 1 << 90,
+            fulfilled_out: 41,
+            adjusted: -42,
+            settled_out: 100,
+            ..Totals::default()
+        };
         let over = OverLimit { reached: -(1 << 81), limit: -5 };
         account.last_refusal = Some((Timestamp::from_millis(1_514_132_000_000), over));
         account.stats.received.prepares = 30;
@@ -99,6 +107,35 @@ mod tests {
         (account.stats.timeouts, account.stats.unexpected_answers) = (6, 7);
         (account.stats.dropped_answers, account.stats.wrong_fulfillments) = (8, 9);
         account
+    }
+
+    fn failing_settlement(now: Timestamp) -> AccountSettlements {
+        let pending = Settlement {
+            key: "c12a0f2e".parse().unwrap(),
+            account: "bob".into(),
+            asset: Asset::default(),
+            direction: SettlementDirection::Outgoing,
+            quantity: Quantity::of_units(90, 9),
+            units: 90,
+            leftover: Leftover::default(),
+            state: SettlementState::Pending,
+            attempts: 3,
+            created_at: Timestamp::from_millis(1_514_132_000_000),
+            updated_at: now,
+            reference: String::new(),
+            by: "ilp-connector".to_owned(),
+        };
+        let failure = SettlementProgress {
+            attempts: 3,
+            last_error: "the settlement engine at http://e:3000/ answers 500".to_owned(),
+            next_attempt_at: now.saturating_add_millis(4_000),
+        };
+        AccountSettlements {
+            pending: Some(pending),
+            failure: Some(failure),
+            paused_until: None,
+            held_up: None,
+        }
     }
 
     fn wallet() -> AccountReport {
@@ -147,7 +184,10 @@ mod tests {
         };
         let role = |id: &str, required| PeerRole { id: id.parse().unwrap(), required };
         let roles = [role("alice", false), role("bob", true)];
-        let body = body(&report, &roles, &[snapshot], Timestamp::from_millis(1_514_132_101_279));
+        let now = Timestamp::from_millis(1_514_132_101_279);
+        let settlements = BTreeMap::from([("bob".parse().unwrap(), failing_settlement(now))]);
+        let facts = AccountFacts { snapshots: &[snapshot], settlements: Some(&settlements), now };
+        let body = body(&report, &roles, facts);
         insta::assert_json_snapshot!(body);
     }
 }

@@ -4,6 +4,7 @@ use tokio::sync::oneshot;
 
 use crate::account::AccountId;
 use crate::books::{Settlement, SettlementDirection, SettlementError, SettlementKey};
+use crate::peers::SettlementHoldUp;
 
 /// Orders that wait. They are done one after the other.
 pub(super) const SETTLEMENT_ORDERS_MAX: usize = 16;
@@ -25,6 +26,15 @@ pub struct ManualSettlement {
     pub by: String,
 }
 
+/// A settlement of an operator that is in the books.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordedSettlement {
+    /// As it was booked first.
+    pub settlement: Settlement,
+    /// An earlier request has booked it.
+    pub was_known: bool,
+}
+
 /// What an operator wants.
 #[derive(Debug)]
 pub enum SettlementOrder {
@@ -42,7 +52,7 @@ pub enum SettlementOrder {
         /// The settlement.
         settlement: ManualSettlement,
         /// Gets the record once it is durable.
-        reply: SettlementReply<Settlement>,
+        reply: SettlementReply<RecordedSettlement>,
     },
     /// Asks the engine again at once.
     Retry {
@@ -65,6 +75,15 @@ pub enum SettlementRefusal {
     /// No engine has a settlement to accept.
     #[error("no settlement with {0} waits for its engine")]
     NothingUnderWay(AccountId),
+    /// Its engine is not asked now.
+    #[error("the settlement {0} of {1} waits, and its engine is not asked now: {2}")]
+    HeldUp(SettlementKey, AccountId, SettlementHoldUp),
+    /// The store fails, and it is not known whether an earlier request with this id has booked something.
+    #[error(
+        "this request has booked nothing, because the store fails: {0}; whether an earlier request with this id has, is \
+         not known until the store works"
+    )]
+    Unknown(String),
     /// The store fails, and nothing has changed.
     #[error("nothing has changed, because the store fails: {0}")]
     StoreFails(String),
@@ -74,4 +93,11 @@ pub enum SettlementRefusal {
          request with the same id waits for it"
     )]
     NotSaved(String),
+}
+
+impl SettlementRefusal {
+    /// Whether something may be booked.
+    pub fn is_unclear(&self) -> bool {
+        matches!(self, Self::NotSaved(_) | Self::Unknown(_))
+    }
 }

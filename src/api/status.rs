@@ -23,6 +23,7 @@ use super::verbs::VerbOrder;
 use super::webhook_orders::WebhookOrder;
 use crate::account::AccountId;
 use crate::audit::AuditLog;
+use crate::books::Settlement;
 use crate::observe::{OverrideBody, OverrideKind};
 use crate::peers::{NoRandomness, NodeContext, PeerSnapshot, PeerState};
 use crate::time::MonoTime;
@@ -391,8 +392,27 @@ impl NodeStatus {
             start_timeout: self.configured.load().start_timeout,
             peers: peers.collect(),
             overrides: self.overrides.load().iter().filter_map(override_reason).collect(),
+            settlements: self.waiting_settlements(),
             clock_jump: jump.map(|jump| (jump, now.since(jump.at))),
         }
+    }
+
+    /// Settlements that no engine pays now, each with the reason. `/health` needs no token, so it names no amounts, nor
+    /// where engines are.
+    fn waiting_settlements(&self) -> Vec<String> {
+        let known = self.context.account_settlements();
+        let waiting = known.values().filter_map(|known| {
+            let Settlement { account, created_at, attempts, .. } = known.pending.as_ref()?;
+            let why = match (known.held_up, &known.failure) {
+                (Some(why), _) => why.to_string(),
+                (None, Some(_)) => {
+                    format!("its engine has not accepted it after {attempts} attempts")
+                }
+                (None, None) => return None,
+            };
+            Some(format!("the settlement with {account} of {created_at} is not paid: {why}"))
+        });
+        waiting.collect()
     }
 }
 

@@ -72,6 +72,15 @@ impl SettlementDirection {
             Self::Outgoing => "out",
         }
     }
+
+    /// The other one.
+    #[must_use]
+    pub fn reversed(self) -> Self {
+        match self {
+            Self::Incoming => Self::Outgoing,
+            Self::Outgoing => Self::Incoming,
+        }
+    }
 }
 
 impl fmt::Display for SettlementDirection {
@@ -176,6 +185,15 @@ impl Settlement {
         }
     }
 
+    /// `sent to bob, 10000000000 at scale 9`
+    fn described(&self) -> String {
+        let way = match self.direction {
+            SettlementDirection::Incoming => "received from",
+            SettlementDirection::Outgoing => "sent to",
+        };
+        format!("{way} {}, {}", self.account, self.quantity)
+    }
+
     /// What identifies it in a store.
     pub fn id(&self) -> (SettlementDirection, &str, &SettlementKey) {
         (self.direction, &self.account, &self.key)
@@ -198,7 +216,7 @@ pub enum SettlementError {
     #[error(transparent)]
     AboveMax(#[from] AboveSettledMax),
     /// Another settlement has this key.
-    #[error("the key {} belongs to another settlement: {}, {}", _0.key, _0.account, _0.quantity)]
+    #[error("the key {} belongs to another settlement: {}", _0.key, _0.described())]
     OtherSettlement(Box<Settlement>),
     /// A settlement of nothing.
     #[error("nothing is owed, so there is nothing to settle")]

@@ -32,8 +32,8 @@ pub(super) use settlement::{
     SettlementArguments, SettlementCommand, SettlementListArguments, SettlementRecordArguments,
 };
 pub(super) use verbs::{
-    LogLevelArguments, ReconcileArguments, ReconnectArguments, ResumeArguments, SuspendArguments,
-    VerbNodeArguments,
+    LogLevelArguments, PageNodeArguments, ReconcileArguments, ReconnectArguments, ResumeArguments,
+    SuspendArguments, VerbNodeArguments,
 };
 pub(super) use watch::WatchArguments;
 pub(super) use webhook::{WebhookArguments, WebhookCommand, WebhookListArguments};

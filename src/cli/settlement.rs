@@ -10,14 +10,16 @@ use super::args::{
 };
 use super::observed::page_client;
 use super::verbs::{
-    TIMEOUT, describe, find_changed_node, named_pages, post, print_answer, run as order, show_page,
-    ttl,
+    NotDone, TIMEOUT, describe, find_changed_node, named_pages, post, print_answer, run as order,
+    show_page,
 };
 use crate::account::Asset;
 use crate::books::SettlementKey;
 use crate::config::Environment;
 use crate::console::{Cell, Failure, Table, block_on, group_digits, sanitize};
-use crate::observe::{NodeBody, OverrideBody, SettlementBody, SettlementWay, SettlementsBody};
+use crate::observe::{
+    NodeBody, OverrideBody, RecordedSettlementBody, SettlementBody, SettlementWay, SettlementsBody,
+};
 use crate::remote::{AskedNode, PageClient, url_encode};
 
 pub(super) fn run(
@@ -30,7 +32,7 @@ pub(super) fn run(
         SettlementCommand::List(arguments) => list(arguments, environment, out),
         SettlementCommand::Record(arguments) => record(arguments, environment, out),
         SettlementCommand::Pause(arguments) => {
-            let body = json!({ "ttlSeconds": ttl(arguments.time)? });
+            let body = json!({ "ttlSeconds": arguments.time.as_secs() });
             let path = path(&arguments.peer, "pause");
             order::<OverrideBody>(&arguments.node, environment, &path, body, out, describe)
         }
@@ -61,7 +63,7 @@ fn list(
 
 /// The table, and what is in the way of those that are not over.
 fn lines(page: &SettlementsBody) -> Vec<String> {
-    let SettlementsBody { settlements, under_way, paused } = page;
+    let SettlementsBody { settlements, under_way, paused, .. } = page;
     let mut lines = Vec::new();
     if settlements.is_empty() {
         lines.push("there are no settlements".to_owned());
@@ -85,12 +87,22 @@ fn lines(page: &SettlementsBody) -> Vec<String> {
     }
     for waiting in under_way {
         let (peer, key) = (&waiting.peer, &waiting.settlement.key);
-        let why = waiting.last_error.as_deref().unwrap_or("it is being asked");
-        let next = waiting.next_attempt_at.as_deref();
-        let next = next.map(|at| format!("; it is asked again at {at}")).unwrap_or_default();
-        lines.push(format!("the engine of {peer} has not accepted {key}: {why}{next}"));
+        let why = match (&waiting.held_up, waiting.last_error.as_deref()) {
+            (Some(held_up), None) => held_up.clone(),
+            (Some(held_up), Some(error)) => format!("{error}; it is not asked now: {held_up}"),
+            (None, error) => {
+                let error = error.map(|error| format!("{error}; ")).unwrap_or_default();
+                let next = waiting.next_attempt_at.as_deref();
+                let next = next.map(|at| format!("it is asked again at {at}"));
+                format!("{error}{}", next.as_deref().unwrap_or("it is being asked"))
+            }
+        };
+        lines.push(format!("the engine of {peer} has not accepted {key}: {why}"));
     }
-    lines.extend(paused.iter().map(|peer| format!("settlements with {peer} are paused")));
+    let until = |peer: &String| page.paused_until.get(peer).map(|at| format!(" until {at}"));
+    lines.extend(paused.iter().map(|peer| {
+        format!("settlements with {peer} are paused{}", until(peer).unwrap_or_default())
+    }));
     lines
 }
 
@@ -104,6 +116,12 @@ fn record(
         (None, Some(received)) => (SettlementWay::Received, received),
         (None, None) => return Err(Failure::Usage("--sent or --received is needed".to_owned())),
     };
+    if arguments.reference.trim().is_empty() {
+        return Err(Failure::Usage(
+            "--reference is empty; say by what you find the payment again, such as the number of a transfer"
+                .to_owned(),
+        ));
+    }
     let id = arguments.id.clone().unwrap_or_else(|| SettlementKey::from_random(rand::random()));
     let nodes = named_pages(&arguments.node, environment)?;
     let client = page_client(TIMEOUT)?;
@@ -120,28 +138,39 @@ fn record(
         });
         let path = format!("peers/{}/settlements", url_encode(&arguments.peer));
         let posted = post(&client, &asked, &node, &path, &body).await;
-        posted.map_err(|failure| repeatable(failure, &id))
+        posted.map_err(|not_done| repeatable(not_done, &id))
     });
-    print_answer::<SettlementBody>(&answer?, arguments.node.json, out, |one| {
-        let what = match one.direction {
-            SettlementWay::Sent => "was paid by us",
-            SettlementWay::Received => "has paid us",
-        };
-        format!(
-            "{}: {} {what} {} units of {} ({})",
-            one.node, one.peer, one.units, one.asset, one.key
-        )
+    print_answer::<RecordedSettlementBody>(&answer?, arguments.node.json, out, |one| {
+        describe_recorded(one, &arguments.reference)
     })
 }
 
-/// After a failure, the settlement may have been booked.
-fn repeatable(failure: Failure, id: &SettlementKey) -> Failure {
-    match failure {
-        Failure::Failed(text) => {
-            Failure::Failed(format!("{text}\nto repeat this safely, add --id {id}"))
-        }
-        other => other,
+/// `a: b was paid by us 5 units of USD/9 (transfer-77)`
+fn describe_recorded(one: &RecordedSettlementBody, reference: &str) -> String {
+    let RecordedSettlementBody { settlement, already_recorded } = one;
+    let SettlementBody { key, node, peer, asset, direction, units, .. } = settlement;
+    let what = match direction {
+        SettlementWay::Sent => "was paid by us",
+        SettlementWay::Received => "has paid us",
+    };
+    let booked = format!("{peer} {what} {units} units of {asset} ({key})");
+    if !already_recorded {
+        return format!("{node}: {booked}");
     }
+    let first = &settlement.reference;
+    let other = match sanitize(reference) == *first {
+        true => String::new(),
+        false => format!("\nits reference stays {first:?}; {reference:?} is not kept"),
+    };
+    format!("{node}: already recorded, and not again: {booked}{other}")
+}
+
+/// After an unclear end, the settlement may have been booked.
+fn repeatable(NotDone { text, is_unclear }: NotDone, id: &SettlementKey) -> Failure {
+    Failure::Failed(match is_unclear {
+        true => format!("{text}\nto repeat this safely, add --id {id}"),
+        false => text,
+    })
 }
 
 async fn asset_of(

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::args::{
-    LogLevelArguments, ReconcileArguments, ReconnectArguments, ResumeArguments, SuspendArguments,
-    VerbNodeArguments,
+    LogLevelArguments, PageNodeArguments, ReconcileArguments, ReconnectArguments, ResumeArguments,
+    SuspendArguments, VerbNodeArguments,
 };
 use super::asked_nodes::find_nodes;
 use super::observed::{json_text, page_client};
@@ -23,8 +23,6 @@ use crate::remote::{AskedNode, PageClient, url_encode};
 pub(super) const TIMEOUT: Duration = Duration::from_secs(15);
 /// Ports of this machine on which the page of `up` may be.
 const UP_PORTS: std::ops::RangeInclusive<u16> = 8000..=8009;
-/// The longest time of a change, in seconds.
-const TTL_MAX: u64 = 86_400;
 
 /// `GET /api/v1`.
 #[derive(Debug, Clone, Deserialize)]
@@ -41,7 +39,7 @@ pub(super) fn suspend(
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
     let path = format!("peers/{}/suspend", url_encode(&arguments.peer));
-    let body = json!({ "ttlSeconds": ttl(arguments.time)? });
+    let body = json!({ "ttlSeconds": arguments.time.as_secs() });
     run::<OverrideBody>(&arguments.node, environment, &path, body, out, describe)
 }
 
@@ -51,7 +49,7 @@ pub(super) fn resume(
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
     let path = format!("peers/{}/resume", url_encode(&arguments.peer));
-    let body = json!({ "ttlSeconds": ttl(arguments.time)? });
+    let body = json!({ "ttlSeconds": arguments.time.as_secs() });
     run::<OverrideBody>(&arguments.node, environment, &path, body, out, describe)
 }
 
@@ -84,19 +82,8 @@ pub(super) fn set_log_level(
     environment: &Environment,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
-    let body = json!({ "level": arguments.level, "ttlSeconds": ttl(arguments.time)? });
+    let body = json!({ "level": arguments.level, "ttlSeconds": arguments.time.as_secs() });
     run::<OverrideBody>(&arguments.node, environment, "log-level", body, out, describe)
-}
-
-pub(super) fn ttl(time: Duration) -> Result<u64, Failure> {
-    let seconds = time.as_secs();
-    match (1..=TTL_MAX).contains(&seconds) && time.subsec_nanos() == 0 {
-        true => Ok(seconds),
-        false => Err(Failure::Usage(
-            "--for takes whole seconds, from one second to one day, such as 90, 30m or 24h"
-                .to_owned(),
-        )),
-    }
 }
 
 /// `b: c is suspended until 2026-11-28T09:42:11.019Z (override b~1)`
@@ -126,7 +113,7 @@ pub(super) fn describe(body: &OverrideBody) -> String {
 
 /// The pages that the arguments name.
 pub(super) fn named_pages(
-    arguments: &VerbNodeArguments,
+    arguments: &PageNodeArguments,
     environment: &Environment,
 ) -> Result<Vec<AskedNode>, Failure> {
     if let Some(file) = arguments.via.as_ref().filter(|via| !via.contains("://")) {
@@ -141,14 +128,14 @@ pub(super) fn named_pages(
 
 /// Posts a verb with its reason to the node, and prints the answer.
 pub(super) fn run<T: DeserializeOwned>(
-    arguments: &VerbNodeArguments,
+    VerbNodeArguments { page, reason }: &VerbNodeArguments,
     environment: &Environment,
     path: &str,
     mut body: Value,
     out: &mut dyn Write,
     describe: impl Fn(&T) -> String,
 ) -> Result<(), Failure> {
-    let reason = match &arguments.reason {
+    let reason = match reason {
         Some(reason) if reason.trim().is_empty() => {
             return Err(Failure::Usage("--reason is empty; say why, or leave it out".to_owned()));
         }
@@ -160,19 +147,18 @@ pub(super) fn run<T: DeserializeOwned>(
     if let Some(keys) = body.as_object_mut() {
         keys.insert("reason".to_owned(), json!(reason));
     }
-    let nodes = named_pages(arguments, environment)?;
+    let nodes = named_pages(page, environment)?;
     let client = page_client(TIMEOUT)?;
     let answer = block_on(async {
-        let (asked, id) =
-            find_changed_node(&client, nodes, arguments.source.node.as_deref()).await?;
-        post(&client, &asked, &id, path, &body).await
+        let (asked, id) = find_changed_node(&client, nodes, page.source.node.as_deref()).await?;
+        Ok::<_, Failure>(post(&client, &asked, &id, path, &body).await?)
     });
-    print_answer(&answer?, arguments.json, out, describe)
+    print_answer(&answer?, page.json, out, describe)
 }
 
 /// Reads a page of the node, and prints it, as it is or line by line.
 pub(super) fn show_page<T: DeserializeOwned + Serialize>(
-    arguments: &VerbNodeArguments,
+    arguments: &PageNodeArguments,
     environment: &Environment,
     path: &str,
     out: &mut dyn Write,
@@ -197,6 +183,20 @@ pub(super) fn show_page<T: DeserializeOwned + Serialize>(
     Ok(out.flush()?)
 }
 
+/// A request that the node has not done, as far as the answer says.
+#[derive(Debug)]
+pub(super) struct NotDone {
+    pub(super) text: String,
+    /// It may have changed something: there is no answer, or it says so.
+    pub(super) is_unclear: bool,
+}
+
+impl From<NotDone> for Failure {
+    fn from(not_done: NotDone) -> Self {
+        Self::Failed(not_done.text)
+    }
+}
+
 /// Posts a body to a page of the node.
 pub(super) async fn post(
     client: &PageClient,
@@ -204,17 +204,21 @@ pub(super) async fn post(
     id: &str,
     path: &str,
     body: &Value,
-) -> Result<Value, Failure> {
+) -> Result<Value, NotDone> {
     let path = format!("api/v1/nodes/{}/{path}", url_encode(id));
     let answer = client.post(asked, &path, &body.to_string()).await;
-    let answer = answer.map_err(|error| Failure::Failed(asked.describe(&error)))?;
+    let answer =
+        answer.map_err(|error| NotDone { text: asked.describe(&error), is_unclear: true })?;
     let value: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
     if answer.status == 200 {
         return Ok(value);
     }
     let detail = value.get("detail").and_then(Value::as_str).map(sanitize);
+    // What another program answers says nothing of what the node has done.
+    let is_unclear = detail.is_none() || value.get("outcome").is_some();
     let detail = detail.unwrap_or_else(|| "this is not the answer of a node".to_owned());
-    Err(Failure::Failed(format!("{}: {detail} (HTTP {})", sanitize(id), answer.status)))
+    let text = format!("{}: {detail} (HTTP {})", sanitize(id), answer.status);
+    Err(NotDone { text, is_unclear })
 }
 
 /// Prints the answer of a node, as it is or in words.
@@ -278,11 +282,19 @@ async fn find_node(
         .await
         .map_err(|error| Failure::Failed(asked.describe(&error)))?;
     let ids = sanitize(&page.nodes.join(", "));
+    let url = asked.shown_url();
     let id = match (wanted.or(asked.id.as_deref()), page.nodes.as_slice()) {
-        (Some(wanted), known) if known.iter().any(|id| id == wanted) => wanted.to_owned(),
-        (Some(wanted), _) => {
+        (Some(id), known) if known.iter().any(|known| known == id) => id.to_owned(),
+        (Some(id), _) if wanted.is_some() => {
             return Err(Failure::Usage(format!(
-                "--node: no node {wanted} answers there; there is {ids}"
+                "--node: no node {id} answers at {url}; there is {ids}"
+            )));
+        }
+        // The id is that of the configuration, or of the variables if no file is named.
+        (Some(id), _) => {
+            return Err(Failure::Usage(format!(
+                "the node {ids} answers at {url}, and not {id}; name the file of the node with --config, or its URL with \
+                 --via"
             )));
         }
         (None, [only]) => only.clone(),
@@ -302,18 +314,4 @@ async fn find_page_of_up(client: &PageClient, boot: &str) -> Option<AskedNode> {
         }
     }
     None
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_whole_seconds_of_a_day() {
-        assert_eq!(ttl(Duration::from_secs(1)).unwrap(), 1);
-        assert_eq!(ttl(Duration::from_secs(86_400)).unwrap(), 86_400);
-        for wrong in [0, 500, 1_500, 86_401_000] {
-            assert!(matches!(ttl(Duration::from_millis(wrong)), Err(Failure::Usage(_))), "{wrong}");
-        }
-    }
 }

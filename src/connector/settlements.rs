@@ -238,6 +238,12 @@ impl Connector {
         book.find_unsaved(direction, account.as_str(), key).cloned()
     }
 
+    /// The settlements that engines have not accepted, also those with peers that a reload has removed.
+    pub fn settlements_under_way(&self) -> Vec<Settlement> {
+        let Some(cuts) = &self.cuts else { return Vec::new() };
+        cuts.settlements.lock().all_under_way().cloned().collect()
+    }
+
     /// The settlement of an account that its engine has not accepted.
     pub fn settlement_under_way(&self, account: &AccountId) -> Option<Settlement> {
         let cuts = self.cuts.as_ref()?;

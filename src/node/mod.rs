@@ -44,6 +44,7 @@ mod single_flight;
 mod standby;
 mod start;
 mod store_waits;
+mod stranded_settlements;
 mod supervise;
 mod sweep;
 mod task;

@@ -22,6 +22,7 @@ use super::rate_sources::RateSources;
 use super::reconcile::ReconcileTask;
 use super::runtime_thread::RuntimeThread;
 use super::saver::Saver;
+use super::stranded_settlements::StrandedSettlements;
 use super::task::{self, AbortOnDrop};
 use super::webhooks::WebhookTasks;
 use crate::api::{HealthStatus, NodeStatus, VerbOrder};
@@ -89,6 +90,7 @@ pub(super) struct NodeTask {
     pub(super) engines: EngineTasks,
     /// Pays peers outside of Interledger, if there is a store.
     pub(super) settlements: Option<AbortOnDrop>,
+    pub(super) stranded_settlements: StrandedSettlements,
     pub(super) events: broadcast::Receiver<PeerEvent>,
     /// The request to the parent that is under way.
     pub(super) ildcp_request: Option<JoinHandle<Option<ParentInfo>>>,
@@ -151,6 +153,7 @@ impl NodeTask {
         set_peer_status(&self.config, &self.context);
         self.rate_sources.follow_config(&self.config);
         self.engines.follow_config(&self.config);
+        self.stranded_settlements.follow_config(&self.context, &self.status);
         self.packet_log.follow_config(&self.config, &self.context);
         self.audit.follow_config(&self.config.settings);
         if let Some(saver) = &self.saver {

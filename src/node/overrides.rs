@@ -1,7 +1,7 @@
 //! What operators have changed at a node for a time. It is never saved: the configuration file stays the truth, and
 //! what it says is in force when an override ends. No IO; times are arguments.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::account::AccountId;
@@ -174,10 +174,10 @@ impl Overrides {
         same.map(|one| one.id.clone())
     }
 
-    /// The peers with which no settlement begins.
-    pub(super) fn paused_settlements(&self) -> BTreeSet<AccountId> {
+    /// The peers with which no settlement begins, and until when.
+    pub(super) fn paused_settlements(&self) -> BTreeMap<AccountId, Timestamp> {
         let paused = self.running.iter().filter_map(|one| match &one.effect {
-            OverrideEffect::PauseSettlement(peer) => Some(peer.clone()),
+            OverrideEffect::PauseSettlement(peer) => Some((peer.clone(), one.expires_at)),
             _ => None,
         });
         paused.collect()
@@ -315,7 +315,8 @@ mod tests {
         assert!(replaced.is_none());
         let (_, replaced) = overrides.set(new(pause(), 5), now);
         assert_eq!(replaced.unwrap().id(), "a~2");
-        assert_eq!(overrides.paused_settlements(), BTreeSet::from([id("b")]));
+        let until = now.wall.saturating_add(Duration::from_secs(5));
+        assert_eq!(overrides.paused_settlements(), BTreeMap::from([(id("b"), until)]));
         assert_eq!(overrides.id_of(&OverrideEffect::Resume(id("b"))).as_deref(), Some("a~1"));
         overrides.remove("a~3");
         assert!(overrides.paused_settlements().is_empty());

@@ -7,13 +7,16 @@ use tokio::sync::mpsc;
 use super::store_waits::{look_up, wait_durable};
 use super::task::AbortOnDrop;
 use crate::account::AccountId;
-use crate::api::{ManualSettlement, NodeStatus, SettlementOrder, SettlementRefusal};
+use crate::api::{
+    ManualSettlement, NodeStatus, RecordedSettlement, SettlementOrder, SettlementRefusal,
+};
 use crate::books::{
     EventKind, EventLevel, NewEvent, Quantity, Settlement, SettlementDirection, SettlementError,
     SettlementState,
 };
 use crate::connector::{SettleAmount, SettlementNote};
 use crate::link::CutNumber;
+use crate::observe::SettlementWay;
 use crate::peers::NodeContext;
 use crate::store::StoreHandle;
 
@@ -63,20 +66,15 @@ impl SettlementOrders {
         listed.map_err(SettlementRefusal::StoreFails)
     }
 
-    async fn record(&self, settlement: ManualSettlement) -> Result<Settlement, SettlementRefusal> {
+    async fn record(
+        &self,
+        settlement: ManualSettlement,
+    ) -> Result<RecordedSettlement, SettlementRefusal> {
+        if let Some(settlement) = self.find_recorded(&settlement).await? {
+            return Ok(RecordedSettlement { settlement, was_known: true });
+        }
         let ManualSettlement { key, account, direction, units, reference, by } = settlement;
         let connector = &self.context.connector;
-        if let Some((cut, booked)) = connector.find_unsaved_settlement(direction, &account, &key) {
-            let quantity = Quantity::of_units(units, booked.asset.scale);
-            let booked = booked.check_repeated(&quantity)?;
-            self.wait_durable(cut).await?;
-            return Ok(booked);
-        }
-        let found = self.store.find_settlement(direction, (&account).into(), key.clone());
-        if let Some(booked) = look_up(found).await.map_err(SettlementRefusal::StoreFails)? {
-            let quantity = Quantity::of_units(units, booked.asset.scale);
-            return Ok(booked.check_repeated(&quantity)?);
-        }
         if let Some(failure) = self.status.watch_store_failure().borrow().clone() {
             return Err(SettlementRefusal::StoreFails(failure));
         }
@@ -95,7 +93,40 @@ impl SettlementOrders {
         };
         self.wait_durable(cut).await?;
         self.report(&booked);
-        Ok(booked)
+        Ok(RecordedSettlement { settlement: booked, was_known: false })
+    }
+
+    /// The same settlement, if an earlier request has booked it. An operator's id is one settlement of the peer, in
+    /// either direction: a second one with the other direction would be a mistake that stays unnoticed. Engines
+    /// choose the keys of one direction, and this node those of the other, so theirs may be equal.
+    async fn find_recorded(
+        &self,
+        wanted: &ManualSettlement,
+    ) -> Result<Option<Settlement>, SettlementRefusal> {
+        let ManualSettlement { key, account, direction, units, .. } = wanted;
+        let connector = &self.context.connector;
+        let check = |booked: Settlement| {
+            let quantity = Quantity::of_units(*units, booked.asset.scale);
+            match booked.direction == *direction {
+                true => booked.check_repeated(&quantity),
+                false => Err(SettlementError::OtherSettlement(Box::new(booked))),
+            }
+        };
+        let ways = [*direction, direction.reversed()];
+        for way in ways {
+            if let Some((cut, booked)) = connector.find_unsaved_settlement(way, account, key) {
+                let booked = check(booked)?;
+                self.wait_durable(cut).await?;
+                return Ok(Some(booked));
+            }
+        }
+        for way in ways {
+            let found = self.store.find_settlement(way, account.into(), key.clone());
+            if let Some(booked) = look_up(found).await.map_err(SettlementRefusal::Unknown)? {
+                return Ok(Some(check(booked)?));
+            }
+        }
+        Ok(None)
     }
 
     async fn wait_durable(&self, cut: CutNumber) -> Result<(), SettlementRefusal> {
@@ -116,7 +147,11 @@ impl SettlementOrders {
             SettlementDirection::Incoming => (EventKind::SettlementCredited, "has paid us"),
             SettlementDirection::Outgoing => (EventKind::SettlementSent, "was paid by us"),
         };
-        tracing::info!(%account, %units, %asset, reference, by, %key, "an operator recorded a settlement");
+        let direction = SettlementWay::from(booked.direction).as_str();
+        tracing::info!(
+            %account, direction, %units, %asset, reference, by, %key,
+            "an operator recorded a settlement"
+        );
         self.status.record_event(NewEvent {
             level: EventLevel::Info,
             kind,
@@ -131,11 +166,14 @@ impl SettlementOrders {
     }
 
     fn retry(&self, account: AccountId) -> Result<Settlement, SettlementRefusal> {
-        let under_way = self.context.connector.settlement_under_way(&account);
+        let known = self.context.account_settlements().remove(&account).unwrap_or_default();
         let retries = self.context.settlement_retries.get();
-        let (Some(settlement), Some(retries)) = (under_way, retries) else {
+        let (Some(settlement), Some(retries)) = (known.pending, retries) else {
             return Err(SettlementRefusal::NothingUnderWay(account));
         };
+        if let Some(why) = known.held_up {
+            return Err(SettlementRefusal::HeldUp(settlement.key, account, why));
+        }
         // If many wait, the engine of this one is asked soon, too.
         let _ = retries.try_send(account);
         Ok(settlement)

@@ -116,7 +116,7 @@ impl Settlements {
     fn take(&mut self, step: Step) {
         let connector = &self.context.connector;
         let now = self.context.clock.now();
-        let paused = self.context.paused_settlements.borrow().clone();
+        let paused = self.context.paused_settlements.borrow().keys().cloned().collect();
         let mut input = SettlerInput {
             now,
             durable: connector.durable_cut(),
@@ -180,7 +180,9 @@ impl Settlements {
             self.record(EventLevel::Info, EventKind::SettlementSent, text, settlement);
             return;
         };
-        let next_in_s = answered.next_attempt_in.unwrap_or_default().as_secs();
+        // The first pauses are shorter than a second, and none is 0.
+        let next_in = answered.next_attempt_in.unwrap_or_default();
+        let next_in_s = next_in.as_secs() + u64::from(next_in.subsec_nanos() > 0);
         if *attempts == 1 || attempts % ATTEMPTS_PER_EVENT == 0 {
             tracing::warn!(
                 peer = %account, %units, %asset, attempts, %key, why, next_in_s,

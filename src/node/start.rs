@@ -28,6 +28,7 @@ use super::rate_sources::RateSources;
 use super::reconcile::ReconcileTask;
 use super::runtime_thread::RuntimeThread;
 use super::saver::Saver;
+use super::stranded_settlements::StrandedSettlements;
 use super::task::{self, AbortOnDrop};
 use super::webhooks::WebhookTasks;
 use super::{
@@ -310,6 +311,7 @@ async fn build(
         settlement_orders,
         engines: EngineTasks::start(engines, engine_listener, &context),
         settlements,
+        stranded_settlements: StrandedSettlements::default(),
         audit,
         status,
         packet_log,

@@ -1,29 +1,46 @@
 //! The accounts of a node, from its reports.
 
+use std::collections::BTreeMap;
+
 use super::model::{
-    BothWays, CountersBody, DifferenceBody, LimitsBody, OverLimitBody, PeerBody, ReconcileBody,
-    RefusedLoginBody, SessionBody, TrafficBody,
+    BothWays, CountersBody, DifferenceBody, LimitsBody, OverLimitBody, PeerBody,
+    PeerSettlementBody, PendingSettlementBody, ReconcileBody, RefusedLoginBody, SessionBody,
+    TrafficBody,
 };
-use crate::account::{AccountId, Limits, Totals};
+use crate::account::{AccountId, Limits, SettlementMode, Totals};
 use crate::books::{BooksVerdict, Parts, ReconcileState};
 use crate::connector::{
     AccountReport, ConnectorReport, OwnAccountReport, Stats, Traffic, code_labels,
 };
-use crate::peers::{PeerCounts, PeerSnapshot, PeerState};
+use crate::peers::{AccountSettlements, PeerCounts, PeerSnapshot, PeerState};
 use crate::wire::Timestamp;
 
-/// All accounts of a node: peers and receivers by id, then the node's own. `snapshots` are sorted by id.
+/// What is known of the accounts of a node beyond the report of its connector.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AccountFacts<'f> {
+    /// Of their connections, sorted by id.
+    pub snapshots: &'f [PeerSnapshot],
+    /// Of their settlements, as [`crate::peers::NodeContext::account_settlements`] says.
+    pub settlements: Option<&'f BTreeMap<AccountId, AccountSettlements>>,
+    /// When it is known.
+    pub now: Timestamp,
+}
+
+/// All accounts of a node: peers and receivers by id, then the node's own.
 pub fn account_bodies(
     report: &ConnectorReport,
     is_required: impl Fn(&AccountId) -> bool,
-    snapshots: &[PeerSnapshot],
+    facts: AccountFacts<'_>,
 ) -> Vec<PeerBody> {
+    let AccountFacts { snapshots, settlements, now } = facts;
     let codes: Vec<String> = code_labels().collect();
     let accounts = report.accounts.iter().map(|account| {
         let id = &account.settings.id;
         let snapshot = snapshots.binary_search_by(|snapshot| snapshot.id.cmp(id)).ok();
         let snapshot = snapshot.and_then(|index| snapshots.get(index));
-        peer_body(account, is_required(id), snapshot, &codes)
+        let settlement = settlements.and_then(|settlements| settlements.get(id));
+        let settlement = settlement_body(account, settlement, now);
+        PeerBody { settlement, ..peer_body(account, is_required(id), snapshot, &codes) }
     });
     let mut peers: Vec<_> = accounts.collect();
     peers.sort_by(|a, b| a.id.cmp(&b.id));
@@ -83,6 +100,7 @@ fn peer_body(
         },
         uncertain: account.uncertain.to_string(),
         reconcile: reconcile_body(&account.comparison),
+        settlement: None,
         packets_in_flight: BothWays {
             received: account.in_flight_from,
             sent: account.in_flight_to,
@@ -99,6 +117,34 @@ fn peer_body(
         ),
         link: None,
     }
+}
+
+/// What is settled with a peer. `None`: nothing is, and nothing was.
+fn settlement_body(
+    account: &AccountReport,
+    known: Option<&AccountSettlements>,
+    now: Timestamp,
+) -> Option<PeerSettlementBody> {
+    let mode = account.settings.settlement.mode;
+    let (received, sent) = (account.totals.settled_in, account.totals.settled_out);
+    if known.is_none() && mode == SettlementMode::None && (received, sent) == (0, 0) {
+        return None;
+    }
+    let pending = known.and_then(|known| Some((known, known.pending.as_ref()?)));
+    Some(PeerSettlementBody {
+        mode: mode.as_str().to_owned(),
+        settled: BothWays { received: received.to_string(), sent: sent.to_string() },
+        pending: pending.map(|(known, pending)| PendingSettlementBody {
+            key: pending.key.to_string(),
+            units: pending.units.to_string(),
+            since: pending.created_at.to_string(),
+            attempts: pending.attempts,
+            last_error: known.failure.as_ref().map(|failure| failure.last_error.clone()),
+            next_attempt_at: known.next_attempt_at(now).map(|at| at.to_string()),
+            held_up: known.held_up.map(|why| why.to_string()),
+        }),
+        paused_until: known.and_then(|known| known.paused_until).map(|until| until.to_string()),
+    })
 }
 
 /// How a peer's books compare with ours. `None`: nothing is known.

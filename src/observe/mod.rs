@@ -20,20 +20,21 @@ mod shared_sample;
 mod stream_queue;
 mod visibility;
 
-pub use self::accounts::{account_bodies, format_time, parse_time, reconcile_body};
+pub use self::accounts::{AccountFacts, account_bodies, format_time, parse_time, reconcile_body};
 pub use self::event_log::{EventLog, ObjectIds, OtherBoot};
 pub use self::filter::PacketFilter;
 pub use self::history::{HISTORY_STEP_MS, History};
 pub use self::links::{UNKNOWN, join_links};
 pub use self::merge::{merge_nodes, merge_rates};
 pub use self::model::{
-    BurstBody, ByeBody, CandidateBody, EventBody, ExchangeRateBody, ExchangeRatesBody, FaultBody,
-    FaultKind, GapBody, GapCause, HelloBody, JumpedAssetBody, LinkBody, LinkHistoryBody, LinkKind,
-    LinkRates, LinkState, NodeBody, NodeExchangeRatesBody, NodeHistoryBody, NodeStats,
-    OverrideBody, OverrideKind, PacketBody, PacketLane, PacketPhase, PeerBody, RateSourceBody,
-    RatesBody, ReasonCountBody, ReconcileBody, ReconnectBody, SampleBody, SampledBody,
-    SettlementBody, SettlementWay, SettlementsBody, SettlementsUnderWayBody, StateBody, StepBody,
-    StreamLimits, StreamMessage, WebhookBody, WebhookVerbBody, WebhooksBody,
+    BothWays, BurstBody, ByeBody, CandidateBody, EventBody, ExchangeRateBody, ExchangeRatesBody,
+    FaultBody, FaultKind, GapBody, GapCause, HelloBody, JumpedAssetBody, LinkBody, LinkHistoryBody,
+    LinkKind, LinkRates, LinkState, NodeBody, NodeExchangeRatesBody, NodeHistoryBody, NodeStats,
+    OverrideBody, OverrideKind, PacketBody, PacketLane, PacketPhase, PeerBody, PeerSettlementBody,
+    PendingSettlementBody, RateSourceBody, RatesBody, ReasonCountBody, ReconcileBody,
+    ReconnectBody, RecordedSettlementBody, SampleBody, SampledBody, SettlementBody, SettlementWay,
+    SettlementsBody, SettlementsUnderWayBody, StateBody, StepBody, StreamLimits, StreamMessage,
+    WebhookBody, WebhookVerbBody, WebhooksBody,
 };
 pub use self::packet::{PacketDescriber, reason_body};
 pub use self::path::{PathBody, packet_path};

@@ -37,7 +37,8 @@ pub use self::peer::{
 };
 pub use self::reconcile::{DifferenceBody, ReconcileBody};
 pub use self::settlement::{
-    SettlementBody, SettlementWay, SettlementsBody, SettlementsUnderWayBody,
+    PeerSettlementBody, PendingSettlementBody, RecordedSettlementBody, SettlementBody,
+    SettlementWay, SettlementsBody, SettlementsUnderWayBody,
 };
 pub use self::webhooks::{WebhookBody, WebhookVerbBody, WebhooksBody};
 

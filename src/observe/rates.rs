@@ -223,7 +223,7 @@ pub(super) fn latency_body(buckets: &[u64]) -> Option<LatencyBody> {
 mod tests {
     use super::*;
     use crate::connector::Connector;
-    use crate::observe::accounts::account_bodies;
+    use crate::observe::accounts::{AccountFacts, account_bodies};
     use crate::observe::links::join_links;
     use crate::observe::model::NodeBody;
     use crate::routing::HashSeed;
@@ -237,7 +237,7 @@ mod tests {
     fn state(reports: &[ConnectorReport]) -> StateBody {
         let nodes = reports.iter().map(|report| NodeBody {
             id: report.node_id.clone(),
-            peers: account_bodies(report, |_| false, &[]),
+            peers: account_bodies(report, |_| false, AccountFacts::default()),
             ..NodeBody::default()
         });
         let mut nodes: Vec<_> = nodes.collect();

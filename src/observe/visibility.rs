@@ -132,8 +132,9 @@ impl<'p> Visibility<'p> {
 
 fn node_of(peer: &AccountId, node: NodeBody) -> NodeBody {
     let own = node.peers.into_iter().filter(|one| one.id == peer.as_str());
-    // What the operator finds out by comparing books is not for the peer.
-    let peers: Vec<_> = own.map(|one| PeerBody { reconcile: None, ..one }).collect();
+    // What the operator finds out by comparing books is not for the peer, nor is where the node settles.
+    let hidden = |one| PeerBody { reconcile: None, settlement: None, ..one };
+    let peers: Vec<_> = own.map(hidden).collect();
     let own = peers.iter().filter(|one| one.kind != "own");
     let mut stats = NodeStats::default();
     for account in own {

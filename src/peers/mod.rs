@@ -36,6 +36,6 @@ pub use peer_status::{
     PeerStatus,
 };
 pub use session_guard::SessionGuard;
-pub use settlement_progress::SettlementProgress;
+pub use settlement_progress::{AccountSettlements, SettlementHoldUp, SettlementProgress};
 pub use store_meter::{BucketCounts, StoreMeter, StoreReport};
 pub use token::Token;

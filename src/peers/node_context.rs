@@ -1,7 +1,7 @@
 //! The context that all tasks of a node share. It is in this room because `btp`, `web` and `http`, which use it, stand
 //! below `node`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -23,6 +23,7 @@ use crate::net::{
     TlsHandshakes, TransportSettings,
 };
 use crate::rates::RateBook;
+use crate::wire::Timestamp;
 
 /// The connector, the status of all peers, the clock and the limits of a node.
 #[derive(Debug)]
@@ -59,8 +60,8 @@ pub struct NodeContext {
     pub webhook_meters: WebhookMeters,
     /// What is wrong with the links that this node dials. Unset without a lab.
     pub faults: OnceLock<Arc<NodeFaults>>,
-    /// The peers with which operators let no settlement begin.
-    pub paused_settlements: watch::Sender<BTreeSet<AccountId>>,
+    /// The peers with which operators let no settlement begin, and until when.
+    pub paused_settlements: watch::Sender<BTreeMap<AccountId, Timestamp>>,
     /// Settlements whose engine has failed at the last attempt.
     pub settlement_progress: Mutex<BTreeMap<AccountId, SettlementProgress>>,
     /// The accounts of peers at their settlement engines.
@@ -185,8 +186,8 @@ impl NodeContext {
         self.faults.get().map(|faults| faults.add_dialled(peer.as_str(), carrier))
     }
 
-    /// With these peers, no settlement begins from now on.
-    pub fn set_paused_settlements(&self, paused: BTreeSet<AccountId>) {
+    /// With these peers, no settlement begins from now on, until these times.
+    pub fn set_paused_settlements(&self, paused: BTreeMap<AccountId, Timestamp>) {
         self.paused_settlements.send_if_modified(|before| {
             let has_changed = *before != paused;
             *before = paused;

@@ -48,14 +48,14 @@ function merged(answers) {
   return {
     settlements: known.flatMap((answer) => answer.settlements).toSorted((a, b) => b.createdAt.localeCompare(a.createdAt)),
     underWay: known.flatMap((answer) => answer.underWay),
-    paused: known.flatMap((answer) => answer.paused.map((peer) => ({ node: answer.node, peer }))),
+    paused: known.flatMap((answer) => answer.paused.map((peer) => ({ node: answer.node, peer, until: answer.pausedUntil?.[peer] }))),
   };
 }
 
 /** What an operator may have to do something about. @param {App} app @param {ReturnType<typeof merged>} all */
-const notes = (app, { underWay, paused }) => html`${underWay.filter((one) => one.lastError).map(({ settlement, peer, lastError, nextAttemptAt }) => html`<p class="warn-text" data-testid="settlement-failing">
-    ${peerLink(app, settlement.node, peer)}: the engine has not accepted ${inAsset(settlement.units, settlement.asset)} after ${settlement.attempts} attempts: ${lastError}.${nextAttemptAt ? html` It is asked again at ${time(nextAttemptAt)}.` : nothing}</p>`)}
-  ${paused.map(({ node, peer }) => html`<p class="warn-text" data-testid="settlement-paused">${node} begins no settlement with ${peerLink(app, node, peer)}: an operator has paused them.</p>`)}`;
+const notes = (app, { underWay, paused }) => html`${underWay.filter((one) => one.lastError || one.heldUp).map(({ settlement, peer, lastError, nextAttemptAt, heldUp }) => html`<p class="warn-text" data-testid="settlement-failing">
+    ${peerLink(app, settlement.node, peer)}: the engine has not accepted ${inAsset(settlement.units, settlement.asset)} after ${settlement.attempts} attempts${lastError ? `: ${lastError}` : ''}.${heldUp ? ` It is not asked now: ${heldUp}.` : nextAttemptAt ? html` It is asked again at ${time(nextAttemptAt)}.` : nothing}</p>`)}
+  ${paused.map(({ node, peer, until }) => html`<p class="warn-text" data-testid="settlement-paused">${node} begins no settlement with ${peerLink(app, node, peer)}: an operator has paused them${until ? html` until ${time(until)}` : nothing}.</p>`)}`;
 
 /** @param {App} app @param {Settlement[]} rows */
 const table = (app, rows) => html`<div class="wide-table"><table data-testid="settlements"><thead><tr><th scope="col">when</th><th scope="col">node</th><th scope="col">who paid whom</th>

@@ -138,9 +138,11 @@ export interface Settlements {
   /** The newest first. */
   settlements: Settlement[];
   /** Those that an engine has not accepted. */
-  underWay: { peer: string; settlement: Settlement; lastError?: string | null; nextAttemptAt?: string | null }[];
+  underWay: { peer: string; settlement: Settlement; lastError?: string | null; nextAttemptAt?: string | null; heldUp?: string | null }[];
   /** The peers with which an operator lets none begin. */
   paused: string[];
+  /** Until when, by peer. */
+  pausedUntil?: Record<string, string>;
 }
 /** A value in force; `from`: `default`, `FILE:LINE`, `environment NAME`, `command line`, `parent` or `override`. */
 export interface ConfigValue { key: string; value: unknown; from: string; live?: boolean }

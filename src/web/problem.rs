@@ -13,13 +13,15 @@ use super::json::{json_response, json_text};
 pub(crate) struct ProblemDetails {
     status: StatusCode,
     detail: String,
+    /// Whether it has changed something is not known, or is not saved yet.
+    is_unclear: bool,
     headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl ProblemDetails {
     /// `detail` must not contain a secret.
     pub(crate) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self { status, detail: detail.into(), headers: Vec::new() }
+        Self { status, detail: detail.into(), is_unclear: false, headers: Vec::new() }
     }
 
     pub(crate) fn status(&self) -> StatusCode {
@@ -29,6 +31,12 @@ impl ProblemDetails {
     /// What is wrong, and what to do.
     pub(crate) fn detail(&self) -> &str {
         &self.detail
+    }
+
+    /// The request may have changed something: the client repeats it with the same id.
+    pub(crate) fn with_unclear_outcome(mut self) -> Self {
+        self.is_unclear = true;
+        self
     }
 
     pub(crate) fn with_header(mut self, name: HeaderName, value: &'static str) -> Self {
@@ -54,12 +62,16 @@ impl ProblemDetails {
 
 impl IntoResponse for ProblemDetails {
     fn into_response(self) -> Response<Body> {
-        let body = json!({
+        let mut body = json!({
             "type": "about:blank",
             "title": self.status.canonical_reason().unwrap_or("Error"),
             "status": self.status.as_u16(),
             "detail": self.detail,
         });
+        if let (true, Some(members)) = (self.is_unclear, body.as_object_mut()) {
+            // RFC 9457 3.2: a member of our own.
+            members.insert("outcome".to_owned(), json!("unclear"));
+        }
         let mut response = json_response(self.status, "application/problem+json", json_text(&body));
         response.headers_mut().extend(self.headers);
         response
@@ -85,5 +97,14 @@ mod tests {
             body,
             r#"{"type":"about:blank","title":"Unauthorized","status":401,"detail":"no token"}"#
         );
+    }
+
+    #[tokio::test]
+    async fn an_unclear_outcome_is_a_member_of_the_body() {
+        let problem = ProblemDetails::new(StatusCode::SERVICE_UNAVAILABLE, "it stops");
+        let response = problem.with_unclear_outcome().into_response();
+        let body = axum::body::to_bytes(response.into_body(), 1024).await.unwrap();
+        let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!((&body["outcome"], &body["detail"]), (&json!("unclear"), &json!("it stops")));
     }
 }

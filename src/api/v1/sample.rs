@@ -6,7 +6,9 @@ use super::lab::Lab;
 use crate::api::peers::is_required;
 use crate::api::status::NodeStatus;
 use crate::connector::ConnectorReport;
-use crate::observe::{NodeBody, NodeStats, StateBody, account_bodies, format_time, join_links};
+use crate::observe::{
+    AccountFacts, NodeBody, NodeStats, StateBody, account_bodies, format_time, join_links,
+};
 
 /// The status of a node that the lab has stopped.
 const STOPPED: &str = "stopped";
@@ -30,7 +32,13 @@ impl NodeSample {
             Some(why) => (STOPPED, vec![why]),
             None => (health.status.as_str(), health.reasons),
         };
-        let peers = account_bodies(&report, |id| is_required(&roles, id), &snapshots);
+        let settlements = node.context().account_settlements();
+        let facts = AccountFacts {
+            snapshots: &snapshots,
+            settlements: Some(&settlements),
+            now: node.context().clock.now().wall,
+        };
+        let peers = account_bodies(&report, |id| is_required(&roles, id), facts);
         let mut stats = NodeStats { routes: report.routes, ..NodeStats::default() };
         for account in report.accounts.iter().filter(|account| !account.settings.is_receiver()) {
             stats.prepares += account.stats.received.prepares;

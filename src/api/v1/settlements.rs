@@ -1,5 +1,6 @@
 //! The settlements of a node: its newest ones, those that operators record, and what they may do about the others.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,13 +24,14 @@ use super::verbs::{
 use crate::api::OperatorVerb;
 use crate::api::audited::{AuditedVerb, VerbClient, record};
 use crate::api::settlement_orders::{
-    ManualSettlement, SettlementOrder, SettlementRefusal, SettlementReply,
+    ManualSettlement, RecordedSettlement, SettlementOrder, SettlementRefusal, SettlementReply,
 };
 use crate::api::status::NodeStatus;
 use crate::books::{KeyError, Settlement, SettlementDirection, SettlementError, SettlementKey};
 use crate::net::sanitize;
 use crate::observe::{
-    OverrideBody, SettlementBody, SettlementWay, SettlementsBody, SettlementsUnderWayBody,
+    OverrideBody, RecordedSettlementBody, SettlementBody, SettlementWay, SettlementsBody,
+    SettlementsUnderWayBody,
 };
 use crate::web::ProblemDetails;
 
@@ -38,6 +40,9 @@ const LISTED: u32 = 100;
 const LISTED_MAX: u32 = 10_000;
 /// Bytes of a reference.
 const REFERENCE_BYTES_MAX: usize = 256;
+/// The answer to a request without a reference.
+const NO_REFERENCE: &str =
+    "reference is empty; say by what you find the payment again, such as the number of a transfer";
 /// For the node to list settlements, or to ask an engine again.
 const ORDER_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -49,9 +54,9 @@ pub(super) struct ManualSettlementRequest {
     direction: SettlementWay,
     /// How much: a whole number of units of the account, above zero.
     units: String,
-    /// The operator's own reference, such as that of a bank transfer.
+    /// By what the operator finds the payment again, such as the reference of a bank transfer.
     reference: String,
-    /// A request with the same id is the same settlement again. Default: a random one.
+    /// A request for the peer with the same id is the same settlement again. Default: a random one.
     #[serde(default)]
     id: Option<String>,
 }
@@ -79,30 +84,32 @@ pub(super) async fn settlements(
     };
     let id = node.context().connector.node_id().to_string();
     let is_asked = |peer: &str| account.as_ref().is_none_or(|asked| asked.as_str() == peer);
-    let context = node.context();
-    let progress = context.settlement_progress.lock().clone();
-    let under_way = node.roles().into_iter().filter(|role| is_asked(role.id.as_str()));
-    let under_way = under_way.filter_map(|role| {
-        let settlement = context.connector.settlement_under_way(&role.id)?;
-        let failed = progress.get(&role.id);
+    let now = node.context().clock.now().wall;
+    let mut known = node.context().account_settlements();
+    known.retain(|peer, _| is_asked(peer.as_str()));
+    let under_way = known.iter().filter_map(|(peer, known)| {
         Some(SettlementsUnderWayBody {
-            peer: role.id.to_string(),
-            settlement: body_of(&id, &settlement),
-            last_error: failed.map(|failed| failed.last_error.clone()),
-            next_attempt_at: failed.map(|failed| failed.next_attempt_at.to_string()),
+            peer: peer.to_string(),
+            settlement: body_of(&id, known.pending.as_ref()?),
+            last_error: known.failure.as_ref().map(|failure| failure.last_error.clone()),
+            next_attempt_at: known.next_attempt_at(now).map(|at| at.to_string()),
+            held_up: known.held_up.map(|why| why.to_string()),
         })
     });
-    let paused = context.paused_settlements.borrow().clone();
-    let paused = paused.iter().map(ToString::to_string).filter(|peer| is_asked(peer));
+    let paused_until = known
+        .iter()
+        .filter_map(|(peer, known)| Some((peer.to_string(), known.paused_until?.to_string())));
+    let paused_until: BTreeMap<String, String> = paused_until.collect();
     ok(&SettlementsBody {
         settlements: listed.iter().map(|one| body_of(&id, one)).collect(),
         under_way: under_way.collect(),
-        paused: paused.collect(),
+        paused: paused_until.keys().cloned().collect(),
+        paused_until,
     })
 }
 
 /// Books a settlement that was made by other means than an engine.
-#[utoipa::path(post, path = "/api/v1/nodes/{node}/peers/{peer}/settlements", params(("node" = String, Path, description = "The id of a node"), ("peer" = String, Path, description = "The id of a peer")), request_body = ManualSettlementRequest, responses((status = OK, body = SettlementBody)))]
+#[utoipa::path(post, path = "/api/v1/nodes/{node}/peers/{peer}/settlements", params(("node" = String, Path, description = "The id of a node"), ("peer" = String, Path, description = "The id of a peer")), request_body = ManualSettlementRequest, responses((status = OK, body = RecordedSettlementBody)))]
 pub(super) async fn record_settlement(
     State(v1): State<Arc<V1>>,
     Path((node, peer)): Path<(String, String)>,
@@ -116,7 +123,7 @@ pub(super) async fn record_settlement(
     let settlement = refuse_in_audit(&node, &client, &audited, checked)?;
     let parameters = parameters([
         ("id", json!(settlement.key.as_str())),
-        ("direction", json!(way_of(settlement.direction))),
+        ("direction", json!(SettlementWay::from(settlement.direction))),
         ("units", json!(settlement.units.to_string())),
     ]);
     let reason = Some(settlement.reference.clone());
@@ -130,17 +137,20 @@ pub(super) async fn record_settlement(
         return Err(problem);
     }
     match done.await {
-        Ok(Ok(booked)) => {
+        Ok(Ok(RecordedSettlement { settlement, was_known })) => {
             ticket.done();
             let node = node.context().connector.node_id().to_string();
-            ok(&body_of(&node, &booked))
+            let settlement = body_of(&node, &settlement);
+            ok(&RecordedSettlementBody { settlement, already_recorded: was_known })
+        }
+        Ok(Err(refusal)) if refusal.is_unclear() => {
+            let text = format!("{refusal}; to repeat this safely, give the id {id}");
+            ticket.leave_open(&text);
+            Err(problem_of(&refusal, text).with_unclear_outcome())
         }
         Ok(Err(refusal)) => {
-            let text = format!("{refusal}; to repeat this safely, give the id {id}");
-            match &refusal {
-                SettlementRefusal::NotSaved(_) => ticket.leave_open(&text),
-                _ => ticket.fail(&text),
-            }
+            let text = refusal.to_string();
+            ticket.fail(&text);
             Err(problem_of(&refusal, text))
         }
         Err(_) => {
@@ -148,7 +158,7 @@ pub(super) async fn record_settlement(
                 "the node stops, and may or may not have booked it; repeat it with the id {id} when the node runs again"
             );
             ticket.leave_open(&text);
-            Err(unavailable(text))
+            Err(unavailable(text).with_unclear_outcome())
         }
     }
 }
@@ -217,6 +227,9 @@ fn check_manual(
     let units = units.parse().ok().filter(|units| *units > 0).ok_or_else(|| {
         mistake(format!("units {units:?} is not a whole number of units above zero"))
     })?;
+    if reference.trim().is_empty() {
+        return Err(mistake(NO_REFERENCE));
+    }
     if reference.len() > REFERENCE_BYTES_MAX {
         return Err(mistake(format!("reference has more than {REFERENCE_BYTES_MAX} bytes")));
     }
@@ -257,16 +270,11 @@ async fn order<T>(
 
 fn problem_of(refusal: &SettlementRefusal, text: String) -> ProblemDetails {
     match refusal {
-        SettlementRefusal::StoreFails(_) | SettlementRefusal::NotSaved(_) => unavailable(text),
+        SettlementRefusal::StoreFails(_)
+        | SettlementRefusal::Unknown(_)
+        | SettlementRefusal::NotSaved(_) => unavailable(text),
         SettlementRefusal::Settlement(SettlementError::UnknownAccount(_)) => not_found(text),
         _ => ProblemDetails::new(StatusCode::CONFLICT, text),
-    }
-}
-
-fn way_of(direction: SettlementDirection) -> SettlementWay {
-    match direction {
-        SettlementDirection::Outgoing => SettlementWay::Sent,
-        SettlementDirection::Incoming => SettlementWay::Received,
     }
 }
 
@@ -276,7 +284,7 @@ fn body_of(node: &str, settlement: &Settlement) -> SettlementBody {
         node: node.to_owned(),
         peer: settlement.account.to_string(),
         asset: settlement.asset.to_string(),
-        direction: way_of(settlement.direction),
+        direction: settlement.direction.into(),
         units: settlement.units.to_string(),
         amount: settlement.quantity.amount().to_owned(),
         amount_scale: settlement.quantity.scale,

@@ -76,6 +76,11 @@ impl SettlementBook {
         self.accounts.get(account)?.under_way.as_ref()
     }
 
+    /// All settlements that engines have not accepted.
+    pub fn all_under_way(&self) -> impl Iterator<Item = &Settlement> {
+        self.accounts.values().filter_map(|account| account.under_way.as_ref())
+    }
+
     /// What the incoming settlements of an account have left over.
     pub fn left_over(&self, account: &str, asset: &Asset) -> Leftover {
         let left_over = self.accounts.get(account).and_then(|one| one.left_over.get(asset));

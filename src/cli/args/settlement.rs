@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
-use super::verbs::VerbNodeArguments;
+use super::verbs::{PageNodeArguments, VerbNodeArguments, parse_override_time};
 use crate::books::SettlementKey;
-use crate::console::parse_duration;
 use crate::tools::Money;
 
 #[derive(Debug, Args)]
@@ -50,7 +49,7 @@ pub(in crate::cli) struct SettlementListArguments {
     #[arg(long, value_name = "NUMBER", default_value = "20", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(in crate::cli) limit: u32,
     #[command(flatten)]
-    pub(in crate::cli) node: VerbNodeArguments,
+    pub(in crate::cli) node: PageNodeArguments,
 }
 
 #[derive(Debug, Args)]
@@ -60,19 +59,19 @@ pub(in crate::cli) struct SettlementRecordArguments {
     #[arg(value_name = "PEER")]
     pub(in crate::cli) peer: String,
     /// What we have paid the peer: units of the account, or such as "10 USD"
-    #[arg(long, value_name = "AMOUNT")]
+    #[arg(long, value_name = "AMOUNT", allow_negative_numbers = true)]
     pub(in crate::cli) sent: Option<Money>,
     /// What the peer has paid us
-    #[arg(long, value_name = "AMOUNT")]
+    #[arg(long, value_name = "AMOUNT", allow_negative_numbers = true)]
     pub(in crate::cli) received: Option<Money>,
-    /// Your own reference, such as that of the bank transfer
+    /// By what you find the payment again, such as the reference of the bank transfer
     #[arg(long, value_name = "TEXT")]
     pub(in crate::cli) reference: String,
-    /// The id of the settlement, to repeat it safely [default: a random one]
+    /// The id of the settlement with this peer, to repeat it safely [default: a random one]
     #[arg(long, value_name = "ID")]
     pub(in crate::cli) id: Option<SettlementKey>,
     #[command(flatten)]
-    pub(in crate::cli) node: VerbNodeArguments,
+    pub(in crate::cli) node: PageNodeArguments,
 }
 
 #[derive(Debug, Args)]
@@ -81,7 +80,7 @@ pub(in crate::cli) struct SettlementPauseArguments {
     #[arg(value_name = "PEER")]
     pub(in crate::cli) peer: String,
     /// For how long, up to a day, such as 90, 30m or 2h
-    #[arg(long = "for", value_name = "SECONDS", default_value = "1h", value_parser = parse_duration)]
+    #[arg(long = "for", value_name = "SECONDS", default_value = "1h", value_parser = parse_override_time)]
     pub(in crate::cli) time: Duration,
     #[command(flatten)]
     pub(in crate::cli) node: VerbNodeArguments,

@@ -7,23 +7,42 @@ use clap::{Args, ValueHint};
 
 use crate::console::{SourceArguments, parse_duration};
 
+/// The longest time of a change.
+const OVERRIDE_TIME_MAX: Duration = Duration::from_secs(86_400);
+
+/// For how long a change is in force: whole seconds, up to a day.
+pub(super) fn parse_override_time(text: &str) -> Result<Duration, String> {
+    let is_allowed = |time: &Duration| *time <= OVERRIDE_TIME_MAX && time.subsec_nanos() == 0;
+    parse_duration(text).ok().filter(is_allowed).ok_or_else(|| {
+        "a time is whole seconds, from one second to one day, such as 90, 30m or 24h".to_owned()
+    })
+}
+
 /// Which node, and how it is reached.
 #[derive(Debug, Args)]
-pub(in crate::cli) struct VerbNodeArguments {
+pub(in crate::cli) struct PageNodeArguments {
     #[command(flatten)]
     pub(in crate::cli) source: SourceArguments,
     /// Ask the node with its pages at this URL, or the page of `up`
     #[arg(long, value_name = "URL", conflicts_with = "config")]
     pub(in crate::cli) via: Option<String>,
-    /// Read a token with the scope operate from this file; - is standard input [variable: API_TOKEN]
+    /// Read the token for its pages from this file; - is standard input [variable: API_TOKEN]
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(in crate::cli) token_file: Option<PathBuf>,
-    /// Why; it is kept with the change [default: who runs the command]
-    #[arg(long, value_name = "TEXT")]
-    pub(in crate::cli) reason: Option<String>,
     /// Print the answer as JSON
     #[arg(long)]
     pub(in crate::cli) json: bool,
+}
+
+/// The node that a command changes, and why.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct VerbNodeArguments {
+    // Its token needs the scope operate.
+    #[command(flatten)]
+    pub(in crate::cli) page: PageNodeArguments,
+    /// Why; it is kept with the change [default: who runs the command]
+    #[arg(long, value_name = "TEXT")]
+    pub(in crate::cli) reason: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -43,7 +62,7 @@ pub(in crate::cli) struct SuspendArguments {
     #[arg(value_name = "PEER")]
     pub(in crate::cli) peer: String,
     /// For how long, up to a day, such as 90, 30m or 2h
-    #[arg(long = "for", value_name = "SECONDS", default_value = "10m", value_parser = parse_duration)]
+    #[arg(long = "for", value_name = "SECONDS", default_value = "10m", value_parser = parse_override_time)]
     pub(in crate::cli) time: Duration,
     #[command(flatten)]
     pub(in crate::cli) node: VerbNodeArguments,
@@ -61,7 +80,7 @@ pub(in crate::cli) struct ResumeArguments {
     #[arg(value_name = "PEER")]
     pub(in crate::cli) peer: String,
     /// For how long, up to a day, if the configuration suspends the peer
-    #[arg(long = "for", value_name = "SECONDS", default_value = "10m", value_parser = parse_duration)]
+    #[arg(long = "for", value_name = "SECONDS", default_value = "10m", value_parser = parse_override_time)]
     pub(in crate::cli) time: Duration,
     #[command(flatten)]
     pub(in crate::cli) node: VerbNodeArguments,
@@ -112,8 +131,24 @@ pub(in crate::cli) struct LogLevelArguments {
     #[arg(value_name = "LEVEL")]
     pub(in crate::cli) level: String,
     /// For how long, up to a day, such as 90, 30m or 2h
-    #[arg(long = "for", value_name = "SECONDS", default_value = "10m", value_parser = parse_duration)]
+    #[arg(long = "for", value_name = "SECONDS", default_value = "10m", value_parser = parse_override_time)]
     pub(in crate::cli) time: Duration,
     #[command(flatten)]
     pub(in crate::cli) node: VerbNodeArguments,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_whole_seconds_of_a_day() {
+        for (text, seconds) in [("1", 1), ("90s", 90), ("24h", 86_400), ("1440m", 86_400)] {
+            assert_eq!(parse_override_time(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+        for wrong in ["0", "500ms", "1.5", "86401", "25h", "5d", "-1", ""] {
+            let error = parse_override_time(wrong).unwrap_err();
+            assert!(error.contains("to one day"), "{wrong}: {error}");
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use super::verbs::VerbNodeArguments;
+use super::verbs::{PageNodeArguments, VerbNodeArguments};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -32,7 +32,7 @@ pub(in crate::cli) enum WebhookCommand {
 #[derive(Debug, Args)]
 pub(in crate::cli) struct WebhookListArguments {
     #[command(flatten)]
-    pub(in crate::cli) node: VerbNodeArguments,
+    pub(in crate::cli) node: PageNodeArguments,
 }
 
 #[derive(Debug, Args)]

@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 
 use super::super::network_view::{NodeRow, ViewState};
 use crate::console::sanitize;
-use crate::observe::{ReconcileBody, parse_time};
+use crate::observe::{
+    BothWays, PeerSettlementBody, PendingSettlementBody, ReconcileBody, parse_time,
+};
 use crate::remote::{AskedNode, PageClient, PageError};
 use crate::wire::Timestamp;
 
@@ -54,6 +56,8 @@ pub(super) struct AccountLook {
     pub(super) uncertain: Option<String>,
     /// How its books compare with the node's. `None`: not known.
     pub(super) reconcile: Option<ReconcileBody>,
+    /// What is settled with it. `None`: nothing, or not known.
+    pub(super) settlement: Option<PeerSettlementBody>,
     pub(super) asset_code: Option<String>,
     pub(super) asset_scale: Option<u8>,
 }
@@ -219,6 +223,7 @@ impl AccountLook {
                 text: sanitize(&one.text),
                 ..one
             }),
+            settlement: self.settlement.map(sanitized_settlement),
             asset_code: clean(self.asset_code),
             asset_scale: self.asset_scale,
         }
@@ -249,12 +254,26 @@ impl AccountLook {
         let has_balance = self.balance.as_deref().is_some_and(|balance| balance != "0");
         let is_peer = self.kind == "peer" && self.state != "removed";
         let is_idle = self.state == "waiting" && self.last_error.is_none();
-        has_balance || self.is_uncertain() || (is_peer && (is_node || self.required || !is_idle))
+        let settles = self.pending_settlement().is_some() || self.paused_until().is_some();
+        has_balance
+            || settles
+            || self.is_uncertain()
+            || (is_peer && (is_node || self.required || !is_idle))
     }
 
     /// An amount waits until an operator says what became of it.
     pub(super) fn is_uncertain(&self) -> bool {
         self.uncertain.as_deref().is_some_and(|amount| amount != "0")
+    }
+
+    /// The settlement that is debited and that no engine has accepted.
+    pub(super) fn pending_settlement(&self) -> Option<&PendingSettlementBody> {
+        self.settlement.as_ref()?.pending.as_ref()
+    }
+
+    /// Until when an operator lets no settlement begin.
+    pub(super) fn paused_until(&self) -> Option<&str> {
+        self.settlement.as_ref()?.paused_until.as_deref()
     }
 
     /// What an operator must know of the peer's books, if anything.
@@ -284,5 +303,26 @@ impl AccountLook {
     pub(super) fn seconds_in_state(&self, now: Timestamp) -> Option<u64> {
         let since = parse_time(self.since.as_deref()?)?;
         Some(now.as_millis().saturating_sub(since.as_millis()) / 1000)
+    }
+}
+
+fn sanitized_settlement(one: PeerSettlementBody) -> PeerSettlementBody {
+    let clean = |text: Option<String>| text.as_deref().map(sanitize);
+    PeerSettlementBody {
+        mode: sanitize(&one.mode),
+        settled: BothWays {
+            received: sanitize(&one.settled.received),
+            sent: sanitize(&one.settled.sent),
+        },
+        pending: one.pending.map(|pending| PendingSettlementBody {
+            key: sanitize(&pending.key),
+            units: sanitize(&pending.units),
+            since: sanitize(&pending.since),
+            attempts: pending.attempts,
+            last_error: clean(pending.last_error),
+            next_attempt_at: clean(pending.next_attempt_at),
+            held_up: clean(pending.held_up),
+        }),
+        paused_until: clean(one.paused_until),
     }
 }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::connector::Connector;
 use crate::observe::model::NodeBody;
-use crate::observe::{account_bodies, join_links};
+use crate::observe::{AccountFacts, account_bodies, join_links};
 use crate::routing::HashSeed;
 use crate::testing::connector_settings;
 
@@ -44,7 +44,7 @@ fn links_have_the_ids_that_they_have_elsewhere() {
         .for_each(|gone| gone.removed = true);
     let nodes = reports.iter().map(|report| NodeBody {
         id: report.node_id.clone(),
-        peers: account_bodies(report, |_| false, &[]),
+        peers: account_bodies(report, |_| false, AccountFacts::default()),
         ..NodeBody::default()
     });
     let mut nodes: Vec<_> = nodes.collect();

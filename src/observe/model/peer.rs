@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::reconcile::ReconcileBody;
+use super::settlement::PeerSettlementBody;
 use crate::peers::PeerCounts;
 
 /// One account of a node.
@@ -59,6 +60,9 @@ pub struct PeerBody {
     /// How its books compare with the node's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reconcile: Option<ReconcileBody>,
+    /// What is settled with it outside of Interledger. `None`: nothing is, and nothing was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settlement: Option<PeerSettlementBody>,
     /// Prepares without an answer.
     pub packets_in_flight: BothWays<usize>,
     /// Bytes that wait to be written to it.

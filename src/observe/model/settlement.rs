@@ -1,7 +1,12 @@
 //! Settlements: what was paid outside of Interledger.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+
+use super::peer::BothWays;
+use crate::books::SettlementDirection;
 
 /// One settlement. Amounts are texts, in units of the account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -59,6 +64,66 @@ impl SettlementWay {
     }
 }
 
+impl From<SettlementDirection> for SettlementWay {
+    fn from(direction: SettlementDirection) -> Self {
+        match direction {
+            SettlementDirection::Outgoing => Self::Sent,
+            SettlementDirection::Incoming => Self::Received,
+        }
+    }
+}
+
+/// A settlement that an operator has recorded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RecordedSettlementBody {
+    /// As it was booked first.
+    #[serde(flatten)]
+    pub settlement: SettlementBody,
+    /// An earlier request with its id has booked it, and this one has changed nothing.
+    #[serde(default)]
+    pub already_recorded: bool,
+}
+
+/// The settlements with a peer, as in `/peers`. Amounts are texts, in units of the account.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PeerSettlementBody {
+    /// `engine`, `manual`, or `none`.
+    pub mode: String,
+    /// What it has paid the node in all, and what the node has paid it.
+    pub settled: BothWays<String>,
+    /// The one that is debited and that no engine has accepted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pending: Option<PendingSettlementBody>,
+    /// Until when an operator lets none begin.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused_until: Option<String>,
+}
+
+/// A settlement that is debited and that no engine has accepted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PendingSettlementBody {
+    /// Its key.
+    pub key: String,
+    /// By how many units the balance has changed.
+    pub units: String,
+    /// When it began.
+    pub since: String,
+    /// How often the engine was asked.
+    pub attempts: u32,
+    /// Why the engine has not accepted it; `None`: it was not asked yet, or is being asked for the first time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_error: Option<String>,
+    /// When the engine is asked again; `None`: it is being asked, or is not asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_attempt_at: Option<String>,
+    /// Why the engine is not asked, whatever the time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_up: Option<String>,
+}
+
 /// The settlement that is under way with a peer, and what is in its way.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -70,9 +135,12 @@ pub struct SettlementsUnderWayBody {
     /// Why the engine has not accepted it; `None`: it was not asked yet, or is being asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_error: Option<String>,
-    /// When the engine is asked again.
+    /// When the engine is asked again; `None`: it is being asked, or is not asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_attempt_at: Option<String>,
+    /// Why the engine is not asked, whatever the time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_up: Option<String>,
 }
 
 /// The newest settlements of a node, and those under way.
@@ -85,4 +153,7 @@ pub struct SettlementsBody {
     pub under_way: Vec<SettlementsUnderWayBody>,
     /// The peers with which operators let no settlement begin for a time.
     pub paused: Vec<String>,
+    /// Until when, by peer.
+    #[serde(default)]
+    pub paused_until: BTreeMap<String, String>,
 }

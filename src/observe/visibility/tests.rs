@@ -6,7 +6,7 @@ use super::*;
 use crate::books::EventLevel;
 use crate::connector::{Connector, NextHopFailure, Refusal};
 use crate::observe::model::{CandidateBody, OverrideBody, OverrideKind, PacketLane, PacketPhase};
-use crate::observe::{account_bodies, join_links, reason_body};
+use crate::observe::{AccountFacts, account_bodies, join_links, reason_body};
 use crate::routing::HashSeed;
 use crate::testing::{connector_settings, every_refusal};
 
@@ -184,7 +184,7 @@ fn the_state_and_the_figures_are_those_of_one_account() {
         btp: Some("0.0.0.0:3000".to_owned()),
         api: Some("10.0.0.1:8080".to_owned()),
         stats: NodeStats { prepares: 99, routes: 7, ..NodeStats::default() },
-        peers: account_bodies(&report, |_| true, &[]),
+        peers: account_bodies(&report, |_| true, AccountFacts::default()),
         ..NodeBody::default()
     };
     let mut nodes = vec![node];

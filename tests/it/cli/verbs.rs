@@ -99,7 +99,7 @@ fn mistakes_and_missing_rights_are_explained() {
     run(
         &["suspend", "alice", "--via", &url, "--node", "x"],
         64,
-        &["no node x answers there; there is n"],
+        &["--node: no node x answers at http://127.0.0.1:", "; there is n"],
     );
     run(&["suspend", "alice", "--via", &url, "--for", "2d"], 64, &["--for"]);
     run(&["suspend", "alice", "--via", &url, "--for", "0.5"], 64, &["whole seconds"]);
