@@ -6,6 +6,7 @@ use super::key_types::{KeySet, KeyType, Nested, wrong_type};
 use super::mapping::{KeyRef, Mapping};
 use super::node_keys::{NODE, NodeDraft};
 use super::peer_keys::{PEER, PeerDraft};
+use super::redact;
 use super::settings::PeerConfig;
 use super::value::Value;
 use super::value_kind::ValueKind;
@@ -42,13 +43,27 @@ impl KeyType for SettlementConfig {
     fn read(key: KeyRef<'_>, value: &Value, report: &mut DiagnosticSink) -> Option<Self> {
         match value.as_text() {
             Some(MANUAL) => Some(Self::Manual),
-            Some(_) => {
-                wrong_type(value, &key.path(), key.info, report);
+            Some(text) => {
+                report_other_text(text, value, key, report);
                 None
             }
             None => Nested::<EngineKeySet>::read(key, value, report).map(Self::Engine),
         }
     }
+}
+
+/// Reports a text that is not `manual`: most are that word with a mistake, or the URL of an engine.
+fn report_other_text(text: &str, value: &Value, key: KeyRef<'_>, report: &mut DiagnosticSink) {
+    let (what, help) = if text.contains("://") {
+        let what = "is a URL; an engine is a mapping, which may also have a token";
+        (what.to_owned(), format!("write settlement: {{ engine: {} }}", redact::url(text)))
+    } else if let Some(near) = redact::nearest(text, [MANUAL]) {
+        (format!("did you mean {near}?"), key.info.kind.allowed())
+    } else {
+        return wrong_type(value, &key.path(), key.info, report);
+    };
+    report.unread(key.path().place());
+    report.at(&key.path(), what, help);
 }
 
 impl PeerConfig {
@@ -61,8 +76,40 @@ impl PeerConfig {
     }
 }
 
+/// Keys that do nothing, because nothing is settled with the peer, or no engine does it.
+fn warn_of_unused_rules(mapping: Mapping<'_>, draft: &PeerDraft, report: &mut DiagnosticSink) {
+    let of_engines = [
+        (&PEER.settle_every, draft.settle_every.is_some()),
+        (&PEER.settle_max_per_hour, draft.settle_max_per_hour.is_some()),
+        (&PEER.settle_on_t04, draft.settle_on_t04 == Some(true)),
+    ];
+    let of_all = [
+        (&PEER.settle_threshold, draft.settle_threshold.is_some()),
+        (&PEER.settle_to, draft.settle_to.is_some_and(|target| target != 0)),
+    ];
+    match draft.settlement {
+        None if !mapping.has(&PEER.settlement) => {
+            let mut set = of_all.iter().chain(&of_engines).filter(|(_, is_set)| *is_set);
+            let Some((first, _)) = set.next() else { return };
+            let what = "nothing is settled with this peer, as settlement is not set";
+            let help = "set settlement to manual or to the engine of the peer, or remove this key";
+            mapping.warn(first, what, help, report);
+        }
+        Some(SettlementConfig::Manual) => {
+            for (key, _) in of_engines.iter().filter(|(_, is_set)| *is_set) {
+                let what = "does nothing with settlement: manual";
+                let help = "of debts that operators settle, settleThreshold says when they are due; remove this key, or \
+                            give the peer a settlement engine";
+                mapping.warn(key, what, help, report);
+            }
+        }
+        None | Some(SettlementConfig::Engine(_)) => {}
+    }
+}
+
 /// Checks the settings of one peer.
 pub fn check_rules(mapping: Mapping<'_>, draft: &PeerDraft, report: &mut DiagnosticSink) {
+    warn_of_unused_rules(mapping, draft, report);
     if draft.settle_max_per_hour.is_some_and(|max| max <= 0) {
         let help = "name the units that may be settled within an hour, such as 1000000";
         mapping.problem(&PEER.settle_max_per_hour, "nothing could be settled", help, report);
@@ -77,6 +124,13 @@ pub fn check_rules(mapping: Mapping<'_>, draft: &PeerDraft, report: &mut Diagnos
         mapping.problem(&PEER.settle_to, what, help, report);
     }
     let Some(threshold) = draft.settle_threshold else { return };
+    let owed = target.saturating_sub(threshold);
+    if let Some(max) = draft.settle_max_per_hour.filter(|max| (1..owed).contains(max)) {
+        let what =
+            format!("is below what is due at settleThreshold ({owed} units, up to settleTo)");
+        let help = format!("{max} units are settled in each hour, and the rest waits; raise it");
+        mapping.warn(&PEER.settle_max_per_hour, what, help, report);
+    }
     if threshold >= target {
         let what = format!("is not below settleTo ({target})");
         let help = "a settlement brings the balance from settleThreshold up to settleTo";
@@ -109,7 +163,8 @@ pub fn check(
         }
         if !mapping.has(&NODE.settlement_port) {
             let what = format!(
-                "not set, so the settlement engine of {first} cannot credit what the peer pays"
+                "not set, so the settlement engine of {first} can neither credit what the peer pays, nor agree with the \
+                 engine there"
             );
             let help =
                 "set it, and give the URL http://<settlementHost>:<settlementPort> to the engine";
@@ -181,7 +236,8 @@ mod tests {
     #[test]
     fn rules_that_cannot_work_or_are_not_meant_are_reported() {
         let check = |keys: &str, problem: &str, warning: &str| {
-            let peer = format!("{{id: b, authToken: x, settlement: manual, {keys}}}");
+            let engine = "settlement: {engine: 'http://e:1'}";
+            let peer = format!("{{id: b, authToken: x, {engine}, {keys}}}");
             check(&format!("{BASE}peers: [{peer}]\n"), problem, warning);
         };
         check("settleThreshold: -6, settleTo: -5", "", "");
@@ -194,6 +250,17 @@ mod tests {
         check("settleThreshold: 0, settleTo: 2", "", "");
         check("settleThreshold: 1, settleTo: 2", "", "settleThreshold: is above zero");
         check("settleMaxPerHour: 1", "", "");
+        check("settleMaxPerHour: 10, settleThreshold: -10", "", "");
+        check(
+            "settleMaxPerHour: 14, settleThreshold: -10, settleTo: 5",
+            "",
+            "at settleThreshold (15 units",
+        );
+        check(
+            "settleMaxPerHour: 9, settleThreshold: -10",
+            "",
+            "settleMaxPerHour: is below what is due",
+        );
         check("settleMaxPerHour: 0", "settleMaxPerHour = 0: nothing could be settled", "");
         check("settleMaxPerHour: -1", "settleMaxPerHour = -1: nothing could be settled", "");
 
@@ -210,11 +277,35 @@ mod tests {
     }
 
     #[test]
+    fn rules_that_do_nothing_are_warned_of() {
+        let check = |keys: &str, warning: &str| {
+            check(&format!("{BASE}peers: [{{id: b, authToken: x, {keys}}}]\n"), "", warning);
+        };
+        for rule in
+            ["settleThreshold: -5", "settleTo: 5", "settleEveryMs: 1000", "settleMaxPerHour: 5"]
+        {
+            let key = rule.split(':').next().unwrap();
+            check(rule, &format!("peers[0].{key}: nothing is settled with this peer"));
+        }
+        check("settleTo: 0, settleOnT04: false", "");
+        check("settleOnT04: true", "nothing is settled with this peer");
+        check("settlement: manual, settleThreshold: -5, settleTo: 5", "");
+        check("settlement: manual, settleEveryMs: 1000", "settleEveryMs: does nothing with");
+        check("settlement: manual, settleMaxPerHour: 5", "settleMaxPerHour: does nothing with");
+        check("settlement: manual, settleOnT04: true", "settleOnT04: does nothing with");
+        check("settlement: manual, settleOnT04: false", "");
+    }
+
+    #[test]
     fn mistakes_say_what_to_do() {
         let engine = peers("{engine: 'http://127.0.0.1:1'}");
         check(&format!("{BASE}{engine}"), "", "");
         check(&format!("nodeId: a\nsettlementPort: 1\n{engine}"), "but there is no store", "");
-        check(&format!("nodeId: a\nstore: a.db\n{engine}"), "", "cannot credit what the peer pays");
+        check(
+            &format!("nodeId: a\nstore: a.db\n{engine}"),
+            "",
+            "can neither credit what the peer pays",
+        );
         check("nodeId: a\nsettlementToken: x\n", "", "settlementPort is not set");
         check(
             &format!("{BASE}settlementHost: 0.0.0.0\n"),
@@ -222,6 +313,15 @@ mod tests {
             "every program that reaches the port",
         );
         check(&format!("{BASE}{}", peers("automatic")), "manual, or a mapping", "");
+        check(
+            &format!("{BASE}{}", peers("maunal")),
+            "peers[0].settlement: did you mean manual?",
+            "",
+        );
+        let url = format!("{BASE}{}", peers("'http://u:hunter4@e:1/x'"));
+        let expected = "write settlement: { engine: \"http://***@e:1/…\" }";
+        check(&url, expected, "");
+        assert!(!mistakes_in(&url).0.contains("hunter"));
         check(&format!("{BASE}{}", peers("{engine: 'ws://e'}")), "http", "");
         check(&format!("{BASE}{}", peers("{token: x}")), "is missing", "");
     }

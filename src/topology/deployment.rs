@@ -22,6 +22,8 @@ pub(super) fn not_from_environment(mode: Deployment) -> &'static [&'static str] 
             "httpServerPort",
             "healthCheckHost",
             "healthCheckPort",
+            "settlementHost",
+            "settlementPort",
         ],
     }
 }

@@ -2,7 +2,7 @@
 //! address, ports and routes. Each value keeps its location in the topology file.
 
 use super::deployment::Deployment;
-use super::listeners::{HTTP, LISTENERS, LOOPBACK, ListenerKeys, written_port};
+use super::listeners::{HTTP, LOOPBACK, ListenerKeys, is_port_of_listener, written_port};
 use super::network_file::Topology;
 use crate::config::{LinkTransport, Value, ValueData, ValueOrigin, ValuePlace};
 
@@ -21,15 +21,14 @@ impl Topology {
         map.set("nodeId", Value::text(node.id.as_str(), id_at));
         let computed =
             |key: &str, text: &str| computed(text, node.at.line, &format!("{place}.{key}"));
-        let has_http = self.has_http(number);
         for (name, value) in &self.node_defaults.0 {
             // On one machine, nodes cannot share a port.
-            if mode == Deployment::Spread || !LISTENERS.iter().any(|port| port.key == &*name.text) {
+            if mode == Deployment::Spread || !is_port_of_listener(&name.text) {
                 map.set_default(&name.text, value.clone());
             }
         }
         if mode == Deployment::Loopback {
-            for listener in LISTENERS.iter().filter(|port| port.exists(has_http)) {
+            for listener in self.listeners(number) {
                 let ListenerKeys { key, host_key, .. } = listener;
                 match node.running_ports.iter().find(|port| port.key == *key) {
                     Some(port) if map.get(key).and_then(written_port) != Some(port.next) => {
@@ -41,7 +40,9 @@ impl Topology {
                         map.set_default(key, computed(key, &port));
                     }
                 }
-                map.set(host_key, computed(host_key, LOOPBACK));
+                if let Some(host_key) = host_key {
+                    map.set(host_key, computed(host_key, LOOPBACK));
+                }
             }
         }
         if map.get("ilpAddress").is_none()

@@ -11,6 +11,8 @@ pub const LOOPBACK_BTP_PORT: u16 = 3000;
 pub const LOOPBACK_HEALTH_PORT: u16 = 8080;
 /// The first port that `up` assigns to HTTP servers, of nodes that have one.
 pub const LOOPBACK_HTTP_PORT: u16 = 7770;
+/// The first port that `up` assigns to listeners for settlement engines, of nodes that have one.
+const LOOPBACK_SETTLEMENT_PORT: u16 = 7100;
 /// The host of all nodes of `up`.
 pub(super) const LOOPBACK: &str = "127.0.0.1";
 
@@ -18,33 +20,39 @@ pub(super) const LOOPBACK: &str = "127.0.0.1";
 pub(super) struct ListenerKeys {
     /// The key of its port.
     pub(super) key: &'static str,
-    /// The key of its host.
-    pub(super) host_key: &'static str,
+    /// The key of its host, if `up` sets it.
+    pub(super) host_key: Option<&'static str>,
     pub(super) first_port: u16,
 }
 
 /// The listener for BTP.
-pub(super) const BTP: ListenerKeys =
-    ListenerKeys { key: "btpServerPort", host_key: "btpServerHost", first_port: LOOPBACK_BTP_PORT };
+pub(super) const BTP: ListenerKeys = ListenerKeys {
+    key: "btpServerPort",
+    host_key: Some("btpServerHost"),
+    first_port: LOOPBACK_BTP_PORT,
+};
 /// The listener for ILP over HTTP and SPSP. Not every node has it.
 pub(super) const HTTP: ListenerKeys = ListenerKeys {
     key: "httpServerPort",
-    host_key: "httpServerHost",
+    host_key: Some("httpServerHost"),
     first_port: LOOPBACK_HTTP_PORT,
 };
 /// The listener for health and metrics.
 pub(super) const HEALTH: ListenerKeys = ListenerKeys {
     key: "healthCheckPort",
-    host_key: "healthCheckHost",
+    host_key: Some("healthCheckHost"),
     first_port: LOOPBACK_HEALTH_PORT,
 };
-pub(super) const LISTENERS: [ListenerKeys; 3] = [BTP, HTTP, HEALTH];
+/// The listener for settlement engines. Not every node has it. Its host stays: it is the loopback interface by default,
+/// and an engine may run in a container.
+const SETTLEMENT: ListenerKeys =
+    ListenerKeys { key: "settlementPort", host_key: None, first_port: LOOPBACK_SETTLEMENT_PORT };
+/// All of them.
+static LISTENERS: [ListenerKeys; 4] = [BTP, HTTP, HEALTH, SETTLEMENT];
 
-impl ListenerKeys {
-    /// Whether a node has it.
-    pub(super) fn exists(&self, has_http: bool) -> bool {
-        has_http || self.key != HTTP.key
-    }
+/// Whether a key is the port of a listener.
+pub(super) fn is_port_of_listener(key: &str) -> bool {
+    LISTENERS.iter().any(|listener| listener.key == key)
 }
 
 impl Topology {
@@ -114,6 +122,17 @@ impl Topology {
         (0..self.nodes.len()).find(|number| {
             self.host(*number) == host
                 && self.port_of(*number, listener_of(url), Deployment::Spread) == url.port()
+        })
+    }
+
+    /// The listeners that a node has.
+    pub(super) fn listeners(&self, number: usize) -> impl Iterator<Item = &'static ListenerKeys> {
+        let (has_http, has_engines) =
+            (self.has_http(number), self.setting(number, SETTLEMENT.key).is_some());
+        LISTENERS.iter().filter(move |listener| match listener.key {
+            key if key == HTTP.key => has_http,
+            key if key == SETTLEMENT.key => has_engines,
+            _ => true,
         })
     }
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 use super::deployment::Deployment;
-use super::listeners::{BTP, HTTP, LISTENERS};
+use super::listeners::{BTP, HTTP};
 use super::network_file::{Topology, TopologyNode, inverse};
 use super::reachability;
 use super::simulation::{DialledLink, LinkEnd};
@@ -231,8 +231,7 @@ impl Topology {
     fn check_ports(&self, strictness: Strictness, found: &mut NetworkReport<'_>) {
         let mut known: HashMap<u16, Vec<(usize, &'static str)>> = HashMap::new();
         for number in 0..self.nodes.len() {
-            let has_http = self.has_http(number);
-            for listener in LISTENERS.iter().filter(|listener| listener.exists(has_http)) {
+            for listener in self.listeners(number) {
                 let key = listener.key;
                 let port = self.port_of(number, listener, Deployment::Loopback);
                 if port == 0 {

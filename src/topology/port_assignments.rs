@@ -7,15 +7,15 @@
 use std::collections::{HashMap, HashSet};
 
 use super::deployment::Deployment;
-use super::listeners::{LISTENERS, ListenerKeys};
+use super::listeners::ListenerKeys;
 use super::network_file::Topology;
 use crate::account::AccountId;
 
 /// Ports that are tried behind one that is in use.
 const TRIES_MAX: u16 = 1000;
 
-/// The ports of every node that the process has seen. The node with the offset `i` has 3000 + i, 7770 + i and 8080 + i,
-/// unless the file sets other ports or these are in use.
+/// The ports of every node that the process has seen. The node with the offset `i` has 3000 + i, 7770 + i, 8080 + i and
+/// 7100 + i, unless the file sets other ports or these are in use.
 #[derive(Clone, Debug, Default)]
 pub struct PortAssignments {
     port_offsets: HashMap<AccountId, usize>,
@@ -77,11 +77,8 @@ impl PortAssignments {
             self.port_offsets.insert(node.id.clone(), node.port_offset);
             node.running_ports.clear();
         }
-        let wanted = |number: usize| {
-            let has_http = topology.has_http(number);
-            let listeners = LISTENERS.iter().filter(move |listener| listener.exists(has_http));
-            listeners.map(move |listener| (number, listener))
-        };
+        let wanted =
+            |number: usize| topology.listeners(number).map(move |listener| (number, listener));
         let wanted: Vec<(usize, &ListenerKeys, u16)> = (0..topology.nodes.len())
             .flat_map(wanted)
             .map(|(number, listener)| {
@@ -200,6 +197,31 @@ mod tests {
             ]
         );
         assert!(topology.is_startable());
+    }
+
+    #[test]
+    fn each_node_has_a_port_of_its_own_for_settlement_engines() {
+        let text = "defaults: {settlementPort: 6190, settlementHost: 172.17.0.1}\n\
+            nodes: [{id: a}, {id: b, settlementPort: 6000}, {id: c}]\n\
+            links: [{from: a, to: b, secret: s}, {from: b, to: c, secret: t}]\n";
+        let mut topology = topology(text);
+        let ports = |topology: &Topology| {
+            ["a", "b", "c"].map(|id| on_loopback(topology, id).settings.settlement_port.unwrap())
+        };
+        assert_eq!(ports(&topology), [7100, 6000, 7102]);
+        assert_eq!(on_loopback(&topology, "a").settings.settlement_host, "172.17.0.1");
+        let probe = |port: u16| (port != 7102).then_some(port);
+        let replaced = PortAssignments::default().assign(&mut topology, probe);
+        let expected = PortReplacement {
+            node: "c".parse().unwrap(),
+            key: "settlementPort",
+            wanted: 7102,
+            instead: 7103,
+        };
+        assert_eq!((ports(&topology), replaced), ([7100, 6000, 7103], vec![expected]));
+        let without = "nodes: [{id: a}, {id: b}]\nlinks: [{from: a, to: b, secret: s}]\n";
+        let without = super::super::tests::topology(without);
+        assert_eq!(on_loopback(&without, "a").settings.settlement_port, None);
     }
 
     #[test]
