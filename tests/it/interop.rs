@@ -76,7 +76,7 @@ pub(crate) fn browser_packages() -> Result<PathBuf, String> {
 pub(crate) fn settlement_packages() -> Result<PathBuf, String> {
     // Tests run concurrently; only one installs.
     static INSTALLED: LazyLock<Result<PathBuf, String>> =
-        LazyLock::new(|| installed("tests/settlement"));
+        LazyLock::new(|| installed("examples/settlement"));
     INSTALLED.clone()
 }
 

@@ -20,7 +20,7 @@ use crate::support::{PROGRAM, combined_output, eventually, run, run_successfully
 /// An account is created again after at most 38 s.
 const ACCOUNT_AGAIN: Duration = Duration::from_secs(60);
 
-/// Starts a program of `tests/settlement`. Returns it with the line that it prints when it is ready.
+/// Starts a program of `examples/settlement`. Returns it with the line that it prints when it is ready.
 fn script(folder: &Path, name: &str, arguments: &[(&str, &str)]) -> (Process, Value) {
     let mut command = Command::new("node");
     command.arg(name).current_dir(folder);

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::http::Server;
-use crate::interop::settlement_packages;
+use crate::interop::packages;
 use crate::peer::ask;
 use crate::process::{Process, TIMEOUT, path_text, temp_folder, write_file};
 use crate::support::{eventually, skip};
@@ -74,7 +74,7 @@ fn wait_for_webhook(port: u64, id: &str, holds: impl Fn(&Value) -> bool) {
 
 #[test]
 fn an_event_arrives_signed_is_repeated_after_a_failure_and_waits_for_no_other_webhook() {
-    let scripts = match settlement_packages() {
+    let scripts = match packages() {
         Ok(folder) => folder,
         Err(why) => return skip("webhooks", &why),
     };
@@ -100,7 +100,7 @@ fn an_event_arrives_signed_is_repeated_after_a_failure_and_waits_for_no_other_we
 
 #[test]
 fn after_a_crash_between_the_delivery_and_its_mark_the_event_comes_again_with_its_id() {
-    let scripts = match settlement_packages() {
+    let scripts = match packages() {
         Ok(folder) => folder,
         Err(why) => return skip("webhooks", &why),
     };
