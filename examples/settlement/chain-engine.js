@@ -4,16 +4,24 @@
 // Written from the specification, without a framework: amounts are big integers at scale 18, the key of a credit is the
 // hash of its transaction, and a key is settled once however often the connector repeats it.
 
-const { readArguments, announce, listen, readBody, answer, requestJson, pause } = require('./lib/program')
+const {
+  LISTENER, CONNECTOR, readArguments, run, announce, log, listen, readBody, answer, requestJson, bearer, pause
+} = require('./lib/program')
 
 const POLL_MS = 50
 const RETRY_MS_MAX = 2_000
 const WEI_SCALE = 18n
 
-async function main () {
-  const { port, host, connector, chain, account } = readArguments({
-    port: '0', host: '127.0.0.1', connector: undefined, chain: undefined, account: undefined
-  })
+const ABOUT = 'A settlement engine (RFC 38) that pays and receives on an Ethereum chain; one unit of the asset is one ether.'
+const OPTIONS = {
+  ...LISTENER,
+  ...CONNECTOR,
+  chain: { kind: 'URL', help: 'JSON-RPC of an Ethereum node that signs for the account, such as chain.js' },
+  account: { kind: 'ADDRESS', help: "The node's account on the chain, such as the first that chain.js prints" }
+}
+
+run(async () => {
+  const { port, host, connector, token, chain, account } = readArguments(ABOUT, OPTIONS)
   const own = account.toLowerCase()
   const accounts = new Map()
   const settled = new Map()
@@ -38,7 +46,7 @@ async function main () {
     for (let wait = POLL_MS; accounts.get(id) === known && !known.peer; wait = Math.min(2 * wait, RETRY_MS_MAX)) {
       const reply = await fetch(`${connector}/accounts/${id}/messages`, {
         method: 'POST',
-        headers: { 'content-type': 'application/octet-stream' },
+        headers: { 'content-type': 'application/octet-stream', ...bearer(token) },
         body: own,
         signal: AbortSignal.timeout(10_000)
       }).catch(() => undefined)
@@ -54,14 +62,14 @@ async function main () {
     if (to === undefined) return
     const value = `0x${wei.toString(16)}`
     const hash = await rpc('eth_sendTransaction', [{ from: own, to, value }])
-    process.stderr.write(`paid ${wei} wei to ${to} for ${key}: ${hash}\n`)
+    log(`paid ${wei} wei to ${to} for ${key}: ${hash}`)
   }
 
   async function credit (id, hash, wei) {
     for (let wait = POLL_MS; accounts.has(id); wait = Math.min(2 * wait, RETRY_MS_MAX)) {
       const reply = await fetch(`${connector}/accounts/${id}/settlements`, {
         method: 'POST',
-        headers: { 'content-type': 'application/json', 'idempotency-key': hash },
+        headers: { 'content-type': 'application/json', 'idempotency-key': hash, ...bearer(token) },
         body: JSON.stringify({ amount: wei.toString(), scale: Number(WEI_SCALE) }),
         signal: AbortSignal.timeout(10_000)
       }).catch(() => undefined)
@@ -124,7 +132,7 @@ async function main () {
       if (before !== undefined && before !== `${id} ${text}`) return answer(response, 409, { error: 'the key has another body' })
       if (before === undefined) {
         settled.set(key, `${id} ${text}`)
-        pay(key, id, toWei(body)).catch(error => process.stderr.write(`not paid ${key}: ${error.stack}\n`))
+        pay(key, id, toWei(body)).catch(error => log(`not paid ${key}: ${error.stack}`))
       }
       return answer(response, 201, body)
     }
@@ -134,6 +142,4 @@ async function main () {
   const server = await listen(handle, port, host)
   watchChain().catch(error => { process.stderr.write(`${error.stack}\n`); process.exit(1) })
   announce(server.address().port)
-}
-
-main().catch(error => { process.stderr.write(`${error.stack}\n`); process.exit(1) })
+})

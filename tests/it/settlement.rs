@@ -2,6 +2,7 @@
 //! `ganache`). Value moves outside of Interledger, and the books of two nodes follow, to the unit.
 
 mod killed;
+mod programs;
 mod repeated;
 
 use std::io::{Read as _, Write as _};
@@ -20,10 +21,13 @@ use crate::support::{PROGRAM, combined_output, eventually, run, run_successfully
 /// An account is created again after at most 38 s.
 const ACCOUNT_AGAIN: Duration = Duration::from_secs(60);
 
+/// The nodes of these tests want it of their engines.
+const TOKEN: &str = "a-token-of-engines";
+
 /// Starts a program of `examples/settlement`. Returns it with the line that it prints when it is ready.
 fn script(folder: &Path, name: &str, arguments: &[(&str, &str)]) -> (Process, Value) {
     let mut command = Command::new("node");
-    command.arg(name).current_dir(folder);
+    command.arg(name).current_dir(folder).env("ENGINE_TOKEN", TOKEN);
     for (option, value) in arguments {
         command.arg(format!("--{option}")).arg(value);
     }
@@ -121,7 +125,8 @@ impl Link {
         let config = format!(
             "nodeId: {node}\nbtpServerHost: 127.0.0.1\nbtpServerPort: {btp_port}\n\
              healthCheckHost: 127.0.0.1\nhealthCheckPort: 0\nassetCode: {asset}\nstore: {node}.db\n\
-             durability: {durability}\nsettlementPort: {listener}\npeers:\n  - {{ id: {peer}, {url}authToken: a-secret-of-both, \
+             durability: {durability}\nsettlementPort: {listener}\nsettlementToken: {TOKEN}\n\
+             peers:\n  - {{ id: {peer}, {url}authToken: a-secret-of-both, \
              {rule}settlement: {{ engine: 'http://127.0.0.1:{engine}' }} }}\n  \
              - {{ id: cli, relation: child, authToken: a-secret-of-tools }}\n\
              routes:\n  - {{ prefix: test.{peer}, nextHop: {peer} }}\n"

@@ -14,7 +14,7 @@ fn report_again_and_again(port: u16, key: &str, quantity: &str) -> usize {
     stream.set_nodelay(true).unwrap();
     let request = format!(
         "POST /accounts/b/settlements HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n\
-         Idempotency-Key: {key}\r\nContent-Length: {}\r\n\r\n{quantity}",
+         Authorization: Bearer {TOKEN}\r\nIdempotency-Key: {key}\r\nContent-Length: {}\r\n\r\n{quantity}",
         quantity.len()
     );
     let mut received = Vec::new();
