@@ -35,6 +35,9 @@ fn copy_with_free_ports(
         for key in ["btpServerPort", "healthCheckPort", "httpServerPort"] {
             node[key] = free_port().into();
         }
+        if node.get("settlementPort").is_some() {
+            node["settlementPort"] = free_port().into();
+        }
     }
     (write_file(folder, name, &serde_yaml::to_string(&network).unwrap()), ids)
 }
@@ -71,6 +74,12 @@ fn packets_pass_through_linear_3() {
 #[test]
 fn packets_pass_through_with_store() {
     check_network("with-store.yaml");
+}
+
+/// Without its engines, which tests/it/docs starts.
+#[test]
+fn packets_pass_through_settling() {
+    check_network("settling.yaml");
 }
 
 #[test]
