@@ -3,7 +3,9 @@
 //! `keys!` makes them of the tables in `node_keys`, `peer_keys`, `route_keys` and `topology_keys`.
 
 use super::key_types::KeySet;
-use super::node_keys::{ApiTokenSettings, NODE, NodeSettings, PingToggles, TlsFiles};
+use super::node_keys::{
+    ApiTokenSettings, NODE, NodeSettings, PingToggles, TlsFiles, WebhookSettings,
+};
 use super::peer_keys::{PeerSettings, ReceiverSettings};
 use super::route_keys::{RateSettings, RateSourceSettings, RouteSettings};
 use super::settlement::EngineKeySet;
@@ -36,9 +38,10 @@ pub const fn doc_text(doc: &'static str) -> &'static str {
 }
 
 /// The keys of each kind of mapping.
-const TABLES: [&[KeyInfo]; 13] = [
+const TABLES: [&[KeyInfo]; 14] = [
     NodeSettings::KEYS,
     ApiTokenSettings::KEYS,
+    WebhookSettings::KEYS,
     PeerSettings::KEYS,
     EngineKeySet::KEYS,
     ReceiverSettings::KEYS,
@@ -102,6 +105,15 @@ pub fn all() -> impl Iterator<Item = &'static KeyInfo> {
 /// Whether it is the name of a key.
 pub fn is_known(name: &str) -> bool {
     names().any(|known| known == name)
+}
+
+/// Whether it is a word that a key may hold, such as `peer` or `batched`.
+pub fn is_known_word(word: &str) -> bool {
+    all().any(|key| match key.kind {
+        ValueKind::Choice(words) => words.contains(&word),
+        ValueKind::WordOrMap(known, _) => known == word,
+        _ => false,
+    })
 }
 
 /// Whether a key holds secrets.
@@ -194,6 +206,18 @@ mod tests {
         assert_eq!(secret_file("authTokenFiles").unwrap().1, "authTokens");
         assert_eq!(secret_file("authTokenFile").unwrap().1, "authToken");
         assert_eq!(secret_file("caFile"), None);
+    }
+
+    #[test]
+    fn the_mappings_within_mappings_are_listed_too() {
+        for key in all() {
+            let (ValueKind::List(keys) | ValueKind::Map(keys) | ValueKind::WordOrMap(_, keys)) =
+                key.kind
+            else {
+                continue;
+            };
+            assert!(TABLES.contains(&keys), "the keys of {} are not listed", key.name);
+        }
     }
 
     #[test]

@@ -42,6 +42,8 @@ pub fn of_key(kind: ValueKind, text: &str) -> String {
     }
     let plausible = match kind {
         ValueKind::Secret | ValueKind::Secrets | ValueKind::Text => false,
+        // The names of this program itself are no secrets.
+        _ if keys::is_known_word(text) || keys::is_known(text) => true,
         ValueKind::Url | ValueKind::HttpUrl => return url(text),
         ValueKind::Store if text.contains("//") => return url(text),
         ValueKind::Integer(..)
@@ -289,6 +291,9 @@ mod tests {
         let words = ValueKind::Choice(&["parent", "peer", "child"]);
         check(words, "perent", "\"perent\"");
         check(words, "hunter2", "***");
+        check(words, "batched", "\"batched\"");
+        check(ValueKind::HttpUrl, "settleThreshold", "\"settleThreshold\"");
+        check(ValueKind::Secret, "batched", "***");
         check(words, "parent authToken hunter2", "***");
         check(ValueKind::Id, "bobb", "\"bobb\"");
         check(ValueKind::Id, "bob authToken hunter2", "\"bob…\"");
@@ -343,6 +348,8 @@ mod tests {
         check("autToken", "autToken");
         check("btp_server_port", "btp_server_port");
         check("authToken hunter2", "authToken…");
+        check("events", "events");
+        check("secretFiles", "secretFiles");
         check("password", "password");
         check("hunter2", "***");
         check("secret-hunter2", "***");

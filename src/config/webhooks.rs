@@ -58,6 +58,8 @@ pub fn read(mapping: Mapping<'_>, report: &mut DiagnosticSink) -> Vec<WebhookSet
 fn check_secrets(webhook: &WebhookSettings, item: Mapping<'_>, report: &mut DiagnosticSink) {
     let (one, several) = (&webhook.secret, &webhook.secrets);
     match (one, several) {
+        // With a mistake in one of them, that is reported.
+        (None, None) if item.has(&WEBHOOK.secret) || item.has(&WEBHOOK.secrets) => {}
         (None, None) => item.problem(&WEBHOOK.secret, "is missing", SECRET_HELP, report),
         (Some(_), Some(_)) => {
             let what = "is given beside secret";
@@ -137,6 +139,9 @@ mod tests {
                 "one of them is no secret of a webhook",
             );
         }
+        of_hook(", secretFile: /nowhere/hunter2", "webhooks[0].secretFile");
+        of_hook(", secretFiles: [/nowhere/hunter2]", "webhooks[0].secretFiles[0]");
+        of_hook(&format!("{secret}, events: [peer.vanished]"), "webhooks[0].events[0]");
         of_hook(&format!("{secret}, events: [peer.vanished]"), "is no event that a store keeps");
         of_hook(&format!("{secret}, events: [lab.set]"), "is no event that a store keeps");
         of_hook(&format!("{secret}, events: []"), "names no event");
