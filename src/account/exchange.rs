@@ -27,7 +27,7 @@ pub struct Spread(u64);
 
 /// Why a text is not a share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("is a decimal number from 0 to less than 1 such as 0.002 (0.2 %), with up to 18 places")]
+#[error("is not from 0 to less than 1, or has more than {SPREAD_PLACES} places")]
 pub struct SpreadError;
 
 impl Spread {
