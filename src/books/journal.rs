@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::adjustment::{Adjustment, BalanceChange};
+use super::date::date;
 use super::flow::{FlowRow, FlowSums};
 use super::history::BooksHistory;
 use super::row::{AccountKind, own_account_name};
@@ -25,7 +26,28 @@ pub struct Period {
     pub to: Option<Timestamp>,
 }
 
+/// Why there is no such period.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the period begins at {from} and ends before {to}, so no moment is in it")]
+pub struct EmptyPeriod {
+    from: String,
+    to: String,
+}
+
 impl Period {
+    /// The time from `from` on and before `to`.
+    ///
+    /// # Errors
+    /// No moment is in it.
+    pub fn new(from: Option<Timestamp>, to: Option<Timestamp>) -> Result<Self, EmptyPeriod> {
+        match (from, to) {
+            (Some(from), Some(to)) if from >= to => {
+                Err(EmptyPeriod { from: date(from), to: date(to) })
+            }
+            _ => Ok(Self { from, to }),
+        }
+    }
+
     /// Whether a moment is in it.
     pub fn has(self, at: Timestamp) -> bool {
         Some(at) >= self.from && self.to.is_none_or(|to| at < to)

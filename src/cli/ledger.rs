@@ -11,10 +11,12 @@ mod through_node;
 use std::io::Write;
 
 use super::args::{LedgerArguments, LedgerCommand, StoreArguments};
+use crate::books::Period;
 use crate::config::{Environment, NodeConfig};
 use crate::console::{Failure, Table, count, error_chain, load_local_node};
 use crate::net::StorePlace;
 use crate::store::{OpenError, Store, StoreIdentity};
+use crate::wire::Timestamp;
 
 pub(super) fn run(
     arguments: &LedgerArguments,
@@ -83,6 +85,10 @@ impl NamedStore {
 
 fn failed(error: OpenError) -> Failure {
     Failure::Failed(error_chain(&error))
+}
+
+fn checked_period(from: Option<Timestamp>, to: Option<Timestamp>) -> Result<Period, Failure> {
+    Period::new(from, to).map_err(|error| Failure::Usage(format!("--to: {error}")))
 }
 
 fn print_json(value: &serde_json::Value, out: &mut dyn Write) -> Result<(), Failure> {

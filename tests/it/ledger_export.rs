@@ -379,5 +379,21 @@ fn income_counts_for_both_peers_and_shows_what_it_cannot_attribute() {
     assert_eq!((&later["flows"], &later["total"]), (&json!([]), &json!([])));
     assert_eq!(&later["unattributed"], unattributed);
     let text = books.ledger(&["income"]);
-    assert!(text.contains("0.05 USD") && text.contains("unattributed"), "{text}");
+    assert!(text.contains("7.05 USD") && text.contains("unattributed"), "{text}");
+    let line = |begin: &str| -> Vec<String> {
+        let line = text.lines().find(|line| line.starts_with(begin)).unwrap();
+        line.split_whitespace().map(str::to_owned).collect()
+    };
+    assert_eq!(line("ACCOUNT")[..3], ["ACCOUNT", "ASSET", "SPREAD"], "{text}");
+    assert_eq!(line("(total)")[1], "USD", "{text}");
+    for (from, to) in [("2026-12-01", "2026-11-01"), ("2026-11-01", "2026-11-01")] {
+        for command in [&["income"][..], &["export", "--format", "csv"]] {
+            let mut wrong = Command::new(PROGRAM);
+            wrong.arg("ledger").args(command).args(["--from", from, "--to", to]);
+            let ended = run(wrong.arg("--store").arg(books.store()));
+            assert_eq!(ended.status.code(), Some(64), "{command:?}");
+            let said = String::from_utf8_lossy(&ended.stderr);
+            assert!(said.contains("--to: the period begins at "), "{said}");
+        }
+    }
 }

@@ -5,9 +5,9 @@ use std::io::Write;
 use serde_json::{Value, json};
 
 use super::super::args::IncomeArguments;
-use super::{NamedStore, failed, print_json, print_table};
+use super::{NamedStore, checked_period, failed, print_json, print_table};
 use crate::account::Asset;
-use crate::books::{Earned, FlowEnd, FlowSums, Income, IncomeParts, Period, mid_rate};
+use crate::books::{Earned, FlowEnd, FlowSums, Income, IncomeParts, mid_rate};
 use crate::config::Environment;
 use crate::console::{Cell, Failure, Table, decimal};
 use crate::store::Store;
@@ -17,9 +17,9 @@ pub(super) fn run(
     environment: &Environment,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
+    let period = checked_period(arguments.from, arguments.to)?;
     let store = NamedStore::find(&arguments.store, environment)?;
     let history = Store::read_history(&store.place, &store.identity()).map_err(failed)?;
-    let period = Period { from: arguments.from, to: arguments.to };
     let income = Income::new(&history, period);
     if arguments.json {
         return print_json(&as_json(&income), out);
@@ -35,8 +35,15 @@ pub(super) fn run(
             amount(sums.spread, &to.asset),
         ]);
     }
-    let mut earned =
-        Table::new(&["ACCOUNT", "SPREAD", "ROUNDING", "EXCHANGE", "OWN PACKETS", "EARNED"]);
+    let mut earned = Table::new(&[
+        "ACCOUNT",
+        "ASSET",
+        "SPREAD",
+        "ROUNDING",
+        "EXCHANGE",
+        "OWN PACKETS",
+        "EARNED",
+    ]);
     for (account, one) in &income.by_account {
         earned.add_row(earned_row(account, one));
     }
@@ -46,7 +53,8 @@ pub(super) fn run(
         }
         if sums.is_empty() {
             let zero = || Cell::right("0");
-            earned.add_row([Cell::left(name), zero(), zero(), zero(), zero(), zero()]);
+            let none = Cell::left("-");
+            earned.add_row([Cell::left(name), none, zero(), zero(), zero(), zero(), zero()]);
         }
     }
     print_table(&flows, out)?;
@@ -55,9 +63,10 @@ pub(super) fn run(
     if income.losses.is_empty() {
         return Ok(());
     }
-    let mut losses = Table::new(&["ACCOUNT", "CONCEDED OR WRITTEN OFF"]);
+    let mut losses = Table::new(&["ACCOUNT", "ASSET", "CONCEDED OR WRITTEN OFF"]);
     for (account, Earned { asset, amount: units, .. }) in &income.losses {
-        losses.add_row([Cell::left(&**account), amount(*units, asset)]);
+        let units = Cell::right(decimal(*units, asset.scale));
+        losses.add_row([Cell::left(&**account), Cell::left(&*asset.code), units]);
     }
     writeln!(out)?;
     print_table(&losses, out)
@@ -65,11 +74,12 @@ pub(super) fn run(
 
 const UNATTRIBUTED: &str = "(unattributed, of all time)";
 
-fn earned_row(name: &str, earned: &Earned) -> [Cell; 6] {
+fn earned_row(name: &str, earned: &Earned) -> [Cell; 7] {
     let Earned { asset, amount: sum, parts } = earned;
     let IncomeParts { spread, rounding, exchange, own } = *parts;
-    let cell = |units| amount(units, asset);
-    [Cell::left(name), cell(spread), cell(rounding), cell(exchange), cell(own), cell(*sum)]
+    let (name, code) = (Cell::left(name), Cell::left(&*asset.code));
+    let cell = |units| Cell::right(decimal(units, asset.scale));
+    [name, code, cell(spread), cell(rounding), cell(exchange), cell(own), cell(*sum)]
 }
 
 fn amount(units: i128, asset: &Asset) -> Cell {
