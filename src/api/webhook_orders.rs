@@ -20,6 +20,8 @@ pub struct WebhookReport {
     pub events: Vec<&'static str>,
     /// Its deliveries in the store.
     pub counts: DeliveryCounts,
+    /// When the first of the pending ones is due.
+    pub next_attempt_at: Option<Timestamp>,
     /// Whether its latest attempt failed.
     pub is_failing: bool,
     /// When it last accepted an event, since the start of the node.

@@ -163,6 +163,8 @@ pub struct FoundDeliveries {
     pub found: Vec<(EventDelivery, Arc<SavedEvent>)>,
     /// When the first pending one is due.
     pub next_due: Option<Timestamp>,
+    /// When the first attempt of the oldest pending one was due.
+    pub oldest_since: Option<Timestamp>,
     /// All of them, if they were counted.
     pub counts: DeliveryCounts,
 }

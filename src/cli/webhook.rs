@@ -53,7 +53,8 @@ fn lines(page: &WebhooksBody) -> Vec<String> {
     if page.webhooks.is_empty() {
         lines.push("the node has no webhooks".to_owned());
     } else {
-        let headings = ["WEBHOOK", "STATE", "PENDING", "DELIVERED", "GIVEN UP", "LAST", "URL"];
+        let headings =
+            ["WEBHOOK", "STATE", "PENDING", "DELIVERED", "GIVEN UP", "LAST", "NEXT TRY", "URL"];
         let mut table = Table::new(&headings).ending_with_text();
         for webhook in &page.webhooks {
             table.add_row([
@@ -63,6 +64,7 @@ fn lines(page: &WebhooksBody) -> Vec<String> {
                 Cell::right(webhook.delivered.to_string()),
                 Cell::right(webhook.given_up.to_string()),
                 Cell::left(webhook.delivered_at.as_deref().unwrap_or("-")),
+                Cell::left(webhook.next_attempt_at.as_deref().unwrap_or("-")),
                 Cell::left(&webhook.url),
             ]);
         }

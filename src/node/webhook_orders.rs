@@ -81,6 +81,7 @@ impl Orders {
                 url: format!("{scheme}://{}/…", webhook.url.authority()),
                 events: kinds.iter().map(|kind| kind.as_str()).collect(),
                 counts: found.counts,
+                next_attempt_at: found.next_due,
                 is_failing: meter.is_failing,
                 delivered_at: meter.delivered_at,
                 last_failure: meter.last_failure,

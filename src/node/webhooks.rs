@@ -35,6 +35,8 @@ const RETRY_MIN: Duration = Duration::from_secs(2);
 const RETRY_MAX: Duration = Duration::from_secs(3_600);
 /// How long an event is tried.
 const TRIED_FOR: Duration = Duration::from_secs(3 * 86_400);
+/// Waiting events that a new URL or secret makes due at once.
+const HURRIED_MAX: u32 = 1_000;
 /// The longest wait, so that a change of the time of day is noticed.
 const WAIT_MAX: Duration = Duration::from_secs(60);
 /// The wait while the store fails.
@@ -70,10 +72,22 @@ impl WebhookTasks {
         let is_configured = |hook: &str| webhooks.iter().any(|one| one.id.as_str() == hook);
         self.context.webhook_meters.keep_only(is_configured);
         self.orders.follow_config(webhooks);
+        let before: Vec<WebhookSettings> =
+            self.running.iter().map(|(settings, _)| settings.clone()).collect();
         self.running.retain(|(settings, _)| webhooks.contains(settings));
         for settings in webhooks {
             if self.running.iter().any(|(running, _)| running == settings) {
                 continue;
+            }
+            // Its metrics are there from the start.
+            self.context.webhook_meters.update(settings.id.as_str(), |_| ());
+            // What another place has refused, or this one because of another secret, says nothing of the next attempt.
+            let was = before.iter().find(|before| before.id == settings.id);
+            let is_moved = was.is_some_and(|was| {
+                was.url != settings.url || !was.all_secrets().eq(settings.all_secrets())
+            });
+            if is_moved {
+                self.context.webhook_meters.forget_attempts(settings.id.as_str());
             }
             // `config` has checked the secrets.
             let keys = settings.all_secrets().filter_map(|secret| secret.expose().parse().ok());
@@ -86,7 +100,7 @@ impl WebhookTasks {
                 context: Arc::clone(&self.context),
                 status: Arc::clone(&self.status),
             };
-            self.running.push((settings.clone(), AbortOnDrop::spawn(task.run())));
+            self.running.push((settings.clone(), AbortOnDrop::spawn(task.run(is_moved))));
         }
     }
 }
@@ -105,8 +119,8 @@ type Attempt<'t> =
     Pin<Box<dyn Future<Output = (EventDelivery, Result<(), DeliveryError>)> + Send + 't>>;
 
 impl DeliveryTask {
-    /// Runs until it is dropped.
-    async fn run(self) {
+    /// Runs until it is dropped. `hurries`: what waits for a later attempt is due at once.
+    async fn run(self, mut hurries: bool) {
         let mut saved = self.context.saved_events.subscribe();
         let mut failures = self.status.watch_store_failure();
         let mut attempts: FuturesUnordered<Attempt<'_>> = FuturesUnordered::new();
@@ -114,7 +128,9 @@ impl DeliveryTask {
         loop {
             saved.borrow_and_update();
             failures.borrow_and_update();
+            hurries = hurries && !self.hurry().await;
             let wait = match CONCURRENT.saturating_sub(in_flight.len()) {
+                _ if hurries => STORE_WAIT,
                 0 => WAIT_MAX,
                 free => {
                     let (due, wait) = self.find_due(&in_flight, free).await;
@@ -139,6 +155,30 @@ impl DeliveryTask {
                 () = sleep(wait) => {}
             }
         }
+    }
+
+    /// Makes all that waits for a later attempt due now. `false`: the store cannot be read.
+    async fn hurry(&self) -> bool {
+        let (hook, now) = (&self.webhook.id, self.now());
+        let query = DeliveryQuery {
+            hook: Arc::clone(hook),
+            state: DeliveryState::Pending,
+            due_by: Timestamp::MAX,
+            max: HURRIED_MAX,
+            counts_all: false,
+        };
+        // Before the store is asked: what is durable by then, it knows.
+        let unsaved = self.context.connector.unsaved_deliveries(hook);
+        let Ok(found) = self.store.find_deliveries(query).await else { return false };
+        let latest = found
+            .found
+            .into_iter()
+            .map(|(row, event)| unsaved.get(&event.id).cloned().unwrap_or(row));
+        let waits = |one: &EventDelivery| one.state == DeliveryState::Pending && one.due > now;
+        for delivery in latest.filter(waits) {
+            self.context.connector.note_delivery(EventDelivery { due: now, ..delivery });
+        }
+        true
     }
 
     async fn attempt(
@@ -181,7 +221,12 @@ impl DeliveryTask {
                 counts_all: false,
             };
             match self.store.find_deliveries(query).await {
-                Ok(found) => (found.found, found.next_due),
+                Ok(found) => {
+                    let oldest = found.oldest_since;
+                    let meters = &self.context.webhook_meters;
+                    meters.update(hook, |meter| meter.oldest_pending = oldest);
+                    (found.found, found.next_due)
+                }
                 Err(_) => return (Vec::new(), STORE_WAIT),
             }
         };
@@ -210,8 +255,14 @@ impl DeliveryTask {
         let meters = &self.context.webhook_meters;
         let was_failing = meters.update(hook, |meter| {
             match &done.error {
-                None => meter.delivered_at = Some(now),
-                Some(error) => meter.last_failure = Some((now, error.clone())),
+                None => {
+                    meter.delivered_at = Some(now);
+                    meter.delivered = meter.delivered.saturating_add(1);
+                }
+                Some(error) => {
+                    meter.last_failure = Some((now, error.clone()));
+                    meter.failed = meter.failed.saturating_add(1);
+                }
             }
             std::mem::replace(&mut meter.is_failing, result.is_err())
         });
@@ -262,36 +313,4 @@ fn after_attempt(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn delays_grow_to_an_hour_and_end_after_three_days() {
-        let start = Timestamp::from_millis(1_000_000);
-        let mut delivery = EventDelivery::new(EventId::from_random(1), "ops".into(), start);
-        let (mut now, mut delays) = (start, Vec::new());
-        while delivery.state == DeliveryState::Pending {
-            delivery = after_attempt(delivery, &Err(DeliveryError::Status(500)), now, 0);
-            delays.push((delivery.due.as_millis() - now.as_millis()) / 1_000);
-            now = delivery.due;
-        }
-        assert_eq!(delays[..4], [2, 4, 8, 16]);
-        assert_eq!(delays.iter().max(), Some(&3_600));
-        assert_eq!(delivery.state, DeliveryState::GivenUp);
-        let tried_s = (now.as_millis() - start.as_millis()) / 1_000;
-        assert!((259_200..259_200 + 3_600).contains(&tried_s), "{tried_s}");
-        assert_eq!(delivery.error.as_deref(), Some("HTTP 500"));
-    }
-
-    #[test]
-    fn an_accepted_event_is_done_and_a_webhook_that_is_gone_gets_no_more() {
-        let now = Timestamp::from_millis(5_000);
-        let delivery = EventDelivery::new(EventId::from_random(1), "ops".into(), now);
-        let done = after_attempt(delivery.clone(), &Ok(()), now, 9);
-        assert_eq!((done.state, done.attempts, done.error), (DeliveryState::Delivered, 1, None));
-        let gone = after_attempt(delivery.clone(), &Err(DeliveryError::Status(410)), now, 9);
-        assert_eq!(gone.state, DeliveryState::GivenUp);
-        let least = after_attempt(delivery, &Err(DeliveryError::Status(302)), now, u16::MAX);
-        assert_eq!(least.due, Timestamp::from_millis(6_500));
-    }
-}
+mod tests;

@@ -39,3 +39,4 @@ pub use session_guard::SessionGuard;
 pub use settlement_progress::{AccountSettlements, SettlementHoldUp, SettlementProgress};
 pub use store_meter::{BucketCounts, StoreMeter, StoreReport};
 pub use token::Token;
+pub use webhook_meter::WebhookMeter;

@@ -17,6 +17,7 @@ mod process;
 mod rate_families;
 mod settlement_families;
 mod store_families;
+mod webhook_families;
 
 use std::fmt;
 use std::sync::Arc;
@@ -155,6 +156,8 @@ impl Collector for NodeCollector {
                 refused_requests: context.engine_accounts.refused_requests(),
             },
             rates: context.rate_book.lock().states(context.clock.now()),
+            webhooks: context.webhook_meters.snapshot(),
+            now: context.clock.now().wall,
             certificate_expiry: context.certificate_expiry.get().map(|at| at.load(Relaxed)),
             packet_lines: self.packet_log.written(),
             packet_lines_dropped: self.packet_log.dropped(),

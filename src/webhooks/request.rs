@@ -32,11 +32,22 @@ pub struct Webhook {
 #[derive(Debug, thiserror::Error)]
 pub enum DeliveryError {
     /// It has not accepted the event: the status is not 2xx. Redirects are not followed.
-    #[error("HTTP {0}")]
+    #[error("HTTP {status}{hint}", status = .0, hint = hint(*.0))]
     Status(u16),
     /// There was no answer.
     #[error(transparent)]
     Fetch(#[from] FetchError),
+}
+
+/// What a status means to the sender of an event.
+fn hint(status: u16) -> &'static str {
+    match status {
+        300..=399 => "; redirects are not followed, so give it the new URL",
+        401 | 403 => {
+            "; the signature was probably not accepted: compare its secret with that of the receiver"
+        }
+        _ => "",
+    }
 }
 
 impl DeliveryError {
@@ -161,7 +172,10 @@ mod tests {
             );
             let error = deliver_to(&answer).await.0.unwrap_err();
             assert!(matches!(&error, DeliveryError::Status(got) if *got == status), "{error:?}");
-            assert_eq!(error.describe(), format!("HTTP {status}"));
+            let text = error.describe();
+            assert!(text.starts_with(&format!("HTTP {status}")), "{text}");
+            assert_eq!(text.contains("compare its secret"), status == 401, "{text}");
+            assert_eq!(text.contains("redirects are not followed"), status < 400, "{text}");
             assert_eq!(error.is_final(), status == 410);
         }
         assert_eq!(elsewhere.accept().unwrap_err().kind(), ErrorKind::WouldBlock);

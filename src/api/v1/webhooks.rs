@@ -145,5 +145,6 @@ fn body_of(report: WebhookReport) -> WebhookBody {
         delivered_at: report.delivered_at.map(|at| at.to_string()),
         failed_at: failed_at.map(|at| at.to_string()),
         last_error,
+        next_attempt_at: report.next_attempt_at.map(|at| at.to_string()),
     }
 }

@@ -51,8 +51,13 @@ pub(in crate::node) async fn save_cut(store: &StoreHandle, context: &NodeContext
     poll_fn(|cx| connector.poll_changed(cx)).await;
     let cut = connector.take_cut(context.clock.now().wall).unwrap();
     let number = cut.number;
+    let (events, deliveries) = (&cut.records().events, &cut.records().deliveries);
+    let has_events = !events.is_empty() || !deliveries.is_empty();
     store.write(cut).await.unwrap();
     connector.publish_durable(number);
+    if has_events {
+        context.saved_events.send_replace(number);
+    }
 }
 
 /// Saves cuts as they come, until this is dropped.

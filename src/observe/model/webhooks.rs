@@ -37,6 +37,9 @@ pub struct WebhookBody {
     pub failed_at: Option<String>,
     /// Why.
     pub last_error: Option<String>,
+    /// When the first of the events that are tried is due. Null: there is none.
+    #[serde(default)]
+    pub next_attempt_at: Option<String>,
 }
 
 /// What an operator has set off.

@@ -18,8 +18,8 @@ FROM ilp_connector.delivery \
 JOIN ilp_connector.event ON event.node = delivery.node AND event.id = delivery.event \
 WHERE delivery.node = $1 AND hook = $2 AND state = $3 AND due <= $4 ORDER BY due, number LIMIT $5";
 
-const SELECT_NEXT_DUE: &str = "\
-SELECT min(due) FROM ilp_connector.delivery WHERE node = $1 AND hook = $2 AND state = 'pending'";
+const SELECT_PENDING: &str = "\
+SELECT min(due), min(since) FROM ilp_connector.delivery WHERE node = $1 AND hook = $2 AND state = 'pending'";
 
 const COUNT: &str = "\
 SELECT state, count(*) FROM ilp_connector.delivery WHERE node = $1 AND hook = $2 GROUP BY state";
@@ -93,8 +93,9 @@ pub(super) async fn find_deliveries(
     let rows = client.query(SELECT_DUE, &[&node, &hook, &state, &due_by, &max]).await;
     let rows = rows.map_err(PostgresError::of_reading)?;
     let found = rows.iter().map(|row| read(&query.hook, row)).collect::<Result<_, _>>()?;
-    let row = client.query_one(SELECT_NEXT_DUE, &[&node, &hook]).await;
-    let next_due: Option<i64> = row.map_err(PostgresError::of_reading)?.try_get(0)?;
+    let row = client.query_one(SELECT_PENDING, &[&node, &hook]).await;
+    let row = row.map_err(PostgresError::of_reading)?;
+    let (next_due, oldest): (Option<i64>, Option<i64>) = (row.try_get(0)?, row.try_get(1)?);
     let mut counts = DeliveryCounts::default();
     if query.counts_all {
         let rows = client.query(COUNT, &[&node, &hook]).await.map_err(PostgresError::of_reading)?;
@@ -103,7 +104,8 @@ pub(super) async fn find_deliveries(
             counts.add(state.ok_or_else(|| damaged("state"))?, row.try_get(1)?);
         }
     }
-    Ok(FoundDeliveries { found, next_due: next_due.and_then(from_signed), counts })
+    let next_due = next_due.and_then(from_signed);
+    Ok(FoundDeliveries { found, next_due, oldest_since: oldest.and_then(from_signed), counts })
 }
 
 fn from_signed(millis: i64) -> Option<Timestamp> {

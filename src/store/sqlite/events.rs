@@ -35,7 +35,8 @@ SELECT delivery.event AS event, state, attempts, since, due, error, at, level, k
 FROM delivery JOIN event ON event.id = delivery.event \
 WHERE hook = ?1 AND state = ?2 AND due <= ?3 ORDER BY due, number LIMIT ?4";
 
-const SELECT_NEXT_DUE: &str = "SELECT min(due) FROM delivery WHERE hook = ?1 AND state = 'pending'";
+const SELECT_PENDING: &str =
+    "SELECT min(due), min(since) FROM delivery WHERE hook = ?1 AND state = 'pending'";
 
 const COUNT: &str = "SELECT state, count(*) FROM delivery WHERE hook = ?1 GROUP BY state";
 
@@ -94,8 +95,9 @@ fn find(connection: &Connection, query: &DeliveryQuery) -> Result<FoundDeliverie
             found.push(read(&query.hook, row)?);
         }
     }
-    let mut select = connection.prepare_cached(SELECT_NEXT_DUE)?;
-    let next_due: Option<i64> = select.query_row([hook], |row| row.get(0)).optional()?.flatten();
+    let mut select = connection.prepare_cached(SELECT_PENDING)?;
+    let pending = select.query_row([hook], |row| Ok((row.get(0)?, row.get(1)?)));
+    let (next_due, oldest): (Option<i64>, Option<i64>) = pending.optional()?.unwrap_or_default();
     let mut counts = DeliveryCounts::default();
     if query.counts_all {
         let mut select = connection.prepare_cached(COUNT)?;
@@ -106,7 +108,8 @@ fn find(connection: &Connection, query: &DeliveryQuery) -> Result<FoundDeliverie
             counts.add(state, row.get(1)?);
         }
     }
-    Ok(FoundDeliveries { found, next_due: next_due.and_then(from_saved), counts })
+    let next_due = next_due.and_then(from_saved);
+    Ok(FoundDeliveries { found, next_due, oldest_since: oldest.and_then(from_saved), counts })
 }
 
 fn read(hook: &Arc<str>, row: &Row<'_>) -> Result<(EventDelivery, Arc<SavedEvent>), StoreFault> {

@@ -1,5 +1,6 @@
 //! The metrics of the node, of its sessions with peers, and of its listeners.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
@@ -10,12 +11,16 @@ use super::family_encoder::{FamilyEncoder, FamilySource, by_direction, peer_labe
 use super::settlement_families::EngineMetrics;
 use super::{
     StatusMetrics, account_families, process, rate_families, settlement_families, store_families,
+    webhook_families,
 };
 use crate::connector::ConnectorReport;
 use crate::net::ClockReport;
-use crate::peers::{BtpCounts, HttpCounts, PeerCounts, PeerSnapshot, PeerState, StoreReport};
+use crate::peers::{
+    BtpCounts, HttpCounts, PeerCounts, PeerSnapshot, PeerState, StoreReport, WebhookMeter,
+};
 use crate::rates::SourceState;
 use crate::routing::ccp::PeerRoutesReport;
+use crate::wire::Timestamp;
 
 /// Everything that metrics are computed from, read at one time.
 #[derive(Debug)]
@@ -32,6 +37,10 @@ pub(super) struct MetricsSnapshot {
     pub(super) engines: EngineMetrics,
     /// The sources of exchange rates.
     pub(super) rates: Vec<SourceState>,
+    /// The webhooks, by id.
+    pub(super) webhooks: BTreeMap<String, WebhookMeter>,
+    /// The time of day.
+    pub(super) now: Timestamp,
     /// When the listeners' certificate expires, in seconds since 1970; `None` without one.
     pub(super) certificate_expiry: Option<u64>,
     pub(super) packet_lines: u64,
@@ -59,6 +68,7 @@ pub(super) fn encode(
     encode_clock(&snapshot.clock, families)?;
     store_families::encode(snapshot.store.as_ref(), families)?;
     rate_families::encode(&snapshot.rates, families)?;
+    webhook_families::encode(&snapshot.webhooks, snapshot.now, families)?;
     process::encode(families)
 }
 

@@ -9,10 +9,11 @@ use crate::connector::{AccountReport, ConnectorReport, Stats};
 use crate::net::{Clock, ClockReport};
 use crate::peers::{
     BtpCounts, EngineAccount, EngineState, HttpCounts, PeerCounts, PeerSnapshot, PeerState,
-    StoreMeter, StoreReport,
+    StoreMeter, StoreReport, WebhookMeter,
 };
 use crate::rates::SourceState;
 use crate::routing::ccp::PeerRoutesReport;
+use crate::wire::Timestamp;
 
 /// A collector of a made-up snapshot.
 #[derive(Debug)]
@@ -99,6 +100,15 @@ fn engine_account() -> EngineAccount {
     EngineAccount { state: EngineState::Ready, failures: 4, ..EngineAccount::default() }
 }
 
+fn webhook() -> WebhookMeter {
+    WebhookMeter {
+        delivered: 4,
+        failed: 5,
+        oldest_pending: Some(Timestamp::from_millis(1_795_780_800_000)),
+        ..WebhookMeter::default()
+    }
+}
+
 fn snapshot() -> MetricsSnapshot {
     let mut busy = Stats { timeouts: 6, latency_sum_us: 1_500_000, ..Stats::default() };
     busy.received.prepares = 100;
@@ -141,6 +151,8 @@ fn snapshot() -> MetricsSnapshot {
             refused_requests: 10,
         },
         rates: vec![rate_source()],
+        webhooks: BTreeMap::from([("ops".to_owned(), webhook())]),
+        now: Timestamp::from_millis(1_795_780_900_500),
         packet_lines: 11,
         packet_lines_dropped: 12,
         log_lines_lost: 13,
