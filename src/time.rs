@@ -36,6 +36,30 @@ impl MonoTime {
     }
 }
 
+/// A time for people, with at most two units: `12 s`, `5 min`, `2 h 10 min`, `3 days 4 h`, `56 years`.
+pub fn format_age(age: Duration) -> String {
+    let seconds = age.as_secs();
+    let (first, second) = match seconds {
+        0..60 => (format!("{seconds} s"), None),
+        60..3_600 => (format!("{} min", seconds / 60), Some((seconds % 60, "s"))),
+        3_600..DAYS_FROM_S => (format!("{} h", seconds / 3_600), Some((seconds / 60 % 60, "min"))),
+        DAYS_FROM_S..YEARS_FROM_S => {
+            (format!("{} days", seconds / DAY_S), Some((seconds / 3_600 % 24, "h")))
+        }
+        _ => (format!("{} years", seconds / YEAR_S), None),
+    };
+    match second {
+        Some((number @ 1.., unit)) => format!("{first} {number} {unit}"),
+        _ => first,
+    }
+}
+
+const DAY_S: u64 = 86_400;
+const YEAR_S: u64 = 365 * DAY_S;
+/// Longer times are in days, and longer ones in years.
+const DAYS_FROM_S: u64 = 2 * DAY_S;
+const YEARS_FROM_S: u64 = 2 * YEAR_S;
+
 /// Delays between retries: each is twice the one before, up to a maximum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Backoff {
@@ -85,6 +109,23 @@ pub struct Now {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ages_have_two_units() {
+        for (seconds, expected) in [
+            (0, "0 s"),
+            (59, "59 s"),
+            (60, "1 min"),
+            (400, "6 min 40 s"),
+            (7_800, "2 h 10 min"),
+            (172_799, "47 h 59 min"),
+            (273_600, "3 days 4 h"),
+            (432_000, "5 days"),
+            (1_795_851_594, "56 years"),
+        ] {
+            assert_eq!(format_age(Duration::from_secs(seconds)), expected);
+        }
+    }
 
     #[test]
     fn delays_double_up_to_the_maximum_and_begin_again() {

@@ -7,6 +7,7 @@ mod audit;
 mod files;
 mod ledger;
 mod network;
+mod rates;
 mod settlement;
 mod verbs;
 mod watch;
@@ -25,9 +26,9 @@ pub(super) use ledger::{
 };
 pub(super) use network::{
     EdgesArguments, EventsArguments, ExplainArguments, GraphArguments, GraphLanguage,
-    ObservedArguments, RatesArguments, StatusArguments, TapArguments, TopArguments, TopSort,
-    TopTable,
+    ObservedArguments, StatusArguments, TapArguments, TopArguments, TopSort, TopTable,
 };
+pub(super) use rates::{AcceptRateArguments, RatesArguments, RatesCommand};
 pub(super) use settlement::{
     SettlementArguments, SettlementCommand, SettlementListArguments, SettlementRecordArguments,
 };

@@ -1,12 +1,21 @@
-//! `rates`: the exchange rates of nodes, and where they come from.
+//! `rates`: the exchange rates of nodes, and where they come from; `rates accept`: the use of a quote that jumped.
 
 use std::io::Write;
+use std::time::Duration;
 
-use super::args::RatesArguments;
+use serde_json::json;
+
+use super::args::{AcceptRateArguments, RatesArguments, RatesCommand};
 use super::observed::{ObservedNodes, json_text};
+use super::verbs;
 use crate::config::Environment;
-use crate::console::{Cell, Failure, Table, block_on, exit_result, sanitize};
-use crate::observe::{ExchangeRateBody, ExchangeRatesBody, NodeExchangeRatesBody, RateSourceBody};
+use crate::console::{Cell, Failure, Table, block_on, exit_result, format_duration, sanitize};
+use crate::observe::{
+    AcceptedRateBody, ExchangeRateBody, ExchangeRatesBody, NodeExchangeRatesBody, RateSourceBody,
+};
+
+/// Assets that the state of a source names.
+const NAMED_MAX: usize = 3;
 
 /// Prints the rates. A failure if one of them is not used.
 pub(super) fn run(
@@ -15,6 +24,9 @@ pub(super) fn run(
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> Result<(), Failure> {
+    if let Some(RatesCommand::Accept(arguments)) = &arguments.command {
+        return accept(arguments, environment, out);
+    }
     let mut nodes = ObservedNodes::find(&arguments.observed, environment)?;
     let pages = block_on(async {
         let mut note = |text: String| Ok(writeln!(err, "note: {text}")?);
@@ -27,8 +39,21 @@ pub(super) fn run(
         lines(&nodes).iter().try_for_each(|line| writeln!(out, "{line}"))?;
     }
     out.flush()?;
-    let is_refused = |rate: &ExchangeRateBody| matches!(rate.state.as_str(), "stale" | "jumped");
-    exit_result(!nodes.iter().flat_map(|node| &node.rates).any(is_refused))
+    exit_result(nodes.iter().flat_map(|node| &node.rates).all(|rate| rate.state == "used"))
+}
+
+fn accept(
+    arguments: &AcceptRateArguments,
+    environment: &Environment,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let AcceptRateArguments { source, asset, quote, node } = arguments;
+    let body = json!({ "source": source, "asset": asset, "quote": quote });
+    let path = "exchange-rates/accept";
+    verbs::run::<AcceptedRateBody>(node, environment, path, body, out, |done| {
+        let AcceptedRateBody { node, source, asset, from, quote } = done;
+        format!("{node}: {asset} in {source} is {quote} from now on; it was {from}")
+    })
 }
 
 fn lines(nodes: &[NodeExchangeRatesBody]) -> Vec<String> {
@@ -44,7 +69,11 @@ fn lines(nodes: &[NodeExchangeRatesBody]) -> Vec<String> {
             let name = sanitize(&source.name);
             notes.extend(source.jumped.iter().map(|jumped| {
                 let (asset, quote) = (sanitize(&jumped.asset), sanitize(&jumped.quote));
-                format!("{asset} in {name} jumped to {quote}, which is not used")
+                let from = sanitize(&jumped.from);
+                format!(
+                    "{asset} in {name} jumped from {from} to {quote}, which is not used; if it is right: \
+                     ilp-connector rates accept {name} {asset} --quote {quote}"
+                )
             }));
             notes.extend(source.error.iter().map(|error| format!("{name}: {}", sanitize(error))));
         }
@@ -86,7 +115,7 @@ fn rate_row(node: &str, body: &ExchangeRateBody) -> [Cell; 7] {
 
 fn source_row(node: &str, body: &RateSourceBody) -> [Cell; 6] {
     let age = match body.age_seconds {
-        Some(age) => format!("{age} s of {} s", body.max_age_seconds),
+        Some(age) => format!("{} of {}", shown_age(age), shown_age(body.max_age_seconds)),
         None => "-".to_owned(),
     };
     [
@@ -95,8 +124,31 @@ fn source_row(node: &str, body: &RateSourceBody) -> [Cell; 6] {
         Cell::left(body.base.as_deref().map_or("-".to_owned(), sanitize)),
         Cell::right(body.assets.to_string()),
         Cell::right(age),
-        Cell::left(if body.fresh { "used" } else { "not used" }),
+        Cell::left(source_state(body)),
     ]
+}
+
+fn shown_age(seconds: u64) -> String {
+    match seconds {
+        0 => "0 s".to_owned(),
+        seconds => format_duration(Duration::from_secs(seconds)),
+    }
+}
+
+fn source_state(body: &RateSourceBody) -> String {
+    match (body.fresh, body.age_seconds, body.jumped.as_slice()) {
+        (false, None, _) => "missing".to_owned(),
+        (false, Some(_), _) => "too old".to_owned(),
+        (true, _, []) => "used".to_owned(),
+        (true, _, jumped) => {
+            let named = jumped.iter().take(NAMED_MAX).map(|one| sanitize(&one.asset));
+            let named = named.collect::<Vec<_>>().join(", ");
+            match jumped.len().saturating_sub(NAMED_MAX) {
+                0 => format!("used, but for {named}"),
+                more => format!("used, but for {named} and {more} more"),
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -124,7 +176,11 @@ mod tests {
             fresh: true,
             assets: 3,
             unusable: 0,
-            jumped: vec![JumpedAssetBody { asset: "XRP".to_owned(), quote: "20".to_owned() }],
+            jumped: vec![JumpedAssetBody {
+                asset: "XRP".to_owned(),
+                quote: "20".to_owned(),
+                from: "2".to_owned(),
+            }],
             error: Some("no answer".to_owned()),
         };
         let node = NodeExchangeRatesBody {
@@ -135,8 +191,16 @@ mod tests {
                 rate("XAU", None, None, "missing"),
                 rate("XRP", None, Some("rates.json"), "stale"),
             ],
-            sources: vec![source],
+            sources: vec![source.clone()],
         };
+        let state = |fresh, age_seconds, jumped: usize| {
+            let jumped = vec![source.jumped[0].clone(); jumped];
+            source_state(&RateSourceBody { fresh, age_seconds, jumped, ..source.clone() })
+        };
+        assert_eq!(state(false, None, 0), "missing");
+        assert_eq!(state(false, Some(9), 1), "too old");
+        assert_eq!(state(true, Some(9), 0), "used");
+        assert_eq!(state(true, Some(9), 5), "used, but for XRP, XRP, XRP and 2 more");
         let lines = lines(&[node]);
         let words: Vec<Vec<&str>> = lines
             .iter()
@@ -147,8 +211,13 @@ mod tests {
         assert_eq!(words[3], ["b", "USD", "XAU", "-", "-", "missing", "-"]);
         let since = "stale since 2026-11-27T12:00:00.000Z";
         assert_eq!(words[4], ["b", "USD", "XRP", "-", "-", since, "rates.json"]);
-        assert_eq!(words[7], ["b", "rates\\u{1b}.json", "USD", "3", "12 s of 300 s", "used"]);
-        assert_eq!(lines[8], "XRP in rates\\u{1b}.json jumped to 20, which is not used");
+        let state = "used, but for XRP";
+        assert_eq!(words[7], ["b", "rates\\u{1b}.json", "USD", "3", "12 s of 5 min", state]);
+        assert_eq!(
+            lines[8],
+            "XRP in rates\\u{1b}.json jumped from 2 to 20, which is not used; if it is right: ilp-connector rates \
+             accept rates\\u{1b}.json XRP --quote 20"
+        );
         assert_eq!(lines[9], "rates\\u{1b}.json: no answer");
         let one_asset = [NodeExchangeRatesBody::default()];
         assert_eq!(

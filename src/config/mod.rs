@@ -39,6 +39,7 @@ mod peer_keys;
 mod peers;
 mod permissions;
 mod print;
+mod rate_files;
 mod receivers;
 pub mod redact;
 mod route_keys;
@@ -75,6 +76,7 @@ pub use mapping::Mapping;
 pub use node_keys::{NODE, NodeSettings, TlsFiles, WebhookSettings};
 pub use node_tree::{apply_overrides, overlay_node_file, tree_without_file};
 pub use own_address::OwnAddressError;
+pub use rate_files::{RateFile, RateFileCheck, read_rate_file};
 pub use schema::schema;
 pub use secret_file::{SecretFileError, read_secret, read_secret_file};
 pub use settings::{

@@ -1,11 +1,14 @@
 //! Every reason for which this node rejects a packet, and the only function that maps it to an ILP error code.
 
+use std::time::Duration;
+
 use super::peer_messages::MessageRefusal;
 use crate::account::{AccountId, OverLimit};
 use crate::link::{Cause, Outcome};
 use crate::local::{LocalError, PeerConfigError};
 use crate::routing::ccp::RouteRequestError;
 use crate::stream::DeclineReason;
+use crate::time::format_age;
 use crate::wire::ilp::{AmountTooLarge, ErrorCode};
 use crate::wire::{Amount, Error as PacketError, Timestamp};
 
@@ -113,7 +116,8 @@ pub enum Refusal {
     },
     /// The exchange rate between the assets is too old.
     #[error(
-        "the exchange rate from {from} to {to} is {age_s} s old, and one of more than {max_age_s} s is not used"
+        "the exchange rate from {from} to {to} is {} old, and one of more than {} is not used",
+        age(*age_s), age(*max_age_s)
     )]
     RateStale {
         /// Asset of the incoming account.
@@ -127,7 +131,8 @@ pub enum Refusal {
     },
     /// The exchange rate of an asset changed too much at once.
     #[error(
-        "the exchange rate from {from} to {to} is not used: the quote of {asset} has jumped, {age_s} s ago or earlier"
+        "the exchange rate from {from} to {to} is not used: the quote of {asset} has jumped, {} ago or earlier",
+        age(*age_s)
     )]
     RateJumped {
         /// Asset of the incoming account.
@@ -287,6 +292,10 @@ impl NextHopFailure {
             | Self::SessionLost => false,
         }
     }
+}
+
+fn age(seconds: u64) -> String {
+    format_age(Duration::from_secs(seconds))
 }
 
 impl Refusal {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use unicode_width::UnicodeWidthStr;
 
 pub use crate::net::{error_chain, sanitize, sanitize_json};
+use crate::time::format_age;
 use crate::wire::ilp::ErrorCode;
 
 /// `1234567` as `1,234,567`.
@@ -44,7 +45,7 @@ pub fn format_millis(duration: Duration) -> String {
     }
 }
 
-/// A time with its units: `12 s`, `3 min 5 s`, `2 h 10 min`.
+/// A time with its units: `12 s`, `3 min 5 s`, `2 h 10 min`, `3 days 4 h`.
 pub fn format_duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
     match seconds {
@@ -53,8 +54,7 @@ pub fn format_duration(duration: Duration) -> String {
             0 => format!("{seconds} s"),
             tenths => format!("{seconds}.{tenths} s"),
         },
-        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
-        _ => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
+        _ => format_age(duration),
     }
 }
 

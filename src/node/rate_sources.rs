@@ -3,11 +3,9 @@
 //! A source that hangs, fails or sends garbage delays no other one and no packet: files are read and documents parsed
 //! on blocking threads, one at a time of each source.
 
-use std::io::Read;
-use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::watch;
@@ -16,11 +14,14 @@ use tokio::time::{Instant, MissedTickBehavior};
 use super::task::AbortOnDrop;
 use crate::api::NodeStatus;
 use crate::books::{EventKind, EventLevel, NewEvent};
-use crate::config::{NodeConfig, RateSourceConfig, RateSourcePlace};
+use crate::config::{NodeConfig, RateFile, RateSourceConfig, RateSourcePlace, read_rate_file};
 use crate::http::{DocumentRequest, HttpClient, HttpVerb};
 use crate::net::{HttpUrl, sanitize};
 use crate::peers::NodeContext;
-use crate::rates::{DOCUMENT_BYTES_MAX, Quotes, RateJump, RateNotice, SourcedRates};
+use crate::rates::{
+    DOCUMENT_BYTES_MAX, Quotes, RateJump, RateNotice, SourceFault, SourceFaultKind, SourcedRates,
+};
+use crate::time::format_age;
 use crate::wire::Timestamp;
 
 /// How soon figures that have become too old are no longer used.
@@ -66,7 +67,7 @@ impl RateSources {
 /// What a source said, and when that was written.
 struct SourceAnswer {
     source: RateSourceConfig,
-    read: Result<(Quotes, Timestamp), String>,
+    read: Result<(Quotes, Timestamp), SourceFault>,
 }
 
 type Reading = Pin<Box<dyn Future<Output = SourceAnswer> + Send>>;
@@ -139,8 +140,8 @@ impl Reader {
         };
         *due = Some(Instant::now() + refresh);
         let name = &source.source.name;
-        if let Err(error) = &read {
-            tracing::debug!(source = %name, error, "a source of exchange rates cannot be read");
+        if let Err(fault) = &read {
+            tracing::debug!(source = %name, error = %fault.text, "a source of exchange rates cannot be read");
         }
         let now = self.context.clock.now();
         let notices = self.context.rate_book.lock().record(name, read, now);
@@ -182,7 +183,7 @@ fn describe(notice: RateNotice) -> Description {
     match notice {
         RateNotice::Stale { source, age, error } => {
             let age = match age {
-                Some(age) => format!("{} s old", age.as_secs()),
+                Some(age) => format!("{} old", format_age(age)),
                 None => "missing".to_owned(),
             };
             let why = error.map(|error| format!(": {error}")).unwrap_or_default();
@@ -201,8 +202,8 @@ fn describe(notice: RateNotice) -> Description {
                 .iter()
                 .map(|RateJump { asset, from, to }| format!("{asset} from {from} to {to}"));
             let text = format!(
-                "quotes in {source} jumped: {}; pairs of these assets are refused until the quotes are near again, or \
-                 maxStep allows them",
+                "quotes in {source} jumped: {}; pairs of these assets are refused until the quotes are near again, \
+                 maxStep allows them, or `rates accept` does",
                 list(quotes)
             );
             let assets = list(jumps.iter().map(|jump| jump.asset.to_string()));
@@ -232,9 +233,13 @@ async fn read(context: Arc<NodeContext>, source: RateSourceConfig) -> SourceAnsw
     let document = match &source.place {
         RateSourcePlace::File(file) => {
             let file = file.clone();
-            blocking(move || read_file(&file)).await
+            blocking(move || match read_rate_file(&file) {
+                Ok(RateFile { content, written }) => Ok((content, Some(written))),
+                Err(text) => Err(unreadable(text)),
+            })
+            .await
         }
-        RateSourcePlace::Url(url) => fetch(&context, url).await,
+        RateSourcePlace::Url(url) => fetch(&context, url).await.map_err(unreadable),
     };
     let read = match document {
         Ok((bytes, written)) => {
@@ -245,39 +250,24 @@ async fn read(context: Arc<NodeContext>, source: RateSourceConfig) -> SourceAnsw
         Err(error) => Err(error),
     };
     // An error may repeat what stands in the document.
-    SourceAnswer { source, read: read.map_err(|error| sanitize(&error)) }
+    let read =
+        read.map_err(|SourceFault { kind, text }| SourceFault { kind, text: sanitize(&text) });
+    SourceAnswer { source, read }
+}
+
+fn unreadable(text: String) -> SourceFault {
+    SourceFault { kind: SourceFaultKind::Unreadable, text }
 }
 
 async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, String> + Send + 'static,
-) -> Result<T, String> {
+    work: impl FnOnce() -> Result<T, SourceFault> + Send + 'static,
+) -> Result<T, SourceFault> {
     // An error is a panic, which the panic hook has logged.
     let done = tokio::task::spawn_blocking(work).await;
-    done.unwrap_or_else(|_| Err("it cannot be read".to_owned()))
+    done.unwrap_or_else(|_| Err(unreadable("it cannot be read".to_owned())))
 }
 
 type SourceDocument = (Vec<u8>, Option<Timestamp>);
-
-/// The content of a file, and when it was written.
-fn read_file(path: &Path) -> Result<SourceDocument, String> {
-    let error = |error: std::io::Error| error.to_string();
-    // Opening a pipe would wait for its writer.
-    let found = std::fs::metadata(path).map_err(error)?;
-    if !found.is_file() {
-        return Err("it is no regular file".to_owned());
-    }
-    let file = std::fs::File::open(path).map_err(error)?;
-    let written = file.metadata().and_then(|found| found.modified()).map_err(error)?;
-    let mut bytes = Vec::new();
-    let most = u64::try_from(DOCUMENT_BYTES_MAX).unwrap_or(u64::MAX).saturating_add(1);
-    file.take(most).read_to_end(&mut bytes).map_err(error)?;
-    Ok((bytes, Some(timestamp(written))))
-}
-
-fn timestamp(time: SystemTime) -> Timestamp {
-    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
-}
 
 async fn fetch(context: &NodeContext, url: &HttpUrl) -> Result<SourceDocument, String> {
     let client = HttpClient::with_tls(Arc::clone(&context.client_tls));
@@ -323,7 +313,7 @@ mod tests {
             },
             place: RateSourcePlace::File(file),
         };
-        let error = read(context, source).await.read.unwrap_err();
+        let error = read(context, source).await.read.unwrap_err().text;
         assert!(error.starts_with("it is not JSON with an object `rates`: "), "{error}");
         assert!(error.len() < 1_000 && !error.contains('\u{1b}'), "{error}");
     }

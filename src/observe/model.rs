@@ -23,7 +23,8 @@ use crate::books::EventLevel;
 
 pub use self::decision::{CandidateBody, ReasonCountBody, StepBody};
 pub use self::exchange_rate::{
-    ExchangeRateBody, ExchangeRatesBody, JumpedAssetBody, NodeExchangeRatesBody, RateSourceBody,
+    AcceptedRateBody, ExchangeRateBody, ExchangeRatesBody, JumpedAssetBody, NodeExchangeRatesBody,
+    RateSourceBody,
 };
 pub use self::history::{
     LatencyBucketBody, LinkHistoryBody, LinkPointBody, NodeHistoryBody, NodePointBody,

@@ -30,16 +30,37 @@ impl RateSource {
     ///
     /// # Errors
     /// A sentence that begins with "it".
-    pub fn read(&self, document: &[u8], now: Timestamp) -> Result<Quotes, String> {
+    pub fn read(&self, document: &[u8], now: Timestamp) -> Result<Quotes, SourceFault> {
         let read = document::read(document, self.format, self.base.as_ref(), now);
-        read.map_err(|error| error.to_string())
+        read.map_err(|error| SourceFault {
+            kind: SourceFaultKind::Unusable,
+            text: error.to_string(),
+        })
     }
+}
+
+/// Why a source has no quotes at present.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceFault {
+    /// Where to look.
+    pub kind: SourceFaultKind,
+    /// What is wrong, in words.
+    pub text: String,
+}
+
+/// What of a source fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SourceFaultKind {
+    /// There is no document.
+    Unreadable,
+    /// The document cannot be used.
+    Unusable,
 }
 
 /// What an operator should know.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RateNotice {
-    /// The figures of a source have become too old.
+    /// The figures of a source have become too old, or the reason for it is of another kind now.
     Stale {
         /// The source.
         source: Arc<str>,
@@ -80,6 +101,30 @@ pub struct RateJump {
     pub to: Rate,
 }
 
+/// Why no quote was accepted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AcceptError {
+    /// There is no such source.
+    #[error("the node has no source {0} of exchange rates")]
+    UnknownSource(String),
+    /// The quote has not jumped, or the source has none.
+    #[error("no quote of {asset} in {place} has jumped")]
+    NoJump {
+        /// The file or URL of the source.
+        place: String,
+        /// The asset.
+        asset: String,
+    },
+    /// It has jumped, but to another quote than the one that was meant.
+    #[error("the quote of {asset} is {quote} now")]
+    OtherQuote {
+        /// The asset.
+        asset: String,
+        /// The quote that is not used.
+        quote: Rate,
+    },
+}
+
 /// A source for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SourceState {
@@ -97,8 +142,8 @@ pub struct SourceState {
     pub quotes: usize,
     /// Quotes that are no rates.
     pub unusable: usize,
-    /// The assets that have jumped, with the quote that is not used.
-    pub jumped: Vec<(Arc<str>, Rate)>,
+    /// The quotes that have jumped.
+    pub jumped: Vec<RateJump>,
     /// Why the last attempt failed.
     pub error: Option<String>,
 }
@@ -113,9 +158,9 @@ pub struct RateBook {
 struct BookedSource {
     settings: RateSource,
     figures: Option<Figures>,
-    error: Option<String>,
-    /// Whether [`RateNotice::Stale`] was returned, and no [`RateNotice::Fresh`] since.
-    is_known_stale: bool,
+    fault: Option<SourceFault>,
+    /// The kind of fault in the last [`RateNotice::Stale`], if no [`RateNotice::Fresh`] was returned since.
+    known_stale: Option<Option<SourceFaultKind>>,
     /// The beginning of the wait for the first figures.
     began: MonoTime,
 }
@@ -157,8 +202,8 @@ impl RateBook {
                     None => BookedSource {
                         settings,
                         figures: None,
-                        error: None,
-                        is_known_stale: false,
+                        fault: None,
+                        known_stale: None,
                         began: now.mono,
                     },
                 }
@@ -171,21 +216,46 @@ impl RateBook {
     pub fn record(
         &mut self,
         source: &str,
-        read: Result<(Quotes, Timestamp), String>,
+        read: Result<(Quotes, Timestamp), SourceFault>,
         now: Now,
     ) -> Vec<RateNotice> {
         let known = self.sources.iter_mut().find(|known| *known.settings.name == *source);
         let Some(source) = known else { return Vec::new() };
         match read {
             Ok((quotes, written)) => {
-                source.error = None;
+                source.fault = None;
                 source.take(quotes, written.min(now.wall), now)
             }
-            Err(error) => {
-                source.error = Some(error);
+            Err(fault) => {
+                source.fault = Some(fault);
                 Vec::new()
             }
         }
+    }
+
+    /// From now on the quote that jumped is used, and later quotes are compared with it. `expected`: only if it still
+    /// is this one. Returns what was accepted.
+    ///
+    /// # Errors
+    /// There is no such quote.
+    pub fn accept(
+        &mut self,
+        source: &str,
+        asset: &str,
+        expected: Option<Rate>,
+    ) -> Result<RateJump, AcceptError> {
+        let known = self.sources.iter_mut().find(|known| *known.settings.name == *source);
+        let known = known.ok_or_else(|| AcceptError::UnknownSource(source.to_owned()))?;
+        let none = || AcceptError::NoJump { place: source.to_owned(), asset: asset.to_owned() };
+        let figures = known.figures.as_mut().ok_or_else(none)?;
+        let (asset, quote) =
+            figures.quotes.iter_mut().find(|(code, _)| ***code == *asset).ok_or_else(none)?;
+        let to = quote.jumped.ok_or_else(none)?;
+        if expected.is_some_and(|expected| expected != to) {
+            return Err(AcceptError::OtherQuote { asset: asset.to_string(), quote: to });
+        }
+        let from = std::mem::replace(quote, Quote { used: to, jumped: None }).used;
+        Ok(RateJump { asset: Arc::clone(asset), from, to })
     }
 
     /// What has become too old, or is in time again. Call it every second or so.
@@ -226,20 +296,19 @@ impl BookedSource {
         let source = Arc::clone(&self.settings.name);
         // Before the first figures, a source has as long as its figures may be old.
         let waits = self.figures.is_none()
-            && self.error.is_none()
+            && self.fault.is_none()
             && now.mono.since(self.began) <= self.settings.max_age;
-        match (self.is_fresh(now), self.is_known_stale) {
-            (true, true) => {
-                self.is_known_stale = false;
-                Some(RateNotice::Fresh { source })
-            }
-            (false, false) if !waits => {
-                self.is_known_stale = true;
-                let age = self.figures.as_ref().map(|figures| figures.age(now));
-                Some(RateNotice::Stale { source, age, error: self.error.clone() })
-            }
-            _ => None,
+        if self.is_fresh(now) {
+            return self.known_stale.take().map(|_| RateNotice::Fresh { source });
         }
+        let kind = self.fault.as_ref().map(|fault| fault.kind);
+        if waits || self.known_stale == Some(kind) {
+            return None;
+        }
+        self.known_stale = Some(kind);
+        let age = self.figures.as_ref().map(|figures| figures.age(now));
+        let error = self.fault.as_ref().map(|fault| fault.text.clone());
+        Some(RateNotice::Stale { source, age, error })
     }
 
     fn take(&mut self, quotes: Quotes, written: Timestamp, now: Now) -> Vec<RateNotice> {
@@ -278,7 +347,9 @@ impl BookedSource {
     fn state(&self, now: Now) -> SourceState {
         let figures = self.figures.as_ref();
         let quotes = figures.iter().flat_map(|figures| &figures.quotes);
-        let jumped = quotes.filter_map(|(asset, quote)| Some((Arc::clone(asset), quote.jumped?)));
+        let jumped = quotes.filter_map(|(asset, quote)| {
+            Some(RateJump { asset: Arc::clone(asset), from: quote.used, to: quote.jumped? })
+        });
         SourceState {
             name: Arc::clone(&self.settings.name),
             base: figures.map(|figures| Arc::clone(&figures.base)),
@@ -288,7 +359,7 @@ impl BookedSource {
             quotes: figures.map_or(0, |figures| figures.quotes.len()),
             unusable: figures.map_or(0, |figures| figures.unusable),
             jumped: jumped.collect(),
-            error: self.error.clone(),
+            error: self.fault.as_ref().map(|fault| fault.text.clone()),
         }
     }
 }
@@ -301,179 +372,4 @@ impl Figures {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::rates::RateGap;
-
-    const SOURCE: &str = "rates.json";
-
-    fn at(seconds: u64) -> Now {
-        let wall = Timestamp::from_millis(1_795_780_800_000 + seconds * 1_000);
-        Now { wall, mono: MonoTime(seconds * 1_000_000_000) }
-    }
-
-    fn source(name: &str) -> RateSource {
-        RateSource {
-            name: name.into(),
-            format: RateFormat::Json,
-            base: Some("USD".into()),
-            max_age: Duration::from_secs(300),
-            max_step: "0.2".parse().unwrap(),
-        }
-    }
-
-    fn book(names: &[&str]) -> RateBook {
-        let mut book = RateBook::default();
-        book.configure(names.iter().map(|name| source(name)).collect(), at(0));
-        book
-    }
-
-    fn record(book: &mut RateBook, source: &str, rates: &str, seconds: u64) -> Vec<RateNotice> {
-        let text = format!("{{\"rates\": {{{rates}}}}}");
-        read(book, source, &text, seconds)
-    }
-
-    fn read(book: &mut RateBook, name: &str, text: &str, seconds: u64) -> Vec<RateNotice> {
-        let wall = at(seconds).wall;
-        let read = source(name).read(text.as_bytes(), wall).map(|quotes| (quotes, wall));
-        book.record(name, read, at(seconds))
-    }
-
-    fn find(book: &RateBook, from: &str, to: &str, seconds: u64) -> String {
-        match book.table(at(seconds)).find(from, to) {
-            Ok(Some(found)) => format!("{} by {}", found.rate, found.source),
-            Ok(None) => "none".to_owned(),
-            Err(RateGap::Stale { source, as_of, .. }) => {
-                format!("{source} is {} s old", at(seconds).wall.millis_since(as_of) / 1_000)
-            }
-            Err(RateGap::Jumped { asset, .. }) => format!("{asset} jumped"),
-        }
-    }
-
-    #[test]
-    fn pairs_are_crossed_by_the_base() {
-        let mut book = book(&[SOURCE]);
-        assert_eq!(find(&book, "USD", "EUR", 0), "none", "before the first document");
-        assert_eq!(record(&mut book, SOURCE, "\"EUR\": 0.8, \"JPY\": 160", 0), []);
-        for (from, to, expected) in [
-            ("USD", "EUR", "0.8"),
-            ("EUR", "USD", "1.25"),
-            ("EUR", "JPY", "200"),
-            ("JPY", "EUR", "0.005"),
-        ] {
-            assert_eq!(find(&book, from, to, 0), format!("{expected} by {SOURCE}"));
-        }
-        assert_eq!(find(&book, "EUR", "XRP", 0), "none");
-    }
-
-    #[test]
-    fn old_figures_are_refused_with_their_age_and_said_once() {
-        let mut book = book(&[SOURCE]);
-        assert_eq!(book.poll(at(1)), [], "it has time for its first document");
-        record(&mut book, SOURCE, "\"EUR\": 0.8", 100);
-        assert_eq!(book.poll(at(400)), []);
-        assert_eq!(find(&book, "USD", "EUR", 400), "0.8 by rates.json");
-        let failed = Err("no answer".to_owned());
-        assert_eq!(book.record(SOURCE, failed, at(400)), []);
-        assert_eq!(find(&book, "USD", "EUR", 401), "rates.json is 301 s old");
-        let (source, age) = (Arc::from(SOURCE), Some(Duration::from_secs(301)));
-        let error = Some("no answer".to_owned());
-        assert_eq!(book.poll(at(401)), [RateNotice::Stale { source, age, error }]);
-        assert_eq!(book.poll(at(402)), []);
-        record(&mut book, SOURCE, "\"EUR\": 0.8", 500);
-        assert_eq!(book.poll(at(500)), [RateNotice::Fresh { source: SOURCE.into() }]);
-        assert_eq!(find(&book, "USD", "EUR", 500), "0.8 by rates.json");
-    }
-
-    #[test]
-    fn a_document_may_be_older_than_its_arrival() {
-        let mut book = book(&[SOURCE]);
-        let text = r#"{"timestamp": 1795780700, "rates": {"EUR": 0.8}}"#;
-        read(&mut book, SOURCE, text, 250);
-        assert_eq!(find(&book, "USD", "EUR", 250), "rates.json is 350 s old");
-        let stepped_back = Now { wall: at(0).wall, ..at(251) };
-        assert!(book.table(stepped_back).find("USD", "EUR").is_err(), "no step makes it young");
-    }
-
-    #[test]
-    fn a_source_that_never_answers_is_said_after_its_time() {
-        let mut book = book(&[SOURCE]);
-        assert_eq!(book.poll(at(300)), []);
-        let source = Arc::from(SOURCE);
-        assert_eq!(
-            book.poll(at(301)),
-            [RateNotice::Stale { source: Arc::clone(&source), age: None, error: None }]
-        );
-    }
-
-    #[test]
-    fn a_jump_stops_its_asset_until_the_quote_is_near_again() {
-        let mut book = book(&[SOURCE]);
-        record(&mut book, SOURCE, "\"EUR\": 0.8, \"JPY\": 160, \"XRP\": 2", 0);
-        let (source, asset) = (Arc::<str>::from(SOURCE), Arc::<str>::from("XRP"));
-        let rate = |text| Rate::from_quote(text).unwrap();
-        let jump = RateJump { asset: Arc::clone(&asset), from: rate("2"), to: rate("20") };
-        let jumped = RateNotice::Jumped { source: Arc::clone(&source), jumps: vec![jump] };
-        assert_eq!(
-            record(&mut book, SOURCE, "\"EUR\": 0.81, \"JPY\": 160, \"XRP\": 20", 1),
-            [jumped]
-        );
-        assert_eq!(find(&book, "USD", "XRP", 1), "XRP jumped");
-        assert_eq!(find(&book, "XRP", "EUR", 1), "XRP jumped");
-        assert_eq!(find(&book, "USD", "EUR", 1), "0.81 by rates.json", "no other pair stops");
-        assert_eq!(record(&mut book, SOURCE, "\"XRP\": 20", 2), [], "said once");
-        assert_eq!(book.states(at(2))[0].jumped, [(Arc::clone(&asset), rate("20"))]);
-        let ended = RateNotice::JumpsEnded { source, assets: vec![asset] };
-        assert_eq!(record(&mut book, SOURCE, "\"XRP\": 2.1", 3), std::slice::from_ref(&ended));
-        assert_eq!(find(&book, "USD", "XRP", 3), "2.1 by rates.json");
-        // An operator who allows a larger step takes the new quote.
-        record(&mut book, SOURCE, "\"XRP\": 3", 4);
-        let max_step = "0.9".parse().unwrap();
-        book.configure(vec![RateSource { max_step, ..self::source(SOURCE) }], at(5));
-        assert_eq!(record(&mut book, SOURCE, "\"XRP\": 3", 5), [ended]);
-        assert_eq!(find(&book, "USD", "XRP", 5), "3 by rates.json");
-    }
-
-    #[test]
-    fn a_document_whose_quotes_all_jump_is_one_notice() {
-        let mut book = book(&[SOURCE]);
-        let document = |rate: u32| {
-            (0..100).map(|n| format!("\"C{n:02}\": {rate}")).collect::<Vec<_>>().join(",")
-        };
-        record(&mut book, SOURCE, &document(1), 0);
-        let notices = record(&mut book, SOURCE, &document(2), 1);
-        let [RateNotice::Jumped { jumps, .. }] = notices.as_slice() else { panic!("{notices:?}") };
-        assert_eq!((jumps.len(), &*jumps[99].asset), (100, "C99"));
-        let notices = record(&mut book, SOURCE, &document(1), 2);
-        let [RateNotice::JumpsEnded { assets, .. }] = notices.as_slice() else {
-            panic!("{notices:?}")
-        };
-        assert_eq!((assets.len(), &*assets[0]), (100, "C00"));
-    }
-
-    #[test]
-    fn a_later_source_takes_over_both_directions_of_a_pair() {
-        let mut book = book(&["first", "second"]);
-        record(&mut book, "first", "\"EUR\": 0.8", 0);
-        record(&mut book, "second", "\"EUR\": 0.9, \"XRP\": 2", 200);
-        assert_eq!(find(&book, "USD", "EUR", 200), "0.8 by first");
-        assert_eq!(find(&book, "USD", "XRP", 200), "2 by second");
-        for (from, to) in [("USD", "EUR"), ("EUR", "USD")] {
-            assert!(find(&book, from, to, 301).ends_with("by second"));
-            assert_eq!(find(&book, from, to, 501), "first is 501 s old");
-        }
-        book.configure(vec![source("second")], at(300));
-        assert_eq!(find(&book, "USD", "EUR", 300), "0.9 by second", "its figures stay");
-    }
-
-    #[test]
-    fn garbage_leaves_the_figures_and_is_shown() {
-        let mut book = book(&[SOURCE]);
-        record(&mut book, SOURCE, "\"EUR\": 0.8", 0);
-        assert_eq!(read(&mut book, SOURCE, "<html>", 1), []);
-        let state = &book.states(at(1))[0];
-        assert!(state.error.as_ref().unwrap().contains("it is not JSON"), "{state:?}");
-        assert!(state.is_fresh);
-        assert_eq!(find(&book, "USD", "EUR", 1), "0.8 by rates.json");
-    }
-}
+mod tests;

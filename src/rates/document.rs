@@ -44,6 +44,13 @@ pub struct Quotes {
     pub(super) unusable: usize,
 }
 
+impl Quotes {
+    /// The moment of the figures, if the document has it.
+    pub fn as_of(&self) -> Option<Timestamp> {
+        self.as_of
+    }
+}
+
 /// Why a document cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum DocumentError {

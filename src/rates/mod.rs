@@ -10,7 +10,10 @@ mod book;
 mod document;
 mod table;
 
-pub use book::{RateBook, RateJump, RateNotice, RateSource, SourceState};
+pub use book::{
+    AcceptError, RateBook, RateJump, RateNotice, RateSource, SourceFault, SourceFaultKind,
+    SourceState,
+};
 pub use document::{DOCUMENT_BYTES_MAX, Quotes, RateFormat};
 #[cfg(test)]
 pub use table::SourceTable;

@@ -5,8 +5,9 @@ use super::load::load_content;
 use super::network::Strictness;
 use super::network_file::{self, Topology};
 use crate::config::{
-    Diagnostic, DiagnosticSink, Diagnostics, Loaded, NodeConfig, Source, TlsFileCheck, ValueData,
-    ValueOrigin, env, node_file, parse_file, read_file, secret_file, weak_secrets,
+    Diagnostic, DiagnosticSink, Diagnostics, Loaded, NodeConfig, RateFileCheck, Source,
+    TlsFileCheck, ValueData, ValueOrigin, env, node_file, parse_file, read_file, secret_file,
+    weak_secrets,
 };
 use crate::wire::Network;
 
@@ -41,6 +42,7 @@ pub fn check(source: &Source) -> Result<Checked, Diagnostics> {
         let node = load_content(source, content.as_ref())?;
         let mut files = DiagnosticSink::new(content.as_ref().map(|content| content.path.as_path()));
         TlsFileCheck::default().check(&node.config, &node.tree, &mut files);
+        RateFileCheck::default().check(&node.config, &node.tree, &mut files);
         let mut warnings = node.warnings.clone();
         warnings.extend(files.finish().map_err(|mut problems| {
             problems.warnings.extend_from_slice(&node.warnings);
@@ -56,9 +58,11 @@ pub fn check(source: &Source) -> Result<Checked, Diagnostics> {
     weak_secrets::permissions(&root, &content.path, live, &mut report);
     topology.judge(&nodes, Strictness::All, &mut report);
     let mut files = TlsFileCheck::default();
+    let mut rate_files = RateFileCheck::default();
     for (config, tree) in nodes.configs.iter().zip(&nodes.trees) {
         if let Some(config) = config {
             files.check(config, tree, &mut report);
+            rate_files.check(config, tree, &mut report);
         }
     }
     let named = source.node.is_some() || env::variable(&source.environment, "NODE_ID").is_some();

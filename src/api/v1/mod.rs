@@ -94,6 +94,7 @@ fn operations(v1: Arc<V1>) -> ApiRouter {
         .route_for_peers(Scope::Read, routes!(lists::events))
         .route_for_peers(Scope::Read, routes!(money::money))
         .route(Scope::Read, routes!(exchange_rates::exchange_rates))
+        .route(Scope::Operate, routes!(exchange_rates::accept))
         .route_for_peers(Scope::Read, routes!(explain::explain))
         .route_for_peers(Scope::Packets, routes!(packet_lists::packets))
         .route_for_peers(Scope::Packets, routes!(packet_lists::packet))

@@ -157,21 +157,6 @@ pub(in crate::cli) struct EventsArguments {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Reads each node of --config (or one, with --node), or the nodes at --via. A rate is what a unit of FROM is worth in units \
-of TO, before the spread; packets of a pair whose state is not \"used\" are rejected with T00.
-
-Examples:
-  ilp-connector rates --config node.yaml
-  ilp-connector rates --via http://127.0.0.1:8080 --json
-
-Exit codes: 0 all rates are used, 1 one is stale or has jumped, or a node does not answer, 64 wrong usage.")]
-pub(in crate::cli) struct RatesArguments {
-    #[command(flatten)]
-    pub(in crate::cli) observed: ObservedArguments,
-}
-
-#[derive(Debug, Args)]
-#[command(after_help = "\
 Asks the nodes what they would do now, with their routes, rates and, for an --amount, their limits. No packet is sent; \
 `ping` and `trace` send packets.
 

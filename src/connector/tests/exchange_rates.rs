@@ -113,7 +113,7 @@ fn new_rates_are_in_force_from_the_next_packet_on_and_written_ones_win() {
 fn a_rate_that_cannot_be_used_stops_its_pairs_alone() {
     let node = node(traders("0", vec![pair_rate("USD", "XRP", "3")]));
     install(&node, quotes(&[("EUR", Some("0.8"))], true));
-    let stale = "T00 the exchange rate from USD/9 to EUR/9 is 400 s old, and one of more than 300 s is not used";
+    let stale = "T00 the exchange rate from USD/9 to EUR/9 is 6 min 40 s old, and one of more than 5 min is not used";
     assert_eq!(pay(&node, "vip", "eve"), Err(stale.to_owned()));
     assert_eq!(pay(&node, "vip", "xena"), Ok(3_000_000));
     assert_eq!(pay(&node, "vip", "alice"), Ok(1_000_000));

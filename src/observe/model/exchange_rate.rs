@@ -73,4 +73,22 @@ pub struct JumpedAssetBody {
     pub asset: String,
     /// The quote that is not used.
     pub quote: String,
+    /// The quote that was used last.
+    #[serde(default)]
+    pub from: String,
+}
+
+/// A quote that jumped, and was accepted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AcceptedRateBody {
+    /// The node.
+    pub node: String,
+    /// The source.
+    pub source: String,
+    /// The asset.
+    pub asset: String,
+    /// The quote that was used before.
+    pub from: String,
+    /// The quote that is used from now on.
+    pub quote: String,
 }
