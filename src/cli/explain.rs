@@ -6,10 +6,11 @@ use std::io::Write;
 use super::args::ExplainArguments;
 use super::observed::{ObservedNodes, json_text};
 use super::tap::ApiPage;
+use crate::account::TOOL_ACCOUNT;
 use crate::config::Environment;
 use crate::console::{Failure, block_on, exit_result, group_digits, padded, sanitize};
-use crate::observe::StepBody;
-use crate::remote::{self, AskedNode, WayPage, WayStart};
+use crate::observe::{NodeBody, StepBody};
+use crate::remote::{self, AskedNode, WayPage, WayStart, url_encode};
 
 /// Prints the way. A failure if a node would refuse the packet, or if it never arrives.
 pub(super) fn run(
@@ -54,9 +55,14 @@ async fn find_way(
             return Err(Failure::Usage(format!("--from: no such node answers; there are {ids}")));
         }
     };
+    let account = match (&arguments.account, asked(first)) {
+        (Some(account), _) => Some(account.clone()),
+        (None, Some(node)) => find_tool_account(nodes, &node, first).await?,
+        (None, None) => None,
+    };
     let start = WayStart {
         node: first,
-        from: None,
+        from: account,
         destination: arguments.destination.as_str(),
         amount: arguments.amount.map(|amount| amount.to_string()),
     };
@@ -65,6 +71,19 @@ async fn find_way(
         let describe = |node: AskedNode| node.describe(&error);
         Failure::Failed(asked(first).map_or_else(|| error.to_string(), describe))
     })
+}
+
+/// The account at which tools log in, if the node has it.
+async fn find_tool_account(
+    nodes: &ObservedNodes,
+    asked: &AskedNode,
+    id: &str,
+) -> Result<Option<String>, Failure> {
+    let path = format!("api/v1/nodes/{}", url_encode(id));
+    let page = nodes.client.page::<NodeBody>(asked, &path).await;
+    let node = page.map_err(|error| Failure::Failed(asked.describe(&error)))?;
+    let account = node.peers.into_iter().map(|peer| peer.id).find(|id| id == TOOL_ACCOUNT);
+    Ok(account)
 }
 
 fn lines(way: &WayPage) -> Vec<String> {

@@ -45,8 +45,8 @@ pub enum PacketDecision {
 }
 
 impl Connector {
-    /// What the node would do with a packet to `destination` now. `from`: the account that it comes from; without one,
-    /// neither its limits nor its asset matter. `amount` is in its units.
+    /// What the node would do with a packet to `destination` now. `from`: the account that it comes from, and `amount`
+    /// in its units. Without one, the node itself sends the packet, in units of the account that it goes to.
     pub fn explain_packet(
         &self,
         destination: AddressRef<'_>,
@@ -89,8 +89,12 @@ impl Batch<'_> {
         let to = self.choose_next_hop(destination, from.map(|(slot, _)| slot))?;
         let amount_out = match (from, amount) {
             (Some((_, from)), Some(amount)) => Some(self.convert_amount(from, to, amount)?),
-            // The units are not known, so nothing is concluded.
-            _ => None,
+            // Without a price, no amount can be converted.
+            (Some((_, from)), None) => {
+                self.convert_amount(from, to, Amount::ZERO)?;
+                None
+            }
+            (None, amount) => amount,
         };
         check_balance_of(from, amount)?;
         let account = to.account.id().clone();

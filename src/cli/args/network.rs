@@ -158,11 +158,13 @@ pub(in crate::cli) struct EventsArguments {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Asks the nodes what they would do now, with their routes, rates and, for an --amount, their limits. No packet is sent; \
-`ping` and `trace` send packets.
+`ping` and `trace` send packets. The packet is one that such a tool would send: it comes from the account `cli` of the \
+first node, if that has one, else from the node itself.
 
 Examples:
   ilp-connector explain test.c --config examples/linear-3.yaml
   ilp-connector explain test.a.wallet --from c --amount 1000 --config examples/linear-3.yaml
+  ilp-connector explain test.c --from b --account a --amount 1000 --config examples/linear-3.yaml
 
 Exit codes: 0 the packet would arrive, or leave these nodes; 1 a node would reject it, or it would go round.")]
 pub(in crate::cli) struct ExplainArguments {
@@ -172,7 +174,10 @@ pub(in crate::cli) struct ExplainArguments {
     /// The node where the way begins [default: the first one]
     #[arg(long, value_name = "NODE")]
     pub(in crate::cli) from: Option<String>,
-    /// The amount, in units of the node where the way begins
+    /// The account of that node that the packet comes from [default: cli, or the node itself]
+    #[arg(long, value_name = "ACCOUNT")]
+    pub(in crate::cli) account: Option<String>,
+    /// The amount, in units of the account that it comes from; from the node itself, in those of the next account
     #[arg(long, value_name = "UNITS")]
     pub(in crate::cli) amount: Option<u64>,
     #[command(flatten)]

@@ -101,4 +101,27 @@ fn without_a_sender_only_the_route_matters() {
         panic!("{explanation:?}");
     };
     assert_eq!(next_hop.as_str(), "alice");
+    let amount = Some(Amount(7));
+    let explanation = node.connector.explain_packet(address.view(), None, amount, node.now);
+    let PacketDecision::Forward { amount, .. } = explanation.decision else {
+        panic!("{explanation:?}");
+    };
+    assert_eq!(amount, Some(Amount(7)), "in the units of alice");
+}
+
+#[test]
+fn without_a_price_no_amount_arrives() {
+    let mut settings = connector_settings("node", &["alice", "bob"]);
+    settings.accounts[1].asset = Asset::new("EUR", 9);
+    let (node, ..) = connect_both(node(settings));
+    let (address, from): (Address, AccountId) =
+        ("test.bob.x".parse().unwrap(), "alice".parse().unwrap());
+    for amount in [None, Some(Amount::ZERO), Some(Amount(9))] {
+        let explanation =
+            node.connector.explain_packet(address.view(), Some(&from), amount, node.now);
+        let PacketDecision::Refuse(refusal) = explanation.decision else {
+            panic!("{explanation:?}");
+        };
+        assert!(refusal.to_string().starts_with("no exchange rate"), "{refusal}");
+    }
 }

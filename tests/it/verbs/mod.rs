@@ -3,6 +3,7 @@
 mod audit;
 mod network;
 mod peers;
+mod rates;
 mod through_watch;
 
 use std::process::Command;
