@@ -5,6 +5,7 @@
 
 mod audit;
 mod files;
+mod first;
 mod ledger;
 mod network;
 mod rates;
@@ -19,6 +20,7 @@ use std::time::Duration;
 pub(super) use audit::{AuditArguments, AuditCommand, AuditVerifyArguments};
 use clap::{Args, Parser, Subcommand, ValueHint};
 pub(super) use files::{CompletionsArguments, ComposeArguments, SchemaArguments, SchemaForm};
+pub(super) use first::{DemoArguments, InitArguments, InitKind};
 pub(super) use ledger::{
     AdjustArguments, BalancesArguments, ChangeArguments, ExportArguments, IncomeArguments,
     LedgerArguments, LedgerCommand, PaymentsArguments, ResolveArguments, StatementArguments,
@@ -52,6 +54,7 @@ use crate::tools::{BenchArguments, PayArguments, PingArguments, SendArguments, T
 Without a command it is `run`: one node, configured by a file, by variables, or by nothing at all.
 
 Examples:
+  ilp-connector demo                                a network without a file, for a first look
   ilp-connector up examples/linear-3.yaml           a network of three nodes on this machine
   ilp-connector status examples/linear-3.yaml       are they healthy? which peers, which balances?
   ilp-connector ping test.c --config examples/linear-3.yaml --node a
@@ -75,6 +78,10 @@ pub(super) struct CommandLine {
 pub(super) enum Command {
     /// Run one node (the default command)
     Run(RunArguments),
+    /// Run a network of five nodes that pay each other, for a first look
+    Demo(DemoArguments),
+    /// Write a commented file to start from
+    Init(InitArguments),
     /// Run all nodes of a topology file on this machine
     Up(UpArguments),
     /// Report what is wrong with configuration files
@@ -177,7 +184,7 @@ pub(super) struct RunArguments {
     pub(super) log_level: Option<String>,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(after_help = "\
 All nodes run in one process and listen on 127.0.0.1: on the ports in the file, else on 3000, 3001, ... for BTP and 8080, \
 8081, ... for health. If a port is in use, the node takes the next free one and the program prints a note. On a terminal \

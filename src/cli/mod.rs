@@ -1,20 +1,22 @@
 //! The command line: reads the arguments and runs a command. Results go to standard output, errors to standard error,
 //! one `error: ` line each; the exit code says which kind of error it was (D14).
 //!
-//! `run` and `up` start nodes; `status`, `tap`, `top`, `edges`, `events` and `explain` ask them, and `watch` shows them
-//! on a page; `ledger` reads and changes their books; `check`, `compose`, `graph` and `schema` start nothing; the
-//! commands that send packets are in [`tools`](crate::tools).
+//! `run`, `up` and `demo` start nodes, and `init` writes a file for them; `status`, `tap`, `top`, `edges`, `events` and
+//! `explain` ask them, and `watch` shows them on a page; `ledger` reads and changes their books; `check`, `compose`,
+//! `graph` and `schema` start nothing; the commands that send packets are in [`tools`](crate::tools).
 
 mod args;
 mod asked_nodes;
 mod audit;
 mod check;
 mod compose;
+mod demo;
 mod edges;
 mod events;
 mod explain;
 mod graph;
 mod healthcheck;
+mod init;
 mod ledger;
 mod network_view;
 mod observed;
@@ -67,6 +69,8 @@ fn dispatch(
 ) -> Result<(), Failure> {
     match command_line.command.unwrap_or(Command::Run(command_line.run)) {
         Command::Run(arguments) => run::run(&arguments, environment),
+        Command::Demo(arguments) => demo::run(&arguments, environment, out),
+        Command::Init(arguments) => init::run(&arguments, out),
         Command::Up(arguments) => up::run(&arguments, environment, out),
         Command::Check(arguments) => check::run(&arguments, environment, out, err),
         Command::Healthcheck(arguments) => healthcheck::run(&arguments, environment, out, err),

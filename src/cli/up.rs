@@ -39,11 +39,30 @@ const LAB_NOTE: &str = "this is a lab: its page and API can stop nodes and break
 /// How often the view is drawn.
 const REDRAW: Duration = Duration::from_secs(1);
 
+/// A network that runs, for what runs beside it.
+pub(super) struct RunningNetwork {
+    pub(super) nodes: watch::Receiver<Vec<NodeHandle>>,
+    /// The URL of the page, if there is one.
+    pub(super) page: Option<String>,
+    /// Whether the terminal shows the live view.
+    pub(super) is_live: bool,
+}
+
 /// Runs the network until a signal or the end of `--for`.
 pub(super) fn run(
     arguments: &UpArguments,
     environment: &Environment,
     out: &mut dyn Write,
+) -> Result<(), Failure> {
+    run_beside(arguments, environment, out, |_| pending())
+}
+
+/// The same, with something beside it that uses the network. The network also ends when that does.
+pub(super) fn run_beside<F: Future<Output = ()>>(
+    arguments: &UpArguments,
+    environment: &Environment,
+    out: &mut dyn Write,
+    beside: impl FnOnce(RunningNetwork) -> F,
 ) -> Result<(), Failure> {
     let variable = |name: &str| environment.get(name).map(String::as_str);
     let live = !arguments.plain && !arguments.ping && can_show_view(variable("TERM"));
@@ -70,8 +89,15 @@ pub(super) fn run(
     let ended = runtime.block_on(async {
         let mut supervisor = start_nodes(planned, logs, &log_to).await?;
         let page = serve_page(&mut supervisor, arguments).await?;
-        let time_limit = wait_for_run_time(arguments.run_time);
         let handles = supervisor.handles();
+        let beside =
+            beside(RunningNetwork { nodes: handles.clone(), page: page.clone(), is_live: live });
+        let time_limit = async {
+            tokio::select! {
+                () = wait_for_run_time(arguments.run_time) => {}
+                () = beside => {}
+            }
+        };
         match (logins, &log_file) {
             (Some(logins), Some(log)) => {
                 ping_and_run(supervisor, &logins, time_limit, (log, page.as_deref()), out).await

@@ -16,6 +16,6 @@ mod wait_notes;
 
 pub use args::{BenchArguments, PayArguments, PingArguments, SendArguments, TraceArguments};
 pub use login::EntryLogin;
-pub use money::Money;
+pub use money::{Money, format_scaled};
 pub use rtt_stats::RttStats;
 pub use session::{packet_result, run_session, send_options};

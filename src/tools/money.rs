@@ -119,7 +119,7 @@ impl Money {
 }
 
 /// An amount as a decimal number: 1500 at scale 3 is `1.5`.
-pub(super) fn format_scaled(amount: u128, scale: u32) -> String {
+pub fn format_scaled(amount: u128, scale: u32) -> String {
     let scale = usize::try_from(scale).unwrap_or(usize::MAX);
     let digits = format!("{amount:0>width$}", width = scale.saturating_add(1));
     let (whole, part) = digits.split_at(digits.len() - scale);

@@ -1,6 +1,7 @@
 //! Every command as a user runs it: the built program, its output, its exit code.
 
 mod audit;
+mod first_hour;
 mod network;
 mod observed;
 mod offline;
