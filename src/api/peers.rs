@@ -50,7 +50,8 @@ mod tests {
     use crate::connector::{AccountReport, OwnAccountReport, Stats};
     use crate::link::{SessionId, SessionKind};
     use crate::peers::{
-        AccountSettlements, PeerCounts, PeerSnapshot, PeerState, RefusedLogin, SettlementProgress,
+        AccountSettlements, EngineAccount, EngineState, PeerCounts, PeerSnapshot, PeerState,
+        RefusedLogin, SettlementProgress,
     };
     use crate::wire::{Amount, Timestamp};
 
@@ -135,6 +136,13 @@ mod tests {
             failure: Some(failure),
             paused_until: None,
             held_up: None,
+            engine: Some(EngineAccount {
+                state: EngineState::Failing,
+                since: Some(now),
+                failures: 3,
+                last_error: Some("it answers 500".to_owned()),
+                last_refusal: None,
+            }),
         }
     }
 

@@ -25,7 +25,9 @@ use crate::account::AccountId;
 use crate::audit::AuditLog;
 use crate::books::Settlement;
 use crate::observe::{OverrideBody, OverrideKind};
-use crate::peers::{NoRandomness, NodeContext, PeerSnapshot, PeerState};
+use crate::peers::{
+    EngineAccount, EngineState, NoRandomness, NodeContext, PeerSnapshot, PeerState,
+};
 use crate::time::MonoTime;
 
 /// A configured peer, and whether health depends on it.
@@ -397,12 +399,18 @@ impl NodeStatus {
         }
     }
 
-    /// Settlements that no engine pays now, each with the reason. `/health` needs no token, so it names no amounts, nor
-    /// where engines are.
+    /// Settlements that no engine pays now, each with the reason, and engines that fail. `/health` needs no token, so
+    /// it names no amounts, nor where engines are.
     fn waiting_settlements(&self) -> Vec<String> {
         let known = self.context.account_settlements();
-        let waiting = known.values().filter_map(|known| {
-            let Settlement { account, created_at, attempts, .. } = known.pending.as_ref()?;
+        let waiting = known.iter().filter_map(|(peer, known)| {
+            let Some(pending) = &known.pending else {
+                let engine = known.engine.as_ref();
+                let is_failing = |it: &&EngineAccount| it.state == EngineState::Failing;
+                let since = engine.filter(is_failing)?.since?;
+                return Some(format!("the settlement engine of {peer} fails since {since}"));
+            };
+            let Settlement { account, created_at, attempts, .. } = pending;
             let why = match (known.held_up, &known.failure) {
                 (Some(why), _) => why.to_string(),
                 (None, Some(_)) => {

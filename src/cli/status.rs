@@ -3,6 +3,7 @@
 
 mod look;
 mod report;
+mod settlements;
 
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;

@@ -3,16 +3,18 @@
 use std::collections::BTreeMap;
 
 use super::model::{
-    BothWays, CountersBody, DifferenceBody, LimitsBody, OverLimitBody, PeerBody,
-    PeerSettlementBody, PendingSettlementBody, ReconcileBody, RefusedLoginBody, SessionBody,
-    TrafficBody,
+    BothWays, CountersBody, DifferenceBody, EngineAccountBody, EngineRefusalBody, LimitsBody,
+    OverLimitBody, PeerBody, PeerSettlementBody, PendingSettlementBody, ReconcileBody,
+    RefusedLoginBody, SessionBody, TrafficBody,
 };
 use crate::account::{AccountId, Limits, SettlementMode, Totals};
 use crate::books::{BooksVerdict, Parts, ReconcileState};
 use crate::connector::{
     AccountReport, ConnectorReport, OwnAccountReport, Stats, Traffic, code_labels,
 };
-use crate::peers::{AccountSettlements, PeerCounts, PeerSnapshot, PeerState};
+use crate::peers::{
+    AccountSettlements, EngineAccount, EngineRefusal, PeerCounts, PeerSnapshot, PeerState,
+};
 use crate::wire::Timestamp;
 
 /// What is known of the accounts of a node beyond the report of its connector.
@@ -144,7 +146,23 @@ fn settlement_body(
             held_up: known.held_up.map(|why| why.to_string()),
         }),
         paused_until: known.and_then(|known| known.paused_until).map(|until| until.to_string()),
+        engine: known.and_then(|known| known.engine.clone()).map(engine_body),
     })
+}
+
+fn engine_body(engine: EngineAccount) -> EngineAccountBody {
+    let EngineAccount { state, since, failures, last_error, last_refusal } = engine;
+    EngineAccountBody {
+        state: state.as_str().to_owned(),
+        since: since.map(|since| since.to_string()),
+        failures,
+        last_error,
+        last_refusal: last_refusal.map(|EngineRefusal { at, status, reason }| EngineRefusalBody {
+            at: at.to_string(),
+            status,
+            reason,
+        }),
+    }
 }
 
 /// How a peer's books compare with ours. `None`: nothing is known.

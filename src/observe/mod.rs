@@ -27,14 +27,15 @@ pub use self::history::{HISTORY_STEP_MS, History};
 pub use self::links::{UNKNOWN, join_links};
 pub use self::merge::{merge_nodes, merge_rates};
 pub use self::model::{
-    AcceptedRateBody, BothWays, BurstBody, ByeBody, CandidateBody, EventBody, ExchangeRateBody,
-    ExchangeRatesBody, FaultBody, FaultKind, GapBody, GapCause, HelloBody, JumpedAssetBody,
-    LinkBody, LinkHistoryBody, LinkKind, LinkRates, LinkState, NodeBody, NodeExchangeRatesBody,
-    NodeHistoryBody, NodeStats, OverrideBody, OverrideKind, PacketBody, PacketLane, PacketPhase,
-    PeerBody, PeerSettlementBody, PendingSettlementBody, RateSourceBody, RatesBody,
-    ReasonCountBody, ReconcileBody, ReconnectBody, RecordedSettlementBody, SampleBody, SampledBody,
-    SettlementBody, SettlementWay, SettlementsBody, SettlementsUnderWayBody, StateBody, StepBody,
-    StreamLimits, StreamMessage, WebhookBody, WebhookVerbBody, WebhooksBody,
+    AcceptedRateBody, BothWays, BurstBody, ByeBody, CandidateBody, EngineAccountBody,
+    EngineRefusalBody, EventBody, ExchangeRateBody, ExchangeRatesBody, FaultBody, FaultKind,
+    GapBody, GapCause, HelloBody, JumpedAssetBody, LinkBody, LinkHistoryBody, LinkKind, LinkRates,
+    LinkState, NodeBody, NodeExchangeRatesBody, NodeHistoryBody, NodeStats, OverrideBody,
+    OverrideKind, PacketBody, PacketLane, PacketPhase, PeerBody, PeerSettlementBody,
+    PendingSettlementBody, RateSourceBody, RatesBody, ReasonCountBody, ReconcileBody,
+    ReconnectBody, RecordedSettlementBody, SampleBody, SampledBody, SettlementBody, SettlementWay,
+    SettlementsBody, SettlementsUnderWayBody, StateBody, StepBody, StreamLimits, StreamMessage,
+    WebhookBody, WebhookVerbBody, WebhooksBody,
 };
 pub use self::packet::{PacketDescriber, reason_body};
 pub use self::path::{PathBody, packet_path};

@@ -38,8 +38,9 @@ pub use self::peer::{
 };
 pub use self::reconcile::{DifferenceBody, ReconcileBody};
 pub use self::settlement::{
-    PeerSettlementBody, PendingSettlementBody, RecordedSettlementBody, SettlementBody,
-    SettlementWay, SettlementsBody, SettlementsUnderWayBody,
+    EngineAccountBody, EngineRefusalBody, PeerSettlementBody, PendingSettlementBody,
+    RecordedSettlementBody, SettlementBody, SettlementWay, SettlementsBody,
+    SettlementsUnderWayBody,
 };
 pub use self::webhooks::{WebhookBody, WebhookVerbBody, WebhooksBody};
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::engine_account::EngineAccount;
 use super::node_context::NodeContext;
 use crate::account::{AccountId, SettlementMode};
 use crate::books::Settlement;
@@ -40,6 +41,8 @@ pub struct AccountSettlements {
     pub paused_until: Option<Timestamp>,
     /// Why no engine is asked for the pending one.
     pub held_up: Option<SettlementHoldUp>,
+    /// Its account at its engine. `None`: it has no engine.
+    pub engine: Option<EngineAccount>,
 }
 
 impl AccountSettlements {
@@ -51,12 +54,15 @@ impl AccountSettlements {
 }
 
 impl NodeContext {
-    /// The accounts with a settlement that no engine has accepted, or whose settlements are paused. Locks one account
-    /// at a time.
+    /// The accounts with an engine, with a settlement that no engine has accepted, or whose settlements are paused.
+    /// Locks one account at a time.
     pub fn account_settlements(&self) -> BTreeMap<AccountId, AccountSettlements> {
         let mut found: BTreeMap<AccountId, AccountSettlements> = BTreeMap::new();
         for (account, until) in &*self.paused_settlements.borrow() {
             found.entry(account.clone()).or_default().paused_until = Some(*until);
+        }
+        for (account, engine) in self.engine_accounts.all() {
+            found.entry(account).or_default().engine = Some(engine);
         }
         for settlement in self.connector.settlements_under_way() {
             let Ok(account) = settlement.account.parse::<AccountId>() else { continue };

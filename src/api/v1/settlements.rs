@@ -27,7 +27,7 @@ use crate::api::settlement_orders::{
     ManualSettlement, RecordedSettlement, SettlementOrder, SettlementRefusal, SettlementReply,
 };
 use crate::api::status::NodeStatus;
-use crate::books::{KeyError, Settlement, SettlementDirection, SettlementError, SettlementKey};
+use crate::books::{KeyError, SettlementDirection, SettlementError, SettlementKey};
 use crate::net::sanitize;
 use crate::observe::{
     OverrideBody, RecordedSettlementBody, SettlementBody, SettlementWay, SettlementsBody,
@@ -90,7 +90,7 @@ pub(super) async fn settlements(
     let under_way = known.iter().filter_map(|(peer, known)| {
         Some(SettlementsUnderWayBody {
             peer: peer.to_string(),
-            settlement: body_of(&id, known.pending.as_ref()?),
+            settlement: SettlementBody::new(&id, known.pending.as_ref()?),
             last_error: known.failure.as_ref().map(|failure| failure.last_error.clone()),
             next_attempt_at: known.next_attempt_at(now).map(|at| at.to_string()),
             held_up: known.held_up.map(|why| why.to_string()),
@@ -101,7 +101,7 @@ pub(super) async fn settlements(
         .filter_map(|(peer, known)| Some((peer.to_string(), known.paused_until?.to_string())));
     let paused_until: BTreeMap<String, String> = paused_until.collect();
     ok(&SettlementsBody {
-        settlements: listed.iter().map(|one| body_of(&id, one)).collect(),
+        settlements: listed.iter().map(|one| SettlementBody::new(&id, one)).collect(),
         under_way: under_way.collect(),
         paused: paused_until.keys().cloned().collect(),
         paused_until,
@@ -140,7 +140,7 @@ pub(super) async fn record_settlement(
         Ok(Ok(RecordedSettlement { settlement, was_known })) => {
             ticket.done();
             let node = node.context().connector.node_id().to_string();
-            let settlement = body_of(&node, &settlement);
+            let settlement = SettlementBody::new(&node, &settlement);
             ok(&RecordedSettlementBody { settlement, already_recorded: was_known })
         }
         Ok(Err(refusal)) if refusal.is_unclear() => {
@@ -207,7 +207,7 @@ pub(super) async fn retry(
         Ok(settlement) => {
             ticket.done();
             let node = node.context().connector.node_id().to_string();
-            ok(&body_of(&node, &settlement))
+            ok(&SettlementBody::new(&node, &settlement))
         }
         Err(problem) => {
             ticket.fail(problem.detail());
@@ -275,25 +275,5 @@ fn problem_of(refusal: &SettlementRefusal, text: String) -> ProblemDetails {
         | SettlementRefusal::NotSaved(_) => unavailable(text),
         SettlementRefusal::Settlement(SettlementError::UnknownAccount(_)) => not_found(text),
         _ => ProblemDetails::new(StatusCode::CONFLICT, text),
-    }
-}
-
-fn body_of(node: &str, settlement: &Settlement) -> SettlementBody {
-    SettlementBody {
-        key: settlement.key.to_string(),
-        node: node.to_owned(),
-        peer: settlement.account.to_string(),
-        asset: settlement.asset.to_string(),
-        direction: settlement.direction.into(),
-        units: settlement.units.to_string(),
-        amount: settlement.quantity.amount().to_owned(),
-        amount_scale: settlement.quantity.scale,
-        leftover: settlement.leftover.to_string(),
-        state: settlement.state.to_string(),
-        attempts: settlement.attempts,
-        created_at: settlement.created_at.to_string(),
-        updated_at: settlement.updated_at.to_string(),
-        reference: settlement.reference.clone(),
-        by: settlement.by.clone(),
     }
 }

@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use super::super::network_view::{NodeRow, ViewState};
 use crate::console::sanitize;
 use crate::observe::{
-    BothWays, PeerSettlementBody, PendingSettlementBody, ReconcileBody, parse_time,
+    BothWays, EngineAccountBody, EngineRefusalBody, PeerSettlementBody, PendingSettlementBody,
+    ReconcileBody, parse_time,
 };
 use crate::remote::{AskedNode, PageClient, PageError};
 use crate::wire::Timestamp;
@@ -254,7 +255,9 @@ impl AccountLook {
         let has_balance = self.balance.as_deref().is_some_and(|balance| balance != "0");
         let is_peer = self.kind == "peer" && self.state != "removed";
         let is_idle = self.state == "waiting" && self.last_error.is_none();
-        let settles = self.pending_settlement().is_some() || self.paused_until().is_some();
+        let engine = self.engine();
+        let fails = engine.is_some_and(|it| it.last_error.is_some() || it.last_refusal.is_some());
+        let settles = fails || self.pending_settlement().is_some() || self.paused_until().is_some();
         has_balance
             || settles
             || self.is_uncertain()
@@ -269,6 +272,11 @@ impl AccountLook {
     /// The settlement that is debited and that no engine has accepted.
     pub(super) fn pending_settlement(&self) -> Option<&PendingSettlementBody> {
         self.settlement.as_ref()?.pending.as_ref()
+    }
+
+    /// Its account at its settlement engine.
+    pub(super) fn engine(&self) -> Option<&EngineAccountBody> {
+        self.settlement.as_ref()?.engine.as_ref()
     }
 
     /// Until when an operator lets no settlement begin.
@@ -324,5 +332,16 @@ fn sanitized_settlement(one: PeerSettlementBody) -> PeerSettlementBody {
             held_up: clean(pending.held_up),
         }),
         paused_until: clean(one.paused_until),
+        engine: one.engine.map(|engine| EngineAccountBody {
+            state: sanitize(&engine.state),
+            since: clean(engine.since),
+            failures: engine.failures,
+            last_error: clean(engine.last_error),
+            last_refusal: engine.last_refusal.map(|refusal| EngineRefusalBody {
+                at: sanitize(&refusal.at),
+                status: refusal.status,
+                reason: sanitize(&refusal.reason),
+            }),
+        }),
     }
 }

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use super::super::network_view::{NodeRow, ViewState, problem_lines};
 use super::look::{AccountLook, NodeLook};
+use super::settlements;
 use crate::console::{
     Cell, Table, count, format_duration, group_digits, shorten_name, truncate, wrap,
 };
-use crate::observe::PendingSettlementBody;
 use crate::wire::Timestamp;
 
 /// Columns of a name on a terminal. Longer ones are shortened in the middle.
@@ -55,7 +55,7 @@ impl StatusReport<'_> {
             lines.push(format!("configuration refused by {ids}, the old one stays: {what}"));
         }
         lines.extend(self.uncertain());
-        lines.extend(self.settlements_not_paid());
+        lines.extend(settlements::problems(self.looks));
         lines.extend(self.books_that_differ());
         lines.iter().flat_map(|line| wrap(line, self.columns, "    ")).collect()
     }
@@ -80,58 +80,6 @@ impl StatusReport<'_> {
         (!named.is_empty()).then(|| {
             format!("uncertain after a crash, see `ilp-connector ledger resolve --help`: {named}")
         })
-    }
-
-    /// Settlements that are debited, and whose engine fails or is not asked.
-    fn settlements_not_paid(&self) -> Vec<String> {
-        let not_paid = self.looks.iter().flat_map(|look| {
-            look.accounts.iter().filter_map(move |account| {
-                let pending = account.pending_settlement()?;
-                let PendingSettlementBody { units, since, attempts, last_error, held_up, .. } =
-                    pending;
-                let why = match (last_error, held_up) {
-                    (None, None) => return None,
-                    (_, Some(held_up)) => held_up.clone(),
-                    (Some(error), None) => {
-                        let attempts = usize::try_from(*attempts).unwrap_or(usize::MAX);
-                        format!("{error} ({})", count(attempts, "attempt"))
-                    }
-                };
-                let (units, asset) = (group_digits(units), account.asset().unwrap_or_default());
-                let (node, peer) = (&look.row.id, &account.id);
-                Some(format!(
-                    "{node} owes {peer} a settlement of {units} {asset} since {since}: {why}"
-                ))
-            })
-        });
-        let mut lines: Vec<String> = not_paid.clone().take(UNCERTAIN_MAX).collect();
-        let more = not_paid.count() - lines.len();
-        if more > 0 {
-            lines.push(format!("{} more not paid", count(more, "settlement")));
-        }
-        lines
-    }
-
-    /// Settlements on their way, and pauses.
-    fn settlements(&self) -> Vec<String> {
-        let accounts = self
-            .looks
-            .iter()
-            .flat_map(|look| look.accounts.iter().map(move |account| (&look.row.id, account)));
-        let settling = accounts.flat_map(|(node, account)| {
-            let is_asked =
-                |one: &&PendingSettlementBody| one.last_error.is_none() && one.held_up.is_none();
-            let pending = account.pending_settlement().filter(is_asked).map(|pending| {
-                let (units, asset) = (group_digits(&pending.units), account.asset());
-                let asset = asset.unwrap_or_default();
-                format!("{node} pays {} {units} {asset}", account.id)
-            });
-            let paused = account
-                .paused_until()
-                .map(|until| format!("{node} begins none with {} until {until}", account.id));
-            pending.into_iter().chain(paused)
-        });
-        settling.take(UNCERTAIN_MAX).collect()
     }
 
     /// Peers whose books differ from those of a node.
@@ -224,7 +172,7 @@ impl StatusReport<'_> {
             found.map(move |(account, books)| format!("{} and {} {books}", look.row.id, account.id))
         });
         let compared: Vec<String> = compared.take(UNCERTAIN_MAX).collect();
-        let settlements = self.settlements();
+        let settlements = settlements::under_way(self.looks);
         if !settlements.is_empty() {
             notes.push(format!("settlements: {}", settlements.join(", ")));
         }
@@ -269,15 +217,15 @@ fn whole_seconds(seconds: u64) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::super::super::network_view::tests::node_row;
     use super::*;
     use crate::console::apply_colours;
-    use crate::observe::{PeerSettlementBody, ReconcileBody};
+    use crate::observe::ReconcileBody;
 
     const NOW: u64 = 1_772_366_400_000;
 
-    fn account(id: &str, state: &str, balance: &str) -> AccountLook {
+    pub(in crate::cli::status) fn account(id: &str, state: &str, balance: &str) -> AccountLook {
         AccountLook {
             id: id.to_owned(),
             kind: "peer".to_owned(),
@@ -290,7 +238,12 @@ mod tests {
         }
     }
 
-    fn look(id: &str, status: &str, reasons: &[&str], accounts: Vec<AccountLook>) -> NodeLook {
+    pub(in crate::cli::status) fn look(
+        id: &str,
+        status: &str,
+        reasons: &[&str],
+        accounts: Vec<AccountLook>,
+    ) -> NodeLook {
         let answers = status != "no answer";
         NodeLook {
             row: NodeRow {
@@ -333,7 +286,7 @@ mod tests {
         ]
     }
 
-    fn text(looks: &[NodeLook], columns: usize) -> String {
+    pub(in crate::cli::status) fn text(looks: &[NodeLook], columns: usize) -> String {
         let report = StatusReport { looks, all: false, now: Timestamp::from_millis(NOW), columns };
         let lines = report.lines();
         lines.iter().map(|line| apply_colours(line, false) + "\n").collect()
@@ -394,40 +347,6 @@ mod tests {
         looks[0].accounts[0].reconcile = compared("differs", "the peer claims 120 more");
         let shown = text(&looks, usize::MAX);
         assert!(shown.contains("the books of a and b differ (USD/9): the peer claims 120 more"));
-    }
-
-    #[test]
-    fn settlements_are_named_and_those_that_are_not_paid_come_first() {
-        let mut looks = [look("a", "healthy", &[], vec![account("cli", "waiting", "0")])];
-        let mut check = |settlement: PeerSettlementBody, expected: &str| {
-            looks[0].accounts[0].settlement = Some(settlement);
-            let shown = text(&looks, usize::MAX);
-            // It is shown although its balance is 0 and it was never connected.
-            assert!(shown.contains(expected) && !shown.contains("not shown"), "{shown}");
-        };
-        let pending = PendingSettlementBody {
-            units: "5000000000".to_owned(),
-            since: "2026-03-01T11:59:48.000Z".to_owned(),
-            attempts: 4,
-            ..PendingSettlementBody::default()
-        };
-        let with = |pending| PeerSettlementBody {
-            pending: Some(pending),
-            ..PeerSettlementBody::default()
-        };
-        check(with(pending.clone()), "\nsettlements: a pays cli 5,000,000,000 USD/9\n");
-        let last_error = Some("the settlement engine answers 500".to_owned());
-        let failing = PendingSettlementBody { last_error, ..pending };
-        let line = "\na owes cli a settlement of 5,000,000,000 USD/9 since 2026-03-01T11:59:48.000Z: the settlement \
-                    engine answers 500 (4 attempts)\n";
-        check(with(failing.clone()), line);
-        let held_up = Some("the configuration gives this peer no settlement engine".to_owned());
-        check(with(PendingSettlementBody { held_up, ..failing }), "Z: the configuration gives");
-        let paused = PeerSettlementBody {
-            paused_until: Some("2026-03-01T13:00:00.000Z".to_owned()),
-            ..PeerSettlementBody::default()
-        };
-        check(paused, "\nsettlements: a begins none with cli until 2026-03-01T13:00:00.000Z\n");
     }
 
     #[test]

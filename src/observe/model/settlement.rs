@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::peer::BothWays;
-use crate::books::SettlementDirection;
+use crate::books::{Settlement, SettlementDirection};
 
 /// One settlement. Amounts are texts, in units of the account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -42,6 +42,29 @@ pub struct SettlementBody {
     pub reference: String,
     /// Who settled: an operator, `engine`, or `ilp-connector`.
     pub by: String,
+}
+
+impl SettlementBody {
+    /// A settlement of a node.
+    pub fn new(node: &str, settlement: &Settlement) -> Self {
+        Self {
+            key: settlement.key.to_string(),
+            node: node.to_owned(),
+            peer: settlement.account.to_string(),
+            asset: settlement.asset.to_string(),
+            direction: settlement.direction.into(),
+            units: settlement.units.to_string(),
+            amount: settlement.quantity.amount().to_owned(),
+            amount_scale: settlement.quantity.scale,
+            leftover: settlement.leftover.to_string(),
+            state: settlement.state.to_string(),
+            attempts: settlement.attempts,
+            created_at: settlement.created_at.to_string(),
+            updated_at: settlement.updated_at.to_string(),
+            reference: settlement.reference.clone(),
+            by: settlement.by.clone(),
+        }
+    }
 }
 
 /// Who paid.
@@ -99,6 +122,39 @@ pub struct PeerSettlementBody {
     /// Until when an operator lets none begin.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused_until: Option<String>,
+    /// Its account at its settlement engine. `None`: it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engine: Option<EngineAccountBody>,
+}
+
+/// The account of a peer at its settlement engine.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct EngineAccountBody {
+    /// `waiting` for the engine to confirm it, `ready`, or `failing`.
+    pub state: String,
+    /// Since when; `None`: since the start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<String>,
+    /// Requests to the engine that failed, since the start.
+    pub failures: u64,
+    /// Why the last one failed, until the engine confirms the account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_error: Option<String>,
+    /// The last request of the engine that the node refused, until it accepts one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_refusal: Option<EngineRefusalBody>,
+}
+
+/// A request of a settlement engine that the node refused.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct EngineRefusalBody {
+    /// When.
+    pub at: String,
+    /// The status of the answer.
+    pub status: u16,
+    /// What the answer said.
+    pub reason: String,
 }
 
 /// A settlement that is debited and that no engine has accepted.
