@@ -8,13 +8,15 @@ use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
+use utoipa::ToSchema;
 
 use super::audited::{AuditedVerb, VerbClient, record, record_refused};
 use super::pages::{Pages, error, json};
+use super::status::NodeStatus;
 use crate::books::{Adjustment, BalanceChange, ChangeError, ChangeId, ChangeRequest};
 use crate::net::sanitize;
 
@@ -61,19 +63,63 @@ pub enum ChangeRefusal {
     NotSaved(String),
 }
 
-/// The body of a request.
-#[derive(Deserialize)]
+/// A change of a balance, by one of `adjust`, `concede`, `accept` and `writeOff`: whole units as text.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct ChangeBody {
+pub(super) struct ChangeBody {
+    /// A request with the same id is the same change again. Default: a random one.
     id: Option<String>,
+    /// The account.
     account: String,
+    /// Its asset and scale, if it has had several.
     asset: Option<String>,
+    /// By how much the balance changes.
     adjust: Option<String>,
+    /// How much of the uncertain amount the peer is owed.
     concede: Option<String>,
+    /// What the peer has fulfilled beyond the books.
     accept: Option<String>,
+    /// What this node fulfilled and gives up.
     write_off: Option<String>,
+    /// Why.
     reason: String,
+    /// Who asks for it. Default: `api`.
     by: Option<String>,
+}
+
+/// A change that was made.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct BalanceChangeBody {
+    /// Its id: a request with the same id is the same change again.
+    id: String,
+    /// When it was made.
+    at: String,
+    /// The account.
+    account: String,
+    /// Its asset and scale, such as `USD/9`.
+    asset: String,
+    /// `adjust`, `resolve`, `accept` or `writeOff`.
+    kind: &'static str,
+    /// In units of the account.
+    amount: String,
+    /// The balance before it.
+    balance_before: String,
+    /// The balance after it.
+    balance: String,
+    /// Why.
+    reason: String,
+    /// Who asked for it.
+    by: String,
+}
+
+/// Why a request is not answered with a change.
+#[derive(Debug)]
+pub(super) struct NotChanged {
+    pub(super) code: StatusCode,
+    pub(super) message: String,
+    /// The change may be made, or is not saved yet.
+    pub(super) is_unclear: bool,
 }
 
 pub(super) async fn post(
@@ -81,26 +127,35 @@ pub(super) async fn post(
     client: VerbClient,
     request: Request,
 ) -> Response {
-    let request = match read_request(request.into_body()).await {
-        Ok(request) => request,
-        Err((code, message)) => {
-            let verb = AuditedVerb { verb: VERB, ..AuditedVerb::default() };
-            record_refused(&pages.status, &client, verb, &message);
-            return error(code, &message);
-        }
-    };
+    match change(&pages.status, &client, request.into_body()).await {
+        Ok(made) => json(StatusCode::OK, &made),
+        Err(NotChanged { code, message, .. }) => error(code, &message),
+    }
+}
+
+/// Makes the change of a request, with a line in the audit log.
+pub(super) async fn change(
+    node: &NodeStatus,
+    client: &VerbClient,
+    body: Body,
+) -> Result<BalanceChangeBody, NotChanged> {
+    let refused = |code, message| NotChanged { code, message, is_unclear: false };
+    let request = read_request(body).await.map_err(|(code, message)| {
+        let verb = AuditedVerb { verb: VERB, ..AuditedVerb::default() };
+        record_refused(node, client, verb, &message);
+        refused(code, message)
+    })?;
     let id = request.id.clone();
-    let ticket = match record(&pages.status, &client, verb_of(&request)).await {
-        Ok(ticket) => ticket,
-        Err(problem) => return error(StatusCode::SERVICE_UNAVAILABLE, problem.detail()),
-    };
-    let (response, outcome) = make(&pages, request, &id).await;
+    let ticket = record(node, client, verb_of(&request))
+        .await
+        .map_err(|problem| refused(StatusCode::SERVICE_UNAVAILABLE, problem.detail().to_owned()))?;
+    let (answer, outcome) = make(node, request, &id).await;
     match outcome {
         Made::Yes => ticket.done(),
         Made::No(why) => ticket.fail(&why),
         Made::Unknown(why) => ticket.leave_open(&why),
     }
-    response
+    answer
 }
 
 /// Whether a balance has changed.
@@ -128,29 +183,36 @@ fn verb_of(request: &ChangeRequest) -> AuditedVerb {
     }
 }
 
-async fn make(pages: &Pages, request: ChangeRequest, id: &ChangeId) -> (Response, Made) {
-    let Some(orders) = pages.status.changes.get() else {
+async fn make(
+    node: &NodeStatus,
+    request: ChangeRequest,
+    id: &ChangeId,
+) -> (Result<BalanceChangeBody, NotChanged>, Made) {
+    let code = StatusCode::SERVICE_UNAVAILABLE;
+    let Some(orders) = node.changes.get() else {
         return refused(&ChangeError::NoStore.into());
     };
     let (reply, made) = oneshot::channel();
     if orders.try_send(ChangeOrder { request, reply }).is_err() {
         let message = "nothing has changed: too many changes wait, or the node stops; try later";
-        let response = error(StatusCode::SERVICE_UNAVAILABLE, message);
-        return (response, Made::No(message.to_owned()));
+        let message = message.to_owned();
+        let not_changed = NotChanged { code, message: message.clone(), is_unclear: false };
+        return (Err(not_changed), Made::No(message));
     }
     match made.await {
-        Ok(Ok(made)) => (json(StatusCode::OK, &body_of(&made)), Made::Yes),
+        Ok(Ok(made)) => (Ok(body_of(&made)), Made::Yes),
         Ok(Err(refusal)) => refused(&refusal),
         Err(_) => {
             let message = format!(
                 "the node stops, and may or may not have made the change; repeat it with the id {id} when the node runs again"
             );
-            (error(StatusCode::SERVICE_UNAVAILABLE, &message), Made::Unknown(message))
+            let not_changed = NotChanged { code, message: message.clone(), is_unclear: true };
+            (Err(not_changed), Made::Unknown(message))
         }
     }
 }
 
-fn refused(refusal: &ChangeRefusal) -> (Response, Made) {
+fn refused(refusal: &ChangeRefusal) -> (Result<BalanceChangeBody, NotChanged>, Made) {
     let code = match refusal {
         ChangeRefusal::Change(ChangeError::UnknownAccount(_)) => StatusCode::NOT_FOUND,
         ChangeRefusal::Change(ChangeError::AmountTooLarge(_)) => StatusCode::BAD_REQUEST,
@@ -160,30 +222,30 @@ fn refused(refusal: &ChangeRefusal) -> (Response, Made) {
         | ChangeRefusal::NotSaved(_) => StatusCode::SERVICE_UNAVAILABLE,
         ChangeRefusal::Change(_) => StatusCode::CONFLICT,
     };
-    let why = refusal.to_string();
-    let response = error(code, &why);
+    let message = refusal.to_string();
     let made = match refusal {
         // The balance has changed, and the node goes on trying to save it.
         ChangeRefusal::NotSaved(_) => Made::Yes,
-        ChangeRefusal::Unknown(_) => Made::Unknown(why),
-        ChangeRefusal::Change(_) | ChangeRefusal::StoreFails(_) => Made::No(why),
+        ChangeRefusal::Unknown(_) => Made::Unknown(message.clone()),
+        ChangeRefusal::Change(_) | ChangeRefusal::StoreFails(_) => Made::No(message.clone()),
     };
-    (response, made)
+    let is_unclear = !matches!(made, Made::No(_));
+    (Err(NotChanged { code, message, is_unclear }), made)
 }
 
-fn body_of(made: &Adjustment) -> serde_json::Value {
-    json!({
-        "id": made.id.as_str(),
-        "at": made.at.to_string(),
-        "account": &*made.account,
-        "asset": made.asset.to_string(),
-        "kind": made.change.kind(),
-        "amount": made.change.amount().to_string(),
-        "balanceBefore": made.balance_before().to_string(),
-        "balance": made.balance.to_string(),
-        "reason": made.reason,
-        "by": made.by,
-    })
+fn body_of(made: &Adjustment) -> BalanceChangeBody {
+    BalanceChangeBody {
+        id: made.id.to_string(),
+        at: made.at.to_string(),
+        account: made.account.to_string(),
+        asset: made.asset.to_string(),
+        kind: made.change.kind(),
+        amount: made.change.amount().to_string(),
+        balance_before: made.balance_before().to_string(),
+        balance: made.balance.to_string(),
+        reason: made.reason.clone(),
+        by: made.by.clone(),
+    }
 }
 
 async fn read_request(body: Body) -> Result<ChangeRequest, (StatusCode, String)> {

@@ -1,7 +1,7 @@
 //! `ledger`: reads the books of a node, and changes them for an operator.
 
 mod balances;
-mod change;
+pub(super) mod change;
 mod export;
 mod income;
 mod payments;

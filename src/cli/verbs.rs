@@ -250,12 +250,9 @@ pub(super) async fn find_changed_node(
     nodes: Vec<AskedNode>,
     wanted: Option<&str>,
 ) -> Result<(AskedNode, String), Failure> {
-    let (asked, id, page) = find_node(client, nodes, wanted).await?;
-    if page.scopes.contains(&Scope::Operate) {
-        return Ok((asked, id));
-    }
-    if let (None, Some(up)) = (&asked.token, find_page_of_up(client, &page.boot).await) {
-        return Ok((up, id));
+    let (asked, id, pages) = find_changing_pages(client, nodes, wanted).await?;
+    if let Some(pages) = pages {
+        return Ok((pages, id));
     }
     let shown = sanitize(&id);
     Err(Failure::Failed(match &asked.token {
@@ -265,6 +262,21 @@ pub(super) async fn find_changed_node(
              with --via (the log has it)"
         ),
     }))
+}
+
+/// The pages that show the node, its id, and those that take its changes, if any do.
+pub(super) async fn find_changing_pages(
+    client: &PageClient,
+    nodes: Vec<AskedNode>,
+    wanted: Option<&str>,
+) -> Result<(AskedNode, String, Option<AskedNode>), Failure> {
+    let (asked, id, page) = find_node(client, nodes, wanted).await?;
+    let pages = match &asked.token {
+        _ if page.scopes.contains(&Scope::Operate) => Some(asked.clone()),
+        None => find_page_of_up(client, &page.boot).await,
+        Some(_) => None,
+    };
+    Ok((asked, id, pages))
 }
 
 /// The pages that show the node, its id, and what they say of themselves.

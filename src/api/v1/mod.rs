@@ -17,6 +17,7 @@ mod forward;
 mod guard;
 mod history;
 mod lab;
+mod ledger;
 mod limits;
 mod lists;
 mod money;
@@ -114,6 +115,7 @@ fn operations(v1: Arc<V1>) -> ApiRouter {
         .route(Scope::Operate, routes!(settlements::pause))
         .route(Scope::Operate, routes!(settlements::resume))
         .route(Scope::Operate, routes!(settlements::retry))
+        .route(Scope::Operate, routes!(ledger::change_balance))
         .route(Scope::Read, routes!(webhooks::webhooks))
         .route(Scope::Operate, routes!(webhooks::test))
         .route(Scope::Operate, routes!(webhooks::retry))

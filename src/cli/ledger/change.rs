@@ -11,10 +11,10 @@ use crate::books::{
     RecoveredAccount, SavedBooks,
 };
 use crate::config::{Environment, variable};
-use crate::console::{Failure, error_chain, sanitize};
+use crate::console::{Failure, SourceArguments, error_chain, sanitize};
 use crate::net::Clock;
 use crate::observe::Scope;
-use crate::store::{OpenError, Store};
+use crate::store::{OpenError, Store, WriteError};
 use crate::wire::Timestamp;
 
 pub(super) fn resolve(
@@ -61,7 +61,10 @@ fn make_change(
     let at = clock.now().wall;
     let text = match Store::open(&named.place, &named.identity(), clock) {
         Ok((store, books)) => change_store(&request, at, store, books, err)?.to_string(),
-        Err(in_use) if in_use.is_in_use() => change_in_node(&request, at, &named, &in_use)?,
+        Err(in_use) if in_use.is_in_use() => {
+            let source = &arguments.store.source;
+            change_in_node(&request, at, &named, &in_use, source, environment)?
+        }
         Err(error) => return Err(failed(error)),
     };
     writeln!(out, "{text}")?;
@@ -74,6 +77,8 @@ fn change_in_node(
     at: Timestamp,
     named: &NamedStore,
     in_use: &OpenError,
+    source: &SourceArguments,
+    environment: &Environment,
 ) -> Result<String, Failure> {
     let in_use = error_chain(in_use);
     let Some(config) = &named.config else {
@@ -81,12 +86,15 @@ fn change_in_node(
             "{in_use}\nname the configuration of the node with --config instead of --store, so that the node makes the change; or stop it"
         )));
     };
-    let Some(token) = config.token_with(Scope::Operate, at) else {
-        return Err(Failure::Failed(format!(
-            "{in_use}\nset an apiToken in its configuration, so that the node makes the change; or stop it"
-        )));
-    };
-    through_node::change(request, &config.settings, token.expose())
+    match config.token_with(Scope::Operate, at) {
+        Some(token) => through_node::change(request, &config.settings, token.expose()),
+        // The page of `up` takes changes of nodes without a token.
+        None => through_node::change_at_up(request, source, environment)?.ok_or_else(|| {
+            Failure::Failed(format!(
+                "{in_use}\nset an apiToken in its configuration, so that the node makes the change; or stop it"
+            ))
+        }),
+    }
 }
 
 /// A failure after which the change may have been made.
@@ -115,19 +123,29 @@ fn change_store(
             Ok(request.made(at, row.name.clone(), row.asset.clone(), ledger.balance()))
         }),
     };
-    // Also after a mistake: opening has made certain amounts uncertain, if the node had ended without a clean stop.
-    let accounts = books.accounts.iter().map(|account| account.row.clone()).collect();
     let adjustments = made.iter().filter(|_| is_new).cloned().collect();
-    let cut = Cut { number: books.cut.next(), at, accounts, ..Cut::default() }
-        .with_records(CutRecords { adjustments, ..CutRecords::default() });
-    let saved = store.write_last(&cut);
+    let records = CutRecords { adjustments, ..CutRecords::default() };
+    let saved = save_records(&mut store, &books, at, records);
     saved.map_err(|error| unclear_failure(request, &error_chain(&error)))?;
     warn_of_uncertain(&books, err)?;
     made.map_err(|error| Failure::Failed(error.to_string()))
 }
 
+/// Saves the accounts of the store of a node that does not run, with these records. Also after a mistake, with none:
+/// opening has made certain amounts uncertain, if the node had ended without a clean stop.
+pub(in crate::cli) fn save_records(
+    store: &mut Store,
+    books: &SavedBooks,
+    at: Timestamp,
+    records: CutRecords,
+) -> Result<(), WriteError> {
+    let accounts = books.accounts.iter().map(|account| account.row.clone()).collect();
+    let cut = Cut { number: books.cut.next(), at, accounts, ..Cut::default() };
+    store.write_last(&cut.with_records(records))
+}
+
 /// Names the accounts that opening has made uncertain: the next start of the node finds a clean stop, and names none.
-fn warn_of_uncertain(books: &SavedBooks, err: &mut dyn Write) -> io::Result<()> {
+pub(in crate::cli) fn warn_of_uncertain(books: &SavedBooks, err: &mut dyn Write) -> io::Result<()> {
     for RecoveredAccount { row, newly_uncertain, .. } in &books.accounts {
         if *newly_uncertain != 0 && row.uncertain != 0 {
             writeln!(

@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::super::asked_nodes::find_nodes;
+use super::super::observed::page_client;
+use super::super::verbs::{NotDone, find_changing_pages, post};
 use super::change::unclear_failure;
 use crate::books::{BalanceChange, ChangeRequest};
-use crate::config::NodeSettings;
-use crate::console::{Failure, host_to_dial, post_to_page, sanitize};
+use crate::config::{Environment, NodeSettings};
+use crate::console::{Failure, SourceArguments, block_on, host_to_dial, post_to_page, sanitize};
 use crate::net::authority;
 
 /// Longer than a node takes to notice that its store does not answer.
@@ -39,13 +42,40 @@ pub(super) fn change(
         let message = format!("{why} (HTTP {} from {url})", answer.code);
         return Err(if answer.code == 503 { failed(message) } else { Failure::Failed(message) });
     }
-    match (text("account"), text("asset"), text("balanceBefore"), text("balance")) {
-        (Some(account), Some(asset), Some(before), Some(after)) => Ok(format!(
-            "{account} ({asset}): {}; the balance was {before} and is {after}",
-            request.change
-        )),
-        _ => Err(failed(format!("the answer from {url} has no balance"))),
-    }
+    describe(request, &body).ok_or_else(|| failed(format!("the answer from {url} has no balance")))
+}
+
+/// Has the page of `up` make a change of a node that takes none itself, because it has no token. `None`: there is no
+/// such page.
+pub(super) fn change_at_up(
+    request: &ChangeRequest,
+    source: &SourceArguments,
+    environment: &Environment,
+) -> Result<Option<String>, Failure> {
+    let nodes = find_nodes(&[], source, None, environment)?;
+    let client = page_client(TIMEOUT)?;
+    let body = body_of(request);
+    let answer = block_on(async {
+        let (_, id, pages) = find_changing_pages(&client, nodes, source.node.as_deref()).await?;
+        let Some(pages) = pages else { return Ok(None) };
+        let posted = post(&client, &pages, &id, "ledger/changes", &body).await;
+        posted.map(Some).map_err(|NotDone { text, is_unclear }| match is_unclear {
+            true => unclear_failure(request, &text),
+            false => Failure::Failed(text),
+        })
+    })?;
+    let Some(answer) = answer else { return Ok(None) };
+    let unclear = || unclear_failure(request, "the answer of the node has no balance");
+    describe(request, &answer).ok_or_else(unclear).map(Some)
+}
+
+/// The line for a change, from the answer of a node.
+fn describe(request: &ChangeRequest, answer: &Value) -> Option<String> {
+    let text = |key: &str| answer.get(key).and_then(Value::as_str).map(sanitize);
+    let (account, asset) = (text("account")?, text("asset")?);
+    let (before, after) = (text("balanceBefore")?, text("balance")?);
+    let change = request.change;
+    Some(format!("{account} ({asset}): {change}; the balance was {before} and is {after}"))
 }
 
 fn body_of(request: &ChangeRequest) -> Value {

@@ -151,3 +151,29 @@ fn a_node_of_up_is_found_by_its_file() {
     let level = ["log-level", "debug", "--node", "a", "--via", &url];
     check_ended(ended(&command(&level)), 0, &["note: the level is that of the process"]);
 }
+
+/// `settlement record` and `ledger adjust` need no token there either, by the same rule.
+#[test]
+fn books_of_a_node_of_up_are_changed_without_a_token() {
+    let network = TestNetwork::from_example("examples/with-store.yaml");
+    let process = Process::start(&["up", network.file(), "--plain"], []);
+    let url = process.wait_for_log("the page of the network is served", "url");
+    let port: u16 =
+        url.as_str().unwrap().trim_end_matches('/').rsplit_once(':').unwrap().1.parse().unwrap();
+    for node in network.nodes() {
+        network.wait_health(&node, 200);
+    }
+    let at = ["--node", "b", "--config", network.file()];
+    let adjust = ["ledger", "adjust", "c", "5", "--reason", "a fee", "--id", "fee-1"];
+    let record = ["settlement", "record", "c", "--sent", "7", "--reference", "x"];
+    let said = [&adjust[..], &record].map(|verb| ended(&command(&[verb, &at].concat())));
+    let [adjusted, recorded] = said;
+    if (8000..=8009).contains(&port) {
+        check_ended(adjusted, 0, &["c (USD/9): ", "the balance was 0 and is 5"]);
+        check_ended(recorded, 0, &["b: c was paid by us 7 units of USD/9"]);
+    } else {
+        // Other programs have the ports that are tried.
+        check_ended(adjusted, 1, &["set an apiToken in its configuration"]);
+        check_ended(recorded, 1, &["with `up`, give the URL of the page"]);
+    }
+}
