@@ -185,6 +185,22 @@ impl Settlement {
         }
     }
 
+    /// The same for an operator's request: its key is one settlement of the account, in either direction. Engines
+    /// choose the keys of one direction, and the node those of the other, so theirs may be equal.
+    ///
+    /// # Errors
+    /// As [`Self::check_repeated`].
+    pub fn check_recorded(
+        self,
+        direction: SettlementDirection,
+        quantity: &Quantity,
+    ) -> Result<Self, SettlementError> {
+        match self.direction == direction {
+            true => self.check_repeated(quantity),
+            false => Err(SettlementError::OtherSettlement(Box::new(self))),
+        }
+    }
+
     /// `sent to bob, 10000000000 at scale 9`
     fn described(&self) -> String {
         let way = match self.direction {

@@ -90,7 +90,7 @@ fn dispatch(
         Command::Bench(arguments) => bench::run(&arguments, out, err),
         Command::Ledger(arguments) => ledger::run(&arguments, environment, out, err),
         Command::Webhook(arguments) => webhook::run(&arguments, environment, out),
-        Command::Settlement(arguments) => settlement::run(&arguments, environment, out),
+        Command::Settlement(arguments) => settlement::run(&arguments, environment, out, err),
         Command::Suspend(arguments) => verbs::suspend(&arguments, environment, out),
         Command::Resume(arguments) => verbs::resume(&arguments, environment, out),
         Command::Reconcile(arguments) => verbs::reconcile(&arguments, environment, out),

@@ -1,10 +1,13 @@
 //! `settlement`: lists settlements, records those made by other means, and stops or hurries the others. The running
-//! node does it.
+//! node does it; what was made by other means is recorded in the store of a stopped node, too.
+
+mod stopped_node;
 
 use std::io::Write;
 
 use serde_json::json;
 
+use self::stopped_node::{RecordRequest, StoppedNode};
 use super::args::{
     SettlementArguments, SettlementCommand, SettlementListArguments, SettlementRecordArguments,
 };
@@ -14,7 +17,7 @@ use super::verbs::{
     show_page,
 };
 use crate::account::Asset;
-use crate::books::SettlementKey;
+use crate::books::{SettlementDirection, SettlementKey};
 use crate::config::Environment;
 use crate::console::{Cell, Failure, Table, block_on, group_digits, sanitize};
 use crate::observe::{
@@ -26,11 +29,12 @@ pub(super) fn run(
     arguments: &SettlementArguments,
     environment: &Environment,
     out: &mut dyn Write,
+    err: &mut dyn Write,
 ) -> Result<(), Failure> {
     let path = |peer: &str, verb: &str| format!("peers/{}/settlements/{verb}", url_encode(peer));
     match &arguments.command {
         SettlementCommand::List(arguments) => list(arguments, environment, out),
-        SettlementCommand::Record(arguments) => record(arguments, environment, out),
+        SettlementCommand::Record(arguments) => record(arguments, environment, out, err),
         SettlementCommand::Pause(arguments) => {
             let body = json!({ "ttlSeconds": arguments.time.as_secs() });
             let path = path(&arguments.peer, "pause");
@@ -110,10 +114,11 @@ fn record(
     arguments: &SettlementRecordArguments,
     environment: &Environment,
     out: &mut dyn Write,
+    err: &mut dyn Write,
 ) -> Result<(), Failure> {
-    let (way, money) = match (&arguments.sent, &arguments.received) {
-        (Some(sent), _) => (SettlementWay::Sent, sent),
-        (None, Some(received)) => (SettlementWay::Received, received),
+    let (direction, money) = match (&arguments.sent, &arguments.received) {
+        (Some(sent), _) => (SettlementDirection::Outgoing, sent),
+        (None, Some(received)) => (SettlementDirection::Incoming, received),
         (None, None) => return Err(Failure::Usage("--sent or --received is needed".to_owned())),
     };
     if arguments.reference.trim().is_empty() {
@@ -123,6 +128,27 @@ fn record(
         ));
     }
     let id = arguments.id.clone().unwrap_or_else(|| SettlementKey::from_random(rand::random()));
+    if arguments.node.via.is_none()
+        && let Some(node) = StoppedNode::open(&arguments.node.source, environment)?
+    {
+        let request = RecordRequest {
+            peer: &arguments.peer,
+            direction,
+            amount: money,
+            reference: &arguments.reference,
+            key: &id,
+        };
+        let recorded = json!(node.record(&request, err)?);
+        return print_answer::<RecordedSettlementBody>(
+            &recorded,
+            arguments.node.json,
+            out,
+            |one| {
+                let done = describe_recorded(one, &arguments.reference);
+                format!("{done}\nthe node does not run: this is in its store")
+            },
+        );
+    }
     let nodes = named_pages(&arguments.node, environment)?;
     let client = page_client(TIMEOUT)?;
     let answer = block_on(async {
@@ -131,7 +157,7 @@ fn record(
         let asset = asset_of(&client, &asked, &node, &arguments.peer).await?;
         let units = money.to_units(Ok(&asset)).map_err(Failure::Usage)?;
         let body = json!({
-            "direction": way,
+            "direction": SettlementWay::from(direction),
             "units": units.0.to_string(),
             "reference": arguments.reference,
             "id": id.as_str(),

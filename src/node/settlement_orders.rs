@@ -96,9 +96,7 @@ impl SettlementOrders {
         Ok(RecordedSettlement { settlement: booked, was_known: false })
     }
 
-    /// The same settlement, if an earlier request has booked it. An operator's id is one settlement of the peer, in
-    /// either direction: a second one with the other direction would be a mistake that stays unnoticed. Engines
-    /// choose the keys of one direction, and this node those of the other, so theirs may be equal.
+    /// The same settlement, if an earlier request has booked it.
     async fn find_recorded(
         &self,
         wanted: &ManualSettlement,
@@ -107,10 +105,7 @@ impl SettlementOrders {
         let connector = &self.context.connector;
         let check = |booked: Settlement| {
             let quantity = Quantity::of_units(*units, booked.asset.scale);
-            match booked.direction == *direction {
-                true => booked.check_repeated(&quantity),
-                false => Err(SettlementError::OtherSettlement(Box::new(booked))),
-            }
+            booked.check_recorded(*direction, &quantity)
         };
         let ways = [*direction, direction.reversed()];
         for way in ways {

@@ -10,8 +10,8 @@ use crate::tools::Money;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The node must run; what changes something needs a token with the scope operate (`up` needs none). No command pays: only \
-the node asks an engine to.
+The node must run; what changes something needs a token with the scope operate (`up` needs none). `record` also works \
+with the store of a node that does not run. No command pays: only the node asks an engine to.
 
 Examples:
   ilp-connector settlement list --config b.yaml

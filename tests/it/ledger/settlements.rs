@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::peer::ask;
-use crate::process::free_port;
+use crate::process::{free_port, write_file};
 
 const TOKEN: &str = "an-operators-token";
 
@@ -216,4 +216,64 @@ fn operators_see_what_no_engine_pays_and_why() {
     node.stop("KILL");
     let node = TestNode::start(&config_with_dead_engine(&store, ""));
     assert_eq!(node.log().matches(warned).count(), 1, "also at a start: {}", node.log());
+}
+
+#[test]
+fn a_settlement_is_recorded_in_the_store_of_a_stopped_node() {
+    let folder = temp_folder();
+    let store = folder.path().join("n.db");
+    let config = format!("apiToken: {TOKEN}\n{}", config_with_store(&store, "strict"));
+    let file = write_file(&folder, "n.yaml", &config);
+    let record = |arguments: &[&str]| {
+        let mut command = Command::new(PROGRAM);
+        command.args(["settlement", "record"]).args(arguments).args(["--config", path_text(&file)]);
+        let output = run(command.env("USER", "ann"));
+        (output.status.success(), combined_output(&output))
+    };
+    let refused = |arguments: &[&str], expected: &str| {
+        let (ok, text) = record(arguments);
+        assert!(!ok && text.contains(expected), "{text}");
+    };
+    let cash = ["bob", "--received", "40", "--reference", "cash", "--id", "off"];
+    // Without a store there are no books yet, and a mistyped path begins none.
+    refused(&cash, "no answer");
+    assert!(!store.exists());
+
+    // It dies with a packet of 100 at bob.
+    let node = TestNode::start(&config);
+    assert!(settlement(&node, &["record", "bob", "--sent", "500", "--reference", "x"]).0);
+    let (mut alice, bob) = (node.connect_peer("alice"), node.connect_peer("bob"));
+    alice.send_prepare(1, &prepare_to("test.bob.x").amount(100));
+    let mut reader = bob.reader;
+    let received = reader.next_event(Instant::now() + TIMEOUT);
+    assert!(matches!(received, Some(SocketEvent::Binary(_))));
+    node.stop("KILL");
+
+    let (ok, text) = record(&cash);
+    assert!(ok && text.contains("n: bob has paid us 40 units of USD/9 (off)"), "{text}");
+    assert!(text.contains("the node does not run: this is in its store"), "{text}");
+    // As the next start would.
+    assert!(text.contains("warning: bob (USD/9): 100 is uncertain now"), "{text}");
+    let expected = Saved { balance: 460, uncertain: 100 };
+    assert_eq!(saved(&store, "bob"), expected);
+    let (ok, text) = record(&cash);
+    assert!(ok && text.contains("already recorded, and not again: bob has paid us 40"), "{text}");
+    refused(
+        &["bob", "--sent", "40", "--reference", "cash", "--id", "off"],
+        "the key off belongs to another settlement: received from bob, 40 at scale 9",
+    );
+    refused(&["zoe", "--sent", "1", "--reference", "x"], "the configuration has no peer zoe");
+    refused(&["bob", "--sent", "1 EUR", "--reference", "x"], "the account pays in USD");
+    assert_eq!(saved(&store, "bob"), expected);
+
+    // The running node has the lock, and knows what was recorded.
+    let node = TestNode::start(&config);
+    let (ok, text) = settlement(&node, &[&["record"][..], &cash].concat());
+    assert!(ok && text.contains("n: already recorded, and not again"), "{text}");
+    let page = listed(&node);
+    assert_eq!(
+        (&page["settlements"][0]["key"], &page["settlements"][0]["by"]),
+        (&"off".into(), &"ann".into())
+    );
+    assert_eq!(saved(&store, "bob"), expected);
 }
