@@ -33,7 +33,7 @@ pub use income::{Earned, Income, IncomeParts, mid_rate};
 pub use journal::{EmptyPeriod, Journal, Period};
 pub use received::{PaymentKey, ReceivedPayment};
 pub use reconciliation::{
-    BooksVerdict, Exchange, Judgement, OwnEnd, Parts, ReconcilePolicy, ReconcileState,
+    BooksVerdict, Exchange, Judgement, NotCredited, OwnEnd, Parts, ReconcilePolicy, ReconcileState,
     ReconciliationRow,
 };
 pub use recovery::{RecoveredAccount, UnbalancedRow, recover_account};

@@ -4,12 +4,15 @@
 mod compare;
 mod describe;
 mod judge;
+mod payments;
 mod saved;
 mod state;
 
 pub use compare::{Exchange, Parts};
 pub use judge::{Judgement, OwnEnd, ReconcilePolicy};
-pub use state::{BooksVerdict, ReconcileState, ReconciliationRow};
+pub use state::{BooksVerdict, NotCredited, ReconcileState, ReconciliationRow};
 
 #[cfg(test)]
 mod model;
+#[cfg(test)]
+mod tests;

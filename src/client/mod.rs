@@ -306,7 +306,8 @@ fn build_context(
         }
         Receive::Prepares => ProgramSession::add_account(&mut settings),
     }
-    let connector = Connector::new(settings, HashSeed::Random).map_err(ClientError::Address)?;
+    let connector =
+        Connector::without_books(settings, HashSeed::Random).map_err(ClientError::Address)?;
     let settings =
         TransportSettings { trust: login.trust().clone(), ..TransportSettings::default() };
     NodeContext::new(connector, Clock::start(), settings).map_err(ClientError::Tls)

@@ -88,7 +88,20 @@ impl Connector {
         // Without a store, the books are those of the process.
         let random = seed.hash_state();
         let id = random.hash_one("books").to_be_bytes().to_vec();
-        let own_books = OwnBooks { id, run: random.hash_one("run") };
+        let own_books = OwnBooks { id, run: random.hash_one("run"), is_hidden: false };
+        Self::build(settings, seed, Registry::default(), own_books, None)
+    }
+
+    /// A connector that answers no peer that wants to compare books: those of a program that logs in at a node end with
+    /// the program.
+    ///
+    /// # Errors
+    /// [`RegistryError`] if the settings contradict each other.
+    pub fn without_books(
+        settings: ConnectorSettings,
+        seed: HashSeed,
+    ) -> Result<Arc<Self>, RegistryError> {
+        let own_books = OwnBooks { is_hidden: true, ..OwnBooks::default() };
         Self::build(settings, seed, Registry::default(), own_books, None)
     }
 
@@ -109,7 +122,7 @@ impl Connector {
         id.truncate(BOOKS_ID_MAX);
         let id = hex::decode(&id).unwrap_or(id);
         let registry = Registry::with_books(books, Arc::clone(&cuts.changed));
-        Self::build(settings, seed, registry, OwnBooks { id, run }, Some(cuts))
+        Self::build(settings, seed, registry, OwnBooks { id, run, is_hidden: false }, Some(cuts))
     }
 
     fn build(

@@ -23,7 +23,7 @@ use crate::link::{Cause, Outcome, Rejection, SessionId};
 use crate::time::Now;
 use crate::wire::ilp::{Fulfill, Prepare, Reply};
 use crate::wire::reconcile::{self, PeerAmounts, PeerBooks};
-use crate::wire::{Error, Fulfillment};
+use crate::wire::{Error, Fulfillment, Timestamp};
 
 /// The time that a peer has to answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -35,6 +35,8 @@ const BY_ITSELF: &str = "ilp-connector";
 pub(super) struct OwnBooks {
     pub(super) id: Vec<u8>,
     pub(super) run: u64,
+    /// No peer gets them.
+    pub(super) is_hidden: bool,
 }
 
 /// What an account knows of the peer's books.
@@ -84,6 +86,25 @@ impl PeerComparison {
         })
     }
 
+    /// A settlement with the peer has begun, which brought the sum to `total`.
+    pub(super) fn note_paid(&mut self, units: u128, total: i128, at: Timestamp) {
+        let units = i128::try_from(units).unwrap_or(i128::MAX);
+        self.state.paid.note_settlement(units, total, at);
+        self.note();
+    }
+
+    /// Our engine has reported a settlement with so many decimal places. Returns whether that are more than before.
+    fn note_credit_places(&mut self, places: u8) -> bool {
+        // More say nothing else: no account has so many.
+        let places = places.min(u8::MAX - 1);
+        let is_more = self.state.credit_places < Some(places);
+        if is_more {
+            self.state.credit_places = Some(places);
+            self.note();
+        }
+        is_more
+    }
+
     /// A Prepare to the peer has ended, and it is not known how.
     pub(super) fn count_unanswered(&mut self, amount: u64) {
         self.unanswered = self.unanswered.saturating_add(amount.into());
@@ -123,6 +144,8 @@ pub struct Reconciled {
     pub before: ReconcileState,
     /// The state now.
     pub state: ReconcileState,
+    /// The asset of the account.
+    pub asset: Asset,
     /// The conclusions.
     pub judgement: Judgement,
     /// Changes of our books.
@@ -146,7 +169,7 @@ pub enum NotReconciled {
 }
 
 impl Batch<'_> {
-    /// Answers a peer that asks for our books.
+    /// Answers a peer that asks for our books. A connector without books knows no such question.
     #[cold]
     pub(super) fn answer_reconcile(
         &self,
@@ -154,6 +177,9 @@ impl Batch<'_> {
         incoming: &IncomingRequest,
         prepare: &Prepare<'_>,
     ) -> Result<(), Refusal> {
+        if self.connector.own_books.is_hidden {
+            return Err(Refusal::UnknownPeerProtocol);
+        }
         let theirs =
             PeerBooks::from_prepare(prepare, self.now.wall).map_err(Refusal::BadReconcile)?;
         let mut data = Vec::new();
@@ -263,6 +289,7 @@ impl Connector {
         let mut reconciled = Reconciled {
             before,
             state: ReconcileState::default(),
+            asset: asset.clone(),
             judgement: Judgement::default(),
             made: Vec::new(),
             other_asset: None,
@@ -305,6 +332,18 @@ impl Connector {
             reconciled.made.iter().for_each(|made| cuts.note_made(number, made.clone()));
         }
         Ok(reconciled)
+    }
+
+    /// The engine of a peer has reported a settlement with so many decimal places: it can pay amounts as small as that.
+    pub fn note_credit_places(&self, peer: &AccountId, places: u8) {
+        let _turn = self.cuts.as_ref().map(Cuts::begin_turn);
+        let snapshot = self.snapshot.load();
+        if let Some(account) = snapshot.accounts_by_id.get(peer) {
+            let mut state = account.lock();
+            if state.comparison.note_credit_places(places) {
+                state.ledger.note();
+            }
+        }
     }
 
     /// The peer has no books to compare with.
@@ -358,6 +397,7 @@ impl Connector {
             asset_code: &settings.asset.code,
             asset_scale: settings.asset.scale,
             amounts: amounts(state),
+            credit_places: state.comparison.state.credit_places,
         }
     }
 }

@@ -159,6 +159,8 @@ impl Connector {
                 return Err(SettlementError::NothingOwed);
             }
             state.ledger.settle_out(units)?;
+            let total = state.ledger.totals().settled_out;
+            state.comparison.note_paid(units, total, at);
             units
         };
         let settlement = Settlement {

@@ -95,6 +95,7 @@ impl Credits {
         let note = SettlementNote { reference: String::new(), by: BY.to_owned() };
         let now = self.context.clock.now().wall;
         let (cut, booked) = connector.credit_settlement(account, key, quantity, note, now)?;
+        connector.note_credit_places(account, quantity.scale);
         tracing::info!(
             peer = %account, units = %booked.units, asset = %booked.asset, %key,
             "a peer's settlement is credited"

@@ -212,7 +212,7 @@ impl Reconciling {
 
     /// Reports what has changed.
     fn report(&mut self, peer: &AccountId, reconciled: &Reconciled) {
-        let Reconciled { before, state, judgement, made, other_asset } = reconciled;
+        let Reconciled { before, state, asset, judgement, made, other_asset } = reconciled;
         if let Some(notice) = &judgement.notice {
             tracing::warn!(%peer, %notice, "the books of a peer were compared with ours");
         }
@@ -223,7 +223,7 @@ impl Reconciling {
             );
         }
         let found = other_asset.as_ref().map_or_else(
-            || state.describe(),
+            || state.describe(asset),
             |asset| format!("the peer counts in {}", sanitize(asset)),
         );
         let changed = (before.verdict, before.difference) != (state.verdict, state.difference);

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use super::model::{
     BothWays, CountersBody, DifferenceBody, EngineAccountBody, EngineRefusalBody, LimitsBody,
-    OverLimitBody, PeerBody, PeerSettlementBody, PendingSettlementBody, ReconcileBody,
-    RefusedLoginBody, SessionBody, TrafficBody,
+    NotCreditedBody, OverLimitBody, PeerBody, PeerSettlementBody, PendingSettlementBody,
+    ReconcileBody, RefusedLoginBody, SessionBody, TrafficBody,
 };
-use crate::account::{AccountId, Limits, SettlementMode, Totals};
-use crate::books::{BooksVerdict, Parts, ReconcileState};
+use crate::account::{AccountId, Asset, Limits, SettlementMode, Totals};
+use crate::books::{BooksVerdict, NotCredited, Parts, ReconcileState};
 use crate::connector::{
     AccountReport, ConnectorReport, OwnAccountReport, Stats, Traffic, code_labels,
 };
@@ -101,7 +101,7 @@ fn peer_body(
             sent: account.held_out.to_string(),
         },
         uncertain: account.uncertain.to_string(),
-        reconcile: reconcile_body(&account.comparison),
+        reconcile: reconcile_body(&account.comparison, &settings.asset),
         settlement: None,
         packets_in_flight: BothWays {
             received: account.in_flight_from,
@@ -166,7 +166,7 @@ fn engine_body(engine: EngineAccount) -> EngineAccountBody {
 }
 
 /// How a peer's books compare with ours. `None`: nothing is known.
-pub fn reconcile_body(state: &ReconcileState) -> Option<ReconcileBody> {
+pub fn reconcile_body(state: &ReconcileState, asset: &Asset) -> Option<ReconcileBody> {
     if state.verdict == BooksVerdict::Unknown && !state.is_recovering {
         return None;
     }
@@ -174,12 +174,19 @@ pub fn reconcile_body(state: &ReconcileState) -> Option<ReconcileBody> {
         state.difference.map(|part| part.to_string());
     Some(ReconcileBody {
         verdict: state.verdict.to_string(),
-        text: state.describe(),
+        text: state.describe(asset),
         compared_at: state.at.map(|at| at.to_string()),
         since: state.baseline.map(|baseline| baseline.at.to_string()),
         difference: state.difference.total().to_string(),
         parts: DifferenceBody { asked, answered, paid, received, adjusted },
+        pending: not_credited_body(&state.pending),
+        dust: not_credited_body(&state.dust),
     })
+}
+
+fn not_credited_body(amounts: &NotCredited) -> NotCreditedBody {
+    let NotCredited { paid, received } = amounts;
+    NotCreditedBody { paid: paid.to_string(), received: received.to_string() }
 }
 
 /// The node's own accounts have only a balance.

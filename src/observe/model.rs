@@ -36,7 +36,7 @@ pub use self::peer::{
     BothWays, CountersBody, LimitsBody, OverLimitBody, PeerBody, RefusedLoginBody, SessionBody,
     TrafficBody,
 };
-pub use self::reconcile::{DifferenceBody, ReconcileBody};
+pub use self::reconcile::{DifferenceBody, NotCreditedBody, ReconcileBody};
 pub use self::settlement::{
     EngineAccountBody, EngineRefusalBody, PeerSettlementBody, PendingSettlementBody,
     RecordedSettlementBody, SettlementBody, SettlementWay, SettlementsBody,

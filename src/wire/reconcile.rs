@@ -3,7 +3,8 @@
 //!
 //! Version 1, in canonical OER: version (1 byte), flags (1 byte), the id of the books (octets), the run of the process,
 //! the newest durable cut, and the newest cut of the other's books that the sender has seen (8 bytes each), asset code
-//! (octets), asset scale (1 byte), and eleven amounts, each a variable-length signed integer. Bytes after them are
+//! (octets), asset scale (1 byte), eleven amounts, each a variable-length signed integer, and the most decimal places
+//! of a settlement that the sender was credited for by its settlement engine (1 byte, 255: none). Bytes after them are
 //! ignored, so that a later version can add fields.
 
 use oer_codec::{Reader, put_u8, put_u64, put_var_octet_string};
@@ -22,6 +23,9 @@ const ASSET_CODE_MAX: usize = 255;
 const AMOUNT_BYTES_MAX: usize = 16;
 /// No amount is further from zero, so that some of them can be added.
 pub const AMOUNT_MAX: i128 = 1 << 120;
+
+/// The sender's engine has reported no settlement.
+const NO_PLACES: u8 = 255;
 
 /// The sender has had an unclean end, and has not yet found out what it lost: it will give way.
 const RECOVERING: u8 = 1;
@@ -55,6 +59,8 @@ pub struct PeerBooks<'a> {
     pub asset_scale: u8,
     /// The amounts.
     pub amounts: PeerAmounts,
+    /// The most decimal places of a settlement that the sender's engine has reported. `None`: it has reported none.
+    pub credit_places: Option<u8>,
 }
 
 /// The amounts of [`PeerBooks`]. Cumulative, but for those that say what is in flight or uncertain now.
@@ -160,6 +166,8 @@ impl<'a> PeerBooks<'a> {
         let code = check_len(ASSET_CODE_MAX, code, place)?;
         let asset_code = std::str::from_utf8(code).map_err(|_| Error::NotUtf8 { place })?;
         let asset_scale = data.u8().map_err(encoding("peer.reconcile: assetScale"))?;
+        let amounts = PeerAmounts::read(&mut data)?;
+        let credit_places = data.u8().map_err(encoding("peer.reconcile: creditPlaces"))?;
         Ok(Self {
             books,
             run,
@@ -169,7 +177,8 @@ impl<'a> PeerBooks<'a> {
             is_durable: flags & DURABLE != 0,
             asset_code,
             asset_scale,
-            amounts: PeerAmounts::read(&mut data)?,
+            amounts,
+            credit_places: (credit_places != NO_PLACES).then_some(credit_places),
         })
     }
 
@@ -185,6 +194,7 @@ impl<'a> PeerBooks<'a> {
         put_var_octet_string(self.asset_code.as_bytes(), out);
         put_u8(self.asset_scale, out);
         self.amounts.encode(out);
+        put_u8(self.credit_places.unwrap_or(NO_PLACES), out);
     }
 }
 
@@ -241,6 +251,7 @@ mod tests {
             asset_code: "USD",
             asset_scale: 9,
             amounts: PeerAmounts { asked: 1_000, answered: 128, ..PeerAmounts::default() },
+            credit_places: None,
         }
     }
 
@@ -276,12 +287,13 @@ mod tests {
             (is_recovering, is_durable) in any::<(bool, bool)>(),
             code in "[A-Z€]{0,20}",
             asset_scale in any::<u8>(),
+            credit_places in proptest::option::of(0..NO_PLACES),
             more in proptest::collection::vec(any::<u8>(), 0..4),
         ) {
             let [run, cut, seen_cut] = numbers;
             let written_books = PeerBooks {
                 books: &id, run, cut, seen_cut, is_recovering, is_durable,
-                asset_code: &code, asset_scale, amounts,
+                asset_code: &code, asset_scale, amounts, credit_places,
             };
             let mut bytes = written(|out| written_books.encode(out));
             vectors::refuse_truncations(&bytes, |cut| PeerBooks::parse(cut).is_ok());

@@ -163,11 +163,13 @@ pub(super) async fn reconcile(
     };
     let ticket = record(&node, &client, audited).await?;
     let (reply, done) = oneshot::channel();
+    let view = node.context().connector.settlement_view(&peer);
+    let asset = view.map(|view| view.asset).unwrap_or_default();
     room.send(ReconcileOrder { peer, reply });
     let detail = match timeout(RECONCILE_TIMEOUT, done).await {
         Ok(Ok(Ok(state))) => {
             ticket.done();
-            return ok(&reconcile_body(&state).unwrap_or_default());
+            return ok(&reconcile_body(&state, &asset).unwrap_or_default());
         }
         Ok(Ok(Err(error))) => error.to_string(),
         Ok(Err(_)) => "the node stops".to_owned(),

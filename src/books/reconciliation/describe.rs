@@ -1,64 +1,141 @@
 //! The result of a comparison in words.
 
-use super::state::{BooksVerdict, ReconcileState};
+use super::state::{BooksVerdict, NotCredited, ReconcileState};
+use crate::account::Asset;
+
+/// Packets, and changes by operators.
+const CORRECT_ONE: &str = "agree with the operator of the peer which number is right, and correct the other one with `ledger adjust`";
+/// Settlements that are missing.
+const FIND: &str = "it is lost, stuck, or less than the settlement engines can pay; compare `settlement list` of both \
+                    ends, look at the engines, and record by hand what was paid by hand";
+/// Settlements that were credited and not paid.
+const COMPARE: &str = "it was recorded at one end only, or credited twice; compare `settlement list` of both ends, \
+                       record what is missing, and undo what is wrong by its opposite";
+const UNDO: &str = "make the opposite change at the other end, or undo the one that was made";
 
 impl ReconcileState {
-    /// What is found, for people. Amounts are in units of the account.
-    pub fn describe(&self) -> String {
+    /// What is found, for people, and what to do. `asset` is that of the account.
+    pub fn describe(&self, asset: &Asset) -> String {
         match self.verdict {
             BooksVerdict::Unknown => "not compared yet".to_owned(),
             BooksVerdict::Unsupported => "the peer does not compare books".to_owned(),
             BooksVerdict::Begins => {
                 "the comparison begins when nothing is in flight or uncertain".to_owned()
             }
-            BooksVerdict::Agrees => "the books agree".to_owned(),
+            BooksVerdict::Agrees => match self.describe_not_credited(asset) {
+                Some(text) => format!("the books agree, but for {text}"),
+                None => "the books agree".to_owned(),
+            },
             BooksVerdict::Recovering => {
                 "this node finds out what it lost at its unclean end".to_owned()
             }
             BooksVerdict::OtherAsset => "the peer counts in another asset or scale".to_owned(),
-            BooksVerdict::Differs | BooksVerdict::Overdue => self.describe_difference(),
+            BooksVerdict::Differs | BooksVerdict::Overdue => {
+                let found = self.describe_difference(asset);
+                match self.describe_not_credited(asset) {
+                    Some(text) => format!("{found}. Besides, there are {text}"),
+                    None => found,
+                }
+            }
         }
     }
 
-    fn describe_difference(&self) -> String {
-        let say = |amount: i128, above: &str, below: &str| {
-            let text = if amount > 0 { above } else { below };
-            (amount != 0).then(|| text.replace('#', &amount.unsigned_abs().to_string()))
+    /// Settlements that are on their way, or are less than the engines pay.
+    fn describe_not_credited(&self, asset: &Asset) -> Option<String> {
+        let NotCredited { paid, received } = self.pending;
+        let dust = self.dust.paid.saturating_add(self.dust.received);
+        let say = |units: i128, what: &str| {
+            (units != 0).then(|| format!("{} {what}", amount(units, asset)))
+        };
+        let parts = [
+            say(paid, "that this node paid and the peer has not credited yet"),
+            say(received, "that the peer paid and this node has not credited yet"),
+            say(
+                dust,
+                "that the settlement engines keep for the next settlement, because they cannot pay less",
+            ),
+        ];
+        let parts: Vec<_> = parts.into_iter().flatten().collect();
+        (!parts.is_empty()).then(|| parts.join(", and "))
+    }
+
+    fn describe_difference(&self, asset: &Asset) -> String {
+        let say = |units: i128, (above, below): (&str, &str), advice: (&str, &str)| {
+            let (text, advice) = if units > 0 { (above, advice.0) } else { (below, advice.1) };
+            (units != 0).then(|| (text.replace('#', &amount(units, asset)), advice.to_owned()))
         };
         let difference = &self.difference;
+        let causes: Vec<_> = self.causes.iter().map(ToString::to_string).collect();
+        let of_packets = match causes.is_empty() {
+            true => CORRECT_ONE.to_owned(),
+            false => format!("{}; {CORRECT_ONE}", causes.join("; ")),
+        };
+        let of_packets = (&*of_packets, &*of_packets);
         let found = [
             say(
                 difference.asked,
-                "the peer claims # more than this node accepts for its packets",
-                "the peer claims # less than this node owes for its packets",
+                (
+                    "the peer claims # more than this node accepts for its packets",
+                    "the peer claims # less than this node owes for its packets",
+                ),
+                of_packets,
             ),
             say(
                 difference.answered,
-                "this node claims # more than the peer accepts for its packets",
-                "the peer admits # more for its packets than this node claims",
+                (
+                    "this node claims # more than the peer accepts for its packets",
+                    "the peer admits # more for its packets than this node claims",
+                ),
+                of_packets,
             ),
             say(
                 difference.paid,
-                "# that this node paid has not been credited by the peer",
-                "the peer was credited for # more than this node paid",
+                (
+                    "# that this node paid has not been credited by the peer",
+                    "the peer was credited for # more than this node paid",
+                ),
+                (FIND, COMPARE),
             ),
             say(
                 difference.received,
-                "# that the peer paid has not been credited here",
-                "this node was credited for # more than the peer paid",
+                (
+                    "# that the peer paid has not been credited here",
+                    "this node was credited for # more than the peer paid",
+                ),
+                (FIND, COMPARE),
             ),
             say(
                 difference.adjusted,
-                "changes by operators leave # that both ends claim",
-                "changes by operators leave # that no end claims",
+                (
+                    "changes by operators leave # that both ends claim",
+                    "changes by operators leave # that no end claims",
+                ),
+                (UNDO, UNDO),
             ),
         ];
-        let found: Vec<_> = found.into_iter().flatten().collect();
-        let causes: Vec<_> = self.causes.iter().map(ToString::to_string).collect();
-        match causes.is_empty() {
-            true => found.join("; "),
-            false => format!("{} ({})", found.join("; "), causes.join("; ")),
+        let mut texts: Vec<String> = Vec::new();
+        let mut advices: Vec<String> = Vec::new();
+        for (text, advice) in found.into_iter().flatten() {
+            texts.push(text);
+            if !advices.contains(&advice) {
+                advices.push(advice);
+            }
         }
+        format!("{} ({})", texts.join("; "), advices.join(". Of the others: "))
+    }
+}
+
+/// An amount as people read it, and in the units that commands take: `0.00000012 USD (120 units)`.
+fn amount(units: i128, asset: &Asset) -> String {
+    let (units, scale) = (units.unsigned_abs(), usize::from(asset.scale));
+    let digits = format!("{units:0>width$}", width = scale.saturating_add(1));
+    let (whole, fraction) = digits.split_at(digits.len().saturating_sub(scale));
+    let fraction = fraction.trim_end_matches('0');
+    let point = if fraction.is_empty() { "" } else { "." };
+    let code = &asset.code;
+    match scale {
+        0 => format!("{units} {code}"),
+        _ => format!("{whole}{point}{fraction} {code} ({units} units)"),
     }
 }
 
@@ -69,19 +146,49 @@ mod tests {
     use crate::books::Parts;
 
     #[test]
-    fn each_difference_has_its_direction_and_likely_cause() {
+    fn each_difference_has_its_direction_its_likely_cause_and_a_next_step() {
+        let (usd, yen) = (Asset::default(), Asset::new("JPY", 0));
         let mut state = ReconcileState {
             verdict: BooksVerdict::Differs,
-            difference: Parts { asked: 120, received: -5, ..Parts::default() },
+            difference: Parts { asked: 120, ..Parts::default() },
             causes: vec![DifferenceCause::AnswersLost],
             ..ReconcileState::default()
         };
         assert_eq!(
-            state.describe(),
-            "the peer claims 120 more than this node accepts for its packets; this node was credited for 5 more than \
-             the peer paid (answers of the peer were lost or came too late)"
+            state.describe(&usd),
+            "the peer claims 0.00000012 USD (120 units) more than this node accepts for its packets (answers of the \
+             peer were lost or came too late; agree with the operator of the peer which number is right, and correct \
+             the other one with `ledger adjust`)"
         );
-        state.verdict = BooksVerdict::Agrees;
-        assert_eq!(state.describe(), "the books agree");
+        state.causes.clear();
+        state.difference = Parts { received: -5, ..Parts::default() };
+        assert_eq!(
+            state.describe(&yen),
+            "this node was credited for 5 JPY more than the peer paid (it was recorded at one end only, or credited \
+             twice; compare `settlement list` of both ends, record what is missing, and undo what is wrong by its \
+             opposite)"
+        );
+        state.difference = Parts { paid: 7, received: 8, ..Parts::default() };
+        let text = state.describe(&yen);
+        assert_eq!(text.matches("compare `settlement list`").count(), 1, "{text}");
+        assert!(text.contains("7 JPY that this node paid") && text.contains("8 JPY that the peer"));
+    }
+
+    #[test]
+    fn books_that_agree_name_what_is_not_credited_yet() {
+        let mut state =
+            ReconcileState { verdict: BooksVerdict::Agrees, ..ReconcileState::default() };
+        assert_eq!(state.describe(&Asset::default()), "the books agree");
+        state.pending.paid = 18_000_000_000;
+        assert_eq!(
+            state.describe(&Asset::default()),
+            "the books agree, but for 18 USD (18000000000 units) that this node paid and the peer has not credited yet"
+        );
+        (state.pending.paid, state.dust.received) = (0, 500);
+        assert_eq!(
+            state.describe(&Asset::default()),
+            "the books agree, but for 0.0000005 USD (500 units) that the settlement engines keep for the next \
+             settlement, because they cannot pay less"
+        );
     }
 }

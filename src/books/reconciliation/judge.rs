@@ -10,8 +10,9 @@
 use std::time::Duration;
 
 use super::compare::{Bounds, Exchange, Parts};
+use super::payments::Payments;
 use super::state::{
-    Baseline, BooksVerdict, Outstanding, PeerBooksId, ReconcileState, Suspected, Suspicion, larger,
+    Baseline, BooksVerdict, NotCredited, PeerBooksId, ReconcileState, Suspected, Suspicion, larger,
 };
 use crate::account::{OnCrash, ReconcileSettings};
 use crate::books::BalanceChange;
@@ -98,21 +99,6 @@ pub enum DifferenceCause {
     /// Of the peer's packets: it accepts more than we fulfilled.
     #[error("the books of this node lack what it fulfilled: it crashed, or a backup was restored")]
     OwnForgot,
-    /// A settlement to the peer is missing there.
-    #[error("a settlement to the peer has not arrived: it is lost, or stuck")]
-    PaidNotArrived,
-    /// The peer was credited more than we paid.
-    #[error("the peer was credited for more than this node paid")]
-    PaidTwice,
-    /// A settlement of the peer is missing here.
-    #[error("a settlement that the peer made has not arrived: it is lost, or stuck")]
-    ReceivedNotArrived,
-    /// We were credited more than the peer paid.
-    #[error("this node was credited for more than the peer says to have paid")]
-    ReceivedTwice,
-    /// Changes by operators.
-    #[error("an operator changed the balance at one end only")]
-    AdjustedAtOneEnd,
 }
 
 /// A difference of packets, as far as it lasts.
@@ -131,6 +117,7 @@ impl ReconcileState {
         self.at = Some(now);
         self.verdict = BooksVerdict::OtherAsset;
         self.difference = Parts::default();
+        (self.pending, self.dust) = (NotCredited::default(), NotCredited::default());
         self.causes.clear();
     }
 
@@ -154,7 +141,9 @@ impl ReconcileState {
             Judgement { notice: self.follow_books(peer, own), ..Judgement::default() };
         self.at = Some(now);
         self.causes.clear();
-        let raw = exchange.bounds();
+        (self.pending, self.dust) = (NotCredited::default(), NotCredited::default());
+        let raw = exchange.bounds().zip(self.balanced, Bounds::beyond);
+        let overdue_ms = whole_ms(policy.settings.settlement_overdue);
         let Some(base) = self.baseline(exchange, raw, policy, now) else {
             self.verdict = BooksVerdict::Begins;
             judgement.again_after = Some(AGAIN_SOON);
@@ -175,26 +164,21 @@ impl ReconcileState {
             }
             return judgement;
         }
-        let overdue_ms = whole_ms(policy.settings.settlement_overdue);
+        let (paid, received) =
+            self.follow_settlements(exchange, bounds, base, peer, (now, overdue_ms));
         let difference = Parts {
             asked: asked.amount,
             answered: answered.amount,
-            paid: follow_settlements(
-                &mut self.paid,
-                bounds.paid,
-                (exchange.after.paid, exchange.theirs.received.saturating_add(base.paid)),
-                (now, overdue_ms),
-            ),
-            received: follow_settlements(
-                &mut self.received,
-                bounds.received,
-                (exchange.theirs.paid, exchange.after.received.saturating_add(base.received)),
-                (now, overdue_ms),
-            ),
+            paid,
+            received,
             adjusted: bounds.adjusted.certain(),
         };
-        // What an operator has balanced at one end is none any more.
+        // What an operator has balanced at one end is none any more, also when settlements follow.
         let is_balanced = difference.adjusted != 0 && difference.total() == 0;
+        let is_exact = asked.is_exact && answered.is_exact && bounds.adjusted.exact().is_some();
+        if is_balanced && is_exact && (paid, received) != (0, 0) {
+            self.balanced = self.balanced.zip(difference, i128::saturating_add);
+        }
         let difference = if is_balanced { Parts::default() } else { difference };
         if answered.is_exact && difference.answered != 0 && !peer.is_recovering {
             let amount = difference.answered;
@@ -220,6 +204,47 @@ impl ReconcileState {
         judgement
     }
 
+    /// What of the settlements is missing for too long, or was credited without a settlement: of ours, and of the
+    /// peer's.
+    ///
+    /// Only the net of both directions is a difference: one that was recorded by mistake, and its opposite, leave none.
+    fn follow_settlements(
+        &mut self,
+        exchange: &Exchange,
+        bounds: Parts<Bounds>,
+        base: Parts<i128>,
+        peer: &PeerBooks<'_>,
+        (now, overdue_ms): (Timestamp, u64),
+    ) -> (i128, i128) {
+        let Exchange { after, theirs, .. } = exchange;
+        let plus = i128::saturating_add;
+        self.paid.note_total(after.paid, now);
+        self.received.note_total(theirs.paid, now);
+        let (mut paid, mut received) = (bounds.paid.certain(), bounds.received.certain());
+        let mut cancelled = match (paid.signum(), received.signum()) {
+            (1, -1) | (-1, 1) => paid.saturating_abs().min(received.saturating_abs()),
+            _ => 0,
+        };
+        cancelled = cancelled.saturating_mul(paid.signum());
+        (paid, received) = (paid.saturating_sub(cancelled), plus(received, cancelled));
+        let offset = plus(base.paid, plus(self.balanced.paid, cancelled));
+        let offset_received = plus(base.received, self.balanced.received.saturating_sub(cancelled));
+        let is_exact = bounds.paid.exact().is_some() && bounds.received.exact().is_some();
+        if is_exact && cancelled != 0 && (paid, received) == (0, 0) {
+            self.balanced.paid = plus(self.balanced.paid, cancelled);
+            self.balanced.received = self.balanced.received.saturating_sub(cancelled);
+        }
+        let places = self.credit_places.max(peer.credit_places);
+        let smallest = smallest_payment(places, peer.asset_scale);
+        let credited = (paid, plus(theirs.received, offset));
+        let ours = self.paid.missing(credited, smallest, (now, overdue_ms));
+        let credited = (received, plus(after.received, offset_received));
+        let its = self.received.missing(credited, smallest, (now, overdue_ms));
+        self.pending = NotCredited { paid: ours.pending, received: its.pending };
+        self.dust = NotCredited { paid: ours.dust, received: its.dust };
+        (plus(ours.overdue, paid.min(0)), plus(its.overdue, received.min(0)))
+    }
+
     /// Notes which books the peer has, and finds out whether those of either end were replaced.
     fn follow_books(&mut self, peer: &PeerBooks<'_>, own: &OwnEnd) -> Option<BooksNotice> {
         let books = hex::encode(peer.books);
@@ -227,9 +252,11 @@ impl ReconcileState {
         let mut notice = None;
         match &self.peer {
             Some(before) if before.books != found.books => {
-                (self.baseline, self.paid, self.received) = (None, None, None);
+                (self.baseline, self.received) = (None, Payments::default());
+                self.balanced = Parts::default();
                 self.suspected = Suspected::default();
-                notice = Some(BooksNotice::NewBooks);
+                // Without a store, each process of the peer has new books.
+                notice = peer.is_durable.then_some(BooksNotice::NewBooks);
             }
             Some(before) if before.run != peer.run => {
                 self.suspected = Suspected::default();
@@ -265,7 +292,8 @@ impl ReconcileState {
             arrived(&mut baseline.parts.received, raw.received);
             return Some(baseline.parts);
         }
-        let parts = match began_together(exchange, raw) {
+        let young = self.paid.young(now, whole_ms(policy.settings.settlement_overdue));
+        let parts = match began_together(exchange, raw, young) {
             true => Parts::default(),
             false => self.known_differences(exchange, raw, policy, now)?,
         };
@@ -353,15 +381,16 @@ impl ReconcileState {
     }
 }
 
-/// Whether two books can have had no difference at first. What is uncertain at either end may be owed.
-fn began_together(exchange: &Exchange, raw: Parts<Bounds>) -> bool {
+/// Whether two books can have had no difference at first. What is uncertain at either end may be owed, and our `young`
+/// settlements may be on their way.
+fn began_together(exchange: &Exchange, raw: Parts<Bounds>, young: i128) -> bool {
     let (ours, theirs) = (exchange.after.uncertain, exchange.theirs.uncertain);
     let contains = |bounds: Bounds, uncertain: i128| {
         bounds.low.saturating_sub(uncertain) <= 0 && bounds.high >= 0
     };
     contains(raw.asked, ours)
         && contains(raw.answered, theirs)
-        && contains(raw.paid, 0)
+        && contains(raw.paid, young)
         && contains(raw.received, 0)
         && contains(raw.adjusted, 0)
 }
@@ -388,24 +417,10 @@ fn find(
     Found { amount, is_exact: amount == value, is_open: suspicion.is_waiting(value) }
 }
 
-/// The settlements of one direction that are missing for too long, or too many. `paid` and `credited` are the sums of
-/// all.
-fn follow_settlements(
-    outstanding: &mut Option<Outstanding>,
-    bounds: Bounds,
-    (paid, credited): (i128, i128),
-    (now, overdue_ms): (Timestamp, u64),
-) -> i128 {
-    let missing = |one: &Outstanding| one.total.saturating_sub(credited);
-    *outstanding = match outstanding.take() {
-        _ if bounds.low <= 0 => None,
-        Some(known) if missing(&known) > 0 => Some(known),
-        _ => Some(Outstanding { total: paid, since: now }),
-    };
-    match outstanding {
-        Some(known) if now.millis_since(known.since) >= overdue_ms => missing(known),
-        _ => bounds.high.min(0),
-    }
+/// The smallest amount that the engines can pay, in units, as far as their credits show.
+fn smallest_payment(places: Option<u8>, asset_scale: u8) -> i128 {
+    let missing_places = places.map_or(0, |places| asset_scale.saturating_sub(places));
+    10_i128.checked_pow(missing_places.into()).unwrap_or(1)
 }
 
 fn causes(difference: &Parts<i128>, exchange: &Exchange) -> Vec<DifferenceCause> {
@@ -421,17 +436,6 @@ fn causes(difference: &Parts<i128>, exchange: &Exchange) -> Vec<DifferenceCause>
     let found = [
         pick(difference.asked, claimed, DifferenceCause::PeerForgot),
         pick(difference.answered, DifferenceCause::OwnAnswersLost, DifferenceCause::OwnForgot),
-        pick(difference.paid, DifferenceCause::PaidNotArrived, DifferenceCause::PaidTwice),
-        pick(
-            difference.received,
-            DifferenceCause::ReceivedNotArrived,
-            DifferenceCause::ReceivedTwice,
-        ),
-        pick(
-            difference.adjusted,
-            DifferenceCause::AdjustedAtOneEnd,
-            DifferenceCause::AdjustedAtOneEnd,
-        ),
     ];
     found.into_iter().flatten().collect()
 }

@@ -248,6 +248,7 @@ impl World {
             asset_code: "USD",
             asset_scale: 9,
             amounts,
+            credit_places: None,
         };
         let own = OwnEnd {
             cut: end.saved.cut,

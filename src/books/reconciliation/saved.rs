@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::compare::Parts;
+use super::payments::{Payment, Payments};
 use super::state::{
-    Baseline, BooksVerdict, GivenUp, Outstanding, PeerBooksId, ReconcileState, Suspected,
+    Baseline, BooksVerdict, GivenUp, NotCredited, PeerBooksId, ReconcileState, Suspected,
 };
 use crate::wire::Timestamp;
 
@@ -14,8 +15,18 @@ struct SavedState {
     at: Option<u64>,
     peer: Option<SavedPeer>,
     baseline: Option<(u64, SavedParts)>,
-    paid: Option<(String, u64)>,
-    received: Option<(String, u64)>,
+    #[serde(default)]
+    balanced: SavedParts,
+    #[serde(default)]
+    payments: SavedPayments,
+    #[serde(default)]
+    payments_received: SavedPayments,
+    #[serde(default)]
+    pending: (String, String),
+    #[serde(default)]
+    dust: (String, String),
+    #[serde(default)]
+    credit_places: Option<u8>,
     recovering: bool,
     may_lack: bool,
     given_up: (u64, String),
@@ -30,7 +41,39 @@ struct SavedPeer {
     cut: u64,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+/// The sum of what is forgotten, and each settlement: the sum with it, and its time.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct SavedPayments {
+    forgotten: String,
+    payments: Vec<(String, u64)>,
+}
+
+impl SavedPayments {
+    fn of(saved: &Payments) -> Self {
+        let Payments { forgotten, payments } = saved;
+        let saved = |one: &Payment| (one.total.to_string(), one.at.as_millis());
+        Self { forgotten: forgotten.to_string(), payments: payments.iter().map(saved).collect() }
+    }
+
+    fn payments(&self) -> Option<Payments> {
+        let payment = |(total, at): &(String, u64)| {
+            Some(Payment { total: total.parse().ok()?, at: Timestamp::from_millis(*at) })
+        };
+        let payments: Option<_> = self.payments.iter().map(payment).collect();
+        Some(Payments { forgotten: amount(&self.forgotten)?, payments: payments? })
+    }
+}
+
+/// The texts of an older version are empty where it did not have the amount.
+fn amount(text: &str) -> Option<i128> {
+    if text.is_empty() { Some(0) } else { text.parse().ok() }
+}
+
+fn not_credited((paid, received): &(String, String)) -> Option<NotCredited> {
+    Some(NotCredited { paid: amount(paid)?, received: amount(received)? })
+}
+
+#[derive(Debug, Default, Serialize, Deserialize)]
 struct SavedParts {
     asked: String,
     answered: String,
@@ -49,16 +92,14 @@ impl SavedParts {
     fn parts(&self) -> Option<Parts<i128>> {
         let Self { asked, answered, paid, received, adjusted } = self;
         let texts = Parts { asked, answered, paid, received, adjusted };
-        texts.map(|text| text.parse().ok()).all()
+        texts.map(|text| amount(text)).all()
     }
 }
 
 impl ReconcileState {
     /// The text for the store.
     pub fn to_text(&self) -> String {
-        let outstanding = |one: &Option<Outstanding>| {
-            one.map(|one| (one.total.to_string(), one.since.as_millis()))
-        };
+        let texts = |one: &NotCredited| (one.paid.to_string(), one.received.to_string());
         let saved = SavedState {
             at: self.at.map(|at| at.as_millis()),
             peer: self.peer.as_ref().map(|PeerBooksId { books, run, cut }| SavedPeer {
@@ -69,8 +110,12 @@ impl ReconcileState {
             baseline: self
                 .baseline
                 .map(|baseline| (baseline.at.as_millis(), SavedParts::of(&baseline.parts))),
-            paid: outstanding(&self.paid),
-            received: outstanding(&self.received),
+            balanced: SavedParts::of(&self.balanced),
+            payments: SavedPayments::of(&self.paid),
+            payments_received: SavedPayments::of(&self.received),
+            pending: texts(&self.pending),
+            dust: texts(&self.dust),
+            credit_places: self.credit_places,
             recovering: self.is_recovering,
             may_lack: self.may_lack,
             given_up: (self.given_up.day, self.given_up.amount.to_string()),
@@ -83,13 +128,6 @@ impl ReconcileState {
     /// What [`Self::to_text`] has written. `None`: the text is no such.
     pub fn from_text(text: &str) -> Option<Self> {
         let saved: SavedState = serde_json::from_str(text).ok()?;
-        let outstanding = |one: Option<(String, u64)>| match one {
-            Some((total, since)) => {
-                let (total, since) = (total.parse().ok()?, Timestamp::from_millis(since));
-                Some(Some(Outstanding { total, since }))
-            }
-            None => Some(None),
-        };
         let baseline = match saved.baseline {
             Some((at, parts)) => {
                 Some(Baseline { at: Timestamp::from_millis(at), parts: parts.parts()? })
@@ -101,8 +139,12 @@ impl ReconcileState {
             at: saved.at.map(Timestamp::from_millis),
             peer: saved.peer.map(|SavedPeer { books, run, cut }| PeerBooksId { books, run, cut }),
             baseline,
-            paid: outstanding(saved.paid)?,
-            received: outstanding(saved.received)?,
+            balanced: saved.balanced.parts()?,
+            paid: saved.payments.payments()?,
+            received: saved.payments_received.payments()?,
+            pending: not_credited(&saved.pending)?,
+            dust: not_credited(&saved.dust)?,
+            credit_places: saved.credit_places,
             is_recovering: saved.recovering,
             may_lack: saved.may_lack,
             given_up: GivenUp { day, amount: amount.parse().ok()? },
@@ -126,8 +168,15 @@ mod tests {
             at: Some(at(5)),
             peer: Some(PeerBooksId { books: "00ff".to_owned(), run: u64::MAX, cut: 9 }),
             baseline: Some(Baseline { at: at(3), parts }),
-            paid: Some(Outstanding { total: i128::MIN, since: at(4) }),
-            received: None,
+            balanced: Parts { paid: 5, received: -5, ..Parts::default() },
+            paid: Payments {
+                forgotten: 3,
+                payments: vec![Payment { total: i128::MAX, at: at(4) }],
+            },
+            received: Payments::default(),
+            pending: NotCredited { paid: 18, received: 2 },
+            dust: NotCredited { paid: 0, received: 500 },
+            credit_places: Some(6),
             is_recovering: true,
             may_lack: true,
             given_up: GivenUp { day: 20_000, amount: 120 },
@@ -139,6 +188,12 @@ mod tests {
         for state in [state, ReconcileState::default()] {
             assert_eq!(ReconcileState::from_text(&state.to_text()), Some(state));
         }
+        // What the first version wrote.
+        let old = r#"{"at":5,"peer":null,"baseline":null,"paid":["4",9],"received":null,"recovering":false,
+            "may_lack":false,"given_up":[0,"0"],"verdict":"agrees","difference":{"asked":"0","answered":"0",
+            "paid":"0","received":"0","adjusted":"0"}}"#;
+        let read = ReconcileState::from_text(old).unwrap();
+        assert_eq!((read.verdict, read.paid), (BooksVerdict::Agrees, Payments::default()));
         for wrong in ["", "{}", "null", "[1]"] {
             assert_eq!(ReconcileState::from_text(wrong), None);
         }

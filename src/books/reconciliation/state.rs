@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::compare::Parts;
 use super::judge::DifferenceCause;
+use super::payments::Payments;
 use crate::account::Asset;
 use crate::wire::Timestamp;
 
@@ -29,10 +30,19 @@ pub struct ReconcileState {
     pub peer: Option<PeerBooksId>,
     /// What the differences were when the comparison of these two books began. They are none of its business.
     pub baseline: Option<Baseline>,
-    /// A settlement to the peer that it was not credited for.
-    pub paid: Option<Outstanding>,
-    /// A settlement that the peer says to have made, and that we were not credited for.
-    pub received: Option<Outstanding>,
+    /// Differences of settlements and of changes by operators that cancel each other out for good, such as a settlement
+    /// that was recorded by mistake, and its opposite. Their total is zero.
+    pub balanced: Parts<i128>,
+    /// Our settlements to the peer, as far as it may not be credited for them.
+    pub paid: Payments,
+    /// The same of those that the peer says to have made.
+    pub received: Payments,
+    /// Settlements that are on their way.
+    pub pending: NotCredited,
+    /// What the settlement engines keep until the next settlement, because it is less than they can pay.
+    pub dust: NotCredited,
+    /// The most decimal places of a settlement that our engine has reported. `None`: it has reported none.
+    pub credit_places: Option<u8>,
     /// This node has had an unclean end, or its books were restored, and it has not found out yet how much more of its
     /// packets the peer fulfilled.
     pub is_recovering: bool,
@@ -70,13 +80,13 @@ pub struct Baseline {
     pub parts: Parts<i128>,
 }
 
-/// Settlements that have not arrived.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Outstanding {
-    /// The sum of all settlements, this one included.
-    pub total: i128,
-    /// Since when.
-    pub since: Timestamp,
+/// Amounts that one end has paid, and the other end has not credited.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NotCredited {
+    /// By this node to the peer.
+    pub paid: i128,
+    /// By the peer to this node.
+    pub received: i128,
 }
 
 /// Amounts that this node gave up by itself on one day (UTC).

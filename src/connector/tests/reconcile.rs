@@ -43,6 +43,7 @@ fn books(run: u64, answered: i128) -> PeerBooks<'static> {
         asset_code: "USD",
         asset_scale: 9,
         amounts: PeerAmounts { answered, ..PeerAmounts::default() },
+        credit_places: None,
     }
 }
 
@@ -192,4 +193,15 @@ fn without_the_lease_no_books_are_shown() {
             other => panic!("{other:?}"),
         }
     }
+}
+
+/// A tool that logs in at a node is a new program each time: its books say nothing to the node.
+#[test]
+fn a_connector_without_books_rejects_the_question() {
+    let settings = connector_settings("node", &["alice", "bob"]);
+    let connector = Connector::without_books(settings, HashSeed::Fixed(1)).unwrap();
+    let (node, _alice, bob) = connect_both(TestNode { connector, ..alice_and_bob() });
+    node.be_asked(&bob, &books(1, 0));
+    let rejected = node.read_one(&bob);
+    assert!(matches!(&rejected, Received::Reject { code, .. } if *code == "F01"), "{rejected:?}");
 }

@@ -1,6 +1,7 @@
 //! What operators and webhooks get of comparisons.
 
 use super::*;
+use crate::account::Asset;
 use crate::books::{Judgement, Parts};
 use crate::node::tests::StoredNode;
 
@@ -34,6 +35,7 @@ fn reconciled(before: &ReconcileState, state: &ReconcileState) -> Reconciled {
     Reconciled {
         before: before.clone(),
         state: state.clone(),
+        asset: Asset::default(),
         judgement: Judgement::default(),
         made: Vec::new(),
         other_asset: None,
@@ -52,8 +54,9 @@ fn the_end_of_an_alarm_is_an_event_also_after_a_recovery() {
         node.context.connector.publish_durable(cut.number);
         cut.records().events.iter().map(|event| event.text.clone()).collect::<Vec<_>>()
     };
-    let differ =
-        "the books differ: the peer claims 120 more than this node accepts for its packets";
+    let differ = "the books differ: the peer claims 0.00000012 USD (120 units) more than this node accepts for its \
+                  packets (agree with the operator of the peer which number is right, and correct the other one with \
+                  `ledger adjust`)";
     assert_eq!(report(&agrees, &differs), [differ]);
     assert_eq!(report(&differs, &differs), [""; 0]);
     // The node starts again, and finds out what it lost.

@@ -20,6 +20,29 @@ pub struct ReconcileBody {
     pub difference: String,
     /// What it is made of.
     pub parts: DifferenceBody,
+    /// Settlements that are on their way: paid, not credited yet, and not overdue. No part of the difference.
+    #[serde(default)]
+    pub pending: NotCreditedBody,
+    /// What the settlement engines keep for the next settlement, because they cannot pay less. No part of the
+    /// difference.
+    #[serde(default)]
+    pub dust: NotCreditedBody,
+}
+
+/// Amounts that one end has paid, and the other end has not credited.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct NotCreditedBody {
+    /// By this node to the peer.
+    pub paid: String,
+    /// By the peer to this node.
+    pub received: String,
+}
+
+impl Default for NotCreditedBody {
+    fn default() -> Self {
+        Self { paid: "0".to_owned(), received: "0".to_owned() }
+    }
 }
 
 /// Lasting differences. Above zero, both ends together claim more than there is.

@@ -78,7 +78,13 @@ fn the_books_of_two_nodes_are_compared() {
     let (code, made) =
         ask(node.health_port, "POST /ledger/changes", Some("an-operators-token"), change);
     assert_eq!((code, made["balance"].as_str()), (200, Some("5")), "{made}");
-    compare("m", 0, &["m: this node claims 5 more than the peer accepts for its packets (answers"]);
+    compare(
+        "m",
+        0,
+        &[
+            "m: this node claims 0.000000005 USD (5 units) more than the peer accepts for its packets (answers",
+        ],
+    );
     compare("off", 1, &["error: n: the peer has not answered: ", "(HTTP 502)"]);
     compare("nobody", 1, &["node n has no peer", "(HTTP 404)"]);
     drop(other);
