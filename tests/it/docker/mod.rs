@@ -11,6 +11,7 @@ mod database;
 mod image;
 mod network;
 mod page;
+mod settling;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -186,5 +187,8 @@ fn copy_of_network() -> tempfile::TempDir {
     };
     copy("docker-compose.yml");
     copy("docker/config/config.yaml");
+    copy("docker/config/settling.yaml");
+    // Compose wants each folder that an image is built from, also where it builds none.
+    copy("examples/settlement/Dockerfile");
     folder
 }
