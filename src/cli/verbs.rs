@@ -123,7 +123,13 @@ pub(super) fn named_pages(
     }
     let via: Vec<String> = arguments.via.iter().cloned().collect();
     let token_file = arguments.token_file.as_deref().map(Path::new);
-    find_nodes(&via, &arguments.source, token_file, environment)
+    let mut nodes = find_nodes(&via, &arguments.source, token_file, environment)?;
+    // In a container of a network it is the node of that container, unless the command line names one.
+    let of_container = |node: &AskedNode| node.id.as_deref() == variable(environment, "NODE_ID");
+    if arguments.source.node.is_none() && nodes.iter().any(of_container) {
+        nodes.retain(of_container);
+    }
+    Ok(nodes)
 }
 
 /// Posts a verb with its reason to the node, and prints the answer.
@@ -326,4 +332,28 @@ async fn find_page_of_up(client: &PageClient, boot: &str) -> Option<AskedNode> {
         }
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::console::SourceArguments;
+
+    #[test]
+    fn in_a_container_a_command_is_for_its_node() {
+        let check = |node: Option<&str>, here: &str, expected: &[&str]| {
+            let config = Some("docker/config/config.yaml".into());
+            let source = SourceArguments { config, node: node.map(str::to_owned) };
+            let arguments = PageNodeArguments { source, via: None, token_file: None, json: false };
+            let variables = [("NODE_ID".to_owned(), here.to_owned())].into_iter().collect();
+            let pages = named_pages(&arguments, &variables).unwrap();
+            let found: Vec<_> = pages.iter().map(|page| page.id.as_deref().unwrap()).collect();
+            assert_eq!(found, expected, "{node:?} in {here}");
+        };
+        check(None, "b", &["b"]);
+        check(Some("c"), "b", &["c"]);
+        // That of `watch` is no node of the network, and a shell elsewhere has none.
+        check(None, "watch", &["a", "b", "c"]);
+        check(None, "", &["a", "b", "c"]);
+    }
 }
