@@ -1,6 +1,7 @@
 //! `compose`: prints a docker-compose.yml for any topology file. The links stay in the topology file, which every
 //! container reads and watches; the output has what belongs to a machine: containers, ports, secrets.
 
+mod engines;
 mod variables;
 mod yaml;
 
@@ -12,7 +13,7 @@ use std::path::{Path, PathBuf};
 use self::variables::Variable;
 use super::args::ComposeArguments;
 use super::describe_replaced_port;
-use crate::config::{Environment, Source, variable_of_peer, variable_part};
+use crate::config::{Environment, NodeSettings, Source, variable_of_peer, variable_part};
 use crate::console::Failure;
 use crate::net::StorePlace;
 use crate::topology::{
@@ -52,6 +53,8 @@ struct Service {
     has_volume: bool,
     /// The ids of the nodes that it is linked with.
     linked: Vec<String>,
+    /// Comments on its settlement engines, which the output does not start.
+    engines: Vec<String>,
 }
 
 /// The host's ports for one node: those of `up`, where tools find them.
@@ -154,9 +157,10 @@ fn load_services(topology: &Topology, err: &mut dyn Write) -> Result<Vec<Service
                 hosts.insert(peer.account.id.to_string(), url.host().to_string());
             }
         }
+        let NodeSettings { http_server_port, settlement_port, .. } = node.settings;
         if node.settings.btp_server_port == 0
             || node.settings.health_check_port == 0
-            || node.settings.http_server_port == Some(0)
+            || [http_server_port, settlement_port].contains(&Some(0))
         {
             return Err(Failure::Usage(format!(
                 "node {id} has port 0, which changes at every start; a container needs a fixed port"
@@ -192,6 +196,7 @@ fn load_services(topology: &Topology, err: &mut dyn Write) -> Result<Vec<Service
             published,
             has_volume: matches!(node.settings.store, Some(StorePlace::File(_))),
             linked: linked.map(|peer| peer.account.id.to_string()).collect(),
+            engines: engines::describe_engines(id, &node, err)?,
         });
     }
     for service in &mut services {
@@ -256,7 +261,7 @@ mod tests {
     use super::*;
     use crate::console::{SourceArguments, load_local_node};
 
-    fn compose(file: &Path) -> (String, String) {
+    pub(super) fn compose(file: &Path) -> (String, String) {
         let image = "ilp-connector".to_owned();
         let arguments = ComposeArguments { file: file.to_owned(), image, build: None };
         let (mut out, mut err) = (Vec::new(), Vec::new());

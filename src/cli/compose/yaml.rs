@@ -150,6 +150,9 @@ impl Compose {
                 scalar(build)
             )?;
         }
+        for comment in &service.engines {
+            writeln!(out, "    # {comment}")?;
+        }
         writeln!(out, "    container_name: ilp-connector-{id}")?;
         if let Some(alias) = &service.alias {
             writeln!(out, "    networks: {{ ilp: {{ aliases: [{}] }} }}", quoted(alias))?;
