@@ -3,6 +3,7 @@
 //!
 //! A comment before a block says how it is tested:
 //! - `tested NAME`: its commands run; the lines after a command are its output. Blocks with one name are one session.
+//!   A command that ends with `&` keeps running until the session ends.
 //! - `tested NAME, stays`: the last command keeps running until the session ends.
 //! - `tested NAME, save as FILE`: the block is a file.
 //! - `tested NAME, FILE, under LINE` and `tested NAME, FILE, without`: an edit of a file.
@@ -14,7 +15,7 @@ mod blocks;
 mod sandbox;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use self::blocks::{Block, Mark, blocks};
 use self::sandbox::Sandbox;
@@ -51,13 +52,17 @@ fn commands_print_what_the_page_shows() {
             Ok(sandbox) => sandbox,
             Err(why) => return skip("the commands of the documentation", &why),
         };
-        if name == "javascript" {
-            match interop::packages() {
-                Ok(folder) => sandbox.link("node_modules", &folder.join("node_modules")),
-                Err(why) => {
-                    skip("the client of docs/INTEROP.md", &why);
-                    continue;
-                }
+        let (packages, place) = match name.as_str() {
+            "javascript" => (interop::packages(), "node_modules"),
+            "settling" => (interop::settlement_packages(), "examples/settlement/node_modules"),
+            _ => (Ok(PathBuf::new()), ""),
+        };
+        match packages {
+            Ok(_) if place.is_empty() => {}
+            Ok(folder) => sandbox.link(place, &folder.join("node_modules")),
+            Err(why) => {
+                skip(&format!("the commands of {name}"), &why);
+                continue;
             }
         }
         blocks.iter().for_each(|block| sandbox.execute(block));
