@@ -10,7 +10,7 @@ use super::redact;
 use super::settings::PeerConfig;
 use super::value::Value;
 use super::value_kind::ValueKind;
-use crate::account::AccountId;
+use crate::account::{AccountId, Relation};
 use crate::net::{HttpUrl, Secret, is_loopback};
 
 /// The word for settlements that operators make.
@@ -91,9 +91,15 @@ fn warn_of_unused_rules(mapping: Mapping<'_>, draft: &PeerDraft, report: &mut Di
         None if !mapping.has(&PEER.settlement) => {
             let mut set = of_all.iter().chain(&of_engines).filter(|(_, is_set)| *is_set);
             let Some((first, _)) = set.next() else { return };
-            let what = "nothing is settled with this peer, as settlement is not set";
+            let place = mapping.path_of(first).place();
+            // What is under `defaults` is meant for neighbours, not for accounts of tools.
+            if draft.relation == Some(Relation::Child) && place.text.starts_with("defaults.") {
+                return;
+            }
+            let peer = draft.id.as_ref().map_or("this peer", AccountId::as_str);
+            let what = format!("nothing is settled with {peer}, which has no settlement");
             let help = "set settlement to manual or to the engine of the peer, or remove this key";
-            mapping.warn(first, what, help, report);
+            report.warn(place, what, help);
         }
         Some(SettlementConfig::Manual) => {
             for (key, _) in of_engines.iter().filter(|(_, is_set)| *is_set) {
@@ -285,10 +291,10 @@ mod tests {
             ["settleThreshold: -5", "settleTo: 5", "settleEveryMs: 1000", "settleMaxPerHour: 5"]
         {
             let key = rule.split(':').next().unwrap();
-            check(rule, &format!("peers[0].{key}: nothing is settled with this peer"));
+            check(rule, &format!("peers[0].{key}: nothing is settled with b, which"));
         }
         check("settleTo: 0, settleOnT04: false", "");
-        check("settleOnT04: true", "nothing is settled with this peer");
+        check("settleOnT04: true", "nothing is settled with b");
         check("settlement: manual, settleThreshold: -5, settleTo: 5", "");
         check("settlement: manual, settleEveryMs: 1000", "settleEveryMs: does nothing with");
         check("settlement: manual, settleMaxPerHour: 5", "settleMaxPerHour: does nothing with");
