@@ -19,6 +19,8 @@ use crate::wire::Timestamp;
 const CONCURRENT_MAX: usize = 32;
 /// Verdicts that an operator must look at.
 const ALARMS: [&str; 3] = ["differs", "overdue", "otherAsset"];
+/// Verdicts on peers that have no books to compare, or none that are known.
+const WITHOUT_BOOKS: [&str; 2] = ["unsupported", "unknown"];
 /// How the error of a session ends that the peer has closed because it was done (RFC 6455 7.4.1).
 const GOODBYE: &str = "(1000)";
 
@@ -291,14 +293,21 @@ impl AccountLook {
         is_alarm.then_some(&*reconcile.text)
     }
 
-    /// The verdict on its books, and how long ago it was found.
+    /// The verdict on its books, with what still lies between them, and how long ago it was found. `None`: there is
+    /// none, as with tools, which have no books.
     pub(super) fn books(&self, now: Timestamp) -> Option<String> {
-        let ReconcileBody { verdict, compared_at, .. } = self.reconcile.as_ref()?;
+        let ReconcileBody { verdict, text, compared_at, .. } = self.reconcile.as_ref()?;
+        if WITHOUT_BOOKS.contains(&verdict.as_str()) {
+            return None;
+        }
+        // `the books agree, but for 18 USD that ...`
+        let but = text.strip_prefix("the books ").filter(|text| text.starts_with("agree, but"));
+        let verdict = but.unwrap_or(verdict);
         let at = compared_at.as_deref().and_then(parse_time);
         let ago = at.map(|at| now.as_millis().saturating_sub(at.as_millis()) / 1000);
         Some(match ago {
             Some(seconds) => format!("{verdict} ({seconds} s ago)"),
-            None => verdict.clone(),
+            None => verdict.to_owned(),
         })
     }
 

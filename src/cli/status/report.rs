@@ -344,6 +344,15 @@ pub(super) mod tests {
         let mut looks = [look("a", "healthy", &[], vec![account("b", "connected", "5")])];
         looks[0].accounts[0].reconcile = compared("agrees", "the books agree");
         assert!(text(&looks, usize::MAX).contains("\nbooks: a and b agrees (12 s ago)"));
+        let but = "the books agree, but for 18 USD that this node paid";
+        looks[0].accounts[0].reconcile = compared("agrees", but);
+        let shown = text(&looks, usize::MAX);
+        assert!(shown.contains("\nbooks: a and b agree, but for 18 USD that this node paid (12 s"));
+        for verdict in ["unsupported", "unknown"] {
+            looks[0].accounts[0].reconcile =
+                compared(verdict, "the peer does not know the question");
+            assert!(!text(&looks, usize::MAX).contains("books"));
+        }
         looks[0].accounts[0].reconcile = compared("differs", "the peer claims 120 more");
         let shown = text(&looks, usize::MAX);
         assert!(shown.contains("the books of a and b differ (USD/9): the peer claims 120 more"));
