@@ -4,6 +4,7 @@
 mod killed;
 mod programs;
 mod repeated;
+mod stopped;
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
