@@ -42,6 +42,8 @@ struct Settling {
     t04s: Option<u64>,
     /// When a T04 last began a settlement, or was the reason to report one.
     t04_noted_at: Option<MonoTime>,
+    /// That a T04 came too soon after that one was reported.
+    is_t04_pause_reported: bool,
     /// What is due and is not paid by an engine now was reported. A balance that varies at the threshold is one report.
     is_reported: bool,
 }
@@ -111,6 +113,15 @@ pub enum NotSettling {
     /// `settleMaxPerHour`.
     #[error("settleMaxPerHour is reached")]
     MaxPerHour,
+    /// `settleOnT04` has settled, or reported, within the last minute.
+    #[error(
+        "settleOnT04 settles at most once a minute, and again in {next_in_s} s; a settleThreshold settles before the peer \
+         rejects packets"
+    )]
+    AfterT04 {
+        /// Seconds until it may settle again.
+        next_in_s: u64,
+    },
     /// The books cannot hold the sum.
     #[error("the settlements add up to more than the books can hold")]
     TooLarge,
@@ -124,6 +135,7 @@ impl Settling {
             interval_from: now,
             t04s: None,
             t04_noted_at: None,
+            is_t04_pause_reported: false,
             is_reported: false,
         }
     }
@@ -251,6 +263,8 @@ enum Reason {
     Threshold,
     Interval,
     T04,
+    /// A T04 so soon after another one that nothing settles.
+    AfterT04(Duration),
 }
 
 impl Settling {
@@ -270,9 +284,13 @@ impl Settling {
         if rules.mode != SettlementMode::Engine {
             return None;
         }
-        let pauses = self.t04_noted_at.is_some_and(|at| now.since(at) < T04_PAUSE);
-        if rules.on_t04 && has_t04 && !pauses && *balance < 0 {
-            return Some(Reason::T04);
+        if rules.on_t04 && has_t04 && *balance < 0 {
+            let left = self.t04_noted_at.map(|at| T04_PAUSE.saturating_sub(now.since(at)));
+            match left.filter(|left| !left.is_zero()) {
+                None => return Some(Reason::T04),
+                Some(left) if !self.is_t04_pause_reported => return Some(Reason::AfterT04(left)),
+                Some(_) => {}
+            }
         }
         let interval = rules.interval?;
         (now.since(self.interval_from) >= interval).then_some(Reason::Interval)
@@ -290,7 +308,13 @@ impl Settling {
         let SettlementView { account, rules, balance, .. } = view;
         let not_settling = match rules.mode {
             _ if is_paused => Some(NotSettling::Paused),
-            SettlementMode::Engine => None,
+            SettlementMode::Engine => match reason {
+                Reason::AfterT04(left) => {
+                    let next_in_s = left.as_millis().div_ceil(1_000).try_into().unwrap_or(u64::MAX);
+                    Some(NotSettling::AfterT04 { next_in_s })
+                }
+                Reason::Threshold | Reason::Interval | Reason::T04 => None,
+            },
             SettlementMode::Manual | SettlementMode::None => Some(NotSettling::Manual),
         };
         let begun = match not_settling {
@@ -298,8 +322,16 @@ impl Settling {
             None if !input.may_begin || !view.is_enabled => return,
             None => self.debit(view, connector, input),
         };
-        if reason == Reason::T04 {
-            self.t04_noted_at = Some(input.now.mono);
+        match reason {
+            Reason::T04 => {
+                self.t04_noted_at = Some(input.now.mono);
+                // What was reported says enough.
+                self.is_t04_pause_reported = begun.is_err();
+            }
+            Reason::AfterT04(_) => {
+                (self.is_reported, self.is_t04_pause_reported) = (false, true);
+            }
+            Reason::Threshold | Reason::Interval => {}
         }
         match begun {
             Ok(Some((cut, settlement))) => {

@@ -139,7 +139,9 @@ fn a_t04_settles_what_is_owed_at_once_and_at_most_once_a_minute() {
     fixture.owe(30);
     fixture.node.advance(MINUTE - Duration::from_millis(1));
     fixture.reject(ErrorCode::T04);
-    assert_eq!(fixture.look(), [], "within a minute");
+    assert_eq!(fixture.reported(), Some(NotSettling::AfterT04 { next_in_s: 1 }));
+    fixture.reject(ErrorCode::T04);
+    assert_eq!(fixture.reported(), None, "once");
     fixture.node.advance(Duration::from_millis(1));
     assert_eq!(fixture.look(), [], "that T04 is over");
     fixture.reject(ErrorCode::T04);
