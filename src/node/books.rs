@@ -5,13 +5,16 @@ use std::io;
 
 use super::start::StartError;
 use crate::account::AccountId;
-use crate::books::{AccountKind, SavedBooks};
+use crate::books::{AccountKind, EventKind, EventLevel, NewEvent, RecoveredAccount, SavedBooks};
 use crate::config::{NodeConfig, NodeSettings};
 use crate::net::{Clock, StorePlace};
 use crate::store::{OpenError, Store, StoreHandle, StoreIdentity, StoreWorker};
 
 /// Accounts that one start names in the log; the others are counted.
 const ACCOUNTS_LOGGED_MAX: usize = 20;
+
+/// Events of one start about what is uncertain. The pages of the node show all accounts.
+const UNCERTAIN_EVENTS_MAX: usize = 1_000;
 
 /// An open store, and what it holds.
 pub(super) struct OpenBooks {
@@ -79,6 +82,27 @@ fn log_opened(place: &StorePlace, books: &SavedBooks) {
     }
 }
 
+/// An event for each peer that may have fulfilled what was in flight when the node ended.
+pub(super) fn uncertain_events(books: &SavedBooks) -> Vec<NewEvent> {
+    let uncertain = books.accounts.iter().filter(|one| one.is_changed && one.row.uncertain != 0);
+    let event = |account: &RecoveredAccount| {
+        let RecoveredAccount { row, newly_uncertain, .. } = account;
+        // What a stop could not wait for is uncertain in the store already.
+        let amount = if *newly_uncertain == 0 { row.uncertain } else { *newly_uncertain };
+        let (peer, asset) = (row.name.to_string(), row.asset.to_string());
+        NewEvent {
+            level: EventLevel::Warn,
+            kind: EventKind::AccountUncertain,
+            text: format!(
+                "{amount} units ({asset}) were in flight to {peer} when the node ended; it may have fulfilled them"
+            ),
+            peer: Some(peer),
+            fields: vec![("amount", amount.to_string()), ("asset", asset)],
+        }
+    };
+    uncertain.take(UNCERTAIN_EVENTS_MAX).map(event).collect()
+}
+
 /// Names the accounts in the store that the configuration does not have, unless they are settled.
 pub(super) fn log_unknown_accounts(books: &SavedBooks, config: &NodeConfig) {
     let peers = config.peers.iter().map(|peer| &peer.account.id);
@@ -99,5 +123,41 @@ pub(super) fn log_unknown_accounts(books: &SavedBooks, config: &NodeConfig) {
     let more = unknown().count().saturating_sub(ACCOUNTS_LOGGED_MAX);
     if more > 0 {
         tracing::warn!(accounts = more, "more accounts that are not configured in the store");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::account::{Asset, Totals};
+    use crate::books::{AccountRow, StoredRow, recover_account};
+    use crate::wire::Timestamp;
+
+    #[test]
+    fn what_became_uncertain_is_one_event_for_each_peer_and_once() {
+        let account = |name: &str, held_out, uncertain, since| {
+            let row = AccountRow {
+                name: name.into(),
+                kind: AccountKind::Peer,
+                asset: Asset::default(),
+                totals: Totals::default(),
+                held_out,
+                uncertain,
+                uncertain_since: since,
+            };
+            recover_account(StoredRow { row, balance: 0 }, Timestamp::from_millis(9))
+        };
+        let before = Some(Timestamp::from_millis(3));
+        let accounts = [
+            account("crashed", 20, 5, before),
+            account("stopped", 0, 7, None),
+            account("known", 0, 9, before),
+            account("settled", 0, 0, None),
+        ];
+        let accounts = accounts.map(Result::unwrap).into();
+        let events = uncertain_events(&SavedBooks { accounts, ..SavedBooks::default() });
+        let found = events.iter().map(|one| (one.peer.as_deref().unwrap(), &*one.fields[0].1));
+        assert_eq!(found.collect::<Vec<_>>(), [("crashed", "20"), ("stopped", "7")]);
+        assert!(events.iter().all(|event| event.kind == EventKind::AccountUncertain));
     }
 }

@@ -173,9 +173,11 @@ async fn build(
         None => ParentState::default(),
     };
     let settings_of_packets = connector_settings(&config, &parent, &random_secret)?;
+    let mut uncertain = Vec::new();
     let (connector, store) = match opened {
         Some(OpenBooks { store, books }) => {
             books::log_unknown_accounts(&books, &config);
+            uncertain = books::uncertain_events(&books);
             let connector = Connector::with_books(settings_of_packets, HashSeed::Random, books)?;
             (connector, Some(store))
         }
@@ -226,6 +228,7 @@ async fn build(
     // Before the first request: without peers it would be ready, and without a token open to all.
     status.configure(status_settings(&config));
     set_peer_status(&config, &context);
+    uncertain.into_iter().for_each(|event| status.record_event(event));
     let (host, port) = (&config.settings.health_check_host, config.settings.health_check_port);
     let (packet_totals, log_totals) = (packet_log.totals(), logs.totals());
     let api = Api::bind(host, port, Arc::clone(&status), packet_totals, log_totals).await?;
