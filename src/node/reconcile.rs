@@ -114,8 +114,7 @@ impl Reconciling {
             tokio::select! {
                 order = orders.recv() => {
                     let Some(ReconcileOrder { peer, reply }) = order else { return };
-                    self.waiting.entry(peer.clone()).or_default().push(reply);
-                    self.begin(&peer);
+                    self.take_order(peer, reply);
                 }
                 Some((peer, result)) = done.recv() => self.end(peer, result),
                 _ = ticks.tick(), if self.has_store => self.begin_due(),
@@ -148,6 +147,10 @@ impl Reconciling {
                 schedule.next_at = Some(at);
             }
         }
+        if store_failure(&self.status).is_some() {
+            // What is concluded could not be saved. It is asked for when the store works again.
+            return;
+        }
         let is_due = |schedule: &Schedule| {
             schedule.is_connected && schedule.next_at.is_some_and(|at| at <= now)
         };
@@ -156,15 +159,26 @@ impl Reconciling {
         due.iter().for_each(|peer| self.begin(peer));
     }
 
+    fn take_order(&mut self, peer: AccountId, reply: Reply) {
+        if let Some(failure) = store_failure(&self.status) {
+            // The client may not wait any more.
+            let _ = reply.send(Err(failure));
+            return;
+        }
+        self.waiting.entry(peer.clone()).or_default().push(reply);
+        self.begin(&peer);
+    }
+
     /// Begins an exchange, unless one with this peer runs.
     fn begin(&mut self, peer: &AccountId) {
         if self.running.len() >= EXCHANGES_MAX || !self.running.insert(peer.clone()) {
             return;
         }
-        let (context, up_since) = (Arc::clone(&self.context), self.started_at);
+        let (context, status) = (Arc::clone(&self.context), Arc::clone(&self.status));
+        let up_since = self.started_at;
         let (peer, done) = (peer.clone(), self.done_sender.clone());
         let exchange = async move {
-            let result = exchange(&context, &peer, up_since).await;
+            let result = exchange(&context, &status, &peer, up_since).await;
             // The node stops if nothing takes it.
             let _ = done.send((peer, result)).await;
         };
@@ -256,9 +270,16 @@ impl Reconciling {
     }
 }
 
+/// Why nothing is compared while the store fails: what is concluded could not be saved.
+fn store_failure(status: &NodeStatus) -> Option<NotCompared> {
+    let failure = status.watch_store_failure().borrow().clone()?;
+    Some(NotCompared::Unusable(format!("books are not compared while the store fails: {failure}")))
+}
+
 /// Asks a peer for its books, and concludes from them.
 async fn exchange(
     context: &NodeContext,
+    status: &NodeStatus,
     peer: &AccountId,
     up_since: Instant,
 ) -> Result<Reconciled, NotCompared> {
@@ -276,6 +297,9 @@ async fn exchange(
         BooksAnswer::Gone => return Err(NotCompared::Unusable(NotReconciled::Gone.to_string())),
     };
     books.is_answered_in_order &= was_first;
+    if let Some(failure) = store_failure(status) {
+        return Err(failure);
+    }
     let next_id = || ChangeId::from_random(rand::random());
     let (up_for, now) = (up_since.elapsed(), context.clock.now());
     let concluded = connector.conclude_exchange(peer, &books, up_for, now, next_id);

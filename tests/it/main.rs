@@ -44,6 +44,7 @@ mod postgres;
 mod probes;
 mod process;
 mod proxy;
+mod reconcile;
 mod refused_logins;
 mod reload;
 mod secrets;

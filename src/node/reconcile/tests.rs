@@ -3,6 +3,7 @@
 use super::*;
 use crate::account::Asset;
 use crate::books::{Judgement, Parts};
+use crate::link::{Framing, Outbox, SessionKind};
 use crate::node::tests::StoredNode;
 
 fn reconciling(node: &StoredNode) -> (Reconciling, mpsc::Receiver<Done>) {
@@ -81,4 +82,34 @@ async fn an_operator_who_finds_no_room_is_answered_later() {
     assert_eq!(peer, account("c"));
     reconciling.end(peer, result);
     assert!(matches!(answer.await.unwrap(), Err(NotCompared::Unanswered(_))));
+}
+
+#[tokio::test]
+async fn while_the_store_fails_no_peer_is_asked() {
+    let node = StoredNode::new();
+    let (mut reconciling, _done) = reconciling(&node);
+    let c = account("c");
+    let connector = &node.context.connector;
+    let outbox = Outbox::new(Framing::None, 1 << 20);
+    let session = (SessionKind::Accepted, None, Arc::clone(&outbox), node.context.clock.now());
+    let (kind, token, frames, now) = session;
+    connector.attach_session(&connector.account("c").unwrap(), kind, token, frames, now);
+    let mut look = || {
+        reconciling.begin_due();
+        reconciling.peers.get_mut(&c).unwrap().next_at = Some(Instant::now());
+        reconciling.begin_due();
+        reconciling.running.len()
+    };
+    node.status.set_store_failure(Some("the disk is full".to_owned()));
+    assert_eq!(look(), 0);
+    node.status.set_store_failure(None);
+    assert_eq!(look(), 1);
+    node.status.set_store_failure(Some("the disk is full".to_owned()));
+    let (reply, answer) = oneshot::channel();
+    reconciling.take_order(c, reply);
+    let refused = answer.await.unwrap().unwrap_err().to_string();
+    assert_eq!(
+        refused,
+        "books are not compared while the store fails: the disk is full; try again"
+    );
 }
