@@ -9,10 +9,10 @@ use crate::config::{Routing, Source};
 
 fn files() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let examples = std::fs::read_dir(root.join("examples")).unwrap();
-    let mut files: Vec<PathBuf> = examples.map(|entry| entry.unwrap().path()).collect();
+    let folders = ["examples", "docker/config"];
+    let entries = folders.iter().flat_map(|name| std::fs::read_dir(root.join(name)).unwrap());
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
     files.retain(|file| file.extension().is_some_and(|extension| extension == "yaml"));
-    files.push(root.join("docker/config/config.yaml"));
     files.sort();
     assert!(files.len() >= 10, "{files:?}");
     files
