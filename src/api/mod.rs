@@ -9,6 +9,7 @@
 
 mod audited;
 mod bearer_auth;
+mod books_orders;
 mod config_values;
 mod health;
 mod heartbeat;
@@ -30,6 +31,7 @@ mod watch;
 mod webhook_orders;
 
 pub use bearer_auth::ApiToken;
+pub use books_orders::{EventsOrder, IncomeOrder, IncomeReport};
 pub use config_values::{
     ConfigCheck, ConfigCheckOrder, ConfigMistake, ConfigValue, ConfigValues, ParentValues,
 };

@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use tokio::sync::{mpsc, watch};
 
 use super::bearer_auth::{ApiAuth, ApiToken};
+use super::books_orders::{EventsOrder, IncomeOrder};
 use super::config_values::{ConfigMistake, ConfigValues, MISTAKES_MAX, ParentValues};
 use super::health::{Health, HealthInput, HealthStatus, PeerHealth, health, reasons_not_ready};
 use super::heartbeat::Heartbeat;
@@ -96,6 +97,10 @@ pub struct NodeStatus {
     pub(super) reconcile_orders: OnceLock<mpsc::Sender<ReconcileOrder>>,
     /// Where orders about webhooks go. Empty without a store.
     pub(super) webhook_orders: OnceLock<mpsc::Sender<WebhookOrder>>,
+    /// Where questions about the income go. Empty without a store.
+    pub(super) income_orders: OnceLock<mpsc::Sender<IncomeOrder>>,
+    /// Where questions about saved events go. Empty without a store.
+    pub(super) events_orders: OnceLock<mpsc::Sender<EventsOrder>>,
     last_reload: Mutex<LastReload>,
     config: Mutex<NodeValues>,
     pub(super) auth: ApiAuth,
@@ -139,6 +144,8 @@ impl NodeStatus {
             settlement_orders: OnceLock::new(),
             reconcile_orders: OnceLock::new(),
             webhook_orders: OnceLock::new(),
+            income_orders: OnceLock::new(),
+            events_orders: OnceLock::new(),
             last_reload: Mutex::new(LastReload {
                 at: now,
                 succeeded_at: now,

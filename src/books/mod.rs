@@ -41,7 +41,7 @@ pub use row::{AccountKind, AccountRow, StoredRow, own_account_name};
 pub use saved::SavedBooks;
 pub use saved_event::{
     DeliveryCounts, DeliveryState, EVENT_DAYS_KEPT, EVENTS_SAVED_MAX, EventDelivery, EventId,
-    FoundDeliveries, SavedEvent, clip_text,
+    EventQuery, FoundDeliveries, NumberedEvent, SavedEvent, clip_text,
 };
 pub use settlement::{
     KeyError, Leftover, Quantity, Settlement, SettlementBook, SettlementDirection, SettlementError,

@@ -71,6 +71,28 @@ impl SavedEvent {
     }
 }
 
+/// An event with its place in the order of events.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NumberedEvent {
+    /// Rises from event to event.
+    pub number: i64,
+    /// The event.
+    pub event: SavedEvent,
+}
+
+/// Which events are wanted, the newest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EventQuery {
+    /// Only those with a smaller number.
+    pub before: Option<i64>,
+    /// Only those of this kind.
+    pub kind: Option<String>,
+    /// Only those about this peer.
+    pub peer: Option<String>,
+    /// At most so many.
+    pub max: u32,
+}
+
 /// At most so many characters of a text, so that a peer cannot make it long.
 pub fn clip_text(text: &str) -> String {
     match text.char_indices().nth(TEXT_CHARS_MAX) {

@@ -9,6 +9,7 @@ mod adopt;
 mod apply;
 mod audit_thread;
 mod books;
+mod books_orders;
 mod ccp;
 mod certificate_watch;
 mod changes;

@@ -9,6 +9,7 @@ use tokio::task::JoinHandle;
 use super::acceptor::Acceptor;
 use super::adopt::ParentState;
 use super::audit_thread::AuditThread;
+use super::books_orders::BooksOrders;
 use super::changes::ChangesTask;
 use super::command::NodeCommand;
 use super::derive::{RandomSecret, http_dials, peer_dials, status_settings};
@@ -86,6 +87,8 @@ pub(super) struct NodeTask {
     pub(super) credits: Option<AbortOnDrop>,
     /// Does what operators want of settlements.
     pub(super) settlement_orders: Option<AbortOnDrop>,
+    /// Answers what is asked about the past, if there is a store.
+    pub(super) books_orders: Option<BooksOrders>,
     /// The settlement engines of peers.
     pub(super) engines: EngineTasks,
     /// Pays peers outside of Interledger, if there is a store.

@@ -69,6 +69,7 @@ impl NodeTask {
         drop(self.engines);
         drop(self.credits);
         drop(self.settlement_orders);
+        drop(self.books_orders);
         drop(self.settlements);
         if let Some(lease) = self.lease {
             lease.abort();

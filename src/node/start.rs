@@ -12,6 +12,7 @@ use super::acceptor::Acceptor;
 use super::adopt::ParentState;
 use super::audit_thread::AuditThread;
 use super::books::OpenBooks;
+use super::books_orders::BooksOrders;
 use super::changes::ChangesTask;
 use super::command::{COMMANDS_MAX, NodeCommand, NodeHandle};
 use super::derive::{
@@ -46,7 +47,7 @@ use crate::net::{
 use crate::peers::{Logins, NoRandomness, NodeContext};
 use crate::routing::HashSeed;
 use crate::settlement::EngineListenerError;
-use crate::store::{OpenError, StoreHandle};
+use crate::store::{OpenError, StoreHandle, StoreIdentity};
 use crate::telemetry::{self, Logs};
 
 /// Why a node does not start.
@@ -267,6 +268,10 @@ async fn build(
     let credits = store.clone().map(|store| credits::start(store, &context, Arc::clone(&status)));
     let settlement_orders =
         store.clone().map(|store| settlement_orders::start(store, &context, Arc::clone(&status)));
+    let books_orders = store.clone().zip(config.settings.store_place()).map(|(store, place)| {
+        let identity = StoreIdentity { node: Some(config.settings.node_id.clone()) };
+        BooksOrders::start(store, place, identity, &status)
+    });
     let settlements = store.is_some().then(|| {
         let ask = engines::ask(&engines);
         settlements::start(Arc::clone(&context), Arc::clone(&status), ask)
@@ -312,6 +317,7 @@ async fn build(
         )),
         credits,
         settlement_orders,
+        books_orders,
         engines: EngineTasks::start(engines, engine_listener, &context),
         settlements,
         stranded_settlements: StrandedSettlements::default(),

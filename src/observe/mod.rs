@@ -7,6 +7,7 @@ mod accounts;
 mod event_log;
 mod filter;
 mod history;
+mod income;
 mod links;
 mod merge;
 mod model;
@@ -24,18 +25,19 @@ pub use self::accounts::{AccountFacts, account_bodies, format_time, parse_time, 
 pub use self::event_log::{EventLog, ObjectIds, OtherBoot};
 pub use self::filter::PacketFilter;
 pub use self::history::{HISTORY_STEP_MS, History};
+pub use self::income::income_body;
 pub use self::links::{UNKNOWN, join_links};
 pub use self::merge::{merge_nodes, merge_rates};
 pub use self::model::{
     AcceptedRateBody, BothWays, BurstBody, ByeBody, CandidateBody, EngineAccountBody,
     EngineRefusalBody, EventBody, ExchangeRateBody, ExchangeRatesBody, FaultBody, FaultKind,
-    GapBody, GapCause, HelloBody, JumpedAssetBody, LinkBody, LinkHistoryBody, LinkKind, LinkRates,
-    LinkState, NodeBody, NodeExchangeRatesBody, NodeHistoryBody, NodeStats, OverrideBody,
-    OverrideKind, PacketBody, PacketLane, PacketPhase, PeerBody, PeerSettlementBody,
-    PendingSettlementBody, RateSourceBody, RatesBody, ReasonCountBody, ReconcileBody,
-    ReconnectBody, RecordedSettlementBody, SampleBody, SampledBody, SettlementBody, SettlementWay,
-    SettlementsBody, SettlementsUnderWayBody, StateBody, StepBody, StreamLimits, StreamMessage,
-    WebhookBody, WebhookVerbBody, WebhooksBody,
+    GapBody, GapCause, HelloBody, IncomeBody, JumpedAssetBody, LinkBody, LinkHistoryBody, LinkKind,
+    LinkRates, LinkState, NodeBody, NodeExchangeRatesBody, NodeHistoryBody, NodeIncomeBody,
+    NodeStats, OverrideBody, OverrideKind, PacketBody, PacketLane, PacketPhase, PeerBody,
+    PeerSettlementBody, PendingSettlementBody, RateSourceBody, RatesBody, ReasonCountBody,
+    ReconcileBody, ReconnectBody, RecordedSettlementBody, SampleBody, SampledBody, SavedEventBody,
+    SavedEventsBody, SettlementBody, SettlementWay, SettlementsBody, SettlementsUnderWayBody,
+    StateBody, StepBody, StreamLimits, StreamMessage, WebhookBody, WebhookVerbBody, WebhooksBody,
 };
 pub use self::packet::{PacketDescriber, reason_body};
 pub use self::path::{PathBody, packet_path};

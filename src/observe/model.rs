@@ -5,11 +5,13 @@
 mod decision;
 mod exchange_rate;
 mod history;
+mod income;
 mod lab;
 mod overrides;
 mod packet;
 mod peer;
 mod reconcile;
+mod saved_event;
 mod settlement;
 mod webhooks;
 
@@ -29,6 +31,9 @@ pub use self::exchange_rate::{
 pub use self::history::{
     LatencyBucketBody, LinkHistoryBody, LinkPointBody, NodeHistoryBody, NodePointBody,
 };
+pub use self::income::{
+    AccountIncomeBody, EarnedBody, FlowBody, FlowEndBody, IncomeBody, LossBody, NodeIncomeBody,
+};
 pub use self::lab::{BurstBody, FaultBody, FaultKind};
 pub use self::overrides::{OverrideBody, OverrideKind, ReconnectBody};
 pub use self::packet::{PacketBody, PacketLane, PacketPhase, ReasonBody};
@@ -37,6 +42,7 @@ pub use self::peer::{
     TrafficBody,
 };
 pub use self::reconcile::{DifferenceBody, NotCreditedBody, ReconcileBody};
+pub use self::saved_event::{SavedEventBody, SavedEventsBody};
 pub use self::settlement::{
     EngineAccountBody, EngineRefusalBody, PeerSettlementBody, PendingSettlementBody,
     RecordedSettlementBody, SettlementBody, SettlementWay, SettlementsBody,

@@ -12,8 +12,8 @@ use super::postgres::PostgresStore;
 use super::sqlite::SqliteStore;
 use crate::account::AccountId;
 use crate::books::{
-    Adjustment, BooksHistory, ChangeId, Cut, FoundDeliveries, SavedBooks, Settlement,
-    SettlementDirection, SettlementKey,
+    Adjustment, BooksHistory, ChangeId, Cut, EventQuery, FoundDeliveries, NumberedEvent,
+    SavedBooks, Settlement, SettlementDirection, SettlementKey,
 };
 use crate::net::{Clock, PostgresUrl, StorePlace};
 
@@ -221,6 +221,17 @@ impl Store {
         match self {
             Self::Sqlite(store) => store.find_deliveries(query),
             Self::Postgres(store) => store.find_deliveries(query),
+        }
+    }
+
+    /// The events that a query asks for, the newest first.
+    ///
+    /// # Errors
+    /// [`WriteError`]: the store cannot be read.
+    pub fn find_events(&mut self, query: &EventQuery) -> Result<Vec<NumberedEvent>, WriteError> {
+        match self {
+            Self::Sqlite(store) => store.find_events(query),
+            Self::Postgres(store) => store.find_events(query),
         }
     }
 

@@ -29,8 +29,8 @@ use super::error::WriteError;
 use super::lease::{BooksHolder, Lease};
 use crate::account::AccountId;
 use crate::books::{
-    Adjustment, BooksHistory, ChangeId, Cut, FoundDeliveries, SavedBooks, Settlement,
-    SettlementDirection, SettlementKey,
+    Adjustment, BooksHistory, ChangeId, Cut, EventQuery, FoundDeliveries, NumberedEvent,
+    SavedBooks, Settlement, SettlementDirection, SettlementKey,
 };
 use crate::net::{Clock, PostgresUrl, error_chain};
 use crate::time::MonoTime;
@@ -267,6 +267,16 @@ impl PostgresStore {
     ) -> Result<FoundDeliveries, WriteError> {
         self.with_session(SessionUse::Write.answer_timeout(), async |client, _, node, _| {
             events::find_deliveries(client, node, query).await
+        })
+    }
+
+    /// The events that a query asks for, the newest first.
+    ///
+    /// # Errors
+    /// [`WriteError`]: the books cannot be read.
+    pub fn find_events(&mut self, query: &EventQuery) -> Result<Vec<NumberedEvent>, WriteError> {
+        self.with_session(SessionUse::Write.answer_timeout(), async |client, _, node, _| {
+            events::find_events(client, node, query).await
         })
     }
 

@@ -9,7 +9,8 @@ use super::engine::Store;
 use super::error::WriteError;
 use super::lease::Lease;
 use crate::books::{
-    Adjustment, ChangeId, Cut, FoundDeliveries, Settlement, SettlementDirection, SettlementKey,
+    Adjustment, ChangeId, Cut, EventQuery, FoundDeliveries, NumberedEvent, Settlement,
+    SettlementDirection, SettlementKey,
 };
 
 /// Requests that may wait: of the node's tasks for cuts, changes and settlements, and of that of each
@@ -25,6 +26,7 @@ enum StoreRequest {
     FindSettlement(SettlementDirection, Arc<str>, SettlementKey, Reply<Option<Settlement>>),
     ListSettlements(Option<String>, u32, Reply<Vec<Settlement>>),
     FindDeliveries(DeliveryQuery, Reply<FoundDeliveries>),
+    FindEvents(EventQuery, Reply<Vec<NumberedEvent>>),
 }
 
 type Reply<T> = oneshot::Sender<Result<T, WriteError>>;
@@ -80,6 +82,9 @@ impl StoreWorker {
                 }
                 StoreRequest::FindDeliveries(query, reply) => {
                     drop(reply.send(store.find_deliveries(&query)));
+                }
+                StoreRequest::FindEvents(query, reply) => {
+                    drop(reply.send(store.find_events(&query)));
                 }
             }
         }
@@ -170,6 +175,14 @@ impl StoreHandle {
         query: DeliveryQuery,
     ) -> Result<FoundDeliveries, WriteError> {
         self.request(|reply| StoreRequest::FindDeliveries(query, reply)).await
+    }
+
+    /// The events that a query asks for, the newest first.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn find_events(&self, query: EventQuery) -> Result<Vec<NumberedEvent>, WriteError> {
+        self.request(|reply| StoreRequest::FindEvents(query, reply)).await
     }
 
     async fn request<T>(

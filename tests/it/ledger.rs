@@ -1,5 +1,6 @@
 //! Balances survive stops, crashes, full disks and restores: the books of a node beside the tallies of its peers.
 
+mod api;
 mod changes;
 mod disks;
 mod operating;

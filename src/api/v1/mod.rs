@@ -9,6 +9,7 @@
 mod access;
 mod answers;
 mod audit;
+mod books;
 mod config;
 mod events;
 mod exchange_rates;
@@ -67,7 +68,7 @@ impl V1 {
     /// What this listener can do beside the rest, for pages and programs that would offer it.
     fn features(&self) -> Vec<String> {
         let lab = self.has_lab().then_some("lab");
-        lab.into_iter().chain(["probes", "settlements"]).map(str::to_owned).collect()
+        lab.into_iter().chain(["probes", "settlements", "books"]).map(str::to_owned).collect()
     }
 
     /// The lab breaks whole nodes, so it is not on the pages of one of them.
@@ -116,6 +117,8 @@ fn operations(v1: Arc<V1>) -> ApiRouter {
         .route(Scope::Operate, routes!(settlements::resume))
         .route(Scope::Operate, routes!(settlements::retry))
         .route(Scope::Operate, routes!(ledger::change_balance))
+        .route(Scope::Read, routes!(books::income))
+        .route(Scope::Read, routes!(books::saved_events))
         .route(Scope::Read, routes!(webhooks::webhooks))
         .route(Scope::Operate, routes!(webhooks::test))
         .route(Scope::Operate, routes!(webhooks::retry))

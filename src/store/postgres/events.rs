@@ -7,7 +7,8 @@ use tokio_postgres::{GenericClient, Row};
 use super::error::PostgresError;
 use super::save::{signed, without_zero_bytes};
 use crate::books::{
-    DeliveryCounts, DeliveryState, EventDelivery, EventId, EventLevel, FoundDeliveries, SavedEvent,
+    DeliveryCounts, DeliveryState, EventDelivery, EventId, EventLevel, EventQuery, FoundDeliveries,
+    NumberedEvent, SavedEvent,
 };
 use crate::store::DeliveryQuery;
 use crate::wire::Timestamp;
@@ -17,6 +18,12 @@ SELECT delivery.event, state, attempts, since, due, error, at, level, kind, text
 FROM ilp_connector.delivery \
 JOIN ilp_connector.event ON event.node = delivery.node AND event.id = delivery.event \
 WHERE delivery.node = $1 AND hook = $2 AND state = $3 AND due <= $4 ORDER BY due, number LIMIT $5";
+
+/// The filters are left out where they are null.
+const SELECT_NEWEST: &str = "\
+SELECT number, id AS event, at, level, kind, text, peer, fields FROM ilp_connector.event \
+WHERE node = $1 AND number < coalesce($2, number + 1) AND kind = coalesce($3, kind) \
+AND ($4::text IS NULL OR peer = $4) ORDER BY number DESC LIMIT $5";
 
 const SELECT_PENDING: &str = "\
 SELECT min(due), min(since) FROM ilp_connector.delivery WHERE node = $1 AND hook = $2 AND state = 'pending'";
@@ -108,6 +115,21 @@ pub(super) async fn find_deliveries(
     Ok(FoundDeliveries { found, next_due, oldest_since: oldest.and_then(from_signed), counts })
 }
 
+/// The events that a query asks for, the newest first.
+pub(super) async fn find_events(
+    client: &impl GenericClient,
+    node: &str,
+    query: &EventQuery,
+) -> Result<Vec<NumberedEvent>, PostgresError> {
+    let EventQuery { before, kind, peer, max } = query;
+    let max = i64::from(*max);
+    let rows = client.query(SELECT_NEWEST, &[&node, before, kind, peer, &max]).await;
+    let rows = rows.map_err(PostgresError::of_reading)?;
+    let numbered =
+        |row: &Row| Ok(NumberedEvent { number: row.try_get("number")?, event: read_event(row)? });
+    rows.iter().map(numbered).collect()
+}
+
 fn from_signed(millis: i64) -> Option<Timestamp> {
     u64::try_from(millis).ok().map(Timestamp::from_millis)
 }
@@ -120,9 +142,8 @@ fn read(hook: &Arc<str>, row: &Row) -> Result<(EventDelivery, Arc<SavedEvent>), 
     };
     let number = |column: &str| row.try_get::<_, i64>(column).map_err(|_| damaged(column));
     let time = |column: &str| from_signed(number(column)?).ok_or_else(|| damaged(column));
-    let id = EventId::from_saved(text("event")?);
     let delivery = EventDelivery {
-        event: id.clone(),
+        event: EventId::from_saved(text("event")?),
         hook: Arc::clone(hook),
         state: DeliveryState::from_saved(text("state")?).ok_or_else(|| damaged("state"))?,
         attempts: u32::try_from(number("attempts")?).map_err(|_| damaged("attempts"))?,
@@ -130,16 +151,21 @@ fn read(hook: &Arc<str>, row: &Row) -> Result<(EventDelivery, Arc<SavedEvent>), 
         due: time("due")?,
         error: optional("error")?,
     };
-    let event = SavedEvent {
-        id,
-        at: time("at")?,
+    Ok((delivery, Arc::new(read_event(row)?)))
+}
+
+fn read_event(row: &Row) -> Result<SavedEvent, PostgresError> {
+    let text = |column: &str| row.try_get::<_, &str>(column).map_err(|_| damaged(column));
+    let at = row.try_get::<_, i64>("at").map_err(|_| damaged("at"))?;
+    Ok(SavedEvent {
+        id: EventId::from_saved(text("event")?),
+        at: from_signed(at).ok_or_else(|| damaged("at"))?,
         level: EventLevel::from_saved(text("level")?).ok_or_else(|| damaged("level"))?,
         kind: text("kind")?.into(),
         text: text("text")?.to_owned(),
-        peer: optional("peer")?,
+        peer: row.try_get("peer").map_err(|_| damaged("peer"))?,
         fields: serde_json::from_str(text("fields")?).map_err(|_| damaged("fields"))?,
-    };
-    Ok((delivery, Arc::new(event)))
+    })
 }
 
 fn damaged(column: &str) -> PostgresError {

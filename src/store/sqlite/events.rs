@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::{SqliteStore, StoreFault, as_saved, from_saved};
 use crate::books::{
     Cut, DeliveryCounts, DeliveryState, EVENTS_SAVED_MAX, EventDelivery, EventId, EventLevel,
-    FoundDeliveries, SavedEvent,
+    EventQuery, FoundDeliveries, NumberedEvent, SavedEvent,
 };
 use crate::store::{DeliveryQuery, WriteError};
 use crate::wire::Timestamp;
@@ -34,6 +34,12 @@ const SELECT_DUE: &str = "\
 SELECT delivery.event AS event, state, attempts, since, due, error, at, level, kind, text, peer, fields \
 FROM delivery JOIN event ON event.id = delivery.event \
 WHERE hook = ?1 AND state = ?2 AND due <= ?3 ORDER BY due, number LIMIT ?4";
+
+/// The filters are left out where they are null.
+const SELECT_NEWEST: &str = "\
+SELECT number, id AS event, at, level, kind, text, peer, fields FROM event \
+WHERE number < coalesce(?1, number + 1) AND kind = coalesce(?2, kind) AND (?3 IS NULL OR peer = ?3) \
+ORDER BY number DESC LIMIT ?4";
 
 const SELECT_PENDING: &str =
     "SELECT min(due), min(since) FROM delivery WHERE hook = ?1 AND state = 'pending'";
@@ -84,6 +90,30 @@ impl SqliteStore {
     }
 }
 
+impl SqliteStore {
+    /// The events that a query asks for, the newest first.
+    ///
+    /// # Errors
+    /// [`WriteError`]: the store cannot be read.
+    pub fn find_events(&self, query: &EventQuery) -> Result<Vec<NumberedEvent>, WriteError> {
+        find_newest(&self.connection, query).map_err(StoreFault::into_write_error)
+    }
+}
+
+fn find_newest(
+    connection: &Connection,
+    query: &EventQuery,
+) -> Result<Vec<NumberedEvent>, StoreFault> {
+    let EventQuery { before, kind, peer, max } = query;
+    let mut select = connection.prepare_cached(SELECT_NEWEST)?;
+    let mut rows = select.query(params![before, kind, peer, max])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push(NumberedEvent { number: row.get("number")?, event: read_event(row)? });
+    }
+    Ok(found)
+}
+
 fn find(connection: &Connection, query: &DeliveryQuery) -> Result<FoundDeliveries, StoreFault> {
     let hook = &*query.hook;
     let mut found = Vec::new();
@@ -117,9 +147,8 @@ fn read(hook: &Arc<str>, row: &Row<'_>) -> Result<(EventDelivery, Arc<SavedEvent
     let time = |column: &str| -> Result<Timestamp, StoreFault> {
         from_saved(row.get(column)?).ok_or_else(|| damaged(column))
     };
-    let id = EventId::from_saved(&text("event")?);
     let delivery = EventDelivery {
-        event: id.clone(),
+        event: EventId::from_saved(&text("event")?),
         hook: Arc::clone(hook),
         state: DeliveryState::from_saved(&text("state")?).ok_or_else(|| damaged("state"))?,
         attempts: row.get("attempts")?,
@@ -127,16 +156,20 @@ fn read(hook: &Arc<str>, row: &Row<'_>) -> Result<(EventDelivery, Arc<SavedEvent
         due: time("due")?,
         error: row.get("error")?,
     };
-    let event = SavedEvent {
-        id,
-        at: time("at")?,
+    Ok((delivery, Arc::new(read_event(row)?)))
+}
+
+fn read_event(row: &Row<'_>) -> Result<SavedEvent, StoreFault> {
+    let text = |column: &str| row.get::<_, String>(column);
+    Ok(SavedEvent {
+        id: EventId::from_saved(&text("event")?),
+        at: from_saved(row.get("at")?).ok_or_else(|| damaged("at"))?,
         level: EventLevel::from_saved(&text("level")?).ok_or_else(|| damaged("level"))?,
         kind: text("kind")?.into(),
         text: text("text")?,
         peer: row.get("peer")?,
         fields: serde_json::from_str(&text("fields")?).map_err(|_| damaged("fields"))?,
-    };
-    Ok((delivery, Arc::new(event)))
+    })
 }
 
 fn damaged(column: &str) -> StoreFault {

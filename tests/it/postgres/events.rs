@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ilp_connector::internals::books::{
     CutRecords, DeliveryState, EVENTS_SAVED_MAX, EventDelivery, EventId, EventKind, EventLevel,
-    NewEvent, SavedEvent,
+    EventQuery, NewEvent, SavedEvent,
 };
 use ilp_connector::internals::link::CutNumber;
 use ilp_connector::internals::store::{DeliveryQuery, Store};
@@ -118,5 +118,45 @@ fn old_events_go_and_of_too_many_those_that_no_webhook_waits_for() {
         // The number of the cut is that of the last write.
         drop(store);
         assert_eq!(open(place).1.cut, CutNumber(2));
+    });
+}
+
+#[test]
+fn the_newest_events_are_found_page_by_page() {
+    check("newest events", |place| {
+        let (mut store, _) = open(place);
+        let mut events: Vec<_> =
+            (1..=5u64).map(|number| event(number.into(), 1_000 + number)).collect();
+        let of_the_store = NewEvent {
+            level: EventLevel::Error,
+            kind: EventKind::StoreFailing,
+            text: "full".to_owned(),
+            peer: None,
+            fields: Vec::new(),
+        };
+        let at = Timestamp::from_millis(2_000);
+        events.push(Arc::new(SavedEvent::new(EventId::from_random(6), at, &of_the_store)));
+        let records = CutRecords { events: events.clone(), ..CutRecords::default() };
+        store.write(&cut(1, Vec::new()).with_records(records)).unwrap();
+        let mut find = |query: EventQuery| -> (Vec<EventId>, Option<i64>) {
+            let found = store.find_events(&query).unwrap();
+            let last = found.last().map(|last| last.number);
+            (found.into_iter().map(|found| found.event.id).collect(), last)
+        };
+        let ids = |numbers: &[u128]| -> Vec<EventId> {
+            numbers.iter().map(|number| EventId::from_random(*number)).collect()
+        };
+        let page = |before| EventQuery { before, max: 4, ..EventQuery::default() };
+        let (first, last) = find(page(None));
+        assert_eq!(first, ids(&[6, 5, 4, 3]));
+        assert_eq!(find(page(last)).0, ids(&[2, 1]));
+        let kind = Some("store.failing".to_owned());
+        assert_eq!(find(EventQuery { kind: kind.clone(), ..page(None) }).0, ids(&[6]));
+        let peer = Some("c".to_owned());
+        let of_c = EventQuery { peer: peer.clone(), max: 2, ..EventQuery::default() };
+        assert_eq!(find(of_c).0, ids(&[5, 4]));
+        assert_eq!(find(EventQuery { kind, peer, ..page(None) }).0, ids(&[]));
+        let found = store.find_events(&page(last)).unwrap();
+        assert_eq!((found[1].event.at, &found[1].event.fields), (events[0].at, &events[0].fields));
     });
 }
