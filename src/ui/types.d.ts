@@ -28,6 +28,15 @@ export interface Peer {
   limits: Record<string, string | number | null>;
   packets: { received: Traffic; sent: Traffic }; counters: Record<string, number>;
   link?: string | null;
+  /** How the books of the peer compare, once it has answered. */
+  reconcile?: Reconcile | null;
+}
+/** Differences in units of the account. */
+export interface Reconcile {
+  verdict: string; text: string; comparedAt: string | null; difference: string;
+  parts?: { paid: string; received: string } | null;
+  /** On the way: paid, not credited yet, and not overdue. */
+  pending?: { paid: string; received: string } | null;
 }
 export interface NodeInfo {
   id: string; status: string; reasons: string[]; address: string | null; version: string;
@@ -62,7 +71,7 @@ export interface Hello {
   scopes?: string[];
   /** The peer that the token is bound to. */
   peer?: string | null;
-  /** What this program offers besides: `lab`, `probes`, `settlements`. */
+  /** What this program offers besides: `lab`, `probes`, `settlements`, `books`. */
   features?: string[];
 }
 export interface State { type: 'state'; nodes: NodeInfo[]; links: Link[]; overrides?: Override[]; faults?: Fault[] }
@@ -144,6 +153,34 @@ export interface Settlements {
   /** Until when, by peer. */
   pausedUntil?: Record<string, string>;
 }
+/** An event that the store of a node keeps. */
+export interface SavedEvent {
+  id: string; at: string; node: string; level: 'info' | 'warn' | 'error'; kind: string; text: string;
+  peer: string | null; fields: Record<string, string>;
+}
+export interface SavedEvents { events: SavedEvent[]; next: string | null }
+export interface Earned { assetCode: string; assetScale: number; amount: string; spread: string; rounding: string; exchange: string; own: string }
+export interface FlowEnd { account: string; assetCode: string; assetScale: number }
+export interface Flow {
+  from: FlowEnd; to: FlowEnd; packets: string; amountIn: string; amountOut: string; amountAtMid: string;
+  spread: string; rounding: string; midRate: string | null;
+}
+export interface Income {
+  node: string; from: string; to: string | null;
+  /** `null`: the node has no store. */
+  asOf: string | null;
+  flows: Flow[]; flowsLeftOut: number; byAccount: (Earned & { account: string })[]; total: Earned[];
+  losses: (FlowEnd & { amount: string })[]; unattributed: Earned[];
+}
+export interface ExchangeRate {
+  from: string; to: string; rate: string | null; spread: string | null; source: string | null;
+  state: string; asOf: string | null;
+}
+export interface RateSource {
+  name: string; base: string | null; ageSeconds: number | null; maxAgeSeconds: number; fresh: boolean;
+  assets: number; unusable: number; jumped: { asset: string; quote: string; from: string }[]; error: string | null;
+}
+export interface NodeExchangeRates { node: string; rates: ExchangeRate[]; sources: RateSource[] }
 /** A value in force; `from`: `default`, `FILE:LINE`, `environment NAME`, `command line`, `parent` or `override`. */
 export interface ConfigValue { key: string; value: unknown; from: string; live?: boolean }
 export interface Mistake { text: string; file?: string | null; line?: number | null }

@@ -7,6 +7,7 @@ import { NONE, amount, bytes, count, micros, percent, rate, short, since } from 
 import { writePlace } from './place.js';
 import { badge, balanceBar, beside, cli, empty, facts } from './parts.js';
 import { linkLab } from './lab.js';
+import { reconciled } from './reconciled.js';
 import { settlementsBetween } from './settlements.js';
 import { peerVerbs } from './verbs.js';
 import { assetOf, kindOf, linkName, stateOf } from './words.js';
@@ -42,7 +43,7 @@ export function linkView(app, id) {
     ${facts([['fulfilled', percent(rates?.fulfilledPercent), 'of the answers on this link'], ['latency p50', micros(rates?.latency?.p50Us)], ['latency p99', micros(rates?.latency?.p99Us)],
     ['transport', link.transport], ['asset', link.asset]])}
     <h3>Balance, as each end sees it</h3>
-    ${money(link, rates, endA, endB)}
+    ${money(app, link, rates, endA, endB)}
     ${settlementsBetween(app, [{ node: link.a, peer: link.aPeer }, ...(isInside ? [{ node: link.b, peer: link.bPeer ?? '' }] : [])])}
     <h3>The last five minutes</h3>
     ${charts(app, id, link.a, far)}
@@ -70,8 +71,8 @@ const of = (value, limit) => (value == null ? NONE : html`${count(value)}${limit
 const outbox = (value, peer) => (value == null ? NONE
   : html`${bytes(value)}${peer?.limits.outboxBytesMax == null ? nothing : html` <span class="dim">of ${bytes(Number(peer.limits.outboxBytesMax))}</span>`}`);
 
-/** @param {Link} link @param {LinkRates | undefined} rates @param {Peer | null} endA @param {Peer | null} endB */
-function money(link, rates, endA, endB) {
+/** @param {App} app @param {Link} link @param {LinkRates | undefined} rates @param {Peer | null} endA @param {Peer | null} endB */
+function money(app, link, rates, endA, endB) {
   const rows = [{ node: link.a, peer: endA, balance: rates?.balanceA ?? endA?.balance }, { node: link.b, peer: endB, balance: rates?.balanceB ?? endB?.balance }];
   const [a, b] = rows.map((row) => (row.peer ? row.balance : null));
   const isSame = endA && endB && assetOf(endA) === assetOf(endB);
@@ -80,7 +81,8 @@ function money(link, rates, endA, endB) {
   return html`<ul class="cards">${rows.map(({ node, peer, balance }) => (peer && balance != null ? html`<li class="card"><div class="line"><b>${node}</b>
       <span>${owes(node, node === link.a ? link.aPeer : link.a, balance)}</span> <span class="dim">${assetOf(peer)}</span></div>
       <div class="line">${peer.limits.minBalance == null && peer.limits.maxBalance == null ? html`<span class="dim">no limits</span>`
-    : balanceBar({ balance, min: peer.limits.minBalance, max: peer.limits.maxBalance, held: peer.held.received })}</div></li>` : nothing))}</ul>
+    : balanceBar({ balance, min: peer.limits.minBalance, max: peer.limits.maxBalance, held: peer.held.received })}</div>
+      ${peer.kind === 'peer' ? html`<div class="line" data-testid="reconciled">books of the peer: ${reconciled(app, peer)}</div>` : nothing}</li>` : nothing))}</ul>
     ${difference == null ? nothing : html`<p class=${difference === 0n ? 'dim' : 'warn-text'} data-testid="difference">${difference === 0n ? 'Both ends agree.'
     : `The ends differ by ${amount(String(difference < 0n ? -difference : difference))}. Packets in flight explain a small difference for a moment; one that stays needs a look at both ledgers.`}</p>`}`;
 }

@@ -2,7 +2,10 @@
 
 import { html, nothing } from './vendor/lit-html/lit-html.js';
 import { amount, inAsset, short } from './format.js';
+import { incomeOf } from './income.js';
 import { balanceBar, beside, empty, peerLink, problem } from './parts.js';
+import { ratesOf } from './rates.js';
+import { reconciled } from './reconciled.js';
 import { settlementsOf } from './settlements.js';
 
 /** @import { App } from './main.js' */
@@ -24,9 +27,11 @@ export function moneyView(app) {
         ${row.volumeIn == null ? nothing : html`${total('came in', row.volumeIn, row.asset)}${total('went out', row.volumeOut, row.asset)}`}
         ${row.earned == null ? nothing : total('earned', row.earned, row.asset, 'what the node itself received and gained by conversions, less what it paid')}</dl></section>`)}</div>
     <div class="wide-table"><table data-testid="money"><thead><tr><th scope="col">node</th><th scope="col">account</th><th scope="col">asset</th><th scope="col">balance between its limits</th>
-      <th scope="col">who owes</th><th scope="col" class="num">room up</th><th scope="col" class="num">room down</th><th scope="col" class="num">held in / out</th>${hasVolume ? html`<th scope="col" class="num">volume in / out</th><th scope="col" class="num">net</th>` : nothing}<th scope="col" class="num">uncertain</th></tr></thead>
+      <th scope="col">who owes</th><th scope="col" class="num">room up</th><th scope="col" class="num">room down</th><th scope="col" class="num">held in / out</th>${hasVolume ? html`<th scope="col" class="num">volume in / out</th><th scope="col" class="num">net</th>` : nothing}<th scope="col" class="num">uncertain</th><th scope="col">books of the peer</th></tr></thead>
       <tbody>${peers.map((row) => line(app, row, hasVolume))}</tbody></table></div>
     <p class="dim">Room up: what the peer may still come to owe before <code>maxBalance</code>. Room down: what the node may still come to owe before <code>minBalance</code>. Beyond them packets get T04.${hasVolume ? ' Volume: all that has come from the account and gone to it; net is their difference.' : ''}</p>
+    ${ratesOf(app)}
+    ${incomeOf(app, [...new Set(peers.map((row) => row.node))])}
     ${settlementsOf(app, [...new Set(peers.map((row) => row.node))])}</section>`;
 }
 
@@ -45,7 +50,7 @@ function line(app, row, hasVolume) {
     ${figure(max == null ? null : String(BigInt(max) - BigInt(balance) - BigInt(row.heldIn)))}
     ${figure(min == null ? null : String(BigInt(balance) - BigInt(row.heldOut) - BigInt(row.uncertain) - BigInt(min)))}
     ${pair(row.heldIn, row.heldOut)}${hasVolume ? html`${pair(row.volumeIn, row.volumeOut)}<td class="num" title=${NET[row.direction ?? 'even']}>${row.volumeNet == null ? nothing : short(row.volumeNet)}</td>` : nothing}
-    <td class="num ${row.uncertain === '0' ? 'dim' : 'warn-text'}" title=${amount(row.uncertain)}>${short(row.uncertain)}</td></tr>`;
+    <td class="num ${row.uncertain === '0' ? 'dim' : 'warn-text'}" title=${amount(row.uncertain)}>${short(row.uncertain)}</td><td>${reconciled(app, app.store.peer(row.node, row.peer))}</td></tr>`;
 }
 
 /** @param {string | null} value */
