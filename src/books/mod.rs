@@ -30,7 +30,7 @@ pub use export::{ExportFormat, statements_as_csv};
 pub use flow::{FlowBook, FlowEnd, FlowRow, FlowSums};
 pub use history::BooksHistory;
 pub use income::{Earned, Income, IncomeParts, mid_rate};
-pub use journal::{EmptyPeriod, Journal, Period};
+pub use journal::{Journal, Period};
 pub use received::{PaymentKey, ReceivedPayment};
 pub use reconciliation::{
     BooksVerdict, Exchange, Judgement, NotCredited, OwnEnd, Parts, ReconcilePolicy, ReconcileState,
