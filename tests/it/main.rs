@@ -34,6 +34,7 @@ mod ledger;
 mod ledger_export;
 mod lenient_btp;
 mod log;
+mod monitoring;
 mod network;
 mod observer;
 mod operations;

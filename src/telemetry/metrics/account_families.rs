@@ -134,6 +134,15 @@ fn encode_balances(report: &ConnectorReport, families: &mut FamilyEncoder<'_, '_
             ([("peer", id), ("asset", code), ("scale", scale)], units(balance))
         }),
     )?;
+    let peers =
+        accounts.iter().map(|account| (account.settings.id.to_string(), &account.settings.asset));
+    let own = report.own_accounts.iter().map(|own| (own.id(), &own.asset));
+    families.gauges(
+        "ilp_account_asset_scale",
+        "Decimal places of the account's asset: 10 to this power units are one of it",
+        None,
+        peers.chain(own).map(|(id, asset)| ([("peer", id)], u32::from(asset.scale))),
+    )?;
     families.gauges(
         "ilp_account_held_units",
         "Held for packets in flight, in the asset's smallest unit: received from the peer, or sent to it",

@@ -10,34 +10,19 @@ use std::time::Instant;
 use super::network::{
     NODES, Network, RECOVERY_MAX, STOP_MAX, books, books_after, container, pay, ports,
 };
-use super::{docker, engine, health, inspect, repository};
-use crate::support::{eventually, print_line, run, run_successfully};
+use super::{build, engine, health, inspect, pull, repository};
+use crate::support::{eventually, print_line, run_successfully};
 
 const IMAGE: &str = "postgres:15-bookworm";
 const DATABASE: &str = "postgres";
-
-/// Pulls the image of the database, or builds its stand-in.
-fn provide_image() {
-    let is_real = || {
-        let label =
-            ["image", "inspect", "--format", "{{index .Config.Labels \"stand-in\"}}", IMAGE];
-        let output = run(&mut docker(&label));
-        output.status.success() && output.stdout.trim_ascii().is_empty()
-    };
-    if is_real() || run(&mut docker(&["pull", "--quiet", IMAGE])).status.success() {
-        return;
-    }
-    print_line(&format!("{IMAGE} cannot be pulled: its stand-in takes its place"));
-    // Packages come from the network of this machine.
-    let build = ["build", "--network", "host", "--tag", IMAGE];
-    run_successfully(docker(&build).arg(repository().join("tests/docker/postgres")));
-}
 
 /// The recipe of docs/OPERATIONS.md.
 #[test]
 fn balances_in_a_database_survive_kills_of_it_and_of_a_node() {
     let Some(engine) = engine() else { return };
-    provide_image();
+    if !pull(IMAGE) {
+        build(IMAGE, &repository().join("tests/docker/postgres"));
+    }
     let network = Network::new(engine);
     let environment = "COMPOSE_PROFILES=postgres\nPOSTGRES_PASSWORD=a-password\n\
                        STORE_URL=postgres://ilp:a-password@postgres/ilp\n";

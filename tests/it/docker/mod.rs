@@ -9,6 +9,7 @@
 
 mod database;
 mod image;
+mod monitoring;
 mod network;
 mod page;
 mod settling;
@@ -19,16 +20,18 @@ use std::process::Command;
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 use crate::network::get_json;
-use crate::support::{combined_output, run, run_successfully, skip, text};
+use crate::support::{combined_output, print_line, run, run_successfully, skip, text};
 
 const IMAGE: &str = "ilp-connector";
 
-/// A Docker engine that answers, with the image built from this repository.
+/// A Docker engine that answers; `Err` is the reason to skip the suite. The file is locked while this process lives,
+/// because the image's tag and the containers' names exist once per machine.
+static DOCKER: LazyLock<Result<File, String>> = LazyLock::new(start_docker);
+
+/// The same, with Compose and the image built from this repository.
 struct Engine {
     /// `docker-compose`, or `docker compose`.
     compose: Vec<&'static str>,
-    /// Held while this process lives, because the image's tag and the containers' names exist once per machine.
-    _machine: File,
 }
 
 static ENGINE: LazyLock<Result<Mutex<Engine>, String>> =
@@ -45,23 +48,27 @@ fn engine() -> Option<MutexGuard<'static, Engine>> {
     }
 }
 
-impl Engine {
-    /// `Err` is the reason to skip the suite.
-    fn start() -> Result<Self, String> {
-        if std::env::var("ILP_TEST_DOCKER").is_ok_and(|value| value == "0") {
-            return Err("ILP_TEST_DOCKER=0".to_owned());
-        }
-        let machine = File::create(std::env::temp_dir().join("ilp-connector-docker-test.lock"))
-            .map_err(|error| format!("cannot create the lock file: {error}"))?;
-        machine.lock().map_err(|error| format!("cannot take the lock: {error}"))?;
+fn start_docker() -> Result<File, String> {
+    if std::env::var("ILP_TEST_DOCKER").is_ok_and(|value| value == "0") {
+        return Err("ILP_TEST_DOCKER=0".to_owned());
+    }
+    let machine = File::create(std::env::temp_dir().join("ilp-connector-docker-test.lock"))
+        .map_err(|error| format!("cannot create the lock file: {error}"))?;
+    machine.lock().map_err(|error| format!("cannot take the lock: {error}"))?;
 
-        let installer = repository().join("../shared/docker/base-images.sh");
-        if is_root() && installer.exists() {
-            run_successfully(&mut Command::new(installer));
-        }
-        if !succeeds("docker", &["info"]) {
-            return Err("no Docker engine answers `docker info`".to_owned());
-        }
+    let installer = repository().join("../shared/docker/base-images.sh");
+    if is_root() && installer.exists() {
+        run_successfully(&mut Command::new(installer));
+    }
+    if !succeeds("docker", &["info"]) {
+        return Err("no Docker engine answers `docker info`".to_owned());
+    }
+    Ok(machine)
+}
+
+impl Engine {
+    fn start() -> Result<Self, String> {
+        DOCKER.as_ref().map_err(Clone::clone)?;
         let compose = if succeeds("docker-compose", &["version"]) {
             vec!["docker-compose"]
         } else if succeeds("docker", &["compose", "version"]) {
@@ -70,7 +77,7 @@ impl Engine {
             return Err("there is no Docker Compose".to_owned());
         };
         run_successfully(docker(&["build", "-t", IMAGE]).arg(repository()));
-        Ok(Self { compose, _machine: machine })
+        Ok(Self { compose })
     }
 }
 
@@ -90,6 +97,23 @@ fn docker(arguments: &[&str]) -> Command {
     let mut command = Command::new("docker");
     command.args(arguments);
     command
+}
+
+/// Builds an image. Packages come from the network of this machine.
+fn build(image: &str, folder: &Path) {
+    run_successfully(docker(&["build", "--network", "host", "--tag", image]).arg(folder));
+}
+
+/// Whether the real image is here, or can be pulled.
+fn pull(image: &str) -> bool {
+    let label = ["image", "inspect", "--format", "{{index .Config.Labels \"stand-in\"}}", image];
+    let output = run(&mut docker(&label));
+    let is_real = output.status.success() && output.stdout.trim_ascii().is_empty();
+    let is_pulled = is_real || run(&mut docker(&["pull", "--quiet", image])).status.success();
+    if !is_pulled {
+        print_line(&format!("{image} cannot be pulled: its stand-in takes its place"));
+    }
+    is_pulled
 }
 
 /// The value of a template of `docker inspect`.
@@ -188,6 +212,9 @@ fn copy_of_network() -> tempfile::TempDir {
     copy("docker-compose.yml");
     copy("docker/config/config.yaml");
     copy("docker/config/settling.yaml");
+    for name in ["prometheus.yml", "rules.yml", "targets.yml"] {
+        copy(&format!("docker/monitoring/{name}"));
+    }
     // Compose wants each folder that an image is built from, also where it builds none.
     copy("examples/settlement/Dockerfile");
     folder

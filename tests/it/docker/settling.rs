@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::network::{NODES, Network, RECOVERY_MAX, STOP_MAX, container};
-use super::{docker, engine, inspect, repository};
-use crate::support::{eventually, print_line, run, run_successfully};
+use super::{build, engine, inspect, pull, repository};
+use crate::support::{eventually, print_line, run_successfully};
 
 const BASE: &str = "node:22-bookworm-slim";
 const IMAGE: &str = "ilp-connector-settlement";
@@ -22,15 +22,7 @@ const SETTLED_MAX: Duration = Duration::from_secs(120);
 
 /// Pulls the base image, or builds its stand-in, and builds the image of the engines.
 fn provide_image() {
-    let is_real = || {
-        let label = ["image", "inspect", "--format", "{{index .Config.Labels \"stand-in\"}}", BASE];
-        let output = run(&mut docker(&label));
-        output.status.success() && output.stdout.trim_ascii().is_empty()
-    };
-    // Packages come from the network of this machine.
-    let build = ["build", "--network", "host", "--tag"];
-    if !is_real() && !run(&mut docker(&["pull", "--quiet", BASE])).status.success() {
-        print_line(&format!("{BASE} cannot be pulled: its stand-in takes its place"));
+    if !pull(BASE) {
         let context = tempfile::tempdir().expect("a folder");
         let copy = |from: &Path, name: &str| {
             let to = context.path().join(name);
@@ -39,9 +31,9 @@ fn provide_image() {
         copy(&repository().join("tests/docker/node/Dockerfile"), "Dockerfile");
         copy(&printed_path(&["node", "--print", "process.execPath"]), "node");
         copy(&printed_path(&["npm", "root", "--global"]).join("npm"), "npm");
-        run_successfully(docker(&build).arg(BASE).arg(context.path()));
+        build(BASE, context.path());
     }
-    run_successfully(docker(&build).arg(IMAGE).arg(repository().join("examples/settlement")));
+    build(IMAGE, &repository().join("examples/settlement"));
 }
 
 fn printed_path(command: &[&str]) -> PathBuf {
