@@ -19,7 +19,9 @@ use std::time::Duration;
 
 pub(super) use audit::{AuditArguments, AuditCommand, AuditVerifyArguments};
 use clap::{Args, Parser, Subcommand, ValueHint};
-pub(super) use files::{CompletionsArguments, ComposeArguments, SchemaArguments, SchemaForm};
+pub(super) use files::{
+    CompletionsArguments, ComposeArguments, ManArguments, SchemaArguments, SchemaForm,
+};
 pub(super) use first::{DemoArguments, InitArguments, InitKind};
 pub(super) use ledger::{
     AdjustArguments, BalancesArguments, ChangeArguments, ExportArguments, IncomeArguments,
@@ -140,6 +142,9 @@ pub(super) enum Command {
     Schema(SchemaArguments),
     /// Print a script that completes commands in your shell
     Completions(CompletionsArguments),
+    /// Write the manual pages of all commands
+    #[command(hide = true)]
+    Man(ManArguments),
 }
 
 #[derive(Debug, Default, Args)]

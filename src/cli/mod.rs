@@ -40,7 +40,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
-use self::args::{Command, CommandLine, CompletionsArguments};
+use self::args::{Command, CommandLine, CompletionsArguments, ManArguments};
 use crate::config::{Environment, environment_of_process};
 use crate::console::{Failure, block_on, report_clap_error};
 use crate::tools::{bench, pay, ping, send, trace};
@@ -100,6 +100,7 @@ fn dispatch(
         Command::Compose(arguments) => compose::run(&arguments, environment, out, err),
         Command::Schema(arguments) => schema::run(&arguments, out),
         Command::Completions(arguments) => print_completions(&arguments, out),
+        Command::Man(arguments) => write_manual(&arguments),
     }
 }
 
@@ -131,4 +132,10 @@ fn print_completions(arguments: &CompletionsArguments, out: &mut dyn Write) -> R
     clap_complete::generate(arguments.shell, &mut command, "ilp-connector", &mut script);
     out.write_all(&script)?;
     Ok(out.flush()?)
+}
+
+fn write_manual(arguments: &ManArguments) -> Result<(), Failure> {
+    let directory = &arguments.directory;
+    clap_mangen::generate_to(CommandLine::command(), directory)
+        .map_err(|error| Failure::Failed(format!("{}: {error}", directory.display())))
 }

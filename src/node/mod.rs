@@ -37,6 +37,7 @@ mod reconcile;
 mod reload;
 mod runtime_thread;
 mod saver;
+mod service_manager;
 mod settlement_orders;
 mod settlements;
 mod shutdown;

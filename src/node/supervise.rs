@@ -16,6 +16,7 @@ use super::config_watcher::{ConfigRefusal, ConfigWatcher};
 use super::lab::{self, LabNodes};
 use super::plan::{LoadedPlan, Plan};
 use super::runtime_thread::RuntimeThread;
+use super::service_manager::ServiceManager;
 use super::signals::Signals;
 use super::start::{Node, StartError};
 use crate::account::AccountId;
@@ -195,6 +196,7 @@ impl Supervisor {
     /// the wait, or a node has ended by itself.
     pub async fn run(mut self, stop_requested: impl Future<Output = ()>) -> bool {
         let mut stop_requested = std::pin::pin!(stop_requested);
+        let mut service_manager = ServiceManager::ready(self.nodes.len());
         let mut has_lost_node = false;
         while !self.is_stopping {
             tokio::select! {
@@ -206,6 +208,7 @@ impl Supervisor {
                     Err(refusal) => self.report_refusal(&refusal),
                 },
                 () = self.checks.until_due() => self.checks.start(self.config.read()),
+                () = service_manager.show_life() => {}
                 step = lab::next_step(&mut self.lab) => self.take_lab_step(step).await,
                 Some((id, node)) = self.starting.next() => self.handle_started(&id, node),
                 () = remove_ended(&mut self.nodes) => {
@@ -214,6 +217,7 @@ impl Supervisor {
                 }
             }
         }
+        service_manager.stopping();
         // It shows the nodes until they have stopped.
         let _page_thread = self.page_thread;
         let lab = self.lab;

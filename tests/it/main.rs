@@ -49,6 +49,7 @@ mod reconcile;
 mod refused_logins;
 mod reload;
 mod secrets;
+mod service;
 mod sessions;
 mod settlement;
 mod shared_account;

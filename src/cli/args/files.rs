@@ -56,3 +56,13 @@ pub(in crate::cli) struct CompletionsArguments {
     /// Your shell
     pub(in crate::cli) shell: clap_complete::Shell,
 }
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ilp-connector man /usr/share/man/man1")]
+pub(in crate::cli) struct ManArguments {
+    /// The directory of the pages
+    #[arg(value_name = "DIRECTORY", value_hint = ValueHint::DirPath)]
+    pub(in crate::cli) directory: PathBuf,
+}

@@ -11,6 +11,7 @@ mod database;
 mod image;
 mod monitoring;
 mod network;
+mod package;
 mod page;
 mod settling;
 

@@ -1,0 +1,50 @@
+#!/bin/sh
+# Builds a Debian package of a built program:
+#
+#   packaging/debian/build.sh target/release/ilp-connector DIRECTORY
+#
+# Needs dpkg-dev. Prints the path of the package.
+set -eu
+
+program=$1
+directory=$2
+here=$(cd "$(dirname "$0")" && pwd)
+version=$("$program" --version | cut -d' ' -f2)
+architecture=$(dpkg --print-architecture)
+umask 022
+root=$(mktemp -d)
+trap 'rm -rf "$root"' EXIT
+chmod 755 "$root"
+
+install -D -m 755 "$program" "$root/usr/bin/ilp-connector"
+strip --strip-unneeded "$root/usr/bin/ilp-connector"
+install -D -m 644 "$here/ilp-connector.service" "$root/lib/systemd/system/ilp-connector.service"
+install -D -m 644 "$here/node.yaml" "$root/etc/ilp-connector/node.yaml"
+install -D -m 644 "$here/copyright" "$root/usr/share/doc/ilp-connector/copyright"
+gzip -9n <"$here/../../CHANGELOG.md" >"$root/usr/share/doc/ilp-connector/changelog.gz"
+mkdir -p "$root/usr/share/man/man1"
+"$program" man "$root/usr/share/man/man1"
+gzip -9n "$root"/usr/share/man/man1/*
+complete() {
+    mkdir -p "$root/$2"
+    "$program" completions "$1" >"$root/$2/$3"
+}
+complete bash usr/share/bash-completion/completions ilp-connector
+complete zsh usr/share/zsh/vendor-completions _ilp-connector
+complete fish usr/share/fish/vendor_completions.d ilp-connector.fish
+
+mkdir "$root/DEBIAN" "$root/debian"
+install -m 755 "$here/postinst" "$here/prerm" "$here/postrm" "$root/DEBIAN"
+echo /etc/ilp-connector/node.yaml >"$root/DEBIAN/conffiles"
+# dpkg-shlibdeps reads the names of packages from a file here.
+printf 'Source: ilp-connector\n\nPackage: ilp-connector\nArchitecture: %s\n' "$architecture" >"$root/debian/control"
+libraries=$(cd "$root" && dpkg-shlibdeps -O usr/bin/ilp-connector 2>/dev/null | sed -n 's/^shlibs:Depends=//p')
+rm -r "$root/debian"
+sed -e "s/@VERSION@/$version/" -e "s/@ARCHITECTURE@/$architecture/" -e "s/@LIBRARIES@/$libraries/" \
+    -e "s/@KIB@/$(du -sk --exclude DEBIAN "$root" | cut -f1)/" "$here/control" >"$root/DEBIAN/control"
+(cd "$root" && find usr lib -type f -exec md5sum {} + >DEBIAN/md5sums)
+
+mkdir -p "$directory"
+package=$directory/ilp-connector_${version}_$architecture.deb
+dpkg-deb --root-owner-group --build "$root" "$package" >/dev/null
+echo "$package"
