@@ -5,17 +5,19 @@
 const assert = require('node:assert/strict')
 
 const { createTraffic, exchangePackets, addressOf } = require('./lib/traffic')
-const { startNode } = require('./lib/connector')
+const { get, startNode } = require('./lib/connector')
 const manual = require('./lib/manual')
 const { scenario } = require('./lib/matrix')
 const { makePrepare, assertReject } = require('./lib/packets')
 const plugins = require('./lib/plugin')
 const { startTheirs } = require('./lib/theirs')
-const { freePort } = require('./lib/waiting')
+const { eventually, freePort } = require('./lib/waiting')
+
+const COMPARED_MS_MAX = 10_000
 
 /** Starts our node (which dials, or is dialled) and theirs, with the client alice at ours and tina at theirs. */
-async function meet (t, name, { weDial }) {
-  const start = async (half, ports) => await startNode(t, manual.half(`${name}/${half}`, ports))
+async function meet (t, name, { weDial, more = '' }) {
+  const start = async (half, ports) => await startNode(t, manual.half(`${name}/${half}`, ports) + more)
   let ours, theirs
   if (weDial) {
     const ports = { 7768: await freePort() }
@@ -58,6 +60,23 @@ scenario('their connector as our child', { theirChild: ['BTP', 'packets', 'IL-DC
 scenario('their connector as our peer', { theirPeer: ['BTP', 'packets'] }, async t => {
   const met = await meet(t, 'connector-peer', { weDial: true })
   await pay(met, { alice: 'test.hub.alice', tina: 'test.theirs.clients.tina', theirs: 'test.theirs' })
+})
+
+scenario('their connector is asked to compare books, which it does not', {}, async t => {
+  const more = 'store: books.db\nreconcileIntervalMs: 1000\n'
+  const met = await meet(t, 'connector-peer', { weDial: true, more })
+  // It rejects the question, which is no alarm, and packets move on both sides of it.
+  for (let times = 0; times < 2; times++) {
+    await eventually('the peer is asked', COMPARED_MS_MAX, async () => {
+      const { peers } = (await get(met.ours.healthPort, '/peers')).body
+      return peers.find(peer => peer.id === 'theirs').reconcile?.verdict === 'unsupported'
+    })
+    if (times === 0) {
+      await pay(met, { alice: 'test.hub.alice', tina: 'test.theirs.clients.tina', theirs: 'test.theirs' })
+    }
+  }
+  const lines = met.ours.log().split('\n').filter(line => line.includes('compared with ours'))
+  assert.deepEqual(lines, [])
 })
 
 scenario('their connector as our parent', { theirParent: ['BTP', 'packets', 'IL-DCP'] }, async t => {

@@ -11,7 +11,8 @@ use crate::peer::bind_listener;
 pub(crate) struct Proxy {
     pub(crate) port: u16,
     open: Arc<Mutex<Vec<TcpStream>>>,
-    valve: Arc<Valve>,
+    /// Of what comes from the end that dialled, and of what comes from the other one.
+    valves: [Arc<Valve>; 2],
 }
 
 impl Proxy {
@@ -19,8 +20,8 @@ impl Proxy {
     pub(crate) fn start(to: u16) -> Self {
         let (listener, port) = bind_listener();
         let open = Arc::new(Mutex::new(Vec::new()));
-        let valve = Arc::new(Valve::default());
-        let (kept, passed) = (Arc::clone(&open), Arc::clone(&valve));
+        let valves = [(); 2].map(|()| Arc::new(Valve::default()));
+        let (kept, passed) = (Arc::clone(&open), valves.clone());
         // The thread ends with the test program.
         thread::spawn(move || {
             for from in listener.incoming().map_while(Result::ok) {
@@ -29,13 +30,14 @@ impl Proxy {
                 let mut open = kept.lock().unwrap_or_else(PoisonError::into_inner);
                 open.extend([from.try_clone(), there.try_clone()].into_iter().flatten());
                 drop(open);
-                for (from, to) in [(from, forth), (there, back)] {
-                    let valve = Arc::clone(&passed);
+                for ((from, to), valve) in
+                    [(from, forth), (there, back)].into_iter().zip(passed.clone())
+                {
                     thread::spawn(move || copy_bytes(from, to, &valve));
                 }
             }
         });
-        Self { port, open, valve }
+        Self { port, open, valves }
     }
 
     /// Closes every open connection.
@@ -48,12 +50,17 @@ impl Proxy {
 
     /// From now on nothing passes, in either direction. Connections stay open, and new ones are accepted.
     pub(crate) fn freeze(&self) {
-        self.valve.set_closed(true);
+        self.valves.iter().for_each(|valve| valve.set_closed(true));
+    }
+
+    /// From now on nothing passes from the end that dialled.
+    pub(crate) fn freeze_dialler(&self) {
+        self.valves[0].set_closed(true);
     }
 
     /// What was kept back passes, and all that follows.
     pub(crate) fn thaw(&self) {
-        self.valve.set_closed(false);
+        self.valves.iter().for_each(|valve| valve.set_closed(false));
     }
 }
 

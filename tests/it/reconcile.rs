@@ -3,13 +3,15 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::peer::{TestNode, ask};
 use crate::process::{TIMEOUT, free_port, path_text, temp_folder};
-use crate::support::eventually;
+use crate::proxy::Proxy;
+use crate::support::{PROGRAM, eventually, run};
 
 const TOKEN: &str = "an-operators-token";
 
@@ -137,4 +139,56 @@ fn a_backup_that_was_restored_is_noticed_at_both_ends() {
     noticed(&m, "a backup was restored");
     // What the backup lacks is found: n was credited for nothing, and m was credited for what n has forgotten.
     wait_found(&m, "m", "n", "differs", "-3");
+}
+
+/// m fulfills a packet whose answer n never gets: m counts what n does not owe, since n was not answered in time. With
+/// `writeOffMax`, m gives it up by itself.
+#[test]
+fn an_answer_that_was_lost_on_the_way_is_found_to_the_unit_and_given_up_within_the_limit() {
+    let folder = temp_folder();
+    let store = |node: &str| path_text(&folder.path().join(format!("{node}.db"))).to_owned();
+    let n = TestNode::start(&format!(
+        "nodeId: n\nilpAddress: test.n\napiToken: {TOKEN}\nstore: {}\npeers:\n  \
+         - {{ id: m, authToken: a-secret-of-both }}\n  - {{ id: cli, relation: child, authToken: tools }}\n\
+         routes:\n  - {{ prefix: test.m, nextHop: m }}\n",
+        store("n")
+    ));
+    let proxy = Proxy::start(n.port.try_into().unwrap());
+    let config = |more: &str| {
+        format!(
+            "nodeId: m\nilpAddress: test.m\napiToken: {TOKEN}\nstore: {}\npeers:\n  - {{ id: n, \
+             url: 'ws://127.0.0.1:{}', authToken: a-secret-of-both{more} }}\n",
+            store("m"),
+            proxy.port
+        )
+    };
+    let m = TestNode::start(&config(""));
+    let compare = |verdict: &str, difference: &str| {
+        wait_found(&m, "m", "n", verdict, difference);
+    };
+    compare("agrees", "0");
+    let ping = || {
+        let via = format!("btp+ws://cli:tools@127.0.0.1:{}", n.port);
+        let mut ping = Command::new(PROGRAM);
+        ping.args(["ping", "test.m", "--via", &via, "--amount", "700", "-c", "1", "-W", "3"]);
+        run(&mut ping).status.success()
+    };
+    assert!(ping());
+    compare("agrees", "0");
+
+    proxy.freeze_dialler();
+    assert!(!ping(), "the answer cannot come");
+    // What waits in the proxy is lost with the connection.
+    proxy.cut();
+    proxy.thaw();
+    compare("differs", "700");
+    m.rewrite_config(&config(", writeOffMax: 1000"));
+    compare("agrees", "0");
+    let balance = |node: &TestNode| {
+        let (_, peers) = ask(node.health_port, "GET /peers", Some(TOKEN), "");
+        let peers = peers["peers"].as_array().unwrap().clone();
+        let peer = peers.into_iter().find(|peer| peer["id"] == "n" || peer["id"] == "m");
+        peer.unwrap()["balance"].as_str().unwrap().to_owned()
+    };
+    assert_eq!((balance(&n), balance(&m)), ("-700".to_owned(), "700".to_owned()));
 }

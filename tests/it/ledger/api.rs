@@ -6,6 +6,8 @@ use super::*;
 use crate::peer::ask;
 use crate::watch::{start_watch, url};
 
+const TOKEN: Option<&str> = Some("an-operators-token");
+
 /// A node that keeps a tenth of what alice pays.
 fn start(store: &Path) -> TestNode {
     TestNode::start(&format!(
@@ -71,7 +73,6 @@ fn the_income_of_a_running_node_is_that_of_its_books() {
 
 #[test]
 fn saved_events_are_paged_and_survive_the_process() {
-    const TOKEN: Option<&str> = Some("an-operators-token");
     let folder = temp_folder();
     let yaml = format!(
         "nodeId: n\nilpAddress: test.n\napiToken: an-operators-token\nstore: {}\nwebhooks:\n  \
@@ -124,4 +125,54 @@ fn a_node_without_a_store_has_no_past() {
     assert_eq!((status, &found["asOf"], &found["flows"]), (200, &Value::Null, &json!([])));
     let none = get_json(node.health_port, "/api/v1/nodes/n/saved-events");
     assert_eq!(none, json!({ "events": [], "next": null }));
+}
+
+/// An event when alice owes four fifths of what she may, one again when she did not for a while, and none in between.
+#[test]
+fn a_peer_that_owes_nearly_all_it_may_is_reported_once_each_time() {
+    let folder = temp_folder();
+    let node = TestNode::start(&format!(
+        "nodeId: n\nilpAddress: test.n\napiToken: an-operators-token\nstore: {}\npeers:\n  \
+         - {{ id: alice, authToken: alice-token, maxBalance: 1000, maxPacketAmount: 100, settlement: manual }}\n  \
+         - {{ id: bob, authToken: bob-token }}\nroutes: [{{ prefix: test.bob, nextHop: bob }}]\n",
+        path_text(&folder.path().join("n.db"))
+    ));
+    let _bob = node.connect_peer("bob").fulfill_all();
+    let mut alice = node.connect_peer("alice");
+    let mut ids = 1..;
+    let mut pay = |times: usize| {
+        for id in ids.by_ref().take(times) {
+            let answer = alice.request(id, &prepare_to("test.bob.shop"));
+            assert_eq!(answer, format!("RESPONSE {id} Fulfill"));
+        }
+    };
+    // The kinds of all that is reported of alice, the newest first.
+    let wait_for_events = |expected: &[&str]| {
+        eventually(&format!("{expected:?}"), TIMEOUT, || {
+            let path = "GET /api/v1/nodes/n/saved-events?peer=alice";
+            let (_, found) = ask(node.health_port, path, TOKEN, "");
+            let events = found["events"].as_array().cloned().unwrap_or_default();
+            let kinds = events.iter().map(|event| event["kind"].as_str().unwrap_or_default());
+            let kinds: Vec<_> = kinds.filter(|kind| kind.starts_with("exposure.")).collect();
+            if kinds == expected { Ok(()) } else { Err(found.to_string()) }
+        });
+    };
+    let settle = |units: &str| {
+        let body = json!({ "direction": "received", "units": units, "reference": "a test" });
+        let path = "POST /api/v1/nodes/n/peers/alice/settlements";
+        let (status, made) = ask(node.health_port, path, TOKEN, &body.to_string());
+        assert_eq!(status, 200, "{made}");
+    };
+    pay(7);
+    wait_for_events(&[]);
+    pay(1);
+    wait_for_events(&["exposure.high"]);
+    // At 75 % and again at 85 %: not far enough below.
+    settle("50");
+    pay(1);
+    // At 35 %.
+    settle("500");
+    wait_for_events(&["exposure.normal", "exposure.high"]);
+    pay(5);
+    wait_for_events(&["exposure.high", "exposure.normal", "exposure.high"]);
 }

@@ -1,6 +1,7 @@
 //! `ledger resolve` and `ledger adjust` while the node runs: it makes the change, once, and the answer is a promise.
 
 use super::*;
+use crate::peer::ask;
 
 const TOKEN: &str = "apiToken: an-operators-token\n";
 
@@ -99,6 +100,16 @@ fn the_running_node_resolves_what_is_uncertain() {
     status.args(["status", &url]).env("API_TOKEN", TOKEN.trim().trim_start_matches("apiToken: "));
     let status = combined_output(&run(&mut status));
     assert!(status.contains(": 100 USD/9 to bob at "), "{status}");
+    let token = TOKEN.trim().trim_start_matches("apiToken: ");
+    eventually("an event that stays", TIMEOUT, || {
+        let path = "GET /api/v1/nodes/n/saved-events?kind=account.uncertain";
+        let (_, found) = ask(node.health_port, path, Some(token), "");
+        let event = &found["events"][0];
+        match (event["peer"].as_str(), event["fields"]["amount"].as_str()) {
+            (Some("bob"), Some("100")) => Ok(()),
+            _ => Err(found.to_string()),
+        }
+    });
     let concede = |units| ["resolve", "bob", "--concede", units, "--id", "r"];
     check_refused(&node, &concede("101"), "100 is uncertain; between 0 and 100");
     let (ok, text) = change(&node, &concede("70"));
