@@ -1,7 +1,10 @@
 'use strict'
 // A receiver of webhooks that trusts only npm `standardwebhooks`: it prints a line of JSON for each event whose
-// signature fits. --secret whsec_...; --fail N: the first N get 500; --hold: none is answered.
+// signature fits. --secret whsec_...; --fail N: the first N get 500; --hold: none is answered; --cert FILE --key FILE:
+// over TLS.
+const fs = require('fs')
 const http = require('http')
+const https = require('https')
 const { Webhook } = require('standardwebhooks')
 
 const option = (name) => {
@@ -13,7 +16,7 @@ const webhook = new Webhook(option('secret'))
 const hold = process.argv.includes('--hold')
 let failures = Number(option('fail') || 0)
 
-const server = http.createServer((request, response) => {
+const receive = (request, response) => {
   let body = ''
   request.on('data', (chunk) => { body += chunk })
   request.on('end', () => {
@@ -30,5 +33,10 @@ const server = http.createServer((request, response) => {
     console.log(JSON.stringify({ id: request.headers['webhook-id'], status, event }))
     if (!hold) response.writeHead(status).end()
   })
-})
+}
+
+const cert = option('cert')
+const server = cert
+  ? https.createServer({ cert: fs.readFileSync(cert), key: fs.readFileSync(option('key')) }, receive)
+  : http.createServer(receive)
 server.listen(0, '127.0.0.1', () => console.log(JSON.stringify({ port: server.address().port })))

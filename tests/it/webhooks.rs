@@ -98,6 +98,47 @@ fn an_event_arrives_signed_is_repeated_after_a_failure_and_waits_for_no_other_we
     wait_for_webhook(api, "silent", |silent| silent["pending"] == 1);
 }
 
+/// Only a receiver whose certificate the node trusts gets events; its name is part of that.
+#[test]
+fn events_go_over_tls_to_receivers_that_are_trusted_and_to_no_others() {
+    let scripts = match packages() {
+        Ok(folder) => folder,
+        Err(why) => return skip("webhooks", &why),
+    };
+    let folder = temp_folder();
+    let key = rcgen::KeyPair::generate().unwrap();
+    let certificate = |name: &str| {
+        let params = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
+        params.self_signed(&key).unwrap().pem()
+    };
+    let pem = |name: &str, text: &str| path_text(&write_file(&folder, name, text)).to_owned();
+    let key_file = pem("key.pem", &key.serialize_pem());
+    let (trusted, misnamed) =
+        (pem("cert.pem", &certificate("127.0.0.1")), pem("other.pem", &certificate("192.0.2.1")));
+    let (all, both) = (
+        pem("all.pem", &(certificate("127.0.0.1") + &certificate("192.0.2.1"))),
+        [&trusted, &misnamed],
+    );
+    let receivers = both.map(|cert| receiver(&scripts, &["--cert", cert, "--key", &key_file]));
+    let hooks = hook("right", receivers[0].1) + &hook("misnamed", receivers[1].1);
+    let hooks = hooks.replace("http://", "https://");
+    let failing = |id: &str, api: u64| {
+        wait_for_webhook(api, id, |one| {
+            one["failing"] == true && one["lastError"].to_string().contains("certificate")
+        });
+    };
+    let (node_process, api) = node(&folder, &hooks);
+    let id = send_test(api, "right");
+    failing("right", api);
+    node_process.signal("TERM");
+    node_process.wait_exit();
+    let (_node, api) = node(&folder, &format!("{hooks}caFile: {all}\n"));
+    assert_eq!(received(&receivers[0].0, 204)["id"], id);
+    send_test(api, "misnamed");
+    failing("misnamed", api);
+    assert_eq!(receivers[1].0.output_lines().len(), 1, "only the port");
+}
+
 #[test]
 fn after_a_crash_between_the_delivery_and_its_mark_the_event_comes_again_with_its_id() {
     let scripts = match packages() {
