@@ -4,7 +4,8 @@
 #![no_main]
 
 use ilp_connector::internals::stream::{
-    EnvelopeError, Iv, Keys, MAX_PLAINTEXT, OVERHEAD, ReceivedPacket, Receiver, SharedSecret,
+    EnvelopeError, Iv, Keys, MAX_PLAINTEXT, OVERHEAD, ReceiptKey, ReceivedPacket, Receiver,
+    SharedSecret,
 };
 use ilp_connector::wire::ilp::{ErrorCode, PacketType};
 use ilp_connector::wire::stream::StreamPacket;
@@ -55,7 +56,18 @@ fn envelope_round_trips(input: &[u8]) {
 /// A sender that knows the secret sends this, as a request that can be fulfilled and as one that cannot.
 fn received(input: &[u8]) {
     let receiver = Receiver::new(b"fuzz", "wallet");
-    let keys = Keys::new(&receiver.secret("token"));
+    let key = ReceiptKey { nonce: [8; 16], secret: [9; 32] };
+    received_at(input, &receiver, "token");
+    received_at(input, &receiver, &receiver.encode_connection_id_with_receipts([6; 18], &key));
+    // Ids that senders make up.
+    if let Some(made_up) = std::str::from_utf8(input).ok().filter(|id| !id.is_empty()) {
+        received_at(input, &receiver, made_up);
+    }
+}
+
+fn received_at(input: &[u8], receiver: &Receiver, connection_id: &str) {
+    let has_receipts = connection_id.len() > 64;
+    let keys = Keys::new(&receiver.secret(connection_id));
     let Ok(data) = keys.seal(Iv([7; 12]), input) else { return };
     let request = StreamPacket::parse(input).ok();
     let request = request.filter(|packet| packet.packet_type == PacketType::Prepare);
@@ -68,7 +80,7 @@ fn received(input: &[u8]) {
         (Amount::MAX, Condition([1; 32])),
     ] {
         let incoming = ReceivedPacket {
-            connection_id: "token",
+            connection_id,
             amount,
             condition,
             data: &data,
@@ -79,7 +91,18 @@ fn received(input: &[u8]) {
         let reply = match receiver.receive(&incoming) {
             Ok(accepted) => {
                 assert!(wanted && accepted.fulfillment.condition() == condition);
-                Some((PacketType::Fulfill, accepted.data))
+                let data = match &accepted.receipts {
+                    Some(receipts) => {
+                        // No more is shared out than arrived.
+                        let shares = &receipts.shares;
+                        let shared: u128 =
+                            shares.iter().map(|share| u128::from(share.amount.0)).sum();
+                        assert!(shared <= u128::from(amount.0));
+                        receipts.encrypt_reply(&incoming, shares)
+                    }
+                    None => accepted.data,
+                };
+                Some((PacketType::Fulfill, data))
             }
             Err(declined) => {
                 assert!(!wanted);
@@ -89,7 +112,8 @@ fn received(input: &[u8]) {
             }
         };
         let Some((packet_type, data)) = reply else { continue };
-        assert!(data.len() < 1024, "a small answer to whatever was asked");
+        assert!(data.len() < 1024 || has_receipts, "a small answer to whatever was asked");
+        assert!(data.len() <= 32_767, "a packet carries no more");
         let plaintext = keys.open(&data).expect("the sender can read it");
         let reply = StreamPacket::parse(&plaintext).expect("a packet");
         assert_eq!((reply.packet_type, reply.amount), (packet_type, amount));
