@@ -7,6 +7,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 
+import { violations } from './lib/axe.js';
 import { openPage, outsideOf, startBrowser } from './lib/browser.js';
 import { startNetwork } from './lib/network.js';
 import { atEnd, eventually, suite } from './lib/waiting.js';
@@ -83,13 +84,15 @@ describe('money', () => {
   });
 
   for (const theme of /** @type {const} */ (['dark', 'light'])) {
-    test(`pictures, ${theme}`, async (t) => {
+    test(`readable for all, and pictures, ${theme}`, async (t) => {
       await fs.mkdir(PICTURES, { recursive: true });
-      for (const [width, height] of [[1440, 1700], [390, 844]]) {
+      for (const [width, height] of [[1440, 1700], [390, 844], [320, 640]]) {
         const page = await openPage(t, browser, network.url, { theme, width, height });
         for (const [name, hash, shown] of [['money-of-books', '#/money?of=b', 'flows'], ['link-of-books', '#/link/b~c', 'reconciled'], ['events-in-store', '#/events?list=saved&node=b', 'events']]) {
           await page.goto(`${network.url}/ui/${hash}`);
           await page.getByTestId(String(shown)).first().waitFor();
+          assert.deepEqual(await violations(page), [], `${name}, ${width}`);
+          assert.deepEqual(await outsideOf(page), [], `${name}, ${width}`);
           await page.screenshot({ path: path.join(PICTURES, `${name}-${theme}-${width}.png`) });
         }
       }
