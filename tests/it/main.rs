@@ -29,6 +29,7 @@ mod house;
 mod http;
 mod interop;
 mod jamming;
+mod kubernetes;
 mod lab;
 mod ledger;
 mod ledger_export;
