@@ -36,11 +36,11 @@ complete fish usr/share/fish/vendor_completions.d ilp-connector.fish
 mkdir "$root/DEBIAN" "$root/debian"
 install -m 755 "$here/postinst" "$here/prerm" "$here/postrm" "$root/DEBIAN"
 echo /etc/ilp-connector/node.yaml >"$root/DEBIAN/conffiles"
-# dpkg-shlibdeps reads the names of packages from a file here.
+# dpkg-shlibdeps reads the names of packages from a file here. A static program needs no libraries.
 printf 'Source: ilp-connector\n\nPackage: ilp-connector\nArchitecture: %s\n' "$architecture" >"$root/debian/control"
 libraries=$(cd "$root" && dpkg-shlibdeps -O usr/bin/ilp-connector 2>/dev/null | sed -n 's/^shlibs:Depends=//p')
 rm -r "$root/debian"
-sed -e "s/@VERSION@/$version/" -e "s/@ARCHITECTURE@/$architecture/" -e "s/@LIBRARIES@/$libraries/" \
+sed -e "s/@VERSION@/$version/" -e "s/@ARCHITECTURE@/$architecture/" -e "s/@LIBRARIES@/${libraries:+$libraries, }/" \
     -e "s/@KIB@/$(du -sk --exclude DEBIAN "$root" | cut -f1)/" "$here/control" >"$root/DEBIAN/control"
 (cd "$root" && find usr lib -type f -exec md5sum {} + >DEBIAN/md5sums)
 

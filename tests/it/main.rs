@@ -48,6 +48,7 @@ mod process;
 mod proxy;
 mod reconcile;
 mod refused_logins;
+mod release;
 mod reload;
 mod secrets;
 mod service;
