@@ -125,7 +125,10 @@ impl LabNetwork {
 #[test]
 fn a_cut_link_is_down_until_it_is_over() {
     let lab = LabNetwork::line();
-    assert_eq!(get_json(lab.port, "/api/v1")["features"], json!(["lab", "probes", "settlements"]));
+    assert_eq!(
+        get_json(lab.port, "/api/v1")["features"],
+        json!(["lab", "probes", "settlements", "books"])
+    );
     let cut = lab.set(json!({ "kind": "cut", "link": "b~c", "ttlSeconds": 3600 }));
     let link = lab.wait_link("b~c", "down");
     let error = link["lastError"].as_str().unwrap();
@@ -389,7 +392,10 @@ fn without_the_flag_there_is_no_lab() {
     lab.refused(json!({ "kind": "stopNode", "node": "a" }), 404, "up --lab");
     let (status, answer) = lab.request("DELETE", "/lab-1", &json!({}));
     assert_eq!(status, 404, "{answer}");
-    assert_eq!(get_json(lab.port, "/api/v1")["features"], json!(["probes", "settlements"]));
+    assert_eq!(
+        get_json(lab.port, "/api/v1")["features"],
+        json!(["probes", "settlements", "books"])
+    );
     let node = TestNode::start("nodeId: n\n");
     let (status, body) = try_http_get(node.health_port, "/api/v1/lab").unwrap();
     assert!(status == 404 && body.contains("up --lab"), "{status} {body}");
