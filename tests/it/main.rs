@@ -14,6 +14,7 @@ mod ccp;
 mod child;
 mod cli;
 mod client;
+mod clients;
 mod config_pages;
 mod crash;
 mod differential;

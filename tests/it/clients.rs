@@ -1,0 +1,88 @@
+//! The programs of examples/clients at a node, as readers run them.
+
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::interop::packages;
+use crate::peer::TestNode;
+use crate::process::Process;
+use crate::support::{PROGRAM, combined_output, run, run_successfully, skip};
+
+fn node() -> TestNode {
+    TestNode::start(
+        "nodeId: n\nilpAddress: test.n\nhttpServerHost: 127.0.0.1\nhttpServerPort: 0\npeers:\n  \
+         - { id: cli, relation: child, authToken: a-token }\n  - { id: shop, relation: child, authToken: shop-token }\n\
+         receivers: [{ id: wallet }]\n",
+    )
+}
+
+fn example(name: &str) -> String {
+    format!("{}/examples/clients/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The balance of an account, in units.
+fn balance(node: &TestNode, id: &str) -> i64 {
+    node.account(id)["balance"].as_str().unwrap().parse().unwrap()
+}
+
+#[test]
+fn python_sends_a_packet_over_http_without_a_library() {
+    if Command::new("python3").arg("--version").output().is_err() {
+        return skip("the client in Python", "python3 is not installed");
+    }
+    let node = node();
+    let port = node.process.wait_for_log("HTTP server listening", "port");
+    let url = format!("http://127.0.0.1:{port}/accounts/cli/ilp");
+    let send = |destination: &str, amount: &str| {
+        let mut send = Command::new("python3");
+        send.arg(example("python/send.py")).args([&url, "a-token", destination, amount]);
+        run(&mut send)
+    };
+    let sent = send("test.n", "100");
+    assert!(sent.status.success(), "{}", combined_output(&sent));
+    assert_eq!(combined_output(&sent), "test.n has got 100\n");
+    assert_eq!(balance(&node, "cli"), 100);
+    // A longer address, and so longer lengths.
+    let refused = send(&format!("test.{}", "x".repeat(200)), "1");
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(
+        combined_output(&refused).starts_with("rejected: F02 "),
+        "{}",
+        combined_output(&refused)
+    );
+}
+
+#[test]
+fn javascript_pays_and_is_paid() {
+    let modules = match packages() {
+        Ok(folder) => folder.join("node_modules"),
+        Err(why) => return skip("the clients in JavaScript", &why),
+    };
+    let node = node();
+    let script = |name: &str, arguments: &[&str]| {
+        let mut script = Command::new("node");
+        script.arg(example(name)).args(arguments).env("NODE_PATH", &modules);
+        script
+    };
+    let login =
+        |account: &str, token: &str| format!("btp+ws://{account}:{token}@127.0.0.1:{}", node.port);
+    let http = node.process.wait_for_log("HTTP server listening", "port");
+    let wallet = format!("http://127.0.0.1:{http}/wallet");
+    let paid = run_successfully(&mut script(
+        "javascript/pay.js",
+        &[&login("cli", "a-token"), &wallet, "5000"],
+    ));
+    assert_eq!(paid, format!("paid 5000 to {wallet}, and 5000 arrived\n"));
+    assert_eq!((balance(&node, "cli"), balance(&node, "wallet")), (5000, -5000));
+
+    let shop =
+        Process::spawn(&mut script("javascript/receive.js", &[&login("shop", "shop-token")]));
+    let at = shop.wait_for_line("an address", |line| serde_json::from_str::<Value>(line).ok());
+    let (address, secret) = (at["address"].as_str().unwrap(), at["secret"].as_str().unwrap());
+    let mut pay = Command::new(PROGRAM);
+    pay.args(["pay", address, "700", "--secret", secret, "--via", &login("cli", "a-token")]);
+    run_successfully(&mut pay);
+    shop.wait_for_line("money", |line| line.ends_with("700 in all").then_some(()));
+    assert_eq!((balance(&node, "cli"), balance(&node, "shop")), (5700, -700));
+}
