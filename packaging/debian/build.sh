@@ -6,8 +6,9 @@
 # Needs dpkg-dev. Prints the path of the package.
 set -eu
 
-program=$1
-directory=$2
+program=${1:?usage: build.sh PROGRAM DIRECTORY}
+directory=${2:?usage: build.sh PROGRAM DIRECTORY}
+[ -x "$program" ] || { echo "$program is no program; build it first: cargo build --release" >&2; exit 1; }
 here=$(cd "$(dirname "$0")" && pwd)
 version=$("$program" --version | cut -d' ' -f2)
 architecture=$(dpkg --print-architecture)

@@ -7,7 +7,7 @@
 # A tarball and a Debian package. Needs Rust, a C compiler, and dpkg-dev.
 set -eu
 
-directory=$1
+directory=${1:?usage: build.sh DIRECTORY [PROGRAM]}
 program=${2:-}
 here=$(cd "$(dirname "$0")" && pwd)
 repository=$(cd "$here/../.." && pwd)

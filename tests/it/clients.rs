@@ -43,6 +43,15 @@ fn python_sends_a_packet_over_http_without_a_library() {
     assert!(sent.status.success(), "{}", combined_output(&sent));
     assert_eq!(combined_output(&sent), "test.n has got 100\n");
     assert_eq!(balance(&node, "cli"), 100);
+    let wrong = |url: &str, token: &str| {
+        let mut send = Command::new("python3");
+        send.arg(example("python/send.py")).args([url, token, "test.n", "1"]);
+        combined_output(&run(&mut send))
+    };
+    assert!(wrong(&url, "another-token").contains("HTTP Error 401"), "{}", wrong(&url, "x"));
+    assert!(wrong("http://127.0.0.1:9/", "a-token").contains("refused"));
+    let usage = combined_output(&run(Command::new("python3").arg(example("python/send.py"))));
+    assert!(usage.contains("send.py http://127.0.0.1:7770"), "{usage}");
     // A longer address, and so longer lengths.
     let refused = send(&format!("test.{}", "x".repeat(200)), "1");
     assert_eq!(refused.status.code(), Some(1));

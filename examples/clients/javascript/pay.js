@@ -11,6 +11,7 @@ const BtpPlugin = require('ilp-plugin-btp')
 const sourceAsset = { code: 'USD', scale: 9 }
 
 async function main ([server, receiver, amount]) {
+  if (!amount) throw new Error('usage: node pay.js BTP_URL SPSP_URL AMOUNT')
   // Where the money goes, and the secret of sender and receiver.
   const response = await fetch(receiver, { headers: { accept: 'application/spsp4+json' } })
   if (!response.ok) throw new Error(`${receiver} answers ${response.status}`)

@@ -13,6 +13,7 @@ const BtpPlugin = require('ilp-plugin-btp')
 const { fetch: fetchAddress } = require('ilp-protocol-ildcp')
 
 async function main ([server]) {
+  if (!server) throw new Error('usage: node receive.js BTP_URL')
   const plugin = new BtpPlugin({ server })
   await plugin.connect()
   // The node gives the account an address.

@@ -8,6 +8,7 @@ Payments to people are many packets with secrets: see ../javascript/pay.js.
 
 import hashlib
 import sys
+import urllib.error
 import urllib.request
 from datetime import datetime, timedelta, timezone
 
@@ -19,13 +20,19 @@ def octets(data):
     return (bytes([size]) if size < 128 else bytes([128 + count]) + size.to_bytes(count, "big")) + data
 
 
+if len(sys.argv) != 5:
+    sys.exit(__doc__)
 url, token, destination, amount = sys.argv[1:]
 expiry = (datetime.now(timezone.utc) + timedelta(seconds=10)).strftime("%Y%m%d%H%M%S%f")[:17]
 condition = hashlib.sha256(b"ping" * 8).digest()
 prepare = int(amount).to_bytes(8, "big") + expiry.encode() + condition + octets(destination.encode()) + octets(b"")
 headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/octet-stream"}
 request = urllib.request.Request(url, bytes([12]) + octets(prepare), headers)
-answer = urllib.request.urlopen(request, timeout=15).read()
+try:
+    answer = urllib.request.urlopen(request, timeout=15).read()
+except urllib.error.URLError as error:
+    # 401: a wrong token; 404: no such account; refused: no node, or one without httpServerPort.
+    sys.exit(f"{url}: {error}")
 start = 2 if answer[1] < 128 else 2 + answer[1] - 128
 if answer[0] == 13 and answer[start : start + 32] == b"ping" * 8:
     print(f"{destination} has got {amount}")
