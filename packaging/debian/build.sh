@@ -39,7 +39,11 @@ install -m 755 "$here/postinst" "$here/prerm" "$here/postrm" "$root/DEBIAN"
 echo /etc/ilp-connector/node.yaml >"$root/DEBIAN/conffiles"
 # dpkg-shlibdeps reads the names of packages from a file here. A static program needs no libraries.
 printf 'Source: ilp-connector\n\nPackage: ilp-connector\nArchitecture: %s\n' "$architecture" >"$root/debian/control"
-libraries=$(cd "$root" && dpkg-shlibdeps -O usr/bin/ilp-connector 2>/dev/null | sed -n 's/^shlibs:Depends=//p')
+libraries=
+if ! ldd "$program" 2>&1 | grep -q 'statically linked\|not a dynamic executable'; then
+    found=$(cd "$root" && dpkg-shlibdeps -O usr/bin/ilp-connector)
+    libraries=${found#shlibs:Depends=}
+fi
 rm -r "$root/debian"
 sed -e "s/@VERSION@/$version/" -e "s/@ARCHITECTURE@/$architecture/" -e "s/@LIBRARIES@/${libraries:+$libraries, }/" \
     -e "s/@KIB@/$(du -sk --exclude DEBIAN "$root" | cut -f1)/" "$here/control" >"$root/DEBIAN/control"

@@ -34,7 +34,7 @@ for shell in bash zsh fish; do
 done
 cp "$repository/LICENSE" "$repository/README.md" "$repository/CHANGELOG.md" "$root"
 cp -r "$repository/examples" "$root"
-tar --create --gzip --owner=0 --group=0 --numeric-owner --sort=name --exclude=node_modules \
+tar --create --gzip --owner=0 --group=0 --numeric-owner --sort=name --exclude=node_modules --exclude=examples/books \
     --directory "$stage" --file "$directory/$name.tar.gz" "$name"
 echo "$directory/$name.tar.gz"
 "$repository/packaging/debian/build.sh" "$program" "$directory"

@@ -62,6 +62,29 @@ fn python_sends_a_packet_over_http_without_a_library() {
     );
 }
 
+/// The test runs the clients with the packages of tests/interop, so these must be the ones that readers install.
+#[test]
+fn readers_of_the_javascript_clients_install_what_was_tested() {
+    let dependencies = |folder: &str| -> Value {
+        let file = format!("{}/{folder}/package.json", env!("CARGO_MANIFEST_DIR"));
+        let package: Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+        package["dependencies"].clone()
+    };
+    let (theirs, ours) =
+        (dependencies("examples/clients/javascript"), dependencies("tests/interop"));
+    assert!(theirs.as_object().is_some_and(|all| all.len() > 3), "{theirs}");
+    for (name, version) in theirs.as_object().unwrap() {
+        assert_eq!(version, &ours[name], "{name}");
+    }
+    for script in ["pay.js", "receive.js"] {
+        let text = std::fs::read_to_string(example(&format!("javascript/{script}"))).unwrap();
+        let required = text.split("require('").skip(1).map(|rest| rest.split('\'').next().unwrap());
+        for name in required.filter(|name| !name.starts_with("node:")) {
+            assert!(!theirs[name].is_null(), "{script} requires {name}");
+        }
+    }
+}
+
 #[test]
 fn javascript_pays_and_is_paid() {
     let modules = match packages() {

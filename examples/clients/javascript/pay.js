@@ -19,15 +19,18 @@ async function main ([server, receiver, amount]) {
 
   const plugin = new BtpPlugin({ server })
   await plugin.connect()
-  const destination = await setupPayment({
-    plugin, destinationAddress, sharedSecret: Buffer.from(secret, 'base64')
-  })
-  const quote = await startQuote({ plugin, destination, amountToSend: BigInt(amount), sourceAsset })
-  const { error, amountSent, amountDelivered } = await pay({ plugin, destination, quote })
-  await closeConnection(plugin, destination)
-  await plugin.disconnect()
-  console.log(`paid ${amountSent} to ${receiver}, and ${amountDelivered} arrived`)
-  if (error) throw new Error(error)
+  try {
+    const destination = await setupPayment({
+      plugin, destinationAddress, sharedSecret: Buffer.from(secret, 'base64')
+    })
+    const quote = await startQuote({ plugin, destination, amountToSend: BigInt(amount), sourceAsset })
+    const { error, amountSent, amountDelivered } = await pay({ plugin, destination, quote })
+    await closeConnection(plugin, destination)
+    console.log(`paid ${amountSent} to ${receiver}, and ${amountDelivered} arrived`)
+    if (error) throw new Error(error)
+  } finally {
+    await plugin.disconnect()
+  }
 }
 
 main(process.argv.slice(2)).catch(error => { console.error(error.message ?? error); process.exitCode = 1 })

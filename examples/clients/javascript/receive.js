@@ -33,4 +33,4 @@ async function main ([server]) {
   console.log(JSON.stringify({ address: ilpAddress, secret: sharedSecret.toString('base64') }))
 }
 
-main(process.argv.slice(2)).catch(error => { console.error(error.message ?? error); process.exitCode = 1 })
+main(process.argv.slice(2)).catch(error => { console.error(error.message ?? error); process.exit(1) })

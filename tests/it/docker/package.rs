@@ -109,7 +109,8 @@ fn the_package_is_a_hardened_service_that_keeps_its_books_through_upgrades_and_r
     );
     machine.run("systemctl enable --now ilp-connector");
     machine.run(&format!("ilp-connector healthcheck --config {CONFIG}"));
-    machine.run(&format!("ilp-connector ping test.my-node --config {CONFIG} --count 1"));
+    machine
+        .run(&format!("ilp-connector ping test.my-node --config {CONFIG} --count 1 --amount 700"));
     let status =
         machine.run("cat /proc/$(systemctl show --property MainPID --value ilp-connector)/status");
     let line = |name: &str| {
@@ -122,12 +123,20 @@ fn the_package_is_a_hardened_service_that_keeps_its_books_through_upgrades_and_r
         (vec!["0".repeat(16)], vec!["1".to_owned()])
     );
 
+    let main_pid = || machine.run("systemctl show --property MainPID --value ilp-connector");
+    let process = main_pid();
+    assert_ne!(process.trim(), "0");
     // A mistake fails the reload with its line, and the node goes on; a change is applied.
     machine.run(&format!("cp {CONFIG} /opt/before && echo 'logLevel: lots' >> {CONFIG}"));
     assert!(!machine.try_run("systemctl reload ilp-connector").status.success());
-    machine.run("journalctl --no-pager -u ilp-connector | grep -q 'lots.* is no level'");
+    // What the command prints, not the node.
+    machine.run("journalctl --no-pager -u ilp-connector | grep -q 'env\\[.*lots.* is no level'");
+    let hangup = "journalctl --no-pager -u ilp-connector | grep -q 'SIGHUP: reading'";
+    assert!(!machine.try_run(hangup).status.success());
+    assert_eq!(main_pid(), process);
     machine.run(&format!("cp /opt/before {CONFIG} && echo 'logLevel: debug' >> {CONFIG}"));
     machine.run("systemctl reload ilp-connector");
+    machine.run(hangup);
     eventually("the reload", RECOVERY_MAX, || {
         match machine
             .try_run("journalctl --no-pager -u ilp-connector | grep 'configuration reloaded'")
@@ -141,16 +150,23 @@ fn the_package_is_a_hardened_service_that_keeps_its_books_through_upgrades_and_r
         let printed =
             machine.run(&format!("ilp-connector ledger balances --json --config {CONFIG}"));
         let books: serde_json::Value = serde_json::from_str(&printed).expect("JSON");
-        books["books"].clone()
+        let cli = books["accounts"]
+            .as_array()
+            .and_then(|all| all.iter().find(|one| one["account"] == "cli"));
+        assert_eq!(cli.map(|cli| &cli["balance"]), Some(&"700".into()), "{books}");
+        (books["books"].clone(), books["accounts"].clone())
     };
     let before = books();
-    let process = machine.run("systemctl show --property MainPID --value ilp-connector");
     // An upgrade restarts it, with the same books and the edited configuration.
     machine.run("dpkg --install /opt/ilp-connector.deb");
-    let upgraded = machine.run("systemctl show --property MainPID --value ilp-connector");
-    assert_ne!(process, upgraded);
+    assert_ne!(main_pid(), process);
     assert_eq!(books(), before);
     machine.run(&format!("grep -q 'logLevel: debug' {CONFIG}"));
+
+    // A file that the program refuses does not stop an upgrade.
+    machine.run(&format!("echo 'logLevel: lots' >> {CONFIG}"));
+    let upgraded = machine.run("dpkg --install /opt/ilp-connector.deb");
+    assert!(upgraded.contains("did not start again"), "{upgraded}");
 
     machine.run("dpkg --remove ilp-connector");
     assert!(!machine.try_run("systemctl is-active ilp-connector").status.success());
