@@ -123,7 +123,9 @@ pub(super) async fn find_events(
 ) -> Result<Vec<NumberedEvent>, PostgresError> {
     let EventQuery { before, kind, peer, max } = query;
     let max = i64::from(*max);
-    let rows = client.query(SELECT_NEWEST, &[&node, before, kind, peer, &max]).await;
+    // It is what a client wrote. The database refuses a text with a zero byte, and an error would end the session.
+    let peer = peer.as_deref().map(without_zero_bytes);
+    let rows = client.query(SELECT_NEWEST, &[&node, before, kind, &peer, &max]).await;
     let rows = rows.map_err(PostgresError::of_reading)?;
     let numbered =
         |row: &Row| Ok(NumberedEvent { number: row.try_get("number")?, event: read_event(row)? });

@@ -156,6 +156,9 @@ fn the_newest_events_are_found_page_by_page() {
         let of_c = EventQuery { peer: peer.clone(), max: 2, ..EventQuery::default() };
         assert_eq!(find(of_c).0, ids(&[5, 4]));
         assert_eq!(find(EventQuery { kind, peer, ..page(None) }).0, ids(&[]));
+        // No account has such a name, and the store goes on.
+        let odd = Some("c\0d".to_owned());
+        assert_eq!(find(EventQuery { peer: odd, ..page(None) }).0, ids(&[]));
         let found = store.find_events(&page(last)).unwrap();
         assert_eq!((found[1].event.at, &found[1].event.fields), (events[0].at, &events[0].fields));
     });
