@@ -159,8 +159,9 @@ struct BookedSource {
     settings: RateSource,
     figures: Option<Figures>,
     fault: Option<SourceFault>,
-    /// The kind of fault in the last [`RateNotice::Stale`], if no [`RateNotice::Fresh`] was returned since.
-    known_stale: Option<Option<SourceFaultKind>>,
+    /// The kinds of fault in each [`RateNotice::Stale`] since the last [`RateNotice::Fresh`]. A source that goes from
+    /// one to another and back is reported once for each.
+    known_stale: Vec<Option<SourceFaultKind>>,
     /// The beginning of the wait for the first figures.
     began: MonoTime,
 }
@@ -203,7 +204,7 @@ impl RateBook {
                         settings,
                         figures: None,
                         fault: None,
-                        known_stale: None,
+                        known_stale: Vec::new(),
                         began: now.mono,
                     },
                 }
@@ -299,13 +300,14 @@ impl BookedSource {
             && self.fault.is_none()
             && now.mono.since(self.began) <= self.settings.max_age;
         if self.is_fresh(now) {
-            return self.known_stale.take().map(|_| RateNotice::Fresh { source });
+            let was_stale = !std::mem::take(&mut self.known_stale).is_empty();
+            return was_stale.then_some(RateNotice::Fresh { source });
         }
         let kind = self.fault.as_ref().map(|fault| fault.kind);
-        if waits || self.known_stale == Some(kind) {
+        if waits || self.known_stale.contains(&kind) {
             return None;
         }
-        self.known_stale = Some(kind);
+        self.known_stale.push(kind);
         let age = self.figures.as_ref().map(|figures| figures.age(now));
         let error = self.fault.as_ref().map(|fault| fault.text.clone());
         Some(RateNotice::Stale { source, age, error })

@@ -84,6 +84,11 @@ fn old_figures_are_refused_with_their_age_and_said_once() {
     let (age, error) = (Some(Duration::from_secs(303)), Some("it is not JSON".to_owned()));
     assert_eq!(book.poll(at(403)), [RateNotice::Stale { source, age, error }]);
     assert_eq!(book.poll(at(404)), []);
+    let mut kinds = [SourceFaultKind::Unreadable, SourceFaultKind::Unusable].into_iter().cycle();
+    for second in 405..420 {
+        book.record(SOURCE, failed(kinds.next().unwrap(), "again"), at(second));
+        assert_eq!(book.poll(at(second)), [], "each kind was said");
+    }
     record(&mut book, SOURCE, "\"EUR\": 0.8", 500);
     assert_eq!(book.poll(at(500)), [RateNotice::Fresh { source: SOURCE.into() }]);
     assert_eq!(find(&book, "USD", "EUR", 500), "0.8 by rates.json");
