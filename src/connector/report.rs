@@ -7,7 +7,7 @@ use super::own_account::OwnAccountReport;
 use super::refusal::Refusal;
 use super::snapshot::{AccountEntry, Snapshot};
 use super::stats::Stats;
-use crate::account::{AccountId, AccountSettings, Asset, OverLimit, SettlementMode, Totals};
+use crate::account::{AccountId, AccountSettings, Asset, OverLimit, Totals};
 use crate::books::ReconcileState;
 use crate::link::{SessionId, SessionKind, Slot};
 use crate::routing::ccp::LearnedReport;
@@ -56,7 +56,8 @@ pub struct AccountReport {
     pub uncertain: i128,
     /// How the peer's books compare with ours.
     pub comparison: ReconcileState,
-    /// What we pay the peer with the settlement that its engine has not accepted; 0 if there is none.
+    /// What we pay the peer with the settlement that no engine has accepted, also if the peer has none any more;
+    /// 0: there is no such settlement.
     pub settlement_pending: u128,
     /// When a balance limit last refused a packet, and by how much it was over.
     pub last_refusal: Option<(Timestamp, OverLimit)>,
@@ -249,9 +250,8 @@ impl Batch<'_> {
 
 impl Connector {
     fn account_report(&self, entry: &AccountEntry) -> AccountReport {
-        let has_engine = entry.settings.settlement.mode == SettlementMode::Engine;
         // Not while the account is locked: a settlement that begins takes the locks the other way round.
-        let pending = has_engine.then(|| self.settlement_under_way(entry.account.id())).flatten();
+        let pending = self.settlement_under_way(entry.account.id());
         let state = entry.account.lock();
         AccountReport {
             settlement_pending: pending.map_or(0, |settlement| settlement.units),

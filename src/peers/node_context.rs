@@ -56,7 +56,7 @@ pub struct NodeContext {
     pub credits: OnceLock<mpsc::Sender<CreditOrder>>,
     /// The newest cut with events, or with changed deliveries of them, that is durable.
     pub saved_events: watch::Sender<CutNumber>,
-    /// How the newest deliveries to webhooks went.
+    /// How deliveries to webhooks went since the start.
     pub webhook_meters: WebhookMeters,
     /// What is wrong with the links that this node dials. Unset without a lab.
     pub faults: OnceLock<Arc<NodeFaults>>,

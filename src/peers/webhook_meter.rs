@@ -1,4 +1,4 @@
-//! How the newest deliveries to webhooks went, since the start of the node. The store has their number.
+//! How deliveries to webhooks went since the start of the node, and how many. The store knows those that wait.
 
 use std::collections::BTreeMap;
 

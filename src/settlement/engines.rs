@@ -71,6 +71,10 @@ impl Engines {
             (account, kept)
         });
         let engines: BTreeMap<_, _> = engines.collect();
+        // What is known of an engine says nothing of the one in its place.
+        let is_kept = |engine: &Arc<Engine>| !new.iter().any(|one| Arc::ptr_eq(one, engine));
+        let kept = engines.iter().filter(|(_, engine)| is_kept(engine)).map(|(peer, _)| peer);
+        self.context.engine_accounts.set_peers(kept);
         self.context.engine_accounts.set_peers(engines.keys());
         self.by_account.store(Arc::new(engines));
         new

@@ -274,7 +274,9 @@ impl EngineApi {
         }
         let now = self.context.clock.now();
         let (status, reason) = (problem.status().as_u16(), sanitize(problem.detail()));
-        let peer: Option<AccountId> = id.parse().ok();
+        // Anyone who reaches the port may write any name.
+        let is_known = |peer: &AccountId| self.engines.has_engine(peer.as_str());
+        let peer: Option<AccountId> = id.parse().ok().filter(is_known);
         let due = self.reports.lock().take_due(peer.as_ref(), status, now.mono);
         if let Some(suppressed) = due {
             let peer = peer.as_ref().map(tracing::field::display);

@@ -1,11 +1,13 @@
 //! The client against engines that answer from a script.
 
+use crate::account::AccountId;
 use crate::books::{Quantity, SettlementKey};
 use crate::connector::PeerMessage;
-use crate::peers::EngineState;
+use crate::peers::{EngineAccount, EngineState};
 use crate::settlement::client::EngineError;
 use crate::settlement::testing::{RunningListener, ScriptedEngine};
 use crate::settlement::{Engines, deliver_message};
+use crate::wire::Timestamp;
 
 const CREATED: &str = "HTTP/1.1 201 Created\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 8\r\nConnection: close\r\n\r\nRECEIVED";
@@ -118,8 +120,16 @@ async fn a_reload_keeps_what_is_the_same_and_names_what_is_new() {
     let new = node.engines.replace_all([alice.clone(), bob.clone()]);
     assert_eq!(new.iter().map(|one| one.settings.account.as_str()).collect::<Vec<_>>(), ["bob"]);
     assert!(node.engines.is_current(&new[0]) && node.engines.has_engine("alice"));
+    let accounts = &node.context.engine_accounts;
+    let bobs_account: AccountId = "bob".parse().unwrap();
+    accounts.note_ready(&bobs_account, Timestamp::from_millis(1));
     let changed = node.engines.replace_all([engine.of("bob", "/xrp/", None)]);
     assert_eq!(changed.len(), 1);
+    assert_eq!(
+        accounts.of_peer(&bobs_account),
+        Some(EngineAccount::default()),
+        "of another engine"
+    );
     assert!(!node.engines.is_current(&new[0]) && !node.engines.has_engine("alice"));
 }
 

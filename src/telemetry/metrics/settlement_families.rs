@@ -38,7 +38,10 @@ pub(super) fn encode(
             by_direction(&account.settings.id, units(settled_in), units(settled_out))
         }),
     )?;
-    let with_engine = accounts.iter().filter(|one| mode(one) == SettlementMode::Engine);
+    // Also one whose engine was taken away: the money is debited.
+    let with_engine = accounts
+        .iter()
+        .filter(|one| mode(one) == SettlementMode::Engine || one.settlement_pending != 0);
     families.gauges(
         "ilp_settlement_pending_units",
         "The settlement that the engine of the peer has not accepted, in the same unit; 0: none",
