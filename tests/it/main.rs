@@ -8,6 +8,7 @@
 
 mod api_schema;
 mod balances;
+mod book;
 mod browser;
 mod btp;
 mod ccp;

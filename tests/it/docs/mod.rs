@@ -1,5 +1,5 @@
-//! The commands of README.md and `docs/` run in order, in a network namespace of their own (so that the ports of the
-//! text are free), and print what the pages show.
+//! The commands of README.md and of all pages below `docs/` run in order, in a network namespace of their own (so that
+//! the ports of the text are free), and print what the pages show.
 //!
 //! A comment before a block says how it is tested:
 //! - `tested NAME`: its commands run; the lines after a command are its output. Blocks with one name are one session.
@@ -22,11 +22,18 @@ use self::sandbox::Sandbox;
 use crate::interop;
 use crate::support::skip;
 
+fn pages_below(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let (folders, files): (Vec<_>, Vec<_>) = entries.partition(|path| path.is_dir());
+    let is_page = |file: &PathBuf| file.extension().is_some_and(|extension| extension == "md");
+    let below = folders.iter().flat_map(|folder| pages_below(folder));
+    files.into_iter().filter(is_page).chain(below).collect()
+}
+
 fn pages() -> Vec<Block> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut files = vec![root.join("README.md"), root.join("CONTRIBUTING.md")];
-    let docs = std::fs::read_dir(root.join("docs")).unwrap().map(|entry| entry.unwrap().path());
-    files.extend(docs.filter(|path| path.extension().is_some_and(|extension| extension == "md")));
+    files.extend(pages_below(&root.join("docs")));
     files.sort();
     files.iter().flat_map(|file| blocks(&std::fs::read_to_string(file).unwrap(), file)).collect()
 }
