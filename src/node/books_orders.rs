@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
 use super::store_waits::look_up;
-use super::task::AbortOnDrop;
+use super::task::{AbortOnDrop, blocking};
 use crate::api::{EventsOrder, IncomeOrder, IncomeReport, NodeStatus};
 use crate::books::{BooksHistory, Income};
 use crate::net::{StorePlace, error_chain};
@@ -75,11 +75,11 @@ impl HistoryReader {
     async fn find_income(&mut self, order: &IncomeOrder) -> Result<IncomeReport, String> {
         let history = self.read().await?;
         let period = order.period;
-        blocking(move || {
+        let work = move || {
             let income = Income::new(&history, period);
-            Ok(IncomeReport { income, as_of: history.cut_at })
-        })
-        .await
+            IncomeReport { income, as_of: history.cut_at }
+        };
+        blocking(work).await.ok_or_else(unreadable)
     }
 
     async fn read(&mut self) -> Result<Arc<BooksHistory>, String> {
@@ -91,16 +91,12 @@ impl HistoryReader {
         let (place, identity) = (self.place.clone(), self.identity.clone());
         let read =
             move || Store::read_history(&place, &identity).map_err(|error| error_chain(&error));
-        let history = Arc::new(blocking(read).await?);
+        let history = Arc::new(blocking(read).await.unwrap_or_else(|| Err(unreadable()))?);
         self.kept = Some((Arc::clone(&history), Instant::now() + KEPT_FOR));
         Ok(history)
     }
 }
 
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, String> + Send + 'static,
-) -> Result<T, String> {
-    // An error is a panic, which the panic hook has logged.
-    let done = tokio::task::spawn_blocking(work).await;
-    done.unwrap_or_else(|_| Err("it cannot be read".to_owned()))
+fn unreadable() -> String {
+    "it cannot be read".to_owned()
 }

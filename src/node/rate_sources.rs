@@ -11,7 +11,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior};
 
-use super::task::AbortOnDrop;
+use super::task::{self, AbortOnDrop};
 use crate::api::NodeStatus;
 use crate::books::{EventKind, EventLevel, NewEvent};
 use crate::config::{NodeConfig, RateFile, RateSourceConfig, RateSourcePlace, read_rate_file};
@@ -259,12 +259,12 @@ fn unreadable(text: String) -> SourceFault {
     SourceFault { kind: SourceFaultKind::Unreadable, text }
 }
 
+/// Work that panics leaves the source unreadable.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, SourceFault> + Send + 'static,
 ) -> Result<T, SourceFault> {
-    // An error is a panic, which the panic hook has logged.
-    let done = tokio::task::spawn_blocking(work).await;
-    done.unwrap_or_else(|_| Err(unreadable("it cannot be read".to_owned())))
+    let done = task::blocking(work).await;
+    done.unwrap_or_else(|| Err(unreadable("it cannot be read".to_owned())))
 }
 
 type SourceDocument = (Vec<u8>, Option<Timestamp>);

@@ -16,6 +16,14 @@ where
     tokio::spawn(future.in_current_span())
 }
 
+/// Runs work that reads files or computes for long on one of tokio's blocking threads. `None`: it panicked, which the
+/// panic hook has logged.
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
+    tokio::task::spawn_blocking(work).await.ok()
+}
+
 /// Waits up to `timeout` until all tasks have ended; then it aborts the rest.
 pub(super) async fn wait_or_abort(mut tasks: JoinSet<()>, timeout: Duration) {
     let all = async { while tasks.join_next().await.is_some() {} };

@@ -1,27 +1,18 @@
 //! Answers what operators ask about webhooks.
 
-use std::future::poll_fn;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
-use tokio::time::timeout;
 
+use super::store_waits::{look_up, wait_durable};
 use super::task::AbortOnDrop;
+use super::webhooks::try_now;
 use crate::api::{NodeStatus, WebhookOrder, WebhookRefusal, WebhookReport};
-use crate::books::{
-    DeliveryState, EventDelivery, EventId, EventKind, EventLevel, FoundDeliveries, NewEvent,
-};
+use crate::books::{DeliveryState, EventId, EventKind, EventLevel, NewEvent};
 use crate::config::WebhookSettings;
-use crate::net::error_chain;
 use crate::peers::NodeContext;
 use crate::store::{DeliveryQuery, StoreHandle};
 use crate::wire::Timestamp;
-
-/// How long the store may take.
-const STORE_TIMEOUT: Duration = Duration::from_secs(5);
-/// Deliveries of each state that one order tries again.
-const RETRIES_MAX: u32 = 1_000;
 
 /// The running task, which ends when this is dropped.
 pub(super) struct OrdersTask {
@@ -33,11 +24,11 @@ impl OrdersTask {
     pub(super) fn start(
         store: StoreHandle,
         context: Arc<NodeContext>,
-        status: &NodeStatus,
+        status: Arc<NodeStatus>,
     ) -> Self {
         let (sender, webhooks) = watch::channel(Vec::new());
         let orders = status.accept_webhook_orders();
-        let orders = Orders { store, context, webhooks }.run(orders);
+        let orders = Orders { store, context, status, webhooks }.run(orders);
         Self { _task: AbortOnDrop::spawn(orders), webhooks: sender }
     }
 
@@ -49,6 +40,7 @@ impl OrdersTask {
 struct Orders {
     store: StoreHandle,
     context: Arc<NodeContext>,
+    status: Arc<NodeStatus>,
     webhooks: watch::Receiver<Vec<WebhookSettings>>,
 }
 
@@ -72,7 +64,15 @@ impl Orders {
         let mut reports = Vec::with_capacity(webhooks.len());
         for webhook in webhooks {
             let id = webhook.id.to_string();
-            let found = self.find(&id, DeliveryState::Pending, Timestamp::EPOCH).await?;
+            // Only counted.
+            let query = DeliveryQuery {
+                hook: id.as_str().into(),
+                state: DeliveryState::Pending,
+                due_by: Timestamp::EPOCH,
+                max: 1,
+                counts_all: true,
+            };
+            let found = look_up(self.store.find_deliveries(query)).await?;
             let meter = meters.get(&id).cloned().unwrap_or_default();
             let scheme = if webhook.url.is_tls() { "https" } else { "http" };
             let kinds = webhook.events.unwrap_or_default();
@@ -89,20 +89,6 @@ impl Orders {
             });
         }
         Ok(reports)
-    }
-
-    async fn find(
-        &self,
-        hook: &str,
-        state: DeliveryState,
-        due_by: Timestamp,
-    ) -> Result<FoundDeliveries, String> {
-        let hook = hook.into();
-        let query = DeliveryQuery { hook, state, due_by, max: RETRIES_MAX, counts_all: true };
-        match timeout(STORE_TIMEOUT, self.store.find_deliveries(query)).await {
-            Ok(found) => found.map_err(|error| error_chain(&error)),
-            Err(_) => Err(format!("it has not answered for {STORE_TIMEOUT:?}")),
-        }
     }
 
     fn check(&self, id: &str) -> Result<(), WebhookRefusal> {
@@ -132,18 +118,9 @@ impl Orders {
     async fn retry(&self, id: &str) -> Result<usize, WebhookRefusal> {
         self.check(id)?;
         let mut tried = 0;
-        let now = self.context.clock.now().wall;
         for state in [DeliveryState::GivenUp, DeliveryState::Pending] {
-            let found = self.find(id, state, Timestamp::from_millis(i64::MAX as u64)).await;
-            for (old, event) in found.map_err(WebhookRefusal::StoreFails)?.found {
-                if state == DeliveryState::Pending && old.due <= now {
-                    continue;
-                }
-                let since = if state == DeliveryState::GivenUp { now } else { old.since };
-                let new = EventDelivery::new(event.id.clone(), old.hook, now);
-                self.context.connector.note_delivery(EventDelivery { since, ..new });
-                tried += 1;
-            }
+            let more = try_now(&id.into(), state, &self.store, &self.context).await;
+            tried += more.map_err(WebhookRefusal::StoreFails)?;
         }
         self.wait_saved().await?;
         Ok(tried)
@@ -153,9 +130,6 @@ impl Orders {
     async fn wait_saved(&self) -> Result<(), WebhookRefusal> {
         let connector = &self.context.connector;
         let Some(cut) = connector.next_cut() else { return Ok(()) };
-        let saved = poll_fn(|cx| connector.poll_durable(cut, cx));
-        timeout(STORE_TIMEOUT, saved).await.map_err(|_| {
-            WebhookRefusal::NotSaved(format!("it has not saved it for {STORE_TIMEOUT:?}"))
-        })
+        wait_durable(cut, connector, &self.status).await.map_err(WebhookRefusal::NotSaved)
     }
 }

@@ -4,6 +4,8 @@
 //! delivery and that cut it is delivered again, with the same id. While the store fails, events are delivered from
 //! memory.
 
+mod try_now;
+
 use std::collections::HashSet;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,6 +15,7 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::time::sleep;
 
+pub(super) use self::try_now::try_now;
 use super::task::AbortOnDrop;
 use super::webhook_orders;
 use crate::api::NodeStatus;
@@ -35,8 +38,6 @@ const RETRY_MIN: Duration = Duration::from_secs(2);
 const RETRY_MAX: Duration = Duration::from_secs(3_600);
 /// How long an event is tried.
 const TRIED_FOR: Duration = Duration::from_secs(3 * 86_400);
-/// Waiting events that a new URL or secret makes due at once.
-const HURRIED_MAX: u32 = 1_000;
 /// The longest wait, so that a change of the time of day is noticed.
 const WAIT_MAX: Duration = Duration::from_secs(60);
 /// The wait while the store fails.
@@ -57,8 +58,11 @@ impl WebhookTasks {
         context: Arc<NodeContext>,
         status: Arc<NodeStatus>,
     ) -> Self {
-        let orders =
-            webhook_orders::OrdersTask::start(store.clone(), Arc::clone(&context), &status);
+        let orders = webhook_orders::OrdersTask::start(
+            store.clone(),
+            Arc::clone(&context),
+            Arc::clone(&status),
+        );
         Self { store, context, status, running: Vec::new(), orders }
     }
 
@@ -159,26 +163,8 @@ impl DeliveryTask {
 
     /// Makes all that waits for a later attempt due now. `false`: the store cannot be read.
     async fn hurry(&self) -> bool {
-        let (hook, now) = (&self.webhook.id, self.now());
-        let query = DeliveryQuery {
-            hook: Arc::clone(hook),
-            state: DeliveryState::Pending,
-            due_by: Timestamp::MAX,
-            max: HURRIED_MAX,
-            counts_all: false,
-        };
-        // Before the store is asked: what is durable by then, it knows.
-        let unsaved = self.context.connector.unsaved_deliveries(hook);
-        let Ok(found) = self.store.find_deliveries(query).await else { return false };
-        let latest = found
-            .found
-            .into_iter()
-            .map(|(row, event)| unsaved.get(&event.id).cloned().unwrap_or(row));
-        let waits = |one: &EventDelivery| one.state == DeliveryState::Pending && one.due > now;
-        for delivery in latest.filter(waits) {
-            self.context.connector.note_delivery(EventDelivery { due: now, ..delivery });
-        }
-        true
+        let (hook, state) = (&self.webhook.id, DeliveryState::Pending);
+        try_now(hook, state, &self.store, &self.context).await.is_ok()
     }
 
     async fn attempt(

@@ -75,6 +75,49 @@ async fn a_changed_url_or_secret_is_tried_at_once_and_the_old_error_is_forgotten
     }
 }
 
+#[tokio::test]
+async fn what_was_delivered_and_is_not_saved_yet_is_not_tried_again() {
+    let StoredNode { directory: _directory, worker, store, context, .. } = StoredNode::new();
+    std::thread::spawn(|| worker.run());
+    let saver = save_cuts(store.clone(), &context);
+    let connector = &context.connector;
+    let subscription = WebhookSubscription { hook: "ops".into(), kinds: Vec::new() };
+    connector.set_webhooks(vec![subscription]);
+    let event = NewEvent {
+        level: EventLevel::Warn,
+        kind: EventKind::PeerDown,
+        text: "c is down".to_owned(),
+        peer: None,
+        fields: Vec::new(),
+    };
+    let hook: Arc<str> = "ops".into();
+    let now = context.clock.now().wall;
+    let later = now.saturating_add(Duration::from_millis(HOUR_MS));
+    let ids = [1, 2, 3].map(EventId::from_random);
+    let delivery = |id: &EventId, state| {
+        let new = EventDelivery::new(id.clone(), Arc::clone(&hook), now);
+        EventDelivery { state, due: later, attempts: 3, ..new }
+    };
+    let states = [DeliveryState::Pending, DeliveryState::Pending, DeliveryState::GivenUp];
+    for (id, state) in ids.iter().zip(states) {
+        connector.note_event_for("ops", id.clone(), &event, now);
+        connector.note_delivery(delivery(id, state));
+    }
+    until("the cut", || connector.unsaved_deliveries("ops").is_empty()).await;
+    // From now on, nothing is saved.
+    drop(saver);
+    connector.note_delivery(delivery(&ids[0], DeliveryState::Delivered));
+    for (state, expected) in [(DeliveryState::Pending, &ids[1]), (DeliveryState::GivenUp, &ids[2])]
+    {
+        assert_eq!(try_now(&hook, state, &store, &context).await, Ok(1), "{state:?}");
+        let noted = &connector.unsaved_deliveries("ops")[expected];
+        assert_eq!((noted.state, noted.attempts), (DeliveryState::Pending, 0));
+        assert!(noted.due < later, "{noted:?}");
+        assert_eq!(try_now(&hook, state, &store, &context).await, Ok(0), "it is due already");
+    }
+    assert_eq!(connector.unsaved_deliveries("ops")[&ids[0]].state, DeliveryState::Delivered);
+}
+
 #[test]
 fn delays_grow_to_an_hour_and_end_after_three_days() {
     let start = Timestamp::from_millis(1_000_000);
