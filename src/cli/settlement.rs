@@ -7,7 +7,7 @@ use std::io::Write;
 
 use serde_json::json;
 
-use self::stopped_node::{RecordRequest, StoppedNode};
+use self::stopped_node::{NodeStore, RecordRequest};
 use super::args::{
     SettlementArguments, SettlementCommand, SettlementListArguments, SettlementRecordArguments,
 };
@@ -128,9 +128,11 @@ fn record(
         ));
     }
     let id = arguments.id.clone().unwrap_or_else(|| SettlementKey::from_random(rand::random()));
-    if arguments.node.via.is_none()
-        && let Some(node) = StoppedNode::open(&arguments.node.source, environment)?
-    {
+    let store = match arguments.node.via {
+        None => NodeStore::open(&arguments.node.source, environment)?,
+        Some(_) => NodeStore::InUse,
+    };
+    if let NodeStore::Stopped(node) = store {
         let request = RecordRequest {
             peer: &arguments.peer,
             direction,
@@ -153,7 +155,8 @@ fn record(
     let client = page_client(TIMEOUT)?;
     let answer = block_on(async {
         let wanted = arguments.node.source.node.as_deref();
-        let (asked, node) = find_changed_node(&client, nodes, wanted).await?;
+        let found = find_changed_node(&client, nodes, wanted).await;
+        let (asked, node) = found.map_err(|failure| with_store_error(failure, &store))?;
         let asset = asset_of(&client, &asked, &node, &arguments.peer).await?;
         let units = money.to_units(Ok(&asset)).map_err(Failure::Usage)?;
         let body = json!({
@@ -169,6 +172,16 @@ fn record(
     print_answer::<RecordedSettlementBody>(&answer?, arguments.node.json, out, |one| {
         describe_recorded(one, &arguments.reference)
     })
+}
+
+/// The failure to find the running node, and why its store does not replace it.
+fn with_store_error(failure: Failure, store: &NodeStore) -> Failure {
+    match (failure, store) {
+        (Failure::Failed(text), NodeStore::Unreadable(why)) => Failure::Failed(format!(
+            "{text}; nor can it be recorded in the store of a stopped node: {why}"
+        )),
+        (failure, _) => failure,
+    }
 }
 
 /// `a: b was paid by us 5 units of USD/9 (transfer-77)`

@@ -26,6 +26,16 @@ pub(super) struct StoppedNode {
     by: String,
 }
 
+/// What is known of the node of a configuration from its store.
+pub(super) enum NodeStore {
+    /// The node does not run, and its books are open.
+    Stopped(Box<StoppedNode>),
+    /// It has no store here, or the store is in use: only the running node can book the settlement.
+    InUse,
+    /// Why its store cannot be read. The node may run elsewhere.
+    Unreadable(String),
+}
+
 /// A settlement to record.
 pub(super) struct RecordRequest<'r> {
     pub(super) peer: &'r str,
@@ -35,34 +45,38 @@ pub(super) struct RecordRequest<'r> {
     pub(super) key: &'r SettlementKey,
 }
 
-impl StoppedNode {
-    /// Opens the books of the node of a configuration. `None`: it has no store here, or the store is in use, so that
-    /// the running node books the settlement.
+impl NodeStore {
+    /// Opens the books of the node of a configuration.
     pub(super) fn open(
         source: &SourceArguments,
         environment: &Environment,
-    ) -> Result<Option<Self>, Failure> {
+    ) -> Result<Self, Failure> {
         // What is wrong with the configuration is said when the node is asked.
-        let Ok(loaded) = load_local_node(source, environment) else { return Ok(None) };
+        let Ok(loaded) = load_local_node(source, environment) else { return Ok(Self::InUse) };
         let NodeConfig { settings, peers, .. } = loaded.config;
         let peers = peers.into_iter().map(|peer| peer.account.id).collect();
         let id = settings.node_id.clone();
         let identity = StoreIdentity { node: Some(id.clone()) };
-        let Some(place) = settings.store_place() else { return Ok(None) };
+        let Some(place) = settings.store_place() else { return Ok(Self::InUse) };
         // Without this, a wrong path would begin new books.
-        if Store::read(&place, &identity).is_err() {
-            return Ok(None);
+        if let Err(error) = Store::read(&place, &identity) {
+            return Ok(Self::Unreadable(error_chain(&error)));
         }
         let clock = Clock::start();
         let now = clock.now().wall;
         let by = sanitize(variable(environment, "USER").unwrap_or("unknown"));
         match Store::open(&place, &identity, clock) {
-            Ok((store, books)) => Ok(Some(Self { id, peers, store, books, now, by })),
-            Err(error) if error.is_in_use() => Ok(None),
+            Ok((store, books)) => {
+                let node = StoppedNode { id, peers, store, books, now, by };
+                Ok(Self::Stopped(Box::new(node)))
+            }
+            Err(error) if error.is_in_use() => Ok(Self::InUse),
             Err(error) => Err(Failure::Failed(error_chain(&error))),
         }
     }
+}
 
+impl StoppedNode {
     /// Books a settlement, once for its key.
     pub(super) fn record(
         mut self,

@@ -38,3 +38,21 @@ fn what_an_engine_left_over_survives_a_record_in_the_store_row_135() {
     link.wait_balance_of("a", "b", -12);
     drop(node);
 }
+
+#[test]
+fn a_store_that_cannot_be_read_is_named_beside_the_node_that_does_not_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let [config, store] = ["a.yaml", "a.db"].map(|name| folder.path().join(name));
+    let text = "nodeId: a\nhealthCheckPort: 1\napiToken: the-token-of-operators\nstore: a.db\npeers: [{ id: b, authToken: b }]\n";
+    std::fs::write(&config, text).unwrap();
+    std::fs::write(&store, "this is no database").unwrap();
+    let mut record = Command::new(PROGRAM);
+    record.args(["settlement", "record", "b", "--sent", "10", "--reference", "cash"]);
+    let output = run(record.args(["--config", path_text(&config)]));
+    let said = combined_output(&output);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    for expected in ["nor can it be recorded", path_text(&store), "is damaged"] {
+        assert!(said.contains(expected), "{expected}: {said}");
+    }
+    assert_eq!(std::fs::read(&store).unwrap(), b"this is no database");
+}
