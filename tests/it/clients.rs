@@ -4,9 +4,9 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::interop::packages;
+use crate::interop::{packages, typescript_packages};
 use crate::peer::TestNode;
-use crate::process::Process;
+use crate::process::{Process, temp_folder};
 use crate::support::{PROGRAM, combined_output, run, run_successfully, skip};
 
 fn node() -> TestNode {
@@ -70,8 +70,12 @@ fn readers_of_the_javascript_clients_install_what_was_tested() {
         let package: Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
         package["dependencies"].clone()
     };
-    let (theirs, ours) =
-        (dependencies("examples/clients/javascript"), dependencies("tests/interop"));
+    let ours = dependencies("tests/interop");
+    let typescript = dependencies("examples/clients/typescript");
+    for (name, version) in typescript.as_object().unwrap() {
+        assert_eq!(version, &ours[name], "{name}");
+    }
+    let theirs = dependencies("examples/clients/javascript");
     assert!(theirs.as_object().is_some_and(|all| all.len() > 3), "{theirs}");
     for (name, version) in theirs.as_object().unwrap() {
         assert_eq!(version, &ours[name], "{name}");
@@ -117,4 +121,52 @@ fn javascript_pays_and_is_paid() {
     run_successfully(&mut pay);
     shop.wait_for_line("money", |line| line.ends_with("700 in all").then_some(()));
     assert_eq!((balance(&node, "cli"), balance(&node, "shop")), (5700, -700));
+}
+
+#[test]
+fn typescript_is_checked_and_pays_what_was_quoted() {
+    let folder = match typescript_packages() {
+        Ok(folder) => folder,
+        Err(why) => return skip("the client in TypeScript", &why),
+    };
+    let modules = folder.join("node_modules");
+    let compile = |arguments: &[&str]| {
+        let mut compiler = Command::new(modules.join(".bin/tsc"));
+        run(compiler.args(arguments).current_dir(&folder))
+    };
+    let built = temp_folder();
+    let path = built.path().to_str().unwrap();
+    let compiled = compile(&["--outDir", path]);
+    assert!(compiled.status.success(), "{}", combined_output(&compiled));
+    // The check is strict: the same program with a mistake in a type does not pass.
+    let wrong = std::fs::read_to_string(folder.join("pay.ts")).unwrap();
+    let wrong = wrong.replace("sent: amountSent", "sent: Number(amountSent)");
+    let copy = tempfile::Builder::new().suffix(".ts").tempfile_in(&folder).unwrap();
+    std::fs::write(copy.path(), wrong).unwrap();
+    let options = ["--strict", "--target", "ES2022", "--module", "Node16", "--skipLibCheck"];
+    let file = copy.path().to_str().unwrap();
+    let refused = compile(&[&["--noEmit", file][..], &options].concat());
+    let printed = combined_output(&refused);
+    assert!(printed.contains("'number' is not assignable to type 'bigint'"), "{printed}");
+
+    let node = node();
+    let http = node.process.wait_for_log("HTTP server listening", "port");
+    let pay = |token: &str, endpoint: &str, amount: &str| {
+        let mut pay = Command::new("node");
+        pay.arg(built.path().join("pay.js"))
+            .arg(format!("btp+ws://cli:{token}@127.0.0.1:{}", node.port))
+            .args([&format!("http://127.0.0.1:{http}/{endpoint}"), amount])
+            .env("NODE_PATH", &modules);
+        pay
+    };
+    let paid = run_successfully(&mut pay("a-token", "wallet", "5000"));
+    let quoted = "5000 (USD) cost at most ";
+    assert!(paid.starts_with(quoted) && paid.ends_with("\nsent 5000, delivered 5000\n"), "{paid}");
+    assert_eq!((balance(&node, "cli"), balance(&node, "wallet")), (5000, -5000));
+    let refused = run(&mut pay("a-token", "nobody", "1"));
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(combined_output(&refused).contains("/nobody answers 404"), "{refused:?}");
+    let usage =
+        run(Command::new("node").arg(built.path().join("pay.js")).env("NODE_PATH", &modules));
+    assert!(combined_output(&usage).contains("usage: node build/pay.js"), "{usage:?}");
 }

@@ -72,6 +72,11 @@ pub(crate) fn browser_packages() -> Result<PathBuf, String> {
     installed("tests/browser")
 }
 
+/// The folder of the client in TypeScript, with its compiler.
+pub(crate) fn typescript_packages() -> Result<PathBuf, String> {
+    installed("examples/clients/typescript")
+}
+
 /// The folder with settlement engines, a ledger and a chain.
 pub(crate) fn settlement_packages() -> Result<PathBuf, String> {
     // Tests run concurrently; only one installs.
