@@ -169,8 +169,8 @@ keys! {
         live id => id: AccountId,
         /// The bearer token itself.
         live token | tokenFile => token: Secret,
-        /// What it allows: `read` (nodes, links, routes, events, balances and metrics), `packets` (single packets),
-        /// `operate` (changes of any kind), `audit` (who has changed something).
+        /// What it allows: `read` (nodes, links, routes, events, balances and metrics), `packets` (single packets, and
+        /// the last lines of the log), `operate` (changes of any kind), `audit` (who has changed something).
         live scopes => scopes: Scopes,
         /// Binds it to this peer, whose operator may then see what this node decides about the peer's packets, and the
         /// peer's balance; names and figures of others are left out. Default: it shows everything.

@@ -93,6 +93,7 @@ impl Supervisor {
         let mut lab = plan.has_lab.then(LabNodes::new);
         let (config, nodes) = ConfigWatcher::new(plan);
         let observer = Observer::new();
+        observer.set_log(logs.recent());
         if let Some(lab) = &mut lab {
             observer.set_lab(Arc::clone(&lab.lab));
             nodes.iter().for_each(|node| lab.note_config(node));

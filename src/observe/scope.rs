@@ -14,7 +14,7 @@ pub const OPERATOR_TOKEN: &str = "apiToken";
 pub enum Scope {
     /// Nodes, links, routes, events and balances.
     Read,
-    /// Single packets, with their destinations and amounts.
+    /// Single packets, with their destinations and amounts, and the last lines of the log.
     Packets,
     /// Whatever changes something.
     Operate,

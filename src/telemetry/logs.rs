@@ -24,7 +24,7 @@ use tracing_subscriber::{Layer, Registry, reload};
 use super::format::{EventText, LineHead, put_line};
 use super::levels::{LogLevels, NODE_SPAN, OURS, PANIC};
 use super::libraries::LibraryThrottle;
-use super::output::{LogOutput, LogTo, LogTotals, LogWriter, OutputError};
+use super::output::{LogOutput, LogTo, LogTotals, LogWriter, OutputError, RecentLines};
 use super::packet_log::ProcessPacketLog;
 
 /// Why the log cannot be set up.
@@ -141,6 +141,11 @@ impl Logs {
 
     pub fn packets(&self) -> &Arc<ProcessPacketLog> {
         &self.packets
+    }
+
+    /// The last lines that were written.
+    pub fn recent(&self) -> Arc<RecentLines> {
+        self.output.recent()
     }
 
     pub fn totals(&self) -> Arc<LogTotals> {

@@ -19,7 +19,7 @@ pub use logs::{LevelsOverride, Logs, node_span};
 pub use metrics::{Exposition, Metrics, StatusMetrics};
 #[cfg(feature = "internals")]
 pub use output::LogOutput;
-pub use output::{LogTo, LogTotals, LogWriter};
+pub use output::{LogTo, LogTotals, LogWriter, RecentLines};
 #[cfg(feature = "internals")]
 pub use packet_log::PacketWriter;
 pub use packet_log::{PacketLogTotals, ProcessPacketLog};

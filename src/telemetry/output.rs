@@ -4,6 +4,7 @@
 //! lost and counted, and the writer reports the number in a line of its own, where they would have stood. Lines are
 //! whole, and those of different threads never mix: the packet log appends to the same queue.
 
+mod recent;
 mod sink;
 mod writer;
 
@@ -16,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
+pub use self::recent::RecentLines;
 pub(super) use self::sink::Sink;
 use self::sink::count_lines;
 pub use self::writer::LogWriter;
@@ -85,6 +87,7 @@ struct LineQueue {
     /// Notified when the writer has taken or written a batch.
     has_progressed: Condvar,
     totals: Arc<LogTotals>,
+    recent: Arc<RecentLines>,
     /// The process's only node, for the writer's own lines.
     node: OnceLock<Arc<str>>,
 }
@@ -145,6 +148,7 @@ impl LogOutput {
             has_work: Condvar::new(),
             has_progressed: Condvar::new(),
             totals: Arc::default(),
+            recent: Arc::new(RecentLines::new(format)),
             node: OnceLock::new(),
         });
         let writer = LogWriter::new(format, sink, Arc::clone(&queue));
@@ -157,6 +161,11 @@ impl LogOutput {
 
     pub fn totals(&self) -> Arc<LogTotals> {
         Arc::clone(&self.queue.totals)
+    }
+
+    /// The last lines.
+    pub fn recent(&self) -> Arc<RecentLines> {
+        Arc::clone(&self.queue.recent)
     }
 
     /// The name of the process's only node, once it is set.

@@ -21,6 +21,7 @@ mod lab;
 mod ledger;
 mod limits;
 mod lists;
+mod log;
 mod money;
 mod observer;
 mod openapi;
@@ -90,6 +91,7 @@ fn operations(v1: Arc<V1>) -> ApiRouter {
         .route(Scope::Read, routes!(lists::routes))
         .route(Scope::Read, routes!(config::config))
         .route(Scope::Read, routes!(config::config_check))
+        .route(Scope::Packets, routes!(log::log))
         .route_for_peers(Scope::Read, routes!(lists::links))
         .route(Scope::Read, routes!(history::link_history))
         .route(Scope::Read, routes!(history::history))

@@ -21,6 +21,7 @@ use crate::connector::ConnectorReport;
 use crate::observe::{
     EventBody, EventLog, HISTORY_STEP_MS, ObjectIds, PacketBody, StateBody, StreamQueue, Visibility,
 };
+use crate::telemetry::RecentLines;
 
 /// How often records of packets and events are passed on to streams.
 const STEP: Duration = Duration::from_millis(25);
@@ -85,6 +86,8 @@ pub struct Observer {
     lab: OnceLock<Arc<Lab>>,
     /// Where requests to read the configuration file go.
     config_checks: OnceLock<mpsc::Sender<ConfigCheckOrder>>,
+    /// The last lines of the log of the process.
+    log: OnceLock<Arc<RecentLines>>,
     /// Those that run elsewhere.
     pub(super) remotes: RemoteNodes,
     /// For probes that are under way.
@@ -102,6 +105,7 @@ impl Observer {
             nodes: Mutex::default(),
             lab: OnceLock::new(),
             config_checks: OnceLock::new(),
+            log: OnceLock::new(),
             remotes: RemoteNodes::default(),
             probes: Semaphore::new(PROBES_MAX),
             started: Instant::now(),
@@ -125,6 +129,16 @@ impl Observer {
 
     pub(super) fn config_checks(&self) -> Option<&mpsc::Sender<ConfigCheckOrder>> {
         self.config_checks.get()
+    }
+
+    /// Sets the log of the process. Called once.
+    pub fn set_log(&self, log: Arc<RecentLines>) {
+        // A second one would have no effect.
+        let _ = self.log.set(log);
+    }
+
+    pub(super) fn log(&self) -> Option<&Arc<RecentLines>> {
+        self.log.get()
     }
 
     /// The lab of the process, if it has one.

@@ -58,6 +58,8 @@ impl LogWriter {
     }
 
     fn write(&mut self, lines: &[u8]) {
+        // First, because a write may hang.
+        self.queue.recent.add(lines);
         let lost = self.sink.write(lines);
         self.queue.totals.count_lost(lost);
         self.unreported_lost += lost;
@@ -73,6 +75,7 @@ impl LogWriter {
         });
         // If this line cannot be written either, the next batch reports the loss.
         if self.sink.write(&line) == 0 {
+            self.queue.recent.add(&line);
             self.unreported_lost = 0;
         }
     }
