@@ -9,6 +9,7 @@ mod first;
 mod ledger;
 mod network;
 mod rates;
+mod report;
 mod settlement;
 mod verbs;
 mod watch;
@@ -33,6 +34,7 @@ pub(super) use network::{
     ObservedArguments, StatusArguments, TapArguments, TopArguments, TopSort, TopTable,
 };
 pub(super) use rates::{AcceptRateArguments, RatesArguments, RatesCommand};
+pub(super) use report::ReportArguments;
 pub(super) use settlement::{
     SettlementArguments, SettlementCommand, SettlementListArguments, SettlementRecordArguments,
 };
@@ -136,6 +138,8 @@ pub(super) enum Command {
     LogLevel(Box<LogLevelArguments>),
     /// Check that no line of an audit log was changed
     Audit(AuditArguments),
+    /// Write an archive for a report of a fault, without secrets
+    Report(ReportArguments),
     /// Print a docker-compose.yml for a topology file
     Compose(ComposeArguments),
     /// Print the JSON Schema of a configuration file, for editors

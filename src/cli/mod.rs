@@ -2,8 +2,9 @@
 //! one `error: ` line each; the exit code says which kind of error it was (D14).
 //!
 //! `run`, `up` and `demo` start nodes, and `init` writes a file for them; `status`, `tap`, `top`, `edges`, `events` and
-//! `explain` ask them, and `watch` shows them on a page; `ledger` reads and changes their books; `check`, `compose`,
-//! `graph` and `schema` start nothing; the commands that send packets are in [`tools`](crate::tools).
+//! `explain` ask them, `watch` shows them on a page, and `report` writes what they say into an archive; `ledger` reads
+//! and changes their books; `check`, `compose`, `graph` and `schema` start nothing; the commands that send packets are
+//! in [`tools`](crate::tools).
 
 mod args;
 mod asked_nodes;
@@ -21,6 +22,7 @@ mod ledger;
 mod network_view;
 mod observed;
 mod rates;
+mod report;
 mod run;
 mod schema;
 mod settlement;
@@ -97,6 +99,7 @@ fn dispatch(
         Command::Reconnect(arguments) => verbs::reconnect(&arguments, environment, out),
         Command::LogLevel(arguments) => verbs::set_log_level(&arguments, environment, out),
         Command::Audit(arguments) => audit::run(&arguments, out),
+        Command::Report(arguments) => report::run(&arguments, environment, out, err),
         Command::Compose(arguments) => compose::run(&arguments, environment, out, err),
         Command::Schema(arguments) => schema::run(&arguments, out),
         Command::Completions(arguments) => print_completions(&arguments, out),

@@ -18,7 +18,7 @@ use crate::wire::Scheme;
 pub type Environment = BTreeMap<String, String>;
 
 /// The endings of a peer's variables, and the key that each sets.
-const PEER_VARIABLES: &[(&str, &str)] = &[
+pub(super) const PEER_VARIABLES: &[(&str, &str)] = &[
     ("URL", "url"),
     ("SECRET", "authToken"),
     ("SECRET_FILE", "authTokenFile"),
@@ -34,7 +34,7 @@ const ALTERNATIVES: &[&[&str]] = &[
 ];
 
 /// The beginning of every peer's variables.
-const PEER_PREFIX: &str = "BTP_PEER_";
+pub(super) const PEER_PREFIX: &str = "BTP_PEER_";
 
 /// The environment of this process. Bytes that are not UTF-8 become replacement characters, which no key accepts.
 pub fn environment_of_process() -> Environment {

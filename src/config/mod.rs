@@ -48,6 +48,7 @@ mod schema;
 pub mod secret_file;
 mod settings;
 mod settlement;
+mod shown_variables;
 mod source;
 mod store;
 mod substitute;
@@ -83,6 +84,7 @@ pub use settings::{
     AssetMismatch, Credentials, Durability, NodeConfig, PeerConfig, RateSourceConfig,
     RateSourcePlace, Unset,
 };
+pub use shown_variables::shown_variables;
 pub use source::{Override, Source, parse_file, read_file};
 pub use tls_files::TlsFileCheck;
 pub use topology_keys::{

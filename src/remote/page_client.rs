@@ -98,6 +98,14 @@ impl PageClient {
         }
     }
 
+    /// Another page with the token of the node, as it is. Any status is an answer, but 401.
+    ///
+    /// # Errors
+    /// There is no answer, or the node refuses the token.
+    pub async fn get(&self, node: &AskedNode, path: &str) -> Result<PageAnswer, PageError> {
+        self.pass_on(node, path, HttpVerb::Get, self.timeout).await
+    }
+
     /// Posts JSON with the token of the node. Any status is an answer, but 401.
     ///
     /// # Errors

@@ -66,6 +66,14 @@ impl Store {
         PostgresStore::wait_until_free(url, node, report).map_err(of_database(url))
     }
 
+    /// The version of the tables in a file, which may be in use. Nothing is changed.
+    ///
+    /// # Errors
+    /// [`OpenError`]: the file cannot be read, or is no store of a known version.
+    pub fn tables_version(path: &Path) -> Result<u32, OpenError> {
+        SqliteStore::tables_version(path)
+    }
+
     /// Reads the books, which may be in use. What is in flight counts as in the last cut; nothing is changed.
     ///
     /// # Errors

@@ -124,6 +124,15 @@ impl SqliteStore {
         read().map_err(|error: StoreFault| error.into_open_error(path))
     }
 
+    /// The version of the tables of a file that is ours. It may be in use; nothing is changed.
+    ///
+    /// # Errors
+    /// [`OpenError`]: it cannot be read, or is no store of a known version.
+    pub fn tables_version(path: &Path) -> Result<u32, OpenError> {
+        let read = || check_version(path, &connect_read_only(path)?.connection);
+        read().map_err(|error: StoreFault| error.into_open_error(path))
+    }
+
     /// Checks the whole file, every row, and whose books they are. It may be in use.
     ///
     /// # Errors

@@ -24,6 +24,19 @@ fn linters_accept_the_workflow() {
     }
 }
 
+/// The form of issues, and that it asks for the archive of `report`.
+#[test]
+fn the_form_of_issues_is_one_and_asks_for_a_report() {
+    let form = format!("{REPOSITORY}/.github/ISSUE_TEMPLATE/bug.yml");
+    let text = std::fs::read_to_string(&form).unwrap();
+    assert!(text.contains("ilp-connector report FILE"), "{text}");
+    if Command::new("check-jsonschema").arg("--version").output().is_err() {
+        return skip("the form of issues", "check-jsonschema is not installed");
+    }
+    let schema = ["--builtin-schema", "vendor.github-issue-forms"];
+    run_successfully(Command::new("check-jsonschema").args(schema).arg(form));
+}
+
 #[test]
 fn the_archive_has_a_program_that_runs_its_manual_and_completions() {
     if Command::new("dpkg-shlibdeps").arg("--version").output().is_err() {

@@ -5,6 +5,7 @@ mod files;
 mod hunt;
 mod mistakes;
 mod places;
+mod report;
 mod running;
 mod sources;
 

@@ -6,11 +6,14 @@ mod network;
 mod observed;
 mod offline;
 mod pay;
+mod report;
 mod status;
 mod trace;
 mod verbs;
 
 use std::process::{Command, Output};
+
+pub(crate) use report::unpack_report;
 
 use crate::peer::TestNode;
 use crate::process::Process;

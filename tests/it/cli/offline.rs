@@ -28,6 +28,7 @@ fn wrong_usage_is_64_and_help_is_0() {
         "edges",
         "events",
         "explain",
+        "report",
         "graph",
         "ping",
         "send",

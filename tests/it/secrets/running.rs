@@ -13,6 +13,7 @@ use ilp_connector::wire::timestamp::GeneralizedTime;
 use serde_json::Value;
 
 use super::hunt::Hunt;
+use super::report::report;
 use super::secret_keys;
 use crate::http::{HttpConnection, Server, jwt};
 use crate::peer::{
@@ -123,6 +124,8 @@ fn no_secret_is_in_log_pages_or_output_of_a_node_at_work() {
         "hook_next",
     ]
     .map(|name| observed.secret(name));
+    observed.secrets.insert("a fulfillment".to_owned(), hex::encode(PREIMAGE.0));
+    observed.secrets.insert("a fulfillment in Base64".to_owned(), STANDARD.encode(PREIMAGE.0));
     let (bob, bob_port) = bind_listener();
     let (carl, carl_port) = bind_listener();
     let [dan, eve, hooks] = [Server::start(), Server::start(), Server::start()];
@@ -359,6 +362,16 @@ fn no_secret_is_in_log_pages_or_output_of_a_node_at_work() {
         let printed = combined_output(&output);
         assert_eq!(output.status.code(), Some(code), "{arguments:?} {via}: {printed}");
         observed.add(printed);
+    }
+
+    // An archive about all of it, with the right token and with a wrong one.
+    let wrong_in_file = path_text(&write_file(&folder, "wrong", &wrong)).to_owned();
+    for token in [&api_in_file, &wrong_in_file] {
+        let url = format!("http://127.0.0.1:{}", node.health_port);
+        let arguments = [url.as_str(), file, "--token-file", token];
+        let shown = report(folder.path(), &arguments, &[("API_TOKEN".to_owned(), api.clone())]);
+        assert_eq!(shown.contains("--- nodes/n/log.txt"), *token == api_in_file, "{shown}");
+        observed.add(shown);
     }
 
     // A reload reports mistakes and changes.
