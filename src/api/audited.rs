@@ -3,9 +3,6 @@
 //! A handler that changes something calls [`record`] when it knows that the request is sound, and does nothing if that
 //! fails. A request that is not sound is passed to [`record_refused`].
 
-use std::net::SocketAddr;
-use std::sync::Arc;
-
 use axum::extract::{FromRequestParts, Request};
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
@@ -15,8 +12,8 @@ use serde_json::{Map, Value};
 use super::pages::remote;
 use super::status::NodeStatus;
 use crate::audit::{AuditRecord, AuditTicket, RefusedAccess};
-use crate::net::mask_random_words;
-use crate::web::{Connection, ProblemDetails};
+use crate::net::{RemoteAddress, mask_random_words};
+use crate::web::{ProblemDetails, remote_of};
 
 /// Characters of a path.
 const PATH_CHARS_MAX: usize = 200;
@@ -30,7 +27,7 @@ const LOCAL: &str = "local";
 pub(in crate::api) struct VerbClient {
     /// The id of its token, or `-`.
     pub(in crate::api) who: String,
-    pub(in crate::api) remote: SocketAddr,
+    pub(in crate::api) remote: RemoteAddress,
 }
 
 /// The id of the token of a request, as the check of its right leaves it for [`VerbClient`].
@@ -55,8 +52,7 @@ impl<S: Sync> FromRequestParts<S> for VerbClient {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
         let who = parts.extensions.get::<VerbToken>().map(|token| token.0.clone());
-        let connection = parts.extensions.get::<Arc<Connection>>();
-        let remote = connection.expect("requests of a `WebService` carry their connection").remote;
+        let remote = remote_of(&parts.extensions);
         Ok(Self { who: who.unwrap_or_else(|| UNKNOWN.to_owned()), remote })
     }
 }

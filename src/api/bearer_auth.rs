@@ -1,7 +1,6 @@
 //! The tokens of a node's pages: which of them a request has, what that allows, and how many wrong tokens are checked.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -11,7 +10,7 @@ use parking_lot::Mutex;
 
 use crate::account::AccountId;
 use crate::link::TokenFingerprint;
-use crate::net::{ClientAddress, LogThrottle, SharedRate};
+use crate::net::{ClientAddress, LogThrottle, RemoteAddress, SharedRate};
 use crate::observe::Scope;
 use crate::peers::{NoRandomness, TokenFingerprinter};
 use crate::time::Now;
@@ -114,7 +113,7 @@ impl ApiAuth {
     pub(super) fn identify(
         &self,
         headers: &HeaderMap,
-        remote: SocketAddr,
+        remote: RemoteAddress,
         now: Now,
     ) -> Result<Option<Arc<KnownToken>>, AuthRefusal> {
         let known = self.known.load();
@@ -187,8 +186,8 @@ mod tests {
 
     const NOW: Now = Now { wall: Timestamp::from_millis(1_000), mono: MonoTime(1_000_000_000) };
 
-    fn remote(last: u8) -> SocketAddr {
-        ([192, 0, 2, last], 5000).into()
+    fn remote(last: u8) -> RemoteAddress {
+        RemoteAddress::new([192, 0, 2, last].into(), Some(5000))
     }
 
     fn with_token(token: &str) -> HeaderMap {

@@ -9,7 +9,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use super::pages::network_router;
 use super::server::{connections_max, limits};
 use super::v1::{ApiView, Observer, Streams, V1};
-use crate::net::{BindError, Listener};
+use crate::net::{BindError, Listener, LogThrottle};
 use crate::peers::NodeContext;
 use crate::web::{ConnectionLimiter, WebListener, WebService};
 
@@ -50,7 +50,10 @@ impl NetworkApi {
         let service = WebService {
             tls: None,
             router: network_router(Arc::new(v1)),
-            admit: |_, _, _| None,
+            admit: |_, _, _, _| None,
+            above_limit: |_, _| {},
+            proxied: None,
+            throttle: LogThrottle::default(),
             http2: false,
             limiter: ConnectionLimiter::new(limits(connections_max(&context))),
             context,
@@ -97,7 +100,7 @@ impl NetworkApi {
                 () = &mut driving => {}
                 () = &mut lab => {}
                 () = &mut history => {}
-                accepted = listener.accept() => connections.extend(accepted.connection.map(|one| one.run())),
+                accepted = listener.accept() => connections.extend(accepted.map(|one| one.run())),
                 Some(_) = connections.next() => {}
             }
         }

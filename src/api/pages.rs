@@ -1,6 +1,5 @@
 //! The pages: from path and method to status, headers and body.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -23,11 +22,11 @@ use super::query::{QueryError, RoutesQuery};
 use super::status::NodeStatus;
 use super::v1::{self, V1};
 use super::{ledger_changes, peers, routes, ui};
-use crate::net::{mask_random_words, sanitize_json};
+use crate::net::{RemoteAddress, mask_random_words, sanitize_json};
 use crate::observe::{AccountFacts, Scope, format_time};
 use crate::peers::PeerState;
 use crate::telemetry::{Exposition, Metrics, StatusMetrics};
-use crate::web::{Connection, json_response, json_text};
+use crate::web::{json_response, json_text, remote_of};
 
 /// Characters of a path in the log.
 const PATH_CHARS_MAX: usize = 200;
@@ -318,9 +317,8 @@ async fn log(request: Request, next: Next) -> Response {
     answer
 }
 
-pub(super) fn remote(request: &Request) -> SocketAddr {
-    let connection = request.extensions().get::<Arc<Connection>>();
-    connection.expect("requests of a `WebService` carry their connection").remote
+pub(super) fn remote(request: &Request) -> RemoteAddress {
+    remote_of(request.extensions())
 }
 
 pub(super) fn error(code: StatusCode, message: &str) -> Response {

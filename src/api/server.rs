@@ -13,7 +13,9 @@ use super::heartbeat::CHECK_INTERVAL;
 use super::pages::{Pages, router};
 use super::status::NodeStatus;
 use super::v1::{ApiView, Streams, V1};
-use crate::net::{AddressLimits, BindError, HttpLimits, Listener, WorkRate};
+use crate::net::{
+    AddressLimits, BindError, HttpLimits, Listener, LogThrottle, ProxiedListener, WorkRate,
+};
 use crate::peers::NodeContext;
 use crate::telemetry::{LogTotals, Metrics, PacketLogTotals};
 use crate::web::{ConnectionLimiter, ConnectionLimits, WebListener, WebService};
@@ -104,7 +106,10 @@ impl Api {
         let service = WebService {
             tls: None,
             router,
-            admit: |_, _, _| None,
+            admit: |_, _, _, _| None,
+            above_limit: |_, _| {},
+            proxied: Some(ProxiedListener::Api),
+            throttle: LogThrottle::default(),
             http2: false,
             limiter: ConnectionLimiter::new(limits),
             context,
@@ -138,7 +143,7 @@ impl Api {
                     self.status.heartbeat.check(checked_at.elapsed());
                     checked_at = Instant::now();
                 }
-                accepted = listener.accept() => connections.extend(accepted.connection.map(|one| one.run())),
+                accepted = listener.accept() => connections.extend(accepted.map(|one| one.run())),
                 Some(_) = connections.next() => {}
             }
         }

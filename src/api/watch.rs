@@ -12,7 +12,9 @@ use super::v1::{ApiView, Observer, PageAccess, Streams, V1};
 use crate::account::Spread;
 use crate::connector::{Connector, ConnectorSettings, RegistryError, Timing};
 use crate::local::PingSettings;
-use crate::net::{BindError, Clock, Listener, TlsError, TransportSettings, is_loopback};
+use crate::net::{
+    BindError, Clock, Listener, LogThrottle, TlsError, TransportSettings, is_loopback,
+};
 use crate::peers::{NoRandomness, NodeContext};
 use crate::routing::HashSeed;
 use crate::routing::ccp::CcpTiming;
@@ -79,7 +81,10 @@ impl WatchApi {
         let service = WebService {
             tls: None,
             router: watch_router(Arc::new(v1)),
-            admit: |_, _, _| None,
+            admit: |_, _, _, _| None,
+            above_limit: |_, _| {},
+            proxied: None,
+            throttle: LogThrottle::default(),
             http2: false,
             limiter: ConnectionLimiter::new(limits(connections_max(&context))),
             context,
@@ -108,7 +113,7 @@ impl WatchApi {
                 () = &mut following => {}
                 () = &mut stopping => return,
                 accepted = self.listener.accept() => {
-                    connections.extend(accepted.connection.map(|one| one.run()));
+                    connections.extend(accepted.map(|one| one.run()));
                 }
                 Some(_) = connections.next() => {}
             }

@@ -2,12 +2,13 @@
 //! counted, so that a flood cannot fill the disk. No IO, no clock.
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
 use super::line::{AuditLineKind, AuditOutcome, AuditRecord, LineContent};
+use crate::net::RemoteAddress;
 use crate::time::MonoTime;
 
 /// Lines in one [`PERIOD`].
@@ -22,7 +23,7 @@ pub struct RefusedAccess {
     /// The id of its token if it has one that is known, else `-`.
     pub who: String,
     /// Where it comes from.
-    pub remote: SocketAddr,
+    pub remote: RemoteAddress,
     /// Method and path.
     pub request: String,
     /// Whether it would have changed something.
@@ -127,7 +128,7 @@ mod tests {
         let at = |seconds: u64| MonoTime(seconds * 1_000_000_000);
         let access = |host: u8| RefusedAccess {
             who: "-".to_owned(),
-            remote: ([192, 0, 2, host], 5000).into(),
+            remote: RemoteAddress::new([192, 0, 2, host].into(), Some(5000)),
             request: "POST /api/v1/nodes/a/peers/b/suspend".to_owned(),
             is_verb: true,
             why: "the token is wrong".to_owned(),

@@ -55,7 +55,7 @@ pub(super) struct HeaderFields<'a>(pub(super) &'a [httparse::Header<'a>]);
 
 impl<'a> HeaderFields<'a> {
     /// The values of all field lines with this name.
-    pub(super) fn lines(self, name: &str) -> impl Iterator<Item = &'a [u8]> {
+    pub(super) fn lines(self, name: &str) -> impl DoubleEndedIterator<Item = &'a [u8]> {
         self.0
             .iter()
             .filter(move |field| field.name.eq_ignore_ascii_case(name))

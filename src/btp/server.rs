@@ -4,6 +4,9 @@
 //! Unauthenticated sockets are bounded in number, time and log lines. A new one is admitted: the oldest socket of the
 //! address that holds most is closed for it, also when open files run out; it is refused only if there is none to
 //! close. TLS handshakes run on a thread of their own.
+//!
+//! A socket of a named proxy counts at the proxy's address only until the proxy has named its client: before TLS, with
+//! the PROXY protocol, or in the request for the WebSocket.
 
 use std::io;
 use std::net::SocketAddr;
@@ -18,6 +21,7 @@ use tokio_tungstenite::tungstenite::protocol::Role;
 use super::auth::{AuthError, FirstFrame, read_first_frame, refusal};
 use super::byte_stream::ByteStream;
 use super::driver::Driver;
+use super::http_header::HeaderFields;
 use super::session::{BtpSession, put_whole_frame};
 use super::socket::{DataMessage, Socket};
 use super::upgrade::{self, UpgradeError};
@@ -25,8 +29,9 @@ use crate::account::AccountId;
 use crate::connector::Account;
 use crate::link::{Framing, Outbox, POLICY_VIOLATION, SessionKind, TokenFingerprint};
 use crate::net::{
-    AddressLimits, BindError, ClientAddress, Descriptor, Listener, LogThrottle, ServerTls,
-    UnauthenticatedConnections, UnauthenticatedPermit,
+    AddressLimits, BindError, ClientAddress, Descriptor, Listener, LogThrottle, ProxiedListener,
+    ProxyHeaderError, RemoteAddress, RequestOrigin, ServerTls, UnauthenticatedConnections,
+    UnauthenticatedPermit, read_proxy_header,
 };
 use crate::peers::{CloseReason, LoginDirectory, Logins, NodeContext, RECONFIGURED, SessionGuard};
 use crate::wire::btp::put_empty_response;
@@ -59,12 +64,9 @@ struct Shared {
 /// An accepted socket. Nothing has been read from it.
 pub struct BtpConnection {
     stream: TcpStream,
-    remote: SocketAddr,
+    remote: RemoteAddress,
     acceptor: Option<tokio_rustls::TlsAcceptor>,
     shared: Arc<Shared>,
-    address: ClientAddress,
-    /// A peer has logged in from this address before.
-    is_known: bool,
     /// Held until the login.
     permit: UnauthenticatedPermit,
     /// Held until the end of the session.
@@ -101,7 +103,7 @@ impl BtpServer {
             let (stream, remote) = self.listener.accept(&context.clock).await;
             context.btp_counts.accepted.fetch_add(1, Ordering::Relaxed);
             if context.descriptors.are_exhausted() && !self.unauthenticated.evict_one() {
-                self.shared.report_refusal(remote, &AcceptError::NoDescriptor);
+                self.shared.report_refusal(remote.into(), &AcceptError::NoDescriptor);
                 continue;
             }
             let descriptor = context.descriptors.take();
@@ -110,16 +112,8 @@ impl BtpServer {
             let (permit, _) = self.unauthenticated.admit(address, is_known);
             let acceptor = self.tls.as_ref().map(|tls| tls.acceptor());
             let shared = Arc::clone(&self.shared);
-            return BtpConnection {
-                stream,
-                remote,
-                acceptor,
-                shared,
-                address,
-                is_known,
-                permit,
-                descriptor,
-            };
+            let remote = remote.into();
+            return BtpConnection { stream, remote, acceptor, shared, permit, descriptor };
         }
     }
 }
@@ -127,6 +121,8 @@ impl BtpServer {
 /// Why an accepted socket did not become a session.
 #[derive(Debug, thiserror::Error)]
 enum AcceptError {
+    #[error(transparent)]
+    ProxyHeader(#[from] ProxyHeaderError),
     #[error("the TLS handshake failed: {0}")]
     Tls(io::Error),
     #[error(transparent)]
@@ -160,61 +156,111 @@ impl std::fmt::Debug for BtpConnection {
 impl BtpConnection {
     /// Authenticates the peer and runs the session to its end. Dropping the future closes the socket.
     pub async fn run(self) {
-        let (shared, remote) = (Arc::clone(&self.shared), self.remote);
-        // Boxed, so that the memory of the authentication is released when the session begins.
-        match Box::pin(self.authenticate()).await {
-            Ok((driver, _descriptor)) => drop(driver.run().await),
-            Err(refused) => shared.report_refusal(remote, &refused),
-        }
-    }
-
-    async fn authenticate(self) -> Result<(Driver, Descriptor), AcceptError> {
-        let Self { stream, remote, acceptor, shared, address, is_known, permit, descriptor } = self;
-        let context = &shared.context;
+        let Self { stream, remote, acceptor, shared, permit, descriptor: _descriptor } = self;
         // RFC 23 "Authentication": a server closes a connection that does not authenticate in time. [row 70]
-        let deadline = Instant::now() + context.settings.auth_timeout;
-        let authenticated = async {
-            // A client that sends nothing is a probe, and costs no TLS handshake.
-            match timeout_at(deadline, stream.peek(&mut [0; 1])).await {
-                Ok(Ok(1..)) => {}
-                Ok(Ok(0) | Err(_)) | Err(_) => return Err(UpgradeError::Silent.into()),
-            }
-            let stream = match acceptor {
-                None => ByteStream::Plain(stream),
-                Some(acceptor) => {
-                    let handshake = acceptor.accept(stream);
-                    let handshake = context.tls_handshakes.run(address, is_known, handshake);
-                    let accepted = timeout_at(deadline, handshake).await;
-                    let stream =
-                        accepted.map_err(|_| AcceptError::Timeout)?.map_err(AcceptError::Tls)?;
-                    ByteStream::Tls(Box::new(TlsStream::Server(stream)))
-                }
-            };
-            upgrade_and_log_in(stream, &remote.to_string(), deadline, &shared).await
-        };
-        let driver = tokio::select! {
-            // An evicted socket never becomes a session: its permit and open file belong to another.
-            biased;
-            () = permit.evicted() => return Err(AcceptError::Evicted),
-            driver = authenticated => driver?,
-        };
-        // An authenticated socket needs no permit, and its address is known from now on.
-        drop(permit);
-        context.known_addresses.remember(driver.account_id(), address);
-        Ok((driver, descriptor))
+        let deadline = Instant::now() + shared.context.settings.auth_timeout;
+        let owner = Arc::clone(&shared);
+        // Boxed, so that the memory of the authentication is released when the session begins. A session needs no
+        // permit.
+        let authenticated = Box::pin(async move {
+            let mut client = Unauthenticated { remote, permit, deadline, shared: &owner };
+            let driver = client.authenticate(stream, acceptor).await;
+            (driver, client.remote)
+        });
+        match authenticated.await {
+            (Ok(driver), _) => drop(driver.run().await),
+            (Err(refused), remote) => shared.report_refusal(remote, &refused),
+        }
     }
 }
 
-/// Turns a new stream into a session that is ready to run.
-async fn upgrade_and_log_in(
-    mut stream: ByteStream,
-    remote: &str,
+/// The client at the other end of a socket, until it has logged in.
+struct Unauthenticated<'s> {
+    /// Of the socket, and then as named proxies say.
+    remote: RemoteAddress,
+    permit: UnauthenticatedPermit,
     deadline: Instant,
-    shared: &Shared,
-) -> Result<Driver, AcceptError> {
-    let upgraded = timeout_at(deadline, upgrade::accept(&mut stream)).await;
-    let upgraded = upgraded.map_err(|_| AcceptError::Timeout)??;
-    log_in(stream, upgraded, remote, deadline, shared).await
+    shared: &'s Shared,
+}
+
+impl Unauthenticated<'_> {
+    async fn authenticate(
+        &mut self,
+        mut stream: TcpStream,
+        acceptor: Option<tokio_rustls::TlsAcceptor>,
+    ) -> Result<Driver, AcceptError> {
+        let context = &self.shared.context;
+        let proxies = context.proxies.load_full();
+        if proxies.needs_header(ProxiedListener::Btp, self.remote.ip()) {
+            let read = async { Ok(read_proxy_header(&mut stream).await?) };
+            if let Some(client) = self.in_time(read).await? {
+                self.move_to(client);
+            }
+        }
+        // A client that sends nothing is a probe, and costs no TLS handshake.
+        let is_silent =
+            self.in_time(async { Ok(!matches!(stream.peek(&mut [0; 1]).await, Ok(1..))) });
+        match is_silent.await {
+            Ok(false) => {}
+            Ok(true) | Err(AcceptError::Timeout) => return Err(UpgradeError::Silent.into()),
+            Err(error) => return Err(error),
+        }
+        let mut stream = match acceptor {
+            None => ByteStream::Plain(stream),
+            Some(acceptor) => {
+                let address = self.remote.into();
+                let is_known = context.known_addresses.contains(address);
+                let handshake = acceptor.accept(stream);
+                let handshake = context.tls_handshakes.run(address, is_known, handshake);
+                let stream = self.in_time(async { handshake.await.map_err(AcceptError::Tls) });
+                ByteStream::Tls(Box::new(TlsStream::Server(stream.await?)))
+            }
+        };
+        let connection = self.remote;
+        let origin_of = |fields: HeaderFields<'_>| {
+            proxies.origin_of(ProxiedListener::Btp, connection, |name| fields.lines(name))
+        };
+        let upgrade = async { Ok(upgrade::accept(&mut stream, origin_of).await?) };
+        let upgraded = self.in_time(upgrade).await?;
+        if let RequestOrigin::Named(client) = upgraded.origin {
+            self.move_to(client);
+        }
+        let remote = self.remote.to_string();
+        let log_in = log_in(stream, upgraded, &remote, self.deadline, self.shared);
+        let driver = self.until_evicted(log_in).await?;
+        context.known_addresses.remember(driver.account_id(), self.remote.into());
+        Ok(driver)
+    }
+
+    /// A proxy has named its client.
+    fn move_to(&mut self, remote: RemoteAddress) {
+        self.remote = remote;
+        let address = ClientAddress::from(remote);
+        let is_known = self.shared.context.known_addresses.contains(address);
+        self.permit.move_to(address, is_known);
+    }
+
+    /// The outcome of a step of the login. An evicted socket never becomes a session: its permit and open file belong
+    /// to another.
+    async fn until_evicted<T>(
+        &self,
+        step: impl Future<Output = Result<T, AcceptError>>,
+    ) -> Result<T, AcceptError> {
+        tokio::select! {
+            biased;
+            () = self.permit.evicted() => Err(AcceptError::Evicted),
+            outcome = step => outcome,
+        }
+    }
+
+    /// The same, within the time for a login.
+    async fn in_time<T>(
+        &self,
+        step: impl Future<Output = Result<T, AcceptError>>,
+    ) -> Result<T, AcceptError> {
+        let step = timeout_at(self.deadline, step);
+        self.until_evicted(async { step.await.unwrap_or(Err(AcceptError::Timeout)) }).await
+    }
 }
 
 /// Reads and answers the login on a new WebSocket.
@@ -320,7 +366,7 @@ impl Shared {
         Arc::new(Self { context, logins, throttle, eviction_throttle })
     }
 
-    fn report_refusal(&self, remote: SocketAddr, refused: &AcceptError) {
+    fn report_refusal(&self, remote: RemoteAddress, refused: &AcceptError) {
         let counts = &self.context.btp_counts;
         let counter = match refused {
             AcceptError::Login { .. } => &counts.refused_logins,
@@ -337,7 +383,11 @@ impl Shared {
                 &why.to_string(),
             );
         }
-        if matches!(refused, AcceptError::Upgrade(UpgradeError::Silent)) {
+        if matches!(
+            refused,
+            AcceptError::Upgrade(UpgradeError::Silent)
+                | AcceptError::ProxyHeader(ProxyHeaderError::Silent)
+        ) {
             // Load balancers probe the port so.
             tracing::debug!(%remote, "a connection ended without a byte");
             return;

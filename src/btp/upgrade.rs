@@ -12,7 +12,7 @@ use tokio_tungstenite::tungstenite::http::Uri;
 use super::byte_stream::ByteStream;
 use super::http_header::{FIELDS_MAX, HEADER_BYTES_MAX, HeaderFields, read_header};
 use super::socket::{CLOSE_TIMEOUT, READ_BYTES_BEFORE_LOGIN};
-use crate::net::BtpUrl;
+use crate::net::{BtpUrl, RequestOrigin, begins_as_proxy_header};
 
 /// Interim responses (1xx) that a server may send before its 101.
 const INTERIM_MAX: usize = 8;
@@ -26,6 +26,8 @@ pub(super) struct Upgraded {
     pub(super) path: String,
     /// Bytes that arrived after the header.
     pub(super) unread: Vec<u8>,
+    /// Where the request came from, as a named proxy says.
+    pub(super) origin: RequestOrigin,
 }
 
 /// Why a stream did not become a WebSocket.
@@ -46,6 +48,11 @@ pub enum UpgradeError {
     TooLong,
     #[error("not a WebSocket handshake")]
     Malformed,
+    #[error(
+        "it begins with a header of the PROXY protocol, but proxies has no item for its address with sends: \
+         proxyProtocol"
+    )]
+    UnnamedProxy,
     #[error("the server answered HTTP {0} instead of 101 (is this the BTP port of the peer?)")]
     Status(u16),
     #[error("the server sent more than {INTERIM_MAX} interim HTTP responses instead of 101")]
@@ -93,10 +100,14 @@ struct Accepted {
     path: String,
     accept_key: String,
     expects_continue: bool,
+    origin: RequestOrigin,
 }
 
-/// Accepts a WebSocket, or refuses the request.
-pub(super) async fn accept(stream: &mut ByteStream) -> Result<Upgraded, UpgradeError> {
+/// Accepts a WebSocket, or refuses the request. `origin_of` reads the headers of proxies.
+pub(super) async fn accept(
+    stream: &mut ByteStream,
+    origin_of: impl FnOnce(HeaderFields<'_>) -> RequestOrigin,
+) -> Result<Upgraded, UpgradeError> {
     let (header, unread) = match read_header(stream, Vec::new()).await {
         Err(UpgradeError::NotHttp) => {
             // Shows a TLS client that this port has no TLS.
@@ -105,12 +116,17 @@ pub(super) async fn accept(stream: &mut ByteStream) -> Result<Upgraded, UpgradeE
         }
         read => read?,
     };
-    let accepted = match read_request(&header) {
+    let accepted = match read_request(&header, origin_of) {
         Ok(accepted) => accepted,
         Err(refusal) => {
+            // A header of version 2 begins with an empty line, which ends the header of HTTP.
+            let begins_as_proxy = begins_as_proxy_header(&[&header[..], &unread].concat());
             let with_content = !header.starts_with(b"HEAD ");
             refuse(stream, refusal.response(with_content).as_bytes()).await;
-            return Err(UpgradeError::Malformed);
+            return Err(match begins_as_proxy {
+                true => UpgradeError::UnnamedProxy,
+                false => UpgradeError::Malformed,
+            });
         }
     };
     // RFC 9110 7.8: a client that expects 100 gets it before 101.
@@ -122,11 +138,14 @@ pub(super) async fn accept(stream: &mut ByteStream) -> Result<Upgraded, UpgradeE
     );
     stream.write_all(answer.as_bytes()).await?;
     stream.flush().await?;
-    Ok(Upgraded { path: accepted.path, unread })
+    Ok(Upgraded { path: accepted.path, unread, origin: accepted.origin })
 }
 
 /// Checks the client's request by RFC 6455 4.2.1, and by RFC 9112 as any request.
-fn read_request(header: &[u8]) -> Result<Accepted, UpgradeRefusal> {
+fn read_request(
+    header: &[u8],
+    origin_of: impl FnOnce(HeaderFields<'_>) -> RequestOrigin,
+) -> Result<Accepted, UpgradeRefusal> {
     let mut fields = [httparse::EMPTY_HEADER; FIELDS_MAX];
     let mut request = httparse::Request::new(&mut fields);
     if !request.parse(header).is_ok_and(|status| status.is_complete()) {
@@ -160,6 +179,7 @@ fn read_request(header: &[u8]) -> Result<Accepted, UpgradeRefusal> {
         path: target.path().to_owned(),
         accept_key: derive_accept_key(key),
         expects_continue: fields.has_element("Expect", "100-continue"),
+        origin: origin_of(fields),
     })
 }
 
@@ -212,7 +232,8 @@ pub(super) async fn connect(
             None => return Err(UpgradeError::Malformed),
             Some(101) => {
                 check_answer(HeaderFields(response.headers), &derive_accept_key(key.as_bytes()))?;
-                return Ok(Upgraded { path: String::new(), unread: rest });
+                let origin = RequestOrigin::Connection;
+                return Ok(Upgraded { path: String::new(), unread: rest, origin });
             }
             Some(100..=199) => unread = rest,
             Some(status) => return Err(UpgradeError::Status(status)),

@@ -146,6 +146,9 @@ fn compare_settings(old: &NodeConfig, new: &NodeConfig, change: &mut Change) {
     if old.webhooks != new.webhooks {
         note(&NODE.webhooks);
     }
+    if old.proxies != new.proxies {
+        note(&NODE.proxies);
+    }
 }
 
 #[cfg(test)]
@@ -219,6 +222,7 @@ mod tests {
         check(&with("nextHop: b", "nextHop: c"), "routes");
         check(&with("routes:", "receivers: [{id: wallet}]\nroutes:"), "receivers");
         check(&with("routes:", "rates: [{from: USD, to: EUR, rate: 2}]\nroutes:"), "routes");
+        check(&with("routes:", "proxies: [{address: ::1, sends: forwarded}]\nroutes:"), "proxies");
         check(&with("routes:", "rateSources: [{file: r.json}]\nroutes:"), "rateSources");
     }
 
@@ -257,6 +261,7 @@ mod tests {
                         | "receivers"
                         | "apiTokens"
                         | "webhooks"
+                        | "proxies"
                         | "routes"
                         | "rates"
                         | "rateSources"

@@ -21,7 +21,9 @@ use super::value_kind::ValueKind;
 use crate::account::{AccountId, OnCrash, Rate, Relation, Spread};
 use crate::books::EventKind;
 use crate::net::Secret;
-use crate::net::{HttpAuth, HttpMode, HttpUrl, PeerUrl, StorePlace};
+use crate::net::{
+    HttpAuth, HttpMode, HttpUrl, IpNetwork, PeerUrl, ProxiedListener, ProxySends, StorePlace,
+};
 use crate::observe::Scope;
 use crate::rates::RateFormat;
 use crate::wire::{Address, Amount, Prefix, Timestamp};
@@ -191,6 +193,7 @@ scalars! {
     Host => String, Host, |text| parse::host(text).map(str::to_owned);
     HostName => String, Host, parse::host_name;
     HttpUrl => HttpUrl, HttpUrl, parse::http_url;
+    IpNetwork => IpNetwork, Network, parse::value;
     LogLevel => String, LogLevel, parse::log_level;
     PathBuf => PathBuf, File, |text| parse::text(text).map(PathBuf::from);
     PeerUrl => PeerUrl, Url, parse::value;
@@ -262,6 +265,12 @@ choices! {
     HttpMode { "sync" => Sync, "async" => Async }
     LinkTransport { "btp" => Btp, "http" => Http }
     OnCrash { "concede" => Concede, "wait" => Wait }
+    ProxiedListener { "btp" => Btp, "http" => Http, "api" => Api }
+    ProxySends {
+        "proxyProtocol" => ProxyProtocol,
+        "forwarded" => Forwarded,
+        "xForwardedFor" => XForwardedFor
+    }
     RateFormat { "json" => Json, "ecb" => Ecb }
     Relation { "parent" => Parent, "peer" => Peer, "child" => Child }
     Routing { "static" => Static, "dynamic" => Dynamic }

@@ -4,7 +4,7 @@
 
 use super::key_types::KeySet;
 use super::node_keys::{
-    ApiTokenSettings, NODE, NodeSettings, PingToggles, TlsFiles, WebhookSettings,
+    ApiTokenSettings, NODE, NodeSettings, PingToggles, ProxySettings, TlsFiles, WebhookSettings,
 };
 use super::peer_keys::{PeerSettings, ReceiverSettings};
 use super::route_keys::{RateSettings, RateSourceSettings, RouteSettings};
@@ -38,10 +38,11 @@ pub const fn doc_text(doc: &'static str) -> &'static str {
 }
 
 /// The keys of each kind of mapping.
-const TABLES: [&[KeyInfo]; 14] = [
+const TABLES: [&[KeyInfo]; 15] = [
     NodeSettings::KEYS,
     ApiTokenSettings::KEYS,
     WebhookSettings::KEYS,
+    ProxySettings::KEYS,
     PeerSettings::KEYS,
     EngineKeySet::KEYS,
     ReceiverSettings::KEYS,

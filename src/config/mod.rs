@@ -39,6 +39,7 @@ mod peer_keys;
 mod peers;
 mod permissions;
 mod print;
+mod proxies;
 mod rate_files;
 mod receivers;
 pub mod redact;

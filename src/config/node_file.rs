@@ -16,7 +16,8 @@ use super::own_address::{mistakes_below, not_below_peer};
 use super::settings::{NodeConfig, Routing, Unset};
 use super::value::Value;
 use super::{
-    api_tokens, exchange_rates, peers, receivers, routes, settlement, store, weak_secrets, webhooks,
+    api_tokens, exchange_rates, peers, proxies, receivers, routes, settlement, store, weak_secrets,
+    webhooks,
 };
 use crate::account::{Asset, Relation};
 use crate::net::{StorePlace, is_loopback};
@@ -59,6 +60,7 @@ pub fn read(
     let operators = draft.api_token.as_ref();
     let api_tokens = api_tokens::read(&peers, operators, mapping, report);
     let webhooks = webhooks::read(mapping, report);
+    let proxies = proxies::read(mapping, report);
     let routes = routes::read(&peers, mapping, report);
     let rates = exchange_rates::read(mapping, report);
     let rate_sources = exchange_rates::read_sources(directory, mapping, report);
@@ -118,6 +120,7 @@ pub fn read(
         receivers,
         api_tokens,
         webhooks,
+        proxies,
         routes,
         rates,
         rate_sources,

@@ -12,7 +12,7 @@ use super::settings::{Durability, Routing};
 use super::value_kind::ValueKind;
 use crate::account::{AccountId, Spread};
 use crate::net::Secret;
-use crate::net::{HttpUrl, StorePlace};
+use crate::net::{HttpUrl, IpNetwork, ProxiedListener, ProxySends, StorePlace};
 use crate::wire::Address;
 
 /// Milliseconds of a day, the longest of all times.
@@ -47,7 +47,7 @@ keys! {
         /// clients. One more closes the oldest of the address with most.
         restart httpMaxUnauthenticated => http_max_unauthenticated: Integer<usize, 1, 1_000_000> = "1024",
         /// Of these, connections of one IPv4 address or one IPv6 /64. One more closes its oldest.
-        /// Behind a proxy, all clients have the proxy's address.
+        /// Behind a proxy that `proxies` does not name, all clients have the proxy's address.
         restart httpMaxUnauthenticatedPerAddress => http_max_unauthenticated_per_address: Integer<usize, 1, 1_000_000> = "256",
         /// Of `httpMaxUnauthenticated`, places reserved for addresses that a peer has logged in
         /// from since the start; at most half.
@@ -152,6 +152,9 @@ keys! {
         optional apiTokens => api_tokens: ValueKind::List(ApiTokenSettings::KEYS),
         /// Where events go that the store keeps (Standard Webhooks). Default: none.
         optional webhooks => webhooks: ValueKind::List(WebhookSettings::KEYS),
+        /// Reverse proxies in front of the listeners, which say where their clients connected from. No other address
+        /// is believed. Default: none; a client's address is that of its socket.
+        optional proxies => proxies: ValueKind::List(ProxySettings::KEYS),
         /// Static routes. Children and a default route to the parent need none. Default: none;
         /// computed in a topology file.
         optional routes => routes: ValueKind::List(RouteSettings::KEYS),
@@ -202,6 +205,21 @@ impl WebhookSettings {
     /// Its secrets, of which there is at least one.
     pub fn all_secrets(&self) -> impl Iterator<Item = &Secret> {
         self.secret.iter().chain(self.secrets.iter().flatten())
+    }
+}
+
+keys! {
+    /// The keys of a proxy.
+    ProxySettings, ProxyDraft, ProxyKeys as PROXY {
+        /// Where it connects from: an IP address, or a network such as `10.0.0.0/8`. The first item that fits counts.
+        live address => address: IpNetwork,
+        /// How it says where a client connected from: `proxyProtocol` (a header of version 1 or 2 of the PROXY protocol
+        /// begins each connection, else it is refused), `forwarded` (the header `Forwarded` in each request) or
+        /// `xForwardedFor` (`X-Forwarded-For`). The proxy must overwrite or append to what clients send themselves.
+        live sends => sends: ProxySends,
+        /// The listener that it connects to: `btp`, `http` or `api`. Default: all; with `proxyProtocol`, `btp` and
+        /// `http`.
+        live listener => listener: Option<ProxiedListener>,
     }
 }
 

@@ -158,6 +158,7 @@ fn kind(kind: ValueKind) -> Value {
         ValueKind::HostNames => {
             json!({ "type": ["array", "string", "null"], "items": self::kind(ValueKind::Host) })
         }
+        ValueKind::Network => text(r"^([0-9.]+|[0-9A-Fa-f:.]+)(/[0-9]{1,3})?$"),
         ValueKind::Prefixes => {
             json!({ "type": ["array", "null"], "items": self::kind(ValueKind::Prefix) })
         }

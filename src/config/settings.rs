@@ -8,7 +8,9 @@ use super::settlement::SettlementConfig;
 use crate::account::{AccountId, AccountSettings, Asset, Relation};
 use crate::connector::{ConnectorSettings, PairRate, Timing};
 use crate::local::PingSettings;
-use crate::net::{AddressLimits, HttpAuth, HttpLimits, HttpMode, HttpUrl, PeerUrl, Secret};
+use crate::net::{
+    AddressLimits, HttpAuth, HttpLimits, HttpMode, HttpUrl, NamedProxy, PeerUrl, Secret,
+};
 use crate::observe::Scope;
 use crate::rates::RateSource;
 use crate::routing::Route;
@@ -37,6 +39,8 @@ pub struct NodeConfig {
     pub api_tokens: Vec<ApiTokenSettings>,
     /// Where events go, in the order of the file.
     pub webhooks: Vec<WebhookSettings>,
+    /// The reverse proxies in front of the listeners, in the order of the file.
+    pub proxies: Vec<NamedProxy>,
     /// Static routes: configured, or computed from a topology. Routes that follow from a relation are not among them.
     pub routes: Vec<Route>,
     /// Exchange rates of the file.

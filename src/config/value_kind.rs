@@ -35,6 +35,8 @@ pub enum ValueKind {
     Host,
     /// Host names: a list, or a text with commas between them.
     HostNames,
+    /// An IP address, or a network of them.
+    Network,
     /// The URL of a peer.
     Url,
     /// The URL of an HTTP server.
@@ -106,6 +108,7 @@ impl ValueKind {
             Self::Port => "a port is a whole number from 0 to 65535 (0 picks a free one)".into(),
             Self::Host => "an IP address or a host name, without a port".into(),
             Self::HostNames => "a list of host names: [node.example, ilp.example]".into(),
+            Self::Network => "an IP address, or a network such as 10.0.0.0/8".into(),
             Self::HttpUrl => "for example https://node.example".into(),
             Self::Url => {
                 "for example ws://host:3000, btp+wss://user:token@host or https://host/ilp".into()

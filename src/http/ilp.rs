@@ -28,7 +28,7 @@ use super::inbound_session::{InboundHandle, InboundSessions, NotAccepted, ReplyT
 use super::reply::{CALLBACK_URL, Callback, HttpReply, OCTET_STREAM, REQUEST_ID, choose_callback};
 use super::request_id::is_uuid;
 use crate::connector::{Account, PeerAnswer};
-use crate::net::{LogThrottle, sanitize_bytes};
+use crate::net::{LogThrottle, RemoteAddress, sanitize_bytes};
 use crate::peers::LoginDirectory;
 use crate::web::{Connection, ConnectionLimiter, ProblemDetails};
 use crate::wire::ilp::{Packet, Prepare};
@@ -64,36 +64,46 @@ pub(super) fn carries_packet(method: &Method, uri: &Uri) -> bool {
         )
 }
 
+/// What a request came on, and from where: a proxy brings requests of many clients on one connection.
+#[derive(Clone, Copy)]
+struct Origin<'c> {
+    connection: &'c Connection,
+    remote: RemoteAddress,
+}
+
 async fn post_named(
     State(ilp): State<Arc<Ilp>>,
     Extension(connection): Extension<Arc<Connection>>,
+    Extension(remote): Extension<RemoteAddress>,
     name: Result<Path<String>, PathRejection>,
     request: Request,
 ) -> Result<Response<Body>, ProblemDetails> {
+    let origin = Origin { connection: &connection, remote };
     let Path(name) = name.map_err(|_| {
-        ilp.count_wrong_token(&connection, bad_request("the name in the path is not UTF-8"))
+        ilp.count_wrong_token(origin, bad_request("the name in the path is not UTF-8"))
     })?;
-    ilp.handle_post(&connection, Some(&name), request).await
+    ilp.handle_post(origin, Some(&name), request).await
 }
 
 async fn post_unnamed(
     State(ilp): State<Arc<Ilp>>,
     Extension(connection): Extension<Arc<Connection>>,
+    Extension(remote): Extension<RemoteAddress>,
     request: Request,
 ) -> Result<Response<Body>, ProblemDetails> {
-    ilp.handle_post(&connection, None, request).await
+    ilp.handle_post(Origin { connection: &connection, remote }, None, request).await
 }
 
 impl Ilp {
     /// A request with a packet, step by step: cheap checks that refuse most come first.
     async fn handle_post(
         &self,
-        connection: &Connection,
+        origin: Origin<'_>,
         name: Option<&str>,
         request: Request,
     ) -> Result<Response<Body>, ProblemDetails> {
         // The request is dropped before the wait: a peer may have thousands of packets in flight.
-        match self.handle_packet(connection, name, request).await? {
+        match self.handle_packet(origin, name, request).await? {
             PostOutcome::Answered(response) => Ok(response),
             PostOutcome::Pending(pending) => pending.response().await,
         }
@@ -101,17 +111,17 @@ impl Ilp {
 
     async fn handle_packet(
         &self,
-        connection: &Connection,
+        origin: Origin<'_>,
         name: Option<&str>,
         request: Request,
     ) -> Result<PostOutcome, ProblemDetails> {
         let (head, body) = request.into_parts();
-        let account = self.authenticate(connection, name, &head.headers)?;
+        let account = self.authenticate(origin, name, &head.headers)?;
         check_content_type(&head.headers)?;
         let body = self.read_body(&account, &head.headers, body).await?;
         match Packet::parse(&body) {
             Ok(Packet::Prepare(prepare)) => {
-                let session = self.session(&account, connection)?;
+                let session = self.session(&account, origin.remote)?;
                 match self.reply_for(&account, &prepare, &head.headers)? {
                     Some(reply) => self.accept(&session, &body, reply).map(PostOutcome::Answered),
                     None => self.prepare(&session, &body).map(PostOutcome::Pending),
@@ -124,7 +134,7 @@ impl Ilp {
 
     fn authenticate(
         &self,
-        connection: &Connection,
+        origin: Origin<'_>,
         name: Option<&str>,
         headers: &HeaderMap,
     ) -> Result<Arc<Account>, ProblemDetails> {
@@ -134,9 +144,11 @@ impl Ilp {
         // The peer may just have been removed.
         let account = id.and_then(|id| node.connector.account(id.as_str()));
         let Some(account) = account else {
-            return Err(self.refuse_login(connection, name, headers, &directory));
+            return Err(self.refuse_login(origin, name, headers, &directory));
         };
-        let was_owned = connection.is_owned();
+        let Origin { connection, remote } = origin;
+        // The connection of a proxy is never new to a peer: others use it too.
+        let is_login = !connection.is_owned() || connection.is_of_proxy();
         self.limiter.set_owner(connection, account.id()).map_err(|_| {
             let limit = self.limiter.limits().configured.of_one_peer_max;
             let detail = format!(
@@ -144,8 +156,8 @@ impl Ilp {
             );
             too_many_requests(detail).with_header(CONNECTION, "close")
         })?;
-        if !was_owned {
-            node.known_addresses.remember(account.id(), connection.remote.into());
+        if is_login {
+            node.known_addresses.remember(account.id(), remote.into());
         }
         Ok(account)
     }
@@ -153,7 +165,7 @@ impl Ilp {
     /// Refuses a request with a wrong token or none. The answer never says which part was wrong.
     fn refuse_login(
         &self,
-        connection: &Connection,
+        origin: Origin<'_>,
         name: Option<&str>,
         headers: &HeaderMap,
         directory: &LoginDirectory,
@@ -161,7 +173,7 @@ impl Ilp {
         let node = &self.context.node;
         let now = node.clock.mono();
         node.http_counts.refused_logins.fetch_add(1, Ordering::Relaxed);
-        let (remote, has_token) = (connection.remote, headers.contains_key(AUTHORIZATION));
+        let (remote, has_token) = (origin.remote, headers.contains_key(AUTHORIZATION));
         let claimed = auth::claimed_name(headers, name, node.clock.now().wall);
         let known = claimed.as_deref().and_then(|name| directory.find_by_name(name));
         if has_token {
@@ -179,16 +191,17 @@ impl Ilp {
         let detail = "a bearer token of this account is needed, or a JWT (HS256) with sub and exp that is signed with it";
         let problem = ProblemDetails::new(StatusCode::UNAUTHORIZED, detail)
             .with_header(WWW_AUTHENTICATE, "Bearer realm=\"ilp\"");
-        self.count_wrong_token(connection, problem)
+        self.count_wrong_token(origin, problem)
     }
 
     /// `problem`, which also closes a connection that has sent too many wrong tokens.
     fn count_wrong_token(
         &self,
-        connection: &Connection,
+        Origin { connection, remote }: Origin<'_>,
         problem: ProblemDetails,
     ) -> ProblemDetails {
-        if !self.limiter.record_wrong_token(connection, self.context.node.clock.mono()) {
+        let now = self.context.node.clock.mono();
+        if !self.limiter.record_wrong_token(connection, remote.into(), now) {
             return problem;
         }
         connection.close_when_idle();
@@ -234,10 +247,9 @@ impl Ilp {
     fn session(
         &self,
         account: &Arc<Account>,
-        connection: &Connection,
+        remote: RemoteAddress,
     ) -> Result<Arc<InboundHandle>, ProblemDetails> {
-        let remote = connection.remote.to_string();
-        self.sessions.session(account, &remote).map_err(|_| unavailable())
+        self.sessions.session(account, &remote.to_string()).map_err(|_| unavailable())
     }
 
     /// The reply to post to the peer's server; `None`: the answer goes into the response.

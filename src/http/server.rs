@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use axum::body::Body;
+use axum::http::header::CONNECTION;
 use axum::http::{Request, Response};
 use axum::response::IntoResponse;
 use hyper::body::Incoming;
@@ -15,9 +16,11 @@ use super::context::HttpContext;
 use super::ilp::{Ilp, carries_packet};
 use super::inbound_session::{InboundSession, InboundSessions};
 use super::router::router;
-use crate::net::{BindError, Listener, LogThrottle, ServerTls};
+use crate::net::{
+    BindError, Listener, LogThrottle, ProxiedListener, ProxyHeaderError, RemoteAddress, ServerTls,
+};
 use crate::web::{
-    AcceptedConnection, Connection, ConnectionLimiter, ConnectionLimits, ProblemDetails,
+    AcceptedConnection, Connection, ConnectionLimiter, ConnectionLimits, NotServed, ProblemDetails,
     WebListener, WebService,
 };
 
@@ -29,7 +32,6 @@ const OPEN_FILES_SHARE: usize = 2;
 #[derive(Debug)]
 pub struct HttpServer {
     listener: WebListener,
-    throttle: LogThrottle,
     sessions: tokio::sync::Mutex<mpsc::Receiver<InboundSession>>,
 }
 
@@ -83,13 +85,15 @@ impl HttpServer {
             tls,
             router: router(Arc::new(ilp)),
             admit: refuse_above_rate,
+            above_limit: report_above_limit,
+            proxied: Some(ProxiedListener::Http),
+            throttle: LogThrottle::default(),
             http2: true,
             limiter,
             context: node,
         };
         let listener = WebListener::new(listener, service);
-        let (throttle, sessions) = (LogThrottle::default(), tokio::sync::Mutex::new(sessions));
-        Ok(Self { listener, throttle, sessions })
+        Ok(Self { listener, sessions: tokio::sync::Mutex::new(sessions) })
     }
 
     pub fn local_addr(&self) -> SocketAddr {
@@ -120,27 +124,42 @@ impl HttpServer {
         loop {
             let accepted = self.listener.accept().await;
             counts.accepted.fetch_add(1, Ordering::Relaxed);
-            if accepted.is_above_limit {
-                counts.over_limit.fetch_add(1, Ordering::Relaxed);
-                self.log_above_limit(accepted.remote);
-            }
-            if let Some(connection) = accepted.connection {
+            if let Some(connection) = accepted {
                 return connection;
             }
         }
     }
+}
 
-    fn log_above_limit(&self, remote: SocketAddr) {
-        let WebService { context, limiter, .. } = self.listener.service();
-        let Some(suppressed) = self.throttle.admit(context.clock.mono()) else { return };
-        let limits = limiter.limits().configured.unauthenticated;
-        tracing::warn!(
-            %remote,
-            suppressed,
-            limit = limits.total,
-            limit_per_address = limits.per_address,
-            "an HTTP connection was closed for another one: too many have not authenticated"
-        );
+fn report_above_limit(service: &WebService, remote: RemoteAddress) {
+    let WebService { context, limiter, throttle, .. } = service;
+    context.http_counts.over_limit.fetch_add(1, Ordering::Relaxed);
+    let Some(suppressed) = throttle.admit(context.clock.mono()) else { return };
+    let limits = limiter.limits().configured.unauthenticated;
+    tracing::warn!(
+        %remote,
+        suppressed,
+        limit = limits.total,
+        limit_per_address = limits.per_address,
+        "an HTTP connection was closed for another one: too many have not authenticated"
+    );
+}
+
+fn report_not_served(service: &WebService, not_served: NotServed) {
+    let WebService { context, throttle, .. } = service;
+    match not_served {
+        NotServed::TlsHandshake => {
+            context.http_counts.failed_tls_handshakes.fetch_add(1, Ordering::Relaxed);
+        }
+        NotServed::ProxyHeader(remote, ProxyHeaderError::Silent) => {
+            // Proxies probe the port so.
+            tracing::debug!(%remote, "a connection ended without a byte");
+        }
+        NotServed::ProxyHeader(remote, reason) => {
+            if let Some(suppressed) = throttle.admit(context.clock.mono()) {
+                tracing::warn!(%remote, %reason, suppressed, "connection refused");
+            }
+        }
     }
 }
 
@@ -148,6 +167,7 @@ impl HttpServer {
 fn refuse_above_rate(
     WebService { limiter, context, .. }: &WebService,
     connection: &Connection,
+    remote: RemoteAddress,
     request: &Request<Incoming>,
 ) -> Option<Response<Body>> {
     context.http_counts.requests.fetch_add(1, Ordering::Relaxed);
@@ -155,8 +175,16 @@ fn refuse_above_rate(
     if !is_login {
         connection.record_anonymous_request();
     }
-    let admitted = limiter.admit_request(connection, is_login, context.clock.mono());
-    admitted.err().map(|_| ProblemDetails::above_rate(is_login).into_response())
+    let admitted = limiter.admit_request(connection, remote.into(), is_login, context.clock.mono());
+    admitted.err().map(|_| {
+        let problem = ProblemDetails::above_rate(is_login);
+        // Others use the connection of a proxy.
+        let problem = match connection.is_of_proxy() {
+            true => problem,
+            false => problem.with_header(CONNECTION, "close"),
+        };
+        problem.into_response()
+    })
 }
 
 impl HttpConnections {
@@ -172,12 +200,8 @@ impl HttpWork {
         match self.0 {
             Work::Connection(connection) => {
                 let service = Arc::clone(&connection.service);
-                if connection.run().await.is_err() {
-                    service
-                        .context
-                        .http_counts
-                        .failed_tls_handshakes
-                        .fetch_add(1, Ordering::Relaxed);
+                if let Err(not_served) = connection.run().await {
+                    report_not_served(&service, not_served);
                 }
             }
             Work::Session(session) => session.run().await,

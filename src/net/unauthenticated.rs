@@ -67,6 +67,18 @@ impl Inner {
 }
 
 impl UnauthenticatedPermit {
+    /// Counts the connection at another address from now on: that of the client, once its proxy has named it. An
+    /// evicted permit stays evicted. `true`: another one was evicted for it.
+    pub fn move_to(&mut self, address: ClientAddress, is_known: bool) -> bool {
+        let mut inner = self.unauthenticated.0.lock();
+        let Some(holder) = inner.holders.remove(&self.id) else { return false };
+        inner.limiter.release(self.id);
+        let (id, other) = inner.limiter.admit(address, is_known);
+        inner.holders.insert(id, holder);
+        self.id = id;
+        inner.notify_evicted(other)
+    }
+
     /// Waits until the permit is evicted: then the connection must be closed at once.
     pub async fn evicted(&self) {
         self.evicted.notified().await;
@@ -106,6 +118,24 @@ mod tests {
         assert!(unauthenticated.evict_one() && !unauthenticated.evict_one());
         assert_eq!(second.evicted().now_or_never(), Some(()));
         drop(second);
+        assert!(unauthenticated.0.lock().holders.is_empty());
+    }
+
+    #[test]
+    fn a_moved_permit_counts_at_its_new_address() {
+        let limits = AddressLimits { total: 9, per_address: 1, reserved_for_known: 0 };
+        let unauthenticated = UnauthenticatedConnections::new(limits);
+        let at = |n: u8| ClientAddress::from(std::net::IpAddr::from([10, 0, 0, n]));
+        let (mut first, _) = unauthenticated.admit(at(1), false);
+        assert!(!first.move_to(at(2), false));
+        let (mut second, _) = unauthenticated.admit(at(1), false);
+        assert_eq!(first.evicted().now_or_never(), None, "it has left the address");
+        assert!(second.move_to(at(2), false), "the limit of the new address holds");
+        assert_eq!(first.evicted().now_or_never(), Some(()));
+        assert!(!first.move_to(at(3), false), "an evicted permit is not admitted again");
+        assert_eq!(unauthenticated.0.lock().limiter.len(), 1);
+        drop((first, second));
+        assert_eq!(unauthenticated.0.lock().limiter.len(), 0);
         assert!(unauthenticated.0.lock().holders.is_empty());
     }
 }

@@ -9,6 +9,7 @@ use crate::account::{AccountId, Asset};
 use crate::config::NodeConfig;
 use crate::connector::{ConnectorSettings, RegistryError};
 use crate::link::CloseRequest;
+use crate::net::Proxies;
 use crate::peers::{NoRandomness, RECONFIGURED};
 
 /// Why a configuration cannot be applied to a running node, which goes on with its old one.
@@ -31,6 +32,7 @@ impl NodeTask {
         let directory = login_directory(config)?;
         self.context.connector.apply_settings(settings)?;
         self.logins.store(Arc::new(directory));
+        self.context.proxies.store(Arc::new(Proxies::new(config.proxies.clone())));
         Ok(())
     }
 

@@ -19,7 +19,7 @@ use crate::account::AccountId;
 use crate::api::{Api, NodeStatus, Observer};
 use crate::config::NodeConfig;
 use crate::connector::Connector;
-use crate::net::{ClientTls, Clock, Descriptors, PostgresUrl, StorePlace, error_chain};
+use crate::net::{ClientTls, Clock, Descriptors, PostgresUrl, Proxies, StorePlace, error_chain};
 use crate::peers::NodeContext;
 use crate::routing::HashSeed;
 use crate::store::{BooksHolder, OpenError, Store};
@@ -99,6 +99,7 @@ impl Standby {
             client_tls.map_err(|error| StartError::Thread(std::io::Error::other(error)))??;
         let context =
             NodeContext::with_tls(connector, clock.clone(), transport, client_tls, descriptors);
+        context.proxies.store(Arc::new(Proxies::new(config.proxies.clone())));
         let status = NodeStatus::new(Arc::clone(&context), Arc::clone(observer))?;
         status.configure(status_settings(config));
         set_peer_status(config, &context);

@@ -42,7 +42,8 @@ use crate::config::{NodeConfig, TlsFiles};
 use crate::connector::{Connector, RegistryError};
 use crate::http::{HttpContext, HttpServer};
 use crate::net::{
-    BindError, ClientTls, Clock, Descriptors, HTTP_PROTOCOLS, ServerTls, TlsError, TlsTrust,
+    BindError, ClientTls, Clock, Descriptors, HTTP_PROTOCOLS, Proxies, ServerTls, TlsError,
+    TlsTrust,
 };
 use crate::peers::{Logins, NoRandomness, NodeContext};
 use crate::routing::HashSeed;
@@ -189,6 +190,7 @@ async fn build(
         // Set once: a context has one node.
         let _ = context.faults.set(lab.node_faults(&config.settings.node_id));
     }
+    context.proxies.store(Arc::new(Proxies::new(config.proxies.clone())));
     let logins = Arc::new(Logins::from_pointee(login_directory(&config)?));
     let mut watched: Vec<_> = tls.btp.iter().cloned().collect();
     if let Some(tls) = &tls.btp {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, watch};
 
@@ -19,8 +20,8 @@ use crate::account::AccountId;
 use crate::connector::Connector;
 use crate::link::CutNumber;
 use crate::net::{
-    ClientTls, Clock, ClockWatch, Descriptors, LinkCarrier, LinkFaults, NodeFaults, TlsError,
-    TlsHandshakes, TransportSettings,
+    ClientTls, Clock, ClockWatch, Descriptors, LinkCarrier, LinkFaults, NodeFaults, Proxies,
+    TlsError, TlsHandshakes, TransportSettings,
 };
 use crate::rates::RateBook;
 use crate::wire::Timestamp;
@@ -34,6 +35,8 @@ pub struct NodeContext {
     pub peers: Peers,
     /// The addresses that peers have logged in from.
     pub known_addresses: KnownAddresses,
+    /// The reverse proxies in front of the listeners. A reload replaces them.
+    pub proxies: ArcSwap<Proxies>,
     /// The clock of this node.
     pub clock: Clock,
     /// Detects steps of the time of day.
@@ -155,6 +158,7 @@ impl NodeContext {
             connector,
             peers: Peers::default(),
             known_addresses: KnownAddresses::default(),
+            proxies: ArcSwap::default(),
             clock,
             clock_watch: ClockWatch::default(),
             rate_book: Mutex::default(),

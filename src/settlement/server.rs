@@ -22,7 +22,9 @@ use super::messages::{NoReply, send_message};
 use super::refusals::RefusalReports;
 use crate::account::AccountId;
 use crate::link::TokenFingerprint;
-use crate::net::{AddressLimits, BindError, HttpLimits, Listener, Secret, WorkRate, sanitize};
+use crate::net::{
+    AddressLimits, BindError, HttpLimits, Listener, LogThrottle, Secret, WorkRate, sanitize,
+};
 use crate::peers::{EngineRefusal, NoRandomness, NodeContext, TokenFingerprinter};
 use crate::web::{
     AcceptedConnection, Connection, ConnectionLimiter, ConnectionLimits, ProblemDetails,
@@ -96,7 +98,10 @@ impl EngineListener {
         let service = WebService {
             tls: None,
             router: router(Arc::clone(&api)),
-            admit: |_, _, _| None,
+            admit: |_, _, _, _| None,
+            above_limit: |_, _| {},
+            proxied: None,
+            throttle: LogThrottle::default(),
             http2: true,
             limiter: ConnectionLimiter::new(limits(&context)),
             context,
@@ -126,7 +131,7 @@ impl EngineListener {
 
     async fn next_connection(&self) -> AcceptedConnection {
         loop {
-            if let Some(connection) = self.listener.accept().await.connection {
+            if let Some(connection) = self.listener.accept().await {
                 return connection;
             }
         }

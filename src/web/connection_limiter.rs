@@ -4,25 +4,26 @@
 //! Unauthenticated connections (those of SPSP clients always are) have a limit of their own with the eviction rules of
 //! `net/address_limiter.rs`, and are closed after a minute. A peer's connection stays while it is used. At its own
 //! limit, a peer's least recently used idle connection is closed; at the limit of all peers, a connection of the peer
-//! with most, an idle one first.
+//! with most, an idle one first. The connections of a named proxy, which bring requests of many clients, count as those
+//! of one more peer.
 
 mod connection;
+mod guard;
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::time::{Instant, sleep_until};
 
 pub(crate) use self::connection::{Connection, ConnectionEvent};
+pub(crate) use self::guard::ConnectionGuard;
 use super::bearer::WRONG_TOKENS;
 use crate::account::AccountId;
 use crate::net::{
-    ClientAddress, HttpLimits, SharedRate, UnauthenticatedConnections, UnauthenticatedPermit,
-    WorkBudget, WorkRate,
+    ClientAddress, HttpLimits, RemoteAddress, SharedRate, UnauthenticatedConnections, WorkBudget,
+    WorkRate,
 };
 use crate::time::MonoTime;
 
@@ -36,7 +37,9 @@ const KNOWN_STREAMS: u32 = 32;
 pub(crate) const NARROW_STREAMS: u32 = 8;
 /// Frames per second of one peer beside those of its requests.
 const PEER_FRAMES: WorkRate = WorkRate(2000);
-/// Frames that belong to one request of a peer.
+/// Frames per second of all connections of proxies beside those of their requests.
+const PROXY_FRAMES: WorkRate = WorkRate(10_000);
+/// Frames that belong to one request of a peer, or of a proxy.
 const REQUEST_FRAMES: u32 = 16;
 /// Frames and reads per second of all unauthenticated connections together.
 const UNAUTHENTICATED_FRAMES: WorkRate = WorkRate(10_000);
@@ -105,13 +108,22 @@ pub(crate) struct ConnectionLimiter {
 struct OpenConnections {
     next_id: u64,
     all: BTreeMap<u64, Arc<Connection>>,
-    by_peer: HashMap<AccountId, PeerConnections>,
-    peers_total: usize,
+    by_owner: HashMap<Owner, OwnedConnections>,
+    owned_total: usize,
     wide_by_address: HashMap<ClientAddress, usize>,
 }
 
+/// The client whose connections stay while they are used.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Owner {
+    /// The first peer that has authenticated.
+    Peer(AccountId),
+    /// All named proxies together.
+    Proxies,
+}
+
 #[derive(Debug, Default)]
-struct PeerConnections {
+struct OwnedConnections {
     connections: BTreeMap<u64, Arc<Connection>>,
     incomplete_bodies: usize,
 }
@@ -122,26 +134,14 @@ struct Budgets {
     frames: SharedRate<ClientAddress>,
     requests: SharedRate<ClientAddress>,
     wrong_tokens: SharedRate<ClientAddress>,
-    frames_by_peer: HashMap<AccountId, WorkBudget>,
+    frames_by_owner: HashMap<Owner, WorkBudget>,
 }
 
 /// A request body that is incomplete, until this is dropped.
 #[derive(Debug)]
 pub(crate) struct IncompleteBody<'l> {
     limiter: &'l ConnectionLimiter,
-    peer: &'l AccountId,
-}
-
-/// An admitted connection. Dropping it makes room for another.
-#[derive(Debug)]
-pub(crate) struct ConnectionGuard {
-    connection: Arc<Connection>,
-    limiter: Arc<ConnectionLimiter>,
-    /// Until a peer has authenticated.
-    permit: Option<UnauthenticatedPermit>,
-    /// The end of the grace period, once the permit is evicted.
-    evicted_at: Option<Instant>,
-    reported_outgrown: bool,
+    owner: Owner,
 }
 
 /// The peer has all the connections that it may have, and all are in use.
@@ -159,7 +159,7 @@ impl ConnectionLimiter {
             frames: SharedRate::new(limits.unauthenticated_frames),
             requests: SharedRate::new(requests),
             wrong_tokens: SharedRate::new(WRONG_TOKENS),
-            frames_by_peer: HashMap::new(),
+            frames_by_owner: HashMap::new(),
         };
         let unauthenticated = UnauthenticatedConnections::new(limits.configured.unauthenticated);
         Arc::new(Self {
@@ -178,10 +178,11 @@ impl ConnectionLimiter {
     /// has logged in from this address before.
     pub(crate) fn admit_connection(
         self: &Arc<Self>,
-        remote: SocketAddr,
+        remote: impl Into<RemoteAddress>,
         is_known: bool,
         now: MonoTime,
     ) -> (ConnectionGuard, bool) {
+        let remote = remote.into();
         let address = ClientAddress::from(remote);
         let (permit, has_evicted) = self.unauthenticated.admit(address, is_known);
         let mut open = self.open.lock();
@@ -195,14 +196,7 @@ impl ConnectionLimiter {
         let connection = Arc::new(Connection::new(id, remote, (is_known, is_wide), now));
         open.all.insert(id, Arc::clone(&connection));
         drop(open);
-        let guard = ConnectionGuard {
-            connection,
-            limiter: Arc::clone(self),
-            permit: Some(permit),
-            evicted_at: None,
-            reported_outgrown: false,
-        };
-        (guard, has_evicted)
+        (ConnectionGuard::new(connection, Arc::clone(self), permit), has_evicted)
     }
 
     /// Closes a connection because open files are short: an unauthenticated one, or an idle one of the peer with most.
@@ -212,9 +206,9 @@ impl ConnectionLimiter {
             return true;
         }
         let mut open = self.open.lock();
-        let most = open.by_peer.iter().max_by_key(|(_, peer)| peer.connections.len());
-        let Some(peer) = most.map(|(id, _)| id.clone()) else { return false };
-        let idle = open.least_recently_used(&peer);
+        let most = open.by_owner.iter().max_by_key(|(_, own)| own.connections.len());
+        let Some(owner) = most.map(|(owner, _)| owner.clone()) else { return false };
+        let idle = open.least_recently_used(&owner);
         if let Some(idle) = &idle {
             open.evict(idle);
         }
@@ -237,7 +231,19 @@ impl ConnectionLimiter {
         connection: &Connection,
         peer: &AccountId,
     ) -> Result<(), TooManyConnections> {
-        // A proxy may bring several peers on one connection: it stays the first one's.
+        self.give(connection, Owner::Peer(peer.clone()))
+    }
+
+    /// The connection is one of a named proxy, and brings requests of many clients. Another one may be closed for it.
+    pub(crate) fn give_to_proxies(
+        &self,
+        connection: &Connection,
+    ) -> Result<(), TooManyConnections> {
+        self.give(connection, Owner::Proxies)
+    }
+
+    fn give(&self, connection: &Connection, owner: Owner) -> Result<(), TooManyConnections> {
+        // A proxy without a name may bring several peers on one connection: it stays the first one's.
         if connection.is_owned() {
             return Ok(());
         }
@@ -249,35 +255,40 @@ impl ConnectionLimiter {
         // Closed meanwhile.
         let Some(connection) = open.all.get(&connection.id).cloned() else { return Ok(()) };
         let configured = &self.limits.configured;
-        let own = open.by_peer.get(peer).map_or(0, |peer| peer.connections.len());
-        let evicted = if own >= configured.of_one_peer_max {
-            Some(open.least_recently_used(peer).ok_or(TooManyConnections)?)
-        } else if open.peers_total >= configured.of_peers_max {
-            Some(open.choose_victim(peer, own).ok_or(TooManyConnections)?)
+        let own = open.by_owner.get(&owner).map_or(0, |own| own.connections.len());
+        let own_max = match owner {
+            Owner::Peer(_) => configured.of_one_peer_max,
+            Owner::Proxies => configured.of_peers_max,
+        };
+        let evicted = if own >= own_max {
+            Some(open.least_recently_used(&owner).ok_or(TooManyConnections)?)
+        } else if open.owned_total >= configured.of_peers_max {
+            Some(open.choose_victim(&owner, own).ok_or(TooManyConnections)?)
         } else {
             None
         };
         if let Some(evicted) = evicted {
             open.evict(&evicted);
         }
-        *connection.owner.lock() = Some(peer.clone());
-        open.peers_total += 1;
+        *connection.owner.lock() = Some(owner.clone());
+        open.owned_total += 1;
         // Wakes its task, which releases the permit.
         connection.changed.notify_one();
-        let own = open.by_peer.entry(peer.clone()).or_default();
+        let own = open.by_owner.entry(owner).or_default();
         own.connections.insert(connection.id, connection);
         Ok(())
     }
 
     /// Permits one more request body of the peer to be received. `None`: too many are incomplete.
-    pub(crate) fn begin_body<'l>(&'l self, peer: &'l AccountId) -> Option<IncompleteBody<'l>> {
+    pub(crate) fn begin_body(&self, peer: &AccountId) -> Option<IncompleteBody<'_>> {
+        let owner = Owner::Peer(peer.clone());
         let mut open = self.open.lock();
-        let count = &mut open.by_peer.entry(peer.clone()).or_default().incomplete_bodies;
+        let count = &mut open.by_owner.entry(owner.clone()).or_default().incomplete_bodies;
         if *count >= self.limits.bodies_max {
             return None;
         }
         *count += 1;
-        Some(IncompleteBody { limiter: self, peer })
+        Some(IncompleteBody { limiter: self, owner })
     }
 
     /// When the connection may be read next: now or later.
@@ -286,9 +297,9 @@ impl ConnectionLimiter {
         match &*connection.owner.lock() {
             None if connection.frames.load(Ordering::Relaxed) < FIRST_FRAMES => now,
             None => budgets.frames.ready_at(connection.remote.into(), now),
-            Some(peer) => {
-                let own = budgets.frames_by_peer.get(peer);
-                own.map_or(now, |own| own.ready_at(PEER_FRAMES, now))
+            Some(owner) => {
+                let own = budgets.frames_by_owner.get(owner);
+                own.map_or(now, |own| own.ready_at(owner.frames(), now))
             }
         }
     }
@@ -300,32 +311,35 @@ impl ConnectionLimiter {
                 connection.frames.fetch_add(frames, Ordering::Relaxed);
                 budgets.frames.spend(connection.remote.into(), frames, now);
             }
-            Some(peer) => match budgets.frames_by_peer.get_mut(peer) {
-                Some(budget) => budget.spend(frames, PEER_FRAMES, now),
+            Some(owner) => match budgets.frames_by_owner.get_mut(owner) {
+                Some(budget) => budget.spend(frames, owner.frames(), now),
                 None => {
                     let mut budget = WorkBudget::default();
-                    budget.spend(frames, PEER_FRAMES, now);
-                    budgets.frames_by_peer.insert(peer.clone(), budget);
+                    budget.spend(frames, owner.frames(), now);
+                    budgets.frames_by_owner.insert(owner.clone(), budget);
                 }
             },
         }
     }
 
-    /// Admits a request by its rate. `is_login`: it carries a token, of which only wrong ones count.
+    /// Admits a request of `address` by its rate; those of a connection's peer have none. `is_login`: it carries a
+    /// token, of which only wrong ones count.
     pub(crate) fn admit_request(
         &self,
         connection: &Connection,
+        address: ClientAddress,
         is_login: bool,
         now: MonoTime,
     ) -> Result<(), AboveRate> {
         let mut budgets = self.budgets.lock();
-        if let Some(peer) = &*connection.owner.lock() {
-            if let Some(budget) = budgets.frames_by_peer.get_mut(peer) {
-                budget.refund(REQUEST_FRAMES, PEER_FRAMES);
+        if let Some(owner) = &*connection.owner.lock() {
+            if let Some(budget) = budgets.frames_by_owner.get_mut(owner) {
+                budget.refund(REQUEST_FRAMES, owner.frames());
             }
-            return Ok(());
+            if *owner != Owner::Proxies {
+                return Ok(());
+            }
         }
-        let address = connection.remote.into();
         if is_login {
             let is_ready = budgets.wrong_tokens.ready_at(address, now) <= now;
             return is_ready.then_some(()).ok_or(AboveRate);
@@ -337,9 +351,17 @@ impl ConnectionLimiter {
         Ok(())
     }
 
-    /// `true`: this was one too many, the connection must close.
-    pub(crate) fn record_wrong_token(&self, connection: &Connection, now: MonoTime) -> bool {
-        self.budgets.lock().wrong_tokens.spend(connection.remote.into(), 1, now);
+    /// `true`: this was one too many, the connection must close. That of a proxy stays, because others use it.
+    pub(crate) fn record_wrong_token(
+        &self,
+        connection: &Connection,
+        address: ClientAddress,
+        now: MonoTime,
+    ) -> bool {
+        self.budgets.lock().wrong_tokens.spend(address, 1, now);
+        if connection.is_of_proxy() {
+            return false;
+        }
         let before = connection.wrong_tokens.fetch_add(1, Ordering::Relaxed);
         before + 1 >= WRONG_TOKENS_OF_CONNECTION_MAX
     }
@@ -358,128 +380,62 @@ impl ConnectionLimiter {
 }
 
 impl OpenConnections {
-    /// Of the peer's idle connections.
-    fn least_recently_used(&self, peer: &AccountId) -> Option<Arc<Connection>> {
-        let idle = self.by_peer.get(peer)?.connections.values().filter(|one| one.is_idle());
+    /// Of the owner's idle connections.
+    fn least_recently_used(&self, owner: &Owner) -> Option<Arc<Connection>> {
+        let idle = self.by_owner.get(owner)?.connections.values().filter(|one| one.is_idle());
         idle.min_by_key(|one| one.used_at()).cloned()
     }
 
     /// What to close for one more connection of `newcomer`, which has `own` ones: of the peer with most, an idle one or
     /// else the oldest.
-    fn choose_victim(&self, newcomer: &AccountId, own: usize) -> Option<Arc<Connection>> {
-        let (peer, most) = self.by_peer.iter().max_by_key(|(_, peer)| peer.connections.len())?;
+    fn choose_victim(&self, newcomer: &Owner, own: usize) -> Option<Arc<Connection>> {
+        let (owner, most) = self.by_owner.iter().max_by_key(|(_, own)| own.connections.len())?;
         if most.connections.len() <= own + 1 {
             // All have a fair share, so the newcomer can only replace a connection of its own.
             return self.least_recently_used(newcomer);
         }
-        self.least_recently_used(peer).or_else(|| most.connections.values().next().cloned())
+        self.least_recently_used(owner).or_else(|| most.connections.values().next().cloned())
     }
 
     fn evict(&mut self, connection: &Connection) {
-        self.remove_from_peer(connection);
+        self.remove_from_owner(connection);
         connection.evict();
     }
 
-    fn remove_from_peer(&mut self, connection: &Connection) {
+    fn remove_from_owner(&mut self, connection: &Connection) {
         let Some(owner) = &*connection.owner.lock() else { return };
-        let Some(peer) = self.by_peer.get_mut(owner) else { return };
-        if peer.connections.remove(&connection.id).is_some() {
-            self.peers_total -= 1;
+        let Some(own) = self.by_owner.get_mut(owner) else { return };
+        if own.connections.remove(&connection.id).is_some() {
+            self.owned_total -= 1;
         }
         self.remove_if_empty(owner);
     }
 
-    fn remove_if_empty(&mut self, peer: &AccountId) {
-        let own = self.by_peer.get(peer);
+    fn remove_if_empty(&mut self, owner: &Owner) {
+        let own = self.by_owner.get(owner);
         if own.is_some_and(|own| own.connections.is_empty() && own.incomplete_bodies == 0) {
-            self.by_peer.remove(peer);
+            self.by_owner.remove(owner);
         }
     }
 }
 
-impl ConnectionGuard {
-    /// Waits for the next event; each is reported once. Dropping the future loses nothing.
-    pub(crate) async fn next_event(&mut self) -> ConnectionEvent {
-        loop {
-            if let Some(event) = self.take_event() {
-                return event;
-            }
-            let lost = async {
-                match (&self.permit, self.evicted_at) {
-                    (None, _) => std::future::pending().await,
-                    (Some(permit), None) => permit.evicted().await,
-                    (Some(_), Some(at)) => sleep_until(at).await,
-                }
-            };
-            tokio::select! {
-                biased;
-                () = self.connection.changed.notified() => {}
-                () = lost => {
-                    if self.evicted_at.is_some() || self.connection.has_had_requests() {
-                        return ConnectionEvent::Evicted;
-                    }
-                    self.evicted_at = Some(Instant::now() + self.limiter.limits.eviction_grace);
-                    self.connection.may_only_log_in.store(true, Ordering::Relaxed);
-                }
-            }
+impl Owner {
+    /// Frames per second beside those of requests.
+    fn frames(&self) -> WorkRate {
+        match self {
+            Self::Peer(_) => PEER_FRAMES,
+            Self::Proxies => PROXY_FRAMES,
         }
-    }
-
-    fn take_event(&mut self) -> Option<ConnectionEvent> {
-        if self.connection.evicted.load(Ordering::Relaxed) {
-            return Some(ConnectionEvent::Evicted);
-        }
-        if self.connection.close_requested.swap(false, Ordering::Relaxed) {
-            return Some(ConnectionEvent::Close);
-        }
-        if self.permit.is_some() && self.connection.is_owned() {
-            (self.permit, self.evicted_at) = (None, None);
-            return Some(ConnectionEvent::Owned);
-        }
-        if self.permit.is_some() && self.connection.is_stream() {
-            (self.permit, self.evicted_at) = (None, None);
-            return Some(ConnectionEvent::Streams);
-        }
-        if !self.reported_outgrown && self.connection.outgrown.load(Ordering::Relaxed) {
-            self.reported_outgrown = true;
-            return Some(ConnectionEvent::Outgrown);
-        }
-        None
     }
 }
 
 impl Drop for IncompleteBody<'_> {
     fn drop(&mut self) {
         let mut open = self.limiter.open.lock();
-        if let Some(peer) = open.by_peer.get_mut(self.peer) {
-            peer.incomplete_bodies -= 1;
+        if let Some(own) = open.by_owner.get_mut(&self.owner) {
+            own.incomplete_bodies -= 1;
         }
-        open.remove_if_empty(self.peer);
-    }
-}
-
-impl std::ops::Deref for ConnectionGuard {
-    type Target = Arc<Connection>;
-
-    fn deref(&self) -> &Arc<Connection> {
-        &self.connection
-    }
-}
-
-impl Drop for ConnectionGuard {
-    fn drop(&mut self) {
-        let mut open = self.limiter.open.lock();
-        open.all.remove(&self.connection.id);
-        open.remove_from_peer(&self.connection);
-        if self.connection.is_wide {
-            let address = ClientAddress::from(self.connection.remote);
-            if let Some(wide) = open.wide_by_address.get_mut(&address) {
-                *wide -= 1;
-                if *wide == 0 {
-                    open.wide_by_address.remove(&address);
-                }
-            }
-        }
+        open.remove_if_empty(&self.owner);
     }
 }
 

@@ -1,4 +1,6 @@
 //! Accepts sockets within the limits of a listener. It spawns nothing: its user runs the future of each connection.
+//!
+//! A connection of a proxy with the PROXY protocol counts at the proxy's address until its header has named the client.
 
 use std::io;
 use std::net::SocketAddr;
@@ -10,10 +12,13 @@ use parking_lot::Mutex;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::connection_limiter::{ConnectionEvent, ConnectionGuard};
+use super::connection_limiter::{ConnectionEvent, ConnectionGuard, ConnectionLimiter};
 use super::serve::{WebService, serve};
 use super::spare_file::SpareFile;
-use crate::net::{ClientAddress, Descriptor, Listener};
+use crate::net::{
+    ClientAddress, Descriptor, Listener, ProxiedListener, ProxyHeaderError, RemoteAddress,
+    read_proxy_header,
+};
 
 /// The pause after the system refused to accept a connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -39,16 +44,6 @@ enum OpenFiles {
     Kept(SpareFile),
 }
 
-/// The result of accepting a socket.
-#[derive(Debug)]
-pub(crate) struct Accepted {
-    pub(crate) remote: SocketAddr,
-    /// `None`: it was closed, because no open file is left for it.
-    pub(crate) connection: Option<AcceptedConnection>,
-    /// The socket was closed, or another unauthenticated connection was closed for it.
-    pub(crate) is_above_limit: bool,
-}
-
 /// A connection of which nothing has been read.
 #[derive(Debug)]
 pub(crate) struct AcceptedConnection {
@@ -58,9 +53,14 @@ pub(crate) struct AcceptedConnection {
     pub(crate) service: Arc<WebService>,
 }
 
-/// A client did not complete the TLS handshake.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct FailedTlsHandshake;
+/// Why no request of a connection was served.
+#[derive(Debug)]
+pub(crate) enum NotServed {
+    /// The client did not complete the TLS handshake.
+    TlsHandshake,
+    /// A proxy did not begin the connection with its header.
+    ProxyHeader(RemoteAddress, ProxyHeaderError),
+}
 
 impl WebListener {
     /// A listener whose connections share the open files of all accepted connections.
@@ -87,8 +87,9 @@ impl WebListener {
         Ok(Self { listener: self.listener.move_to_this_runtime()?, ..self })
     }
 
-    /// The next socket. Never fails: errors of the system are waited out. Dropping the future loses nothing.
-    pub(crate) async fn accept(&self) -> Accepted {
+    /// The next socket. `None`: it was closed, because no open file is left for it. Never fails: errors of the system
+    /// are waited out. Dropping the future loses nothing.
+    pub(crate) async fn accept(&self) -> Option<AcceptedConnection> {
         let WebService { context, limiter, .. } = &*self.service;
         let (stream, remote, descriptor) = match &self.open_files {
             OpenFiles::Kept(spare) => {
@@ -99,17 +100,15 @@ impl WebListener {
                 context.descriptors.until_within_limit().await;
                 let (stream, remote) = self.listener.accept(&context.clock).await;
                 if context.descriptors.are_exhausted() && !limiter.evict_one() {
-                    return Accepted { remote, connection: None, is_above_limit: true };
+                    (self.service.above_limit)(&self.service, remote.into());
+                    return None;
                 }
                 (stream, remote, Some(context.descriptors.take()))
             }
         };
-        let is_known = context.known_addresses.contains(remote.into());
-        let now = context.clock.mono();
-        let (guard, is_above_limit) = limiter.admit_connection(remote, is_known, now);
+        let guard = self.service.admit(remote.into());
         let service = Arc::clone(&self.service);
-        let connection = AcceptedConnection { stream, guard, _descriptor: descriptor, service };
-        Accepted { remote, connection: Some(connection), is_above_limit }
+        Some(AcceptedConnection { stream, guard, _descriptor: descriptor, service })
     }
 
     async fn accept_with(&self, spare: &SpareFile) -> (TcpStream, SocketAddr) {
@@ -131,11 +130,68 @@ impl WebListener {
     }
 }
 
+impl WebService {
+    /// Counts a connection at an address; another one may be closed for it.
+    fn admit(&self, remote: RemoteAddress) -> ConnectionGuard {
+        let is_known = self.context.known_addresses.contains(remote.into());
+        let now = self.context.clock.mono();
+        let (guard, is_above_limit) = self.limiter.admit_connection(remote, is_known, now);
+        if is_above_limit {
+            (self.above_limit)(self, remote);
+        }
+        guard
+    }
+
+    fn needs_proxy_header(&self, remote: RemoteAddress) -> bool {
+        let is_needed = |listener| self.context.proxies.load().needs_header(listener, remote.ip());
+        self.proxied.is_some_and(is_needed)
+    }
+
+    /// The connections of proxies to the listener for peers stay while they are used, as those of peers do.
+    fn is_from_proxy(&self, remote: RemoteAddress) -> bool {
+        self.proxied == Some(ProxiedListener::Http)
+            && self.context.proxies.load().forwards_requests(ProxiedListener::Http, remote.ip())
+    }
+}
+
+/// Waits for `work` while the connection may stay. `None`: it must close, or the work took too long.
+async fn within_limits<T>(
+    guard: &mut ConnectionGuard,
+    limiter: &ConnectionLimiter,
+    work: impl Future<Output = T>,
+) -> Option<T> {
+    let mut work = pin!(timeout(limiter.limits().head_time, work));
+    loop {
+        tokio::select! {
+            done = work.as_mut() => return done.ok(),
+            event = guard.next_event() => match event {
+                ConnectionEvent::Evicted | ConnectionEvent::Close => return None,
+                ConnectionEvent::Outgrown | ConnectionEvent::Owned | ConnectionEvent::Streams => {}
+            }
+        }
+    }
+}
+
 impl AcceptedConnection {
     /// Serves the connection to its end. Dropping the future closes it.
-    pub(crate) async fn run(self) -> Result<(), FailedTlsHandshake> {
-        let Self { stream, mut guard, _descriptor, service } = self;
+    pub(crate) async fn run(self) -> Result<(), NotServed> {
+        let Self { mut stream, mut guard, _descriptor, service } = self;
         let WebService { tls, context, limiter, .. } = &*service;
+        if service.needs_proxy_header(guard.remote) {
+            let header = within_limits(&mut guard, limiter, read_proxy_header(&mut stream)).await;
+            let failed = |error| NotServed::ProxyHeader(guard.remote, error);
+            if let Some(client) =
+                header.unwrap_or(Err(ProxyHeaderError::Timeout)).map_err(failed)?
+            {
+                drop(guard);
+                guard = service.admit(client);
+            }
+        }
+        if service.is_from_proxy(guard.remote) && limiter.give_to_proxies(&guard).is_err() {
+            // All connections that proxies may have are in use.
+            (service.above_limit)(&service, guard.remote);
+            return Ok(());
+        }
         let Some(tls) = tls else {
             serve(stream, guard, &service).await;
             return Ok(());
@@ -149,19 +205,8 @@ impl AcceptedConnection {
             }
             context.tls_handshakes.run(address, is_known, tls.acceptor().accept(stream)).await
         };
-        let mut handshake = pin!(timeout(limiter.limits().head_time, handshake));
-        let handshake = loop {
-            tokio::select! {
-                done = handshake.as_mut() => break done,
-                event = guard.next_event() => match event {
-                    ConnectionEvent::Evicted | ConnectionEvent::Close => return Ok(()),
-                    ConnectionEvent::Outgrown
-                    | ConnectionEvent::Owned
-                    | ConnectionEvent::Streams => {}
-                }
-            }
-        };
-        let Ok(Ok(stream)) = handshake else { return Err(FailedTlsHandshake) };
+        let handshake = within_limits(&mut guard, limiter, handshake).await;
+        let Some(Ok(stream)) = handshake else { return Err(NotServed::TlsHandshake) };
         serve(stream, guard, &service).await;
         Ok(())
     }
@@ -174,7 +219,7 @@ mod tests {
 
     use super::*;
     use crate::connector::Connector;
-    use crate::net::{Clock, TransportSettings};
+    use crate::net::{Clock, LogThrottle, TransportSettings};
     use crate::peers::NodeContext;
     use crate::routing::HashSeed;
     use crate::testing::connector_settings;
@@ -188,7 +233,10 @@ mod tests {
         let web = WebService {
             tls: None,
             router: Router::new(),
-            admit: |_, _, _| None,
+            admit: |_, _, _, _| None,
+            above_limit: |_, _| {},
+            proxied: None,
+            throttle: LogThrottle::default(),
             http2: false,
             limiter: ConnectionLimiter::new(ConnectionLimits::default()),
             context: context.unwrap(),
@@ -197,7 +245,8 @@ mod tests {
         socket.shut_down();
         let listener = WebListener::new(socket, web).with_kept_files();
         let WebService { limiter, context, .. } = listener.service();
-        let (remote, now) = ("192.0.2.1:1".parse().unwrap(), context.clock.mono());
+        let remote: SocketAddr = "192.0.2.1:1".parse().unwrap();
+        let now = context.clock.mono();
         let mut open: Vec<_> =
             (0..100).map(|_| limiter.admit_connection(remote, false, now).0).collect();
         context.clock.advance(CLOSABLE_AGE);

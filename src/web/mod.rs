@@ -20,10 +20,10 @@ pub(crate) use connection_limiter::NARROW_STREAMS;
 pub(crate) use connection_limiter::{Connection, ConnectionLimiter, ConnectionLimits};
 pub(crate) use frames::FrameCounter;
 pub(crate) use json::{json_response, json_text};
-pub(crate) use listener::{AcceptedConnection, WebListener};
+pub(crate) use listener::{AcceptedConnection, NotServed, WebListener};
 pub(crate) use metered::{Meter, Metered};
 pub(crate) use problem::ProblemDetails;
 #[cfg(test)]
 pub(crate) use serve::HEAD_BYTES_MAX;
-pub(crate) use serve::WebService;
+pub(crate) use serve::{WebService, remote_of};
 pub(crate) use tasks::{TaskPoller, Tasks};

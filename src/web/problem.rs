@@ -1,7 +1,7 @@
 //! Error bodies of the public listener: `application/problem+json` (RFC 9457).
 
 use axum::body::Body;
-use axum::http::header::{CONNECTION, HeaderName, RETRY_AFTER};
+use axum::http::header::{HeaderName, RETRY_AFTER};
 use axum::http::{HeaderValue, Response, StatusCode};
 use axum::response::IntoResponse;
 use serde_json::json;
@@ -56,7 +56,7 @@ impl ProblemDetails {
                 "too many requests come from clients that have not authenticated; try again later",
             ),
         };
-        Self::new(status, detail).with_header(RETRY_AFTER, "1").with_header(CONNECTION, "close")
+        Self::new(status, detail).with_header(RETRY_AFTER, "1")
     }
 }
 

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::{Request, Response};
+use axum::http::{Extensions, HeaderValue, Request, Response};
 use hyper::body::Incoming;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -20,7 +20,7 @@ use super::connection_limiter::{Connection, ConnectionEvent, ConnectionGuard, Co
 use super::frames::FrameCounter;
 use super::metered::{Meter, Metered, READ_BYTES_MAX};
 use super::tasks::Tasks;
-use crate::net::ServerTls;
+use crate::net::{LogThrottle, ProxiedListener, RemoteAddress, RequestOrigin, ServerTls};
 use crate::peers::NodeContext;
 
 /// Bytes of an HTTP/1.1 request's head, and of the buffers; bytes of an HTTP/2 request's headers.
@@ -39,20 +39,45 @@ const SEND_BUFFER_BYTES: usize = 16 * 1024;
 /// Streams of one HTTP/2 connection that were reset before they were read (CVE-2023-44487).
 const RESETS_MAX: usize = 32;
 
-/// Called for each request before the router. A response is the answer; `None` leaves the request to the router.
-type Admit = fn(&WebService, &Connection, &Request<Incoming>) -> Option<Response<Body>>;
+/// Called for each request and its origin before the router. A response is the answer; `None` leaves the request to the
+/// router.
+type Admit =
+    fn(&WebService, &Connection, RemoteAddress, &Request<Incoming>) -> Option<Response<Body>>;
 
 /// What a listener serves, and within which limits.
 #[derive(Debug)]
 pub(crate) struct WebService {
     pub(crate) tls: Option<Arc<ServerTls>>,
-    /// Its requests carry an `Arc<Connection>` as an extension.
+    /// Its requests carry an `Arc<Connection>` as an extension, and the [`RemoteAddress`] that they come from.
     pub(crate) router: Router,
     pub(crate) admit: Admit,
+    /// Called when a connection was closed because of the limits, with the address of the newcomer.
+    pub(crate) above_limit: fn(&Self, RemoteAddress),
+    /// For the log lines of that.
+    pub(crate) throttle: LogThrottle,
+    /// Which of the named proxies stand in front of it. `None`: none of them.
+    pub(crate) proxied: Option<ProxiedListener>,
     /// Also speaks HTTP/2: by ALPN with TLS, by prior knowledge without.
     pub(crate) http2: bool,
     pub(crate) limiter: Arc<ConnectionLimiter>,
     pub(crate) context: Arc<NodeContext>,
+}
+
+/// Where a request comes from.
+pub(crate) fn remote_of(extensions: &Extensions) -> RemoteAddress {
+    *extensions.get().expect("requests of a `WebService` carry their origin")
+}
+
+impl WebService {
+    /// Where a request comes from: the address of the connection, or what a named proxy says.
+    fn origin_of<B>(&self, connection: &Connection, request: &Request<B>) -> RemoteAddress {
+        let Some(listener) = self.proxied else { return connection.remote };
+        let lines = |name| request.headers().get_all(name).iter().map(HeaderValue::as_bytes);
+        match self.context.proxies.load().origin_of(listener, connection.remote, lines) {
+            RequestOrigin::Named(remote) => remote,
+            RequestOrigin::Connection | RequestOrigin::Unnamed => connection.remote,
+        }
+    }
 }
 
 /// Serves one connection from its first request to its last.
@@ -66,9 +91,11 @@ pub(super) async fn serve(
     let router = TowerToHyperService::new(web.router.clone());
     let service = service_fn(|mut request: Request<Incoming>| {
         let open = OpenRequest::begin(Arc::clone(&connection), Arc::clone(context));
-        let answer = match (web.admit)(web, &connection, &request) {
+        let remote = web.origin_of(&connection, &request);
+        let answer = match (web.admit)(web, &connection, remote, &request) {
             Some(refusal) => Err(refusal),
             None => {
+                request.extensions_mut().insert(remote);
                 request.extensions_mut().insert(Arc::clone(&connection));
                 Ok(router.call(request))
             }
@@ -93,7 +120,8 @@ pub(super) async fn serve(
         .header_read_timeout(limits.idle_time)
         .max_buf_size(HEAD_BYTES_MAX as usize)
         .max_headers(HEADERS_MAX);
-    let window = if connection.is_known { WIDE_WINDOW } else { WINDOW };
+    let is_wide = connection.is_known || connection.is_of_proxy();
+    let window = if is_wide { WIDE_WINDOW } else { WINDOW };
     builder
         .http2()
         .timer(TokioTimer::new())

@@ -31,6 +31,8 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 /// Bytes that are given to the connection at once, unless one object is larger.
 const CHUNK_BYTES: usize = 16 * 1024;
 const LAST_EVENT_ID: &str = "last-event-id";
+/// nginx passes on an answer with this header as it comes.
+const UNBUFFERED: &str = "x-accel-buffering";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Format {
@@ -105,6 +107,7 @@ pub(super) async fn get_stream(
     // The connection has left the limits of others, so it serves nothing else.
     let headers =
         [(CONTENT_TYPE, content_type), (CACHE_CONTROL, "no-store"), (CONNECTION, "close")];
+    let headers = (headers, [(UNBUFFERED, "no")]);
     Ok((headers, Body::from_stream(body)).into_response())
 }
 

@@ -11,7 +11,7 @@ use super::super::refused_access::RefusedAccess;
 use super::super::verify::verify;
 use super::super::worker::AuditWorker;
 use super::verb;
-use crate::net::Clock;
+use crate::net::{Clock, RemoteAddress};
 
 struct RunningLog {
     path: PathBuf,
@@ -64,7 +64,7 @@ async fn each_verb_has_a_line_before_its_effect_and_its_end_if_it_is_another() {
     log.record_refused(verb(4), "ttlSeconds is too long");
     log.note_refused_access(RefusedAccess {
         who: "reader".to_owned(),
-        remote: ([192, 0, 2, 7], 1).into(),
+        remote: RemoteAddress::new([192, 0, 2, 7].into(), Some(1)),
         request: "POST /api/v1/x".to_owned(),
         is_verb: true,
         why: "no scope".to_owned(),

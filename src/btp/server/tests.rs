@@ -4,6 +4,7 @@ mod budget;
 mod limits;
 mod loopback;
 mod protocol;
+mod proxied;
 
 use std::time::Duration;
 
@@ -40,6 +41,18 @@ fn limited_node(limits: Limits, settings: TransportSettings) -> Node {
 fn node_with(context: Arc<NodeContext>) -> Node {
     let shared = Shared::new(Arc::clone(&context), logins(&PEERS));
     Node { context, shared, sessions: JoinSet::new() }
+}
+
+/// Turns a new stream into a session that is ready to run.
+async fn upgrade_and_log_in(
+    mut stream: ByteStream,
+    remote: &str,
+    deadline: Instant,
+    shared: &Shared,
+) -> Result<Driver, AcceptError> {
+    let upgraded = upgrade::accept(&mut stream, |_| RequestOrigin::Connection);
+    let upgraded = timeout_at(deadline, upgraded).await.map_err(|_| AcceptError::Timeout)??;
+    log_in(stream, upgraded, remote, deadline, shared).await
 }
 
 impl Node {

@@ -22,7 +22,7 @@ async fn accepted(sent: &[u8]) -> (Result<Upgraded, UpgradeError>, String) {
     client.write_all(sent).await.unwrap();
     // It sends no more, but still reads.
     client.shutdown().await.unwrap();
-    let result = accept(&mut server).await;
+    let result = accept(&mut server, |_| RequestOrigin::Connection).await;
     drop(server);
     let mut answer = String::new();
     client.read_to_string(&mut answer).await.unwrap();
@@ -41,6 +41,21 @@ async fn the_accepting_end_answers_as_rfc_6455_has_it() {
     // The example of RFC 6455 1.3.
     assert!(answer.contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), "{answer}");
     assert!(!answer.to_ascii_lowercase().contains("extensions"), "{answer}");
+}
+
+/// A proxy that the configuration does not name is found by its header.
+#[tokio::test]
+async fn a_header_of_the_proxy_protocol_that_nobody_expects_is_refused_with_its_name() {
+    let after = request("GET / HTTP/1.1", KEY);
+    for header in [
+        &b"PROXY TCP4 192.0.2.1 192.0.2.2 5 6\r\n"[..],
+        b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc0\0\x02\x01\xc0\0\x02\x02\0\x05\0\x06",
+    ] {
+        let (result, answer) = accepted(&[header, after.as_bytes()].concat()).await;
+        let error = result.unwrap_err();
+        assert!(matches!(error, UpgradeError::UnnamedProxy), "{error}");
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+    }
 }
 
 /// Field lines of one name are one list, in any case and with any white space.
@@ -79,7 +94,7 @@ async fn a_target_may_be_a_whole_url_and_an_expected_100_comes_first() {
 async fn a_refusal_reads_the_rest_of_the_request() {
     let (mut client, mut server) = pipe();
     client.write_all(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\n").await.unwrap();
-    let refused = async { accept(&mut server).await.unwrap_err() };
+    let refused = async { accept(&mut server, |_| RequestOrigin::Connection).await.unwrap_err() };
     let rest = async {
         let mut answer = [0; 12];
         client.read_exact(&mut answer).await.unwrap();
@@ -98,7 +113,7 @@ async fn a_refusal_reads_the_rest_of_the_request() {
 async fn bytes_that_are_not_http_are_refused_at_once() {
     let (mut client, mut server) = pipe();
     client.write_all(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03").await.unwrap();
-    let refused = async { accept(&mut server).await.unwrap_err() };
+    let refused = async { accept(&mut server, |_| RequestOrigin::Connection).await.unwrap_err() };
     let answered = async {
         let mut answer = [0; 12];
         client.read_exact(&mut answer).await.unwrap();
@@ -157,7 +172,7 @@ async fn the_header_is_bounded() {
     let (mut client, mut server) = pipe();
     client.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
     drop(client);
-    let result = accept(&mut server).await;
+    let result = accept(&mut server, |_| RequestOrigin::Connection).await;
     assert!(matches!(result, Err(UpgradeError::Closed)), "{result:?}");
 }
 
@@ -165,7 +180,10 @@ async fn the_header_is_bounded() {
 async fn both_ends_meet() {
     let (mut client, mut server) = pipe();
     let url: BtpUrl = "btp+ws://user:token@host:3000/a/b?c".parse().unwrap();
-    let (connected, accepted) = tokio::join!(connect(&mut client, &url), accept(&mut server));
+    let (connected, accepted) = tokio::join!(
+        connect(&mut client, &url),
+        accept(&mut server, |_| RequestOrigin::Connection)
+    );
     connected.unwrap();
     assert_eq!(accepted.unwrap().path, "/a/b");
 }

@@ -3,7 +3,7 @@
 use crate::config::key_types::KeySet;
 use crate::config::keys::KeyInfo;
 use crate::config::node_keys::{
-    ApiTokenSettings, NodeSettings, PingToggles, TlsFiles, WebhookSettings,
+    ApiTokenSettings, NodeSettings, PingToggles, ProxySettings, TlsFiles, WebhookSettings,
 };
 use crate::config::peer_keys::{PeerSettings, ReceiverSettings};
 use crate::config::route_keys::{RateSettings, RateSourceSettings, RouteSettings};
@@ -32,6 +32,7 @@ fn kind(kind: ValueKind) -> String {
         ValueKind::Url | ValueKind::HttpUrl => "URL".into(),
         ValueKind::Address => "ILP address".into(),
         ValueKind::Prefix => "ILP prefix".into(),
+        ValueKind::Network => "IP address or network".into(),
         ValueKind::HostNames => "list of host names".into(),
         ValueKind::Prefixes => "list of ILP prefixes".into(),
         ValueKind::Segment => "segment".into(),
@@ -82,6 +83,7 @@ fn tables_list_the_keys() {
         ("node", NodeSettings::KEYS, true),
         ("apiTokens", ApiTokenSettings::KEYS, false),
         ("webhooks", WebhookSettings::KEYS, false),
+        ("proxies", ProxySettings::KEYS, false),
         ("peers", PeerSettings::KEYS, false),
         ("settlement", EngineKeySet::KEYS, false),
         ("receivers", ReceiverSettings::KEYS, false),

@@ -8,8 +8,9 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
 use super::*;
-use crate::http::testing::{RawConnection, limits, serve_without_peers};
-use crate::testing::until;
+use crate::http::testing::{RawConnection, RunningServer, limits, serve_without_peers};
+use crate::net::{NamedProxy, Proxies, ProxySends};
+use crate::testing::{Log, until};
 use crate::web::{HEAD_BYTES_MAX, NARROW_STREAMS, Tasks};
 
 const SHORT: Duration = Duration::from_millis(50);
@@ -158,4 +159,58 @@ async fn unauthenticated_requests_are_limited_per_second() {
     }
     assert_eq!(statuses[..10], ["404"; 10], "two seconds of half of it");
     assert!(statuses[10..].contains(&"503".to_owned()), "{statuses:?}");
+}
+
+fn name_proxy(node: &RunningServer, sends: ProxySends) {
+    let network = "127.0.0.1".parse().unwrap();
+    let proxies = Proxies::new(vec![NamedProxy { network, sends, listener: None }]);
+    node.context.proxies.store(Arc::new(proxies));
+}
+
+/// One connection of a proxy brings requests of many clients.
+#[tokio::test]
+async fn clients_behind_a_proxy_have_rates_of_their_own() {
+    let limits = limits(|limits| limits.unauthenticated_requests_per_second = 10);
+    let node = serve_without_peers(limits, None).await;
+    name_proxy(&node, ProxySends::XForwardedFor);
+    let mut proxy = RawConnection::open(node.address).await;
+    let mut ask = async |client: &str| {
+        let request = format!("GET /x HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: {client}\r\n\r\n");
+        proxy.write(request).await;
+        proxy.read_text().await.0[9..12].to_owned()
+    };
+    let mut admitted = 0;
+    // The client writes the first address, the proxy the second.
+    while ask(&format!("203.0.113.{admitted}, 192.0.2.1")).await == "404" {
+        admitted += 1;
+    }
+    assert!((10..50).contains(&admitted), "{admitted}: two seconds of half of ten, and a little");
+    assert_eq!(ask("192.0.2.2").await, "404", "another client");
+    assert_eq!(node.context.http_counts().accepted, 1);
+}
+
+#[tokio::test]
+async fn the_proxy_protocol_comes_before_the_first_request() {
+    let log = Log::of_this_thread();
+    let node = serve_without_peers(limits(|limits| limits.unauthenticated.per_address = 1), None);
+    let node = node.await;
+    name_proxy(&node, ProxySends::ProxyProtocol);
+    let open = async |client: u8| {
+        let mut connection = RawConnection::open(node.address).await;
+        let header =
+            [&b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc0\0\x02"[..], &[client], &[127, 0, 0, 1]];
+        connection.write([&header.concat()[..], &[0, 5, 0, 6]].concat()).await;
+        assert!(connection.get("/a").await.0.starts_with("HTTP/1.1 404"));
+        connection
+    };
+    let (mut first, mut other) = (open(1).await, open(2).await);
+    assert_eq!(node.context.http_counts().over_limit, 0, "each client may have one");
+    let _second = open(1).await;
+    assert_eq!(first.read_to_end().await, "", "its address has another one now");
+    assert_eq!(node.context.http_counts().over_limit, 1);
+    assert!(log.text().contains("remote=192.0.2.1:5"), "{}", log.text());
+    assert!(other.get("/a").await.0.starts_with("HTTP/1.1 404"));
+    let mut without = RawConnection::open(node.address).await;
+    without.write("GET /a HTTP/1.1\r\nHost: h\r\n\r\n").await;
+    assert_eq!(without.read_to_end().await, "");
 }

@@ -1,26 +1,27 @@
 //! One connection of a listener.
 
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use super::{ConnectionLimits, KNOWN_STREAMS, NARROW_STREAMS, WIDE_STREAMS};
-use crate::account::AccountId;
+use super::{ConnectionLimits, KNOWN_STREAMS, NARROW_STREAMS, Owner, WIDE_STREAMS};
+use crate::net::RemoteAddress;
 use crate::time::MonoTime;
 
 /// What is known about one connection. Requests carry it as an extension.
 #[derive(Debug)]
 pub(crate) struct Connection {
-    pub(crate) remote: SocketAddr,
+    /// Of the client, if a header of the PROXY protocol has named it. A request may come from elsewhere: it carries a
+    /// [`RemoteAddress`] of its own.
+    pub(crate) remote: RemoteAddress,
     pub(super) id: u64,
     accepted_at: MonoTime,
     /// A peer had logged in from this address before the connection was accepted.
     pub(crate) is_known: bool,
     /// Takes [`WIDE_STREAMS`] concurrent requests over HTTP/2.
     pub(super) is_wide: bool,
-    pub(super) owner: Mutex<Option<AccountId>>,
+    pub(super) owner: Mutex<Option<Owner>>,
     unanswered: AtomicUsize,
     requests: AtomicU64,
     pub(super) wrong_tokens: AtomicU32,
@@ -59,7 +60,7 @@ pub(crate) enum ConnectionEvent {
 impl Connection {
     pub(super) fn new(
         id: u64,
-        remote: SocketAddr,
+        remote: RemoteAddress,
         (is_known, is_wide): (bool, bool),
         now: MonoTime,
     ) -> Self {
@@ -148,14 +149,19 @@ impl Connection {
 
     /// Concurrent requests that it may carry over HTTP/2.
     pub(crate) fn streams_max(&self) -> u32 {
-        match (self.is_known, self.is_wide) {
+        match (self.is_known, self.is_wide || self.is_of_proxy()) {
             (_, true) => WIDE_STREAMS,
             (true, false) => KNOWN_STREAMS,
             (false, false) => NARROW_STREAMS,
         }
     }
 
-    /// Whether a peer has authenticated on it.
+    /// Whether it is one of a named proxy, and brings requests of many clients.
+    pub(crate) fn is_of_proxy(&self) -> bool {
+        *self.owner.lock() == Some(Owner::Proxies)
+    }
+
+    /// Whether a peer has authenticated on it, or it is one of a named proxy.
     pub(crate) fn is_owned(&self) -> bool {
         self.owner.lock().is_some()
     }
@@ -179,7 +185,10 @@ impl Connection {
     /// Whether a peer uses all streams of a connection from an unknown address: a new connection would get more.
     fn is_full(&self) -> bool {
         let streams = NARROW_STREAMS as usize;
-        !self.is_known && self.unanswered.load(Ordering::Relaxed) >= streams && self.is_owned()
+        !self.is_known
+            && !self.is_of_proxy()
+            && self.unanswered.load(Ordering::Relaxed) >= streams
+            && self.is_owned()
     }
 
     /// When it must close if nothing else happens before.

@@ -36,7 +36,7 @@ fn connect_from(
     address: &str,
     is_known: bool,
 ) -> ConnectionGuard {
-    let remote = SocketAddr::new(address.parse().unwrap(), 1);
+    let remote = RemoteAddress::new(address.parse().unwrap(), Some(1));
     limiter.admit_connection(remote, is_known, seconds(0)).0
 }
 
@@ -102,7 +102,7 @@ fn the_peer_with_most_connections_gives_one_to_another_peer() {
     drop(dave);
     drop((alices, bob, carol, _again));
     let open = limiter.open.lock();
-    assert!(open.by_peer.is_empty() && open.all.is_empty() && open.peers_total == 0);
+    assert!(open.by_owner.is_empty() && open.all.is_empty() && open.owned_total == 0);
 }
 
 #[test]
@@ -117,7 +117,7 @@ fn peers_and_unauthenticated_clients_have_separate_limits() {
     assert_eq!(limiter.set_owner(&bob, &peer("alice")), Ok(()), "it stays the first peer's");
     assert_eq!(bob.take_event(), Some(ConnectionEvent::Owned));
     assert_eq!(bob.take_event(), None);
-    assert_eq!(limiter.open.lock().by_peer.len(), 2);
+    assert_eq!(limiter.open.lock().by_owner.len(), 2);
     drop(alices);
 }
 
@@ -170,25 +170,31 @@ fn unauthenticated_clients_share_a_budget_and_each_peer_has_its_own() {
     let limiter = ConnectionLimiter::new(limits());
     let (one, other) = (connect(&limiter, "10.0.0.1"), connect(&limiter, "10.0.0.1"));
     let now = seconds(1);
-    let admitted = (0..100).filter(|_| limiter.admit_request(&one, false, now).is_ok()).count();
+    let admitted = (0..100)
+        .filter(|_| limiter.admit_request(&one, one.remote.into(), false, now).is_ok())
+        .count();
     assert_eq!(admitted, 10, "two seconds of half of ten");
     assert_eq!(
-        limiter.admit_request(&other, false, now),
+        limiter.admit_request(&other, other.remote.into(), false, now),
         Err(AboveRate),
         "the address has a common budget"
     );
-    assert_eq!(limiter.admit_request(&other, true, now), Ok(()), "only wrong tokens count");
+    assert_eq!(
+        limiter.admit_request(&other, other.remote.into(), true, now),
+        Ok(()),
+        "only wrong tokens count"
+    );
     limiter.record_frames(&one, 1_000_000, now);
     assert_eq!(limiter.readable_at(&other, now), now, "its first frames are free");
     limiter.record_frames(&other, FIRST_FRAMES, now);
     assert!(limiter.readable_at(&other, now) > now);
     limiter.set_owner(&other, &peer("alice")).unwrap();
     assert_eq!(limiter.readable_at(&other, now), now);
-    assert_eq!(limiter.admit_request(&other, false, now), Ok(()));
+    assert_eq!(limiter.admit_request(&other, other.remote.into(), false, now), Ok(()));
     limiter.record_frames(&other, 5000, now);
     assert!(limiter.readable_at(&other, now) > now, "frames without requests");
     for _ in 0..1000 {
-        assert_eq!(limiter.admit_request(&other, true, now), Ok(()));
+        assert_eq!(limiter.admit_request(&other, other.remote.into(), true, now), Ok(()));
     }
     assert_eq!(limiter.readable_at(&other, now), now, "each request brings frames of its own");
 }
@@ -198,16 +204,67 @@ fn wrong_tokens_close_the_connection_and_then_block_the_address() {
     let limiter = ConnectionLimiter::new(limits());
     let (mut tries, now) = (0, seconds(1));
     let mut connection = connect(&limiter, "10.0.0.1");
-    while limiter.admit_request(&connection, true, now).is_ok() {
+    while limiter.admit_request(&connection, connection.remote.into(), true, now).is_ok() {
         tries += 1;
-        if limiter.record_wrong_token(&connection, now) {
+        if limiter.record_wrong_token(&connection, connection.remote.into(), now) {
             connection = connect(&limiter, "10.0.0.1");
             assert_eq!(tries % WRONG_TOKENS_OF_CONNECTION_MAX, 0);
         }
     }
     assert_eq!(tries, 200, "two seconds of half of 200");
-    assert_eq!(limiter.admit_request(&connect(&limiter, "10.0.0.2"), true, now), Ok(()));
-    assert_eq!(limiter.admit_request(&connection, true, seconds(2)), Ok(()));
+    let other = connect(&limiter, "10.0.0.2");
+    let other_admitted = limiter.admit_request(&other, other.remote.into(), true, now);
+    assert_eq!(other_admitted, Ok(()));
+    assert_eq!(
+        limiter.admit_request(&connection, connection.remote.into(), true, seconds(2)),
+        Ok(())
+    );
+}
+
+/// No client owns the connections of a proxy; each request counts at the address of its client.
+#[test]
+fn clients_of_a_proxy_are_limited_one_by_one_and_its_connections_stay() {
+    let limiter = ConnectionLimiter::new(limits());
+    let connection = connect(&limiter, "10.0.0.1");
+    limiter.give_to_proxies(&connection).unwrap();
+    let now = seconds(1);
+    let client = |last: u8| ClientAddress::from(std::net::IpAddr::from([192, 0, 2, last]));
+    let admit = |last: u8| limiter.admit_request(&connection, client(last), false, now);
+    assert_eq!((0..100).filter(|_| admit(1).is_ok()).count(), 10, "two seconds of half of ten");
+    assert_eq!(admit(1), Err(AboveRate));
+    assert_eq!(admit(2), Ok(()), "another client");
+    let wrong = |last: u8| limiter.record_wrong_token(&connection, client(last), now);
+    assert!((0..200).all(|_| !wrong(3)), "others use the connection");
+    assert_eq!(limiter.admit_request(&connection, client(3), true, now), Err(AboveRate));
+    assert_eq!(limiter.admit_request(&connection, client(4), true, now), Ok(()));
+    // A peer behind the proxy does not take the connection from the others.
+    limiter.set_owner(&connection, &peer("alice")).unwrap();
+    assert!(connection.is_of_proxy() && connection.is_owned());
+    assert_eq!(admit(1), Err(AboveRate));
+    assert_eq!(connection.streams_max(), WIDE_STREAMS);
+    let idle = limiter.limits().idle_time;
+    assert!(connection.deadline(limiter.limits()) <= connection.used_at().after(idle));
+    limiter.record_frames(&connection, 1_000_000, now);
+    assert!(limiter.readable_at(&connection, now) > now, "what proxies pass on is bounded");
+}
+
+#[test]
+fn connections_of_proxies_are_bounded_and_the_idle_ones_go_first() {
+    let configured = HttpLimits { of_peers_max: 2, ..limits().configured };
+    let limiter = ConnectionLimiter::new(ConnectionLimits { configured, ..limits() });
+    let mut connections: Vec<_> = (0..3).map(|_| connect(&limiter, "10.0.0.1")).collect();
+    connections[0].begin_request(seconds(0));
+    for connection in &connections {
+        limiter.give_to_proxies(connection).unwrap();
+    }
+    let evicted: Vec<_> = connections
+        .iter_mut()
+        .map(|connection| connection.take_event() == Some(ConnectionEvent::Evicted))
+        .collect();
+    assert_eq!(evicted, [false, true, false]);
+    connections[2].begin_request(seconds(0));
+    let one_more = connect(&limiter, "10.0.0.1");
+    assert_eq!(limiter.give_to_proxies(&one_more), Err(TooManyConnections));
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::time::timeout;
 
 use super::*;
-use crate::net::{Clock, TransportSettings};
+use crate::net::{Clock, LogThrottle, TransportSettings};
 use crate::testing::{TEST_TIMEOUT, connector_settings, node_context};
 use crate::web::ConnectionLimits;
 
@@ -38,7 +38,10 @@ async fn open(stream_write_time: Duration) -> (DuplexStream, impl Future<Output 
     let web = Arc::new(WebService {
         tls: None,
         router: Router::new().route("/", get(endless)),
-        admit: |_, _, _| None,
+        admit: |_, _, _, _| None,
+        above_limit: |_, _| {},
+        proxied: None,
+        throttle: LogThrottle::default(),
         http2: false,
         limiter: ConnectionLimiter::new(limits),
         context: node_context(settings, Clock::start(), TransportSettings::default()),

@@ -60,7 +60,7 @@ async fn a_listener_on_all_addresses_is_reached_on_each() {
     let server = server.await.unwrap();
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, server.local_addr().port()));
     let (connection, stream) = tokio::join!(server.accept(), TcpStream::connect(address));
-    assert_eq!(connection.remote, stream.unwrap().local_addr().unwrap());
+    assert_eq!(connection.remote, stream.unwrap().local_addr().unwrap().into());
 }
 
 #[tokio::test]

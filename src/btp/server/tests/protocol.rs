@@ -406,7 +406,7 @@ async fn the_log_has_the_peer_and_the_reason_but_no_secret() {
     mallory.close_frame().await;
     drop(mallory);
     let refused = node.ended().await.unwrap_err();
-    node.shared.report_refusal("192.0.2.1:7".parse().unwrap(), &refused);
+    node.shared.report_refusal(RemoteAddress::new([192, 0, 2, 1].into(), Some(7)), &refused);
 
     let log = log.text();
     for expected in [

@@ -109,7 +109,7 @@ async fn a_request_is_dropped_before_the_wait_for_its_answer() {
     let (_, outbox) = attach_session(&http.node, "bob", SessionKind::Dialled);
     let (sessions, _new) = InboundSessions::new(Arc::clone(&http.node));
     let limiter = ConnectionLimiter::new(ConnectionLimits::default());
-    let remote = "127.0.0.1:1".parse().unwrap();
+    let remote: std::net::SocketAddr = "127.0.0.1:1".parse().unwrap();
     let (connection, _) = limiter.admit_connection(remote, false, http.node.clock.mono());
     let throttle = LogThrottle::default();
     let ilp = Ilp { context: http, sessions, limiter: Arc::clone(&limiter), throttle };
@@ -128,7 +128,8 @@ async fn a_request_is_dropped_before_the_wait_for_its_answer() {
         .body(Body::from(body))
         .unwrap();
     assert_eq!(Arc::strong_count(&packet), 2);
-    let outcome = ilp.handle_packet(&connection, None, request).await;
+    let origin = Origin { connection: &connection, remote: remote.into() };
+    let outcome = ilp.handle_packet(origin, None, request).await;
     assert!(matches!(outcome, Ok(PostOutcome::Pending(_))));
     assert_eq!(Arc::strong_count(&packet), 1, "nothing of the request is kept");
     assert!(outbox.take_packet().is_some());
