@@ -1,7 +1,8 @@
 //! The opening handshake of a WebSocket (RFC 6455 section 4), for both ends: the HTTP request that upgrades a stream.
 //!
 //! Headers are bounded. Bytes after a header are kept, because a peer may send its first frame without waiting. No
-//! extension and no WebSocket subprotocol is offered or accepted: RFC 23 has none.
+//! extension is offered or accepted. RFC 23 names no WebSocket subprotocol, so none is offered; but a client that
+//! offers `btp` gets it, because browsers and some libraries fail without the answer.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -14,6 +15,8 @@ use super::http_header::{FIELDS_MAX, HEADER_BYTES_MAX, HeaderFields, read_header
 use super::socket::{CLOSE_TIMEOUT, READ_BYTES_BEFORE_LOGIN};
 use crate::net::{BtpUrl, RequestOrigin, begins_as_proxy_header};
 
+/// The WebSocket subprotocol that a client may offer. Other names are not chosen; the client may go on without one.
+const SUBPROTOCOL: &str = "btp";
 /// Interim responses (1xx) that a server may send before its 101.
 const INTERIM_MAX: usize = 8;
 /// Bytes after a refused request that are read and discarded, so that closing the socket does not discard the refusal.
@@ -100,6 +103,7 @@ struct Accepted {
     path: String,
     accept_key: String,
     expects_continue: bool,
+    offers_subprotocol: bool,
     origin: RequestOrigin,
 }
 
@@ -131,9 +135,14 @@ pub(super) async fn accept(
     };
     // RFC 9110 7.8: a client that expects 100 gets it before 101.
     let interim = if accepted.expects_continue { "HTTP/1.1 100 Continue\r\n\r\n" } else { "" };
+    // RFC 6455 4.2.2: the server answers with one of the offered subprotocols, or with none.
+    let subprotocol = match accepted.offers_subprotocol {
+        true => format!("Sec-WebSocket-Protocol: {SUBPROTOCOL}\r\n"),
+        false => String::new(),
+    };
     let answer = format!(
         "{interim}HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-         Sec-WebSocket-Accept: {}\r\n\r\n",
+         Sec-WebSocket-Accept: {}\r\n{subprotocol}\r\n",
         accepted.accept_key
     );
     stream.write_all(answer.as_bytes()).await?;
@@ -179,6 +188,9 @@ fn read_request(
         path: target.path().to_owned(),
         accept_key: derive_accept_key(key),
         expects_continue: fields.has_element("Expect", "100-continue"),
+        offers_subprotocol: fields
+            .elements("Sec-WebSocket-Protocol")
+            .any(|offered| offered == SUBPROTOCOL.as_bytes()),
         origin: origin_of(fields),
     })
 }

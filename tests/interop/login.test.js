@@ -4,6 +4,7 @@
 const assert = require('node:assert/strict')
 const { test } = require('node:test')
 const Btp = require('btp-packet')
+const WebSocket = require('ws')
 
 const { startHub, connect, token } = require('./lib/hub')
 const plugins = require('./lib/plugin')
@@ -31,6 +32,21 @@ test('a valid login gets exactly the empty RESPONSE with its request id', async 
   const alice = await raw.open(t, hub.port)
   alice.login('alice', token('alice'), 0xfedcba98)
   assert.deepEqual(await alice.bytes(), Buffer.from('01fedcba98020100', 'hex'))
+})
+
+// `ws` is strict: it fails if it offers subprotocols and gets none of them.
+test('ws gets the WebSocket subprotocol btp that it offers, and no other one', async t => {
+  const hub = await startHub(t, { alice: {} })
+  const open = protocols => new Promise((resolve, reject) => {
+    const socket = new WebSocket(`ws://127.0.0.1:${hub.port}/`, protocols)
+    t.after(() => socket.terminate())
+    socket.once('open', () => resolve(socket.protocol))
+    socket.once('error', reject)
+  })
+  assert.equal(await open([]), '')
+  assert.equal(await open(['btp']), 'btp')
+  assert.equal(await open(['graphql-ws', 'btp']), 'btp')
+  await assert.rejects(open(['graphql-ws']), /no subprotocol/)
 })
 
 test('a login without a name is identified by the token or by the path', async t => {

@@ -43,6 +43,27 @@ async fn the_accepting_end_answers_as_rfc_6455_has_it() {
     assert!(!answer.to_ascii_lowercase().contains("extensions"), "{answer}");
 }
 
+/// Browsers fail without an answer to what they offered.
+#[tokio::test]
+async fn the_subprotocol_btp_is_chosen_if_it_is_offered() {
+    for (offered, chosen) in [
+        ("", false),
+        ("Sec-WebSocket-Protocol: btp\r\n", true),
+        ("Sec-WebSocket-Protocol: x, btp\r\n", true),
+        ("sec-websocket-protocol: x\r\nSec-WebSocket-Protocol:btp , y\r\n", true),
+        ("Sec-WebSocket-Protocol: BTP\r\n", false),
+        ("Sec-WebSocket-Protocol: btpx\r\n", false),
+        ("Sec-WebSocket-Protocol:\r\n", false),
+    ] {
+        let sent = request("GET / HTTP/1.1", &format!("{offered}{KEY}"));
+        let (result, answer) = accepted(sent.as_bytes()).await;
+        result.unwrap();
+        let answered = answer.to_ascii_lowercase().matches("sec-websocket-protocol").count();
+        assert_eq!(answered, usize::from(chosen), "{offered}: {answer}");
+        assert_eq!(answer.contains("\r\nSec-WebSocket-Protocol: btp\r\n"), chosen, "{answer}");
+    }
+}
+
 /// A proxy that the configuration does not name is found by its header.
 #[tokio::test]
 async fn a_header_of_the_proxy_protocol_that_nobody_expects_is_refused_with_its_name() {
