@@ -6,13 +6,13 @@ use serde_json::Value;
 
 use crate::interop::{packages, typescript_packages};
 use crate::peer::TestNode;
-use crate::process::{Process, temp_folder};
+use crate::process::{Process, free_port, temp_folder};
 use crate::support::{PROGRAM, combined_output, run, run_successfully, skip};
 
 fn node() -> TestNode {
     TestNode::start(
         "nodeId: n\nilpAddress: test.n\nhttpServerHost: 127.0.0.1\nhttpServerPort: 0\npeers:\n  \
-         - { id: cli, relation: child, authToken: a-token }\n  - { id: shop, relation: child, authToken: shop-token }\n\
+         - { id: cli, relation: child, authToken: a-token, maxBalance: 1000000 }\n  - { id: shop, relation: child, authToken: shop-token }\n\
          receivers: [{ id: wallet }]\n",
     )
 }
@@ -48,7 +48,8 @@ fn python_sends_a_packet_over_http_without_a_library() {
         send.arg(example("python/send.py")).args([url, token, "test.n", "1"]);
         combined_output(&run(&mut send))
     };
-    assert!(wrong(&url, "another-token").contains("HTTP Error 401"), "{}", wrong(&url, "x"));
+    let refused = wrong(&url, "another-token");
+    assert!(refused.contains("HTTP Error 401") && refused.contains("a bearer token"), "{refused}");
     assert!(wrong("http://127.0.0.1:9/", "a-token").contains("refused"));
     let usage = combined_output(&run(Command::new("python3").arg(example("python/send.py"))));
     assert!(usage.contains("send.py http://127.0.0.1:7770"), "{usage}");
@@ -56,9 +57,15 @@ fn python_sends_a_packet_over_http_without_a_library() {
     let refused = send(&format!("test.{}", "x".repeat(200)), "1");
     assert_eq!(refused.status.code(), Some(1));
     assert!(
-        combined_output(&refused).starts_with("rejected: F02 "),
+        combined_output(&refused).starts_with("rejected: F02 from test.n: "),
         "{}",
         combined_output(&refused)
+    );
+    let too_large = combined_output(&send("test.n", "1000001"));
+    assert!(
+        too_large.starts_with("rejected: F08 from test.n: ")
+            && too_large.contains("(1000001 arrived, at most 1000000 would pass)"),
+        "{too_large}"
     );
 }
 
@@ -80,10 +87,10 @@ fn readers_of_the_javascript_clients_install_what_was_tested() {
     for (name, version) in theirs.as_object().unwrap() {
         assert_eq!(version, &ours[name], "{name}");
     }
-    for script in ["pay.js", "receive.js"] {
+    for script in ["login.js", "pay.js", "receive.js"] {
         let text = std::fs::read_to_string(example(&format!("javascript/{script}"))).unwrap();
         let required = text.split("require('").skip(1).map(|rest| rest.split('\'').next().unwrap());
-        for name in required.filter(|name| !name.starts_with("node:")) {
+        for name in required.filter(|name| !name.starts_with("node:") && *name != "./login") {
             assert!(!theirs[name].is_null(), "{script} requires {name}");
         }
     }
@@ -109,18 +116,67 @@ fn javascript_pays_and_is_paid() {
         "javascript/pay.js",
         &[&login("cli", "a-token"), &wallet, "5000"],
     ));
-    assert_eq!(paid, format!("paid 5000 to {wallet}, and 5000 arrived\n"));
+    assert_eq!(paid, format!("paid 5000 of USD/9 to {wallet}, and 5000 of USD/9 arrived\n"));
     assert_eq!((balance(&node, "cli"), balance(&node, "wallet")), (5000, -5000));
 
-    let shop =
-        Process::spawn(&mut script("javascript/receive.js", &[&login("shop", "shop-token")]));
+    let shop = Process::spawn(&mut script(
+        "javascript/receive.js",
+        &[&login("shop", "shop-token"), "order-7"],
+    ));
     let at = shop.wait_for_line("an address", |line| serde_json::from_str::<Value>(line).ok());
     let (address, secret) = (at["address"].as_str().unwrap(), at["secret"].as_str().unwrap());
     let mut pay = Command::new(PROGRAM);
     pay.args(["pay", address, "700", "--secret", secret, "--via", &login("cli", "a-token")]);
     run_successfully(&mut pay);
-    shop.wait_for_line("money", |line| line.ends_with("700 in all").then_some(()));
+    shop.wait_for_line("money", |line| line.ends_with("for order-7, 700 in all").then_some(()));
     assert_eq!((balance(&node, "cli"), balance(&node, "shop")), (5700, -700));
+
+    // What goes wrong is said in a line.
+    let free = free_port();
+    let token = &login("cli", "another-token");
+    let nowhere = &format!("btp+ws://cli:a-token@127.0.0.1:{free}");
+    let no_wallet = &format!("http://127.0.0.1:{free}/wallet");
+    for (server, receiver, amount, expected) in [
+        (&login("cli", "a-token"), &wallet, "2000000", "the last Reject: T04 from test.n: "),
+        (token, &wallet, "5", "are the name and the token right?"),
+        (nowhere, &wallet, "5", "no node has answered at 127.0.0.1:"),
+        (&login("cli", "a-token"), no_wallet, "5", "/wallet: ECONNREFUSED"),
+    ] {
+        let output = run(&mut script("javascript/pay.js", &[server, receiver, amount]));
+        let said = combined_output(&output);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains(expected) && !said.contains("    at "), "{expected}: {said}");
+    }
+}
+
+#[test]
+fn javascript_pays_in_another_currency_at_a_price_that_it_believes() {
+    let modules = match packages() {
+        Ok(folder) => folder.join("node_modules"),
+        Err(why) => return skip("the clients in JavaScript", &why),
+    };
+    let node = TestNode::start(
+        "nodeId: n\nilpAddress: test.n\nhttpServerHost: 127.0.0.1\nhttpServerPort: 0\npeers:\n  \
+         - { id: cli, relation: child, authToken: a-token, assetCode: EUR, assetScale: 6 }\n\
+         receivers: [{ id: wallet }]\nrates: [{ from: EUR, to: USD, rate: '1.08' }]\n",
+    );
+    let http = node.process.wait_for_log("HTTP server listening", "port");
+    let wallet = format!("http://127.0.0.1:{http}/wallet");
+    let server = format!("btp+ws://cli:a-token@127.0.0.1:{}", node.port);
+    let pay = |prices: &[&str]| {
+        let mut pay = Command::new("node");
+        pay.arg(example("javascript/pay.js")).args([&*server, &wallet, "1000000"]).args(prices);
+        let output = run(pay.env("NODE_PATH", &modules));
+        (output.status.success(), combined_output(&output))
+    };
+    let (is_paid, said) = pay(&[]);
+    assert!(!is_paid && said.contains("ExternalRateUnavailable"), "{said}");
+    let (is_paid, said) = pay(&[r#"{ "USD": 1, "EUR": 1.2 }"#]);
+    assert!(!is_paid && said.contains("InsufficientExchangeRate"), "{said}");
+    assert_eq!(balance(&node, "wallet"), 0);
+    let (is_paid, said) = pay(&[r#"{ "USD": 1, "EUR": 1.08 }"#]);
+    let expected = format!("paid 1000000 of EUR/6 to {wallet}, and 1080000000 of USD/9 arrived\n");
+    assert_eq!((is_paid, said), (true, expected));
 }
 
 #[test]
