@@ -70,7 +70,7 @@ mod tests {
             ("NODE_ID", "b hunter2"),
             ("ILP_VIA", "hunter2"),
             ("RUST_BACKTRACE", "1"),
-            ("HOME", "/home/hunter2"),
+            ("HOME", "/hunter2"),
             ("LOG_LEVEL", ""),
         ];
         let given = given.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
