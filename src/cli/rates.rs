@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::args::{AcceptRateArguments, RatesArguments, RatesCommand};
+use super::args::{AcceptRateArguments, ObservedArguments, RatesArguments, RatesCommand};
 use super::observed::{ObservedNodes, json_text};
 use super::verbs;
 use crate::config::Environment;
-use crate::console::{Cell, Failure, Table, block_on, exit_result, format_duration, sanitize};
+use crate::console::{
+    Cell, Failure, Table, block_on, exit_result, format_duration, sanitize, shell_quote,
+};
 use crate::observe::{
     AcceptedRateBody, ExchangeRateBody, ExchangeRatesBody, NodeExchangeRatesBody, RateSourceBody,
 };
@@ -36,7 +38,8 @@ pub(super) fn run(
     if arguments.observed.json {
         writeln!(out, "{}", json_text(&ExchangeRatesBody { nodes: nodes.clone() }, true)?)?;
     } else {
-        lines(&nodes).iter().try_for_each(|line| writeln!(out, "{line}"))?;
+        let flags = accept_flags(&arguments.observed);
+        lines(&nodes, &flags).iter().try_for_each(|line| writeln!(out, "{line}"))?;
     }
     out.flush()?;
     exit_result(nodes.iter().flat_map(|node| &node.rates).all(|rate| rate.state == "used"))
@@ -56,7 +59,19 @@ fn accept(
     })
 }
 
-fn lines(nodes: &[NodeExchangeRatesBody]) -> Vec<String> {
+/// The flags with which `rates accept` finds the nodes that were asked, as a shell reads them.
+fn accept_flags(observed: &ObservedArguments) -> String {
+    let config =
+        observed.source.config.as_ref().map(|file| ("--config", file.display().to_string()));
+    let via = observed.via.first().map(|url| ("--via", url.clone()));
+    let file =
+        observed.token_file.as_ref().map(|file| ("--token-file", file.display().to_string()));
+    let flags = [config, via, file].into_iter().flatten();
+    flags.map(|(flag, value)| format!(" {flag} {}", shell_quote(&value))).collect()
+}
+
+/// `flags`: of the command that accepts a quote.
+fn lines(nodes: &[NodeExchangeRatesBody], flags: &str) -> Vec<String> {
     let mut rates = Table::new(&["NODE", "FROM", "TO", "RATE", "SPREAD", "STATE", "SOURCE"]);
     let mut sources = Table::new(&["NODE", "SOURCE", "BASE", "ASSETS", "AGE", "STATE"]);
     let mut notes = Vec::new();
@@ -72,7 +87,9 @@ fn lines(nodes: &[NodeExchangeRatesBody]) -> Vec<String> {
                 let from = sanitize(&jumped.from);
                 format!(
                     "{asset} in {name} jumped from {from} to {quote}, which is not used; if it is right: \
-                     ilp-connector rates accept {name} {asset} --quote {quote}"
+                     ilp-connector rates accept {} {asset} --quote {quote} --node {}{flags}",
+                    shell_quote(&name),
+                    sanitize(&node.node)
                 )
             }));
             notes.extend(source.error.iter().map(|error| format!("{name}: {}", sanitize(error))));
@@ -201,7 +218,7 @@ mod tests {
         assert_eq!(state(false, Some(9), 1), "too old");
         assert_eq!(state(true, Some(9), 0), "used");
         assert_eq!(state(true, Some(9), 5), "used, but for XRP, XRP, XRP and 2 more");
-        let lines = lines(&[node]);
+        let lines = lines(&[node], " --config 'my network.yaml'");
         let words: Vec<Vec<&str>> = lines
             .iter()
             .map(|line| line.split("  ").map(str::trim).filter(|word| !word.is_empty()).collect())
@@ -216,12 +233,12 @@ mod tests {
         assert_eq!(
             lines[8],
             "XRP in rates\\u{1b}.json jumped from 2 to 20, which is not used; if it is right: ilp-connector rates \
-             accept rates\\u{1b}.json XRP --quote 20"
+             accept 'rates\\u{1b}.json' XRP --quote 20 --node b --config 'my network.yaml'"
         );
         assert_eq!(lines[9], "rates\\u{1b}.json: no answer");
         let one_asset = [NodeExchangeRatesBody::default()];
         assert_eq!(
-            super::lines(&one_asset),
+            super::lines(&one_asset, ""),
             ["all accounts are in one asset, so no rate is needed"]
         );
     }
