@@ -131,7 +131,8 @@ fn print_introduction(
     let page = network.page.as_deref().unwrap_or("none");
     writeln!(
         out,
-        "phone - us - exchange - eu - shop: five nodes of a demonstration pay each other until Ctrl-C\n\
+        "phone - us - exchange - eu - shop: five nodes of a demonstration pay each other until Ctrl-C.\n\
+         One payment in {MISTAKES} goes to a receiver that does not exist, so that there are Rejects to look at.\n\
          page  {page}\n\
          file  {file} (edit it: the network follows)\n\n\
          In another terminal:\n  \
