@@ -229,7 +229,8 @@ pub(super) struct UpArguments {
     /// Print the log instead of the live view
     #[arg(long)]
     pub(super) plain: bool,
-    /// The first BTP port; HTTP ports start 4770 above it, health ports 5080 above it
+    /// The first BTP port; HTTP ports start 4770 above it, health ports 5080 above it. Tools find only the `basePort`
+    /// of the file [default: that one, or 3000]
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..=60_000))]
     pub(super) base_port: Option<u16>,
     /// Serve the page on this port; 0 picks a free one [default: the first free one from 8000 on]

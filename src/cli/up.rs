@@ -25,7 +25,7 @@ use super::terminal::{
 };
 use crate::account::AccountId;
 use crate::config::{Environment, Source};
-use crate::console::{Failure, build_runtime, error_chain, exit_result, format_duration};
+use crate::console::{Failure, build_runtime, count, error_chain, exit_result, format_duration};
 use crate::node::{
     LoadedPlan, NodeHandle, PagePort, Plan, SingleFlight, Supervisor, run_with_timeout,
 };
@@ -46,6 +46,8 @@ pub(super) struct RunningNetwork {
     pub(super) page: Option<String>,
     /// Whether the terminal shows the live view.
     pub(super) is_live: bool,
+    /// The file of the log, if it is not on standard output.
+    pub(super) log: Option<PathBuf>,
 }
 
 /// Runs the network until a signal or the end of `--for`.
@@ -54,7 +56,17 @@ pub(super) fn run(
     environment: &Environment,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
-    run_beside(arguments, environment, out, |_| pending())
+    let is_pinging = arguments.ping;
+    run_beside(arguments, environment, out, |network| async move {
+        if let (Some(log), false, false) = (&network.log, network.is_live, is_pinging) {
+            let nodes = count(network.nodes.borrow().len(), "node");
+            let page = network.page.map(|page| format!("; the page is {page}")).unwrap_or_default();
+            let log = log.display();
+            // Fails only if standard output is closed; then it has no reader.
+            let _ = writeln!(io::stdout(), "{nodes} until Ctrl-C; the log is {log}{page}");
+        }
+        pending().await
+    })
 }
 
 /// The same, with something beside it that uses the network. The network also ends when that does.
@@ -90,8 +102,12 @@ pub(super) fn run_beside<F: Future<Output = ()>>(
         let mut supervisor = start_nodes(planned, logs, &log_to).await?;
         let page = serve_page(&mut supervisor, arguments).await?;
         let handles = supervisor.handles();
-        let beside =
-            beside(RunningNetwork { nodes: handles.clone(), page: page.clone(), is_live: live });
+        let beside = beside(RunningNetwork {
+            nodes: handles.clone(),
+            page: page.clone(),
+            is_live: live,
+            log: log_file.clone(),
+        });
         let time_limit = async {
             tokio::select! {
                 () = wait_for_run_time(arguments.run_time) => {}

@@ -1,6 +1,6 @@
 //! The keys of a topology file that a node file does not have.
 
-use super::key_types::{Host, KeySet};
+use super::key_types::{Host, Integer, KeySet};
 use super::settings::Routing;
 use super::value_kind::ValueKind;
 use crate::account::{AccountId, Relation};
@@ -12,6 +12,9 @@ keys! {
         /// `dynamic`: the node exchanges routes with its peers (CCP), and none are computed from a
         /// topology. `static`: only with peers that set `sendRoutes` or `receiveRoutes`.
         live routing => routing: Routing = "static",
+        /// The first BTP port that `up` gives to nodes without a port of their own, and that tools dial; HTTP
+        /// ports start 4770 above it, health ports 5080 above it. Default: 3000.
+        restart basePort => base_port: Option<Integer<u16, 1, 60_000>>,
     by hand:
         /// The nodes of the network: `id`, `host`, and every key of a node file but `nodeId`.
         required nodes => nodes: ValueKind::List(TopologyNodeSettings::KEYS),

@@ -33,7 +33,7 @@ pub struct Topology {
     pub(super) peer_defaults: Map,
     /// `defaults.peers`.
     pub(super) default_peers: Vec<Value>,
-    /// The first BTP port that `up` assigns, if it is not the default.
+    /// `basePort`, or what `--base-port` says instead.
     pub(super) base_port: Option<u16>,
     /// The choices for each destination, once they were computed.
     pub(super) choices: OnceLock<Vec<Vec<Vec<Choice>>>>,
@@ -156,7 +156,7 @@ pub(super) fn read(
         node_defaults: defaults.node,
         peer_defaults: defaults.peer,
         default_peers: defaults.peers,
-        base_port: None,
+        base_port: draft.base_port,
         choices: OnceLock::new(),
     })
 }

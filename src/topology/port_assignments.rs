@@ -20,7 +20,7 @@ const TRIES_MAX: u16 = 1000;
 pub struct PortAssignments {
     port_offsets: HashMap<AccountId, usize>,
     ports: HashMap<(AccountId, &'static str), AssignedPort>,
-    /// The first port of BTP servers, if it is not 3000; the others move with it.
+    /// The first port of BTP servers, if it is not that of the file; the others move with it.
     base_port: Option<u16>,
 }
 
@@ -56,7 +56,7 @@ pub(super) struct RunningPort {
 }
 
 impl PortAssignments {
-    /// No nodes yet; the first one gets `base_port`.
+    /// No nodes yet; the first one gets `base_port`, or that of the file.
     pub fn from(base_port: Option<u16>) -> Self {
         Self { base_port, ..Self::default() }
     }
@@ -70,7 +70,7 @@ impl PortAssignments {
     ) -> Vec<PortReplacement> {
         let taken: HashSet<usize> = self.port_offsets.values().copied().collect();
         let mut free = (0..).filter(|port_offset| !taken.contains(port_offset));
-        topology.base_port = self.base_port;
+        topology.base_port = self.base_port.or(topology.base_port);
         for node in &mut topology.nodes {
             let port_offset = self.port_offsets.get(&node.id).copied().or_else(|| free.next());
             node.port_offset = port_offset.unwrap_or(usize::MAX);

@@ -76,8 +76,28 @@ fn files_to_start_from_are_right_and_work_at_once() {
     assert_eq!(again.status.code(), Some(64));
     assert!(combined_output(&again).contains("network.yaml exists, and is not replaced"));
 
-    let port = free_port().to_string();
-    let up = ["up", "network.yaml", "--ping", "--for", "0.1", "--base-port", &port, "--no-ui"];
+    // Tools find the network at the ports that the file names.
+    let file = folder.path().join("network.yaml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let line = format!("basePort: {}", free_port().clamp(1_024, 60_000));
+    assert!(text.contains("# basePort: 14000"), "{text}");
+    std::fs::write(&file, text.replace("# basePort: 14000", &line)).unwrap();
+    let up = ["up", "network.yaml", "--ping", "--for", "0.1", "--no-ui"];
     let pinged = run_successfully(&mut program(&up));
     assert!(pinged.contains("30 packets sent, 30 fulfilled"), "{pinged}");
+
+    let running =
+        Process::spawn(&mut program(&["up", "network.yaml", "--log-file", "log", "--no-ui"]));
+    running.wait_for_line("what runs", |line| {
+        (line == "3 nodes until Ctrl-C; the log is log").then_some(())
+    });
+    for tool in [
+        &["status", "network.yaml"][..],
+        &["ping", "test.c", "--count", "1", "--config", "network.yaml", "--node", "a"],
+    ] {
+        eventually("the tool finds the network", TIMEOUT, || {
+            let output = run(&mut program(tool));
+            if output.status.success() { Ok(()) } else { Err(combined_output(&output)) }
+        });
+    }
 }
