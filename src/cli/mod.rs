@@ -22,6 +22,8 @@ mod ledger;
 mod network_view;
 mod observed;
 mod rates;
+#[cfg(test)]
+mod reference;
 mod report;
 mod run;
 mod schema;

@@ -4,12 +4,10 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use super::exit_status::ExitStatus;
 use crate::client::{AttemptFailure, ClientError};
 use crate::config::{Diagnostics, MASK};
 use crate::net::error_chain;
-
-/// Wrong usage or configuration: `EX_USAGE` of sysexits.h.
-const USAGE: u8 = 64;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -58,22 +56,27 @@ impl From<ClientError> for Failure {
 impl Failure {
     /// Writes one `error: ` line for each mistake, and returns the exit code.
     pub fn report(&self, to: &mut dyn Write) -> ExitCode {
-        let (text, code) = match self {
-            Self::Usage(text) => (text.clone(), USAGE),
-            Self::Configuration(problems) => (problems.to_string(), USAGE),
-            Self::Failed(text) => (text.clone(), 1),
-            Self::Reported => return ExitCode::FAILURE,
-            Self::ReportedUsage => return ExitCode::from(USAGE),
-            Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => {
-                return ExitCode::SUCCESS;
-            }
-            Self::Output(_) => (error_chain(self), 1),
+        let status = self.status();
+        let text = match self {
+            Self::Usage(text) | Self::Failed(text) => text.clone(),
+            Self::Configuration(problems) => problems.to_string(),
+            Self::Output(_) if status == ExitStatus::Failure => error_chain(self),
+            Self::Reported | Self::ReportedUsage | Self::Output(_) => String::new(),
         };
         for line in text.lines() {
             // Fails only if stderr is closed; then there is nowhere to report it.
             let _ = writeln!(to, "error: {line}");
         }
-        ExitCode::from(code)
+        ExitCode::from(status.code())
+    }
+
+    fn status(&self) -> ExitStatus {
+        match self {
+            Self::Usage(_) | Self::Configuration(_) | Self::ReportedUsage => ExitStatus::Usage,
+            Self::Failed(_) | Self::Reported => ExitStatus::Failure,
+            Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitStatus::Success,
+            Self::Output(_) => ExitStatus::Failure,
+        }
     }
 }
 
@@ -95,7 +98,7 @@ pub fn report_clap_error(error: &clap::Error, arguments: &[OsString]) -> ExitCod
         }
         let _ = write!(io::stderr(), "{text}");
     }
-    ExitCode::from(USAGE)
+    ExitCode::from(ExitStatus::Usage.code())
 }
 
 /// Arguments that may contain a secret: values of flags whose name suggests one, texts with a user part, and long texts

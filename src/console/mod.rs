@@ -2,6 +2,7 @@
 //! names and its health, formats and tables for people, parsers of flags.
 
 mod arg_parsers;
+mod exit_status;
 mod failure;
 mod format;
 mod health_probe;

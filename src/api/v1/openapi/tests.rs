@@ -2,6 +2,7 @@
 //! environment rewrites it. Within v1 only additions are allowed.
 
 mod compatible;
+mod page;
 
 use std::collections::BTreeSet;
 
