@@ -60,7 +60,7 @@ fn commands_print_what_the_page_shows() {
             Err(why) => return skip("the commands of the documentation", &why),
         };
         let (packages, place) = match name.as_str() {
-            "javascript" => (interop::packages(), "node_modules"),
+            name if name.starts_with("javascript") => (interop::packages(), "node_modules"),
             "settling" => (interop::settlement_packages(), "examples/settlement/node_modules"),
             _ => (Ok(PathBuf::new()), ""),
         };
