@@ -43,6 +43,24 @@ pub enum OpenError {
         #[source]
         error: io::Error,
     },
+    /// The file, its directory, its lock or its log belongs to another user.
+    #[error(
+        "this process may not {action} {}: it belongs to user {owner} with mode {mode:03o}, and this is user {user}; run a \
+         command as root or as user {owner}; to give the file to a node, as root: chown {user} {}",
+        path.display(), path.display()
+    )]
+    NotAllowed {
+        /// The file.
+        path: PathBuf,
+        /// `read` or `write`.
+        action: &'static str,
+        /// Whose it is.
+        owner: u32,
+        /// Its permissions.
+        mode: u32,
+        /// The user of this process.
+        user: u32,
+    },
     /// Another process has it open.
     #[error(
         "the store {} is in use by process {holder}, perhaps one in a container; stop that node or container first: a \

@@ -5,6 +5,7 @@ use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use super::error::OpenError;
+use super::ownership::{adopt_owner, directory_of};
 use super::paths::{follow_links, with_suffix};
 
 /// Held as long as the store is open. The file stays: it shows later that the store held books.
@@ -26,6 +27,7 @@ impl FileLock {
     pub(super) fn acquire(store: &Path) -> Result<Self, OpenError> {
         let path = Self::path_of(store);
         let failed = |error| OpenError::Io { path: path.clone(), error };
+        let is_new = !path.exists();
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -33,6 +35,10 @@ impl FileLock {
             .truncate(false)
             .open(&path)
             .map_err(failed)?;
+        if is_new {
+            let like = if store.exists() { store } else { directory_of(&path) };
+            adopt_owner(&path, like).map_err(failed)?;
+        }
         let mut text = String::new();
         match file.try_lock() {
             Ok(()) => {}

@@ -8,6 +8,7 @@ mod error;
 mod file_lock;
 mod identity;
 mod lease;
+mod ownership;
 mod paths;
 mod postgres;
 mod sqlite;

@@ -19,11 +19,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
+use rustix::fs::Access;
 
 use self::read_only::connect_read_only;
 use super::error::{OpenError, WriteError};
 use super::file_lock::FileLock;
 use super::identity::StoreIdentity;
+use super::ownership;
 use super::paths::{FileInUse, log_of};
 use crate::account::AccountId;
 use crate::books::{
@@ -66,6 +68,14 @@ impl SqliteStore {
     /// # Errors
     /// [`OpenError`]: locked, foreign, newer, damaged, inconsistent, or not accessible.
     pub fn open(path: &Path, identity: &StoreIdentity) -> Result<(Self, SavedBooks), OpenError> {
+        let opened = Self::open_allowed(path, identity);
+        opened.map_err(|error| ownership::explain(error, path, Access::WRITE_OK | Access::READ_OK))
+    }
+
+    fn open_allowed(
+        path: &Path,
+        identity: &StoreIdentity,
+    ) -> Result<(Self, SavedBooks), OpenError> {
         let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
         if directory.is_some_and(|directory| !directory.is_dir()) {
             return Err(OpenError::NoDirectory { path: path.to_owned() });
@@ -121,7 +131,9 @@ impl SqliteStore {
             books.show_as_saved();
             Ok(books)
         };
-        read().map_err(|error: StoreFault| error.into_open_error(path))
+        read().map_err(|error: StoreFault| {
+            ownership::explain(error.into_open_error(path), path, Access::READ_OK)
+        })
     }
 
     /// The version of the tables of a file that is ours. It may be in use; nothing is changed.

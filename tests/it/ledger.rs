@@ -5,6 +5,7 @@ mod changes;
 mod disks;
 mod operating;
 mod payments;
+mod rights;
 mod settlements;
 mod store_failures;
 

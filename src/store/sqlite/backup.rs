@@ -2,15 +2,21 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use super::read_only::connect_read_only;
 use super::{SqliteStore, StoreFault};
 use crate::store::OpenError;
 use crate::store::identity::StoreIdentity;
+use crate::store::ownership::directory_of;
+
+/// The permissions of a new file: other users must not read balances.
+const PRIVATE: u32 = 0o600;
 
 impl SqliteStore {
-    /// Copies the store to a new file, also while it is in use. A copy that fails leaves no file.
+    /// Copies the store to a new file, also while it is in use. Only the user of this process may read the copy. A copy
+    /// that fails leaves no file.
     ///
     /// # Errors
     /// [`OpenError`]: the store is not ours or damaged, or the new file exists or cannot be written.
@@ -21,7 +27,8 @@ impl SqliteStore {
             return Err(failed(io::ErrorKind::InvalidFilename.into()));
         };
         // SQLite writes to an empty file too. This way, nothing that another program has made is removed below.
-        File::create_new(target).map_err(|error| match error.kind() {
+        let new = File::options().write(true).create_new(true).mode(PRIVATE).open(target);
+        new.map_err(|error| match error.kind() {
             io::ErrorKind::AlreadyExists => OpenError::Exists { path: target.to_owned() },
             _ => failed(error),
         })?;
@@ -53,6 +60,5 @@ fn sync(file: &Path) -> io::Result<()> {
 
 /// Makes new names in the directory of a file durable.
 pub(super) fn sync_directory(path: &Path) -> io::Result<()> {
-    let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
-    File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
+    File::open(directory_of(path))?.sync_all()
 }

@@ -4,12 +4,15 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::Access;
+
 use super::SqliteStore;
 use super::backup::sync_directory;
 use crate::books::SavedBooks;
 use crate::store::error::OpenError;
 use crate::store::file_lock::FileLock;
 use crate::store::identity::StoreIdentity;
+use crate::store::ownership::{adopt_owner, explain};
 use crate::store::paths::{follow_links, with_suffix};
 
 /// What SQLite keeps beside a file: the log, and the index of the log.
@@ -18,8 +21,8 @@ const COMPANIONS: [&str; 2] = ["-wal", "-shm"];
 const PUT_ASIDE_MAX: u32 = 1_000;
 
 impl SqliteStore {
-    /// Puts a copy of `backup` in the place of the store of a node that does not run. Returns the books that are in
-    /// force then, and the new name of the file that was there.
+    /// Puts a copy of `backup` in the place of the store of a node that does not run, with the same owner and
+    /// permissions. Returns the books that are in force then, and the new name of the file that was there.
     ///
     /// # Errors
     /// [`OpenError`]: the backup is not a whole store of this node, a node runs with the store, or a file cannot be
@@ -29,7 +32,15 @@ impl SqliteStore {
         backup: &Path,
         identity: &StoreIdentity,
     ) -> Result<(SavedBooks, Option<PathBuf>), OpenError> {
-        let path = &*follow_links(path);
+        let restored = Self::restore_allowed(&follow_links(path), backup, identity);
+        restored.map_err(|error| explain(error, path, Access::WRITE_OK | Access::READ_OK))
+    }
+
+    fn restore_allowed(
+        path: &Path,
+        backup: &Path,
+        identity: &StoreIdentity,
+    ) -> Result<(SavedBooks, Option<PathBuf>), OpenError> {
         let books = Self::verify(backup, identity)?;
         let mut lock = FileLock::acquire(path)?;
         let failed = |error| OpenError::Io { path: path.to_owned(), error };
@@ -39,11 +50,25 @@ impl SqliteStore {
             _ => {}
         }
         Self::backup(backup, &copy)?;
+        take_rights(&copy, path, lock.path()).map_err(failed)?;
         // If the process ends in between, no node takes the missing file for a new one.
         lock.write_holder(&books.books_id).map_err(failed)?;
         let aside = put_aside(path).map_err(failed)?;
         fs::rename(&copy, path).and_then(|()| sync_directory(path)).map_err(failed)?;
         Ok((Self::verify(path, identity)?, aside))
+    }
+}
+
+/// Gives the new file the owner and the permissions of the one that it replaces. If there is none, the lock shows whose
+/// the store is.
+fn take_rights(new: &Path, store: &Path, lock: &Path) -> io::Result<()> {
+    match fs::metadata(store) {
+        Ok(replaced) => {
+            adopt_owner(new, store)?;
+            fs::set_permissions(new, replaced.permissions())
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => adopt_owner(new, lock),
+        Err(error) => Err(error),
     }
 }
 
