@@ -152,12 +152,8 @@ fn read_content(
     match read_secret_file(&full) {
         Ok(text) => {
             if let Some(access) = permissions::access_of_others(&full) {
-                let help = "remove this permission: chmod 600";
-                report.warn(
-                    path.place(),
-                    format!("all users of this machine may {access} the file"),
-                    help,
-                );
+                let what = format!("all users of this machine may {access} the file");
+                report.warn(path.place(), what, permissions::CLOSE_TO_OTHERS);
             }
             Some(text)
         }
@@ -166,7 +162,15 @@ fn read_content(
                 true => super::redact::of_key(ValueKind::SecretFile, file),
                 false => crate::net::MASK.to_owned(),
             };
-            let help = "a relative path starts at the configuration file; the file holds the secret and nothing else";
+            let help = match error {
+                SecretFileError::Io(io::ErrorKind::PermissionDenied) => {
+                    "let the user of this process read it: chown, or chgrp and chmod 640; for the packaged service, chgrp \
+                     ilp-connector"
+                }
+                _ => {
+                    "a relative path starts at the configuration file; the file holds the secret and nothing else"
+                }
+            };
             report.problem(path.place(), Some(shown), error.to_string(), help);
             None
         }

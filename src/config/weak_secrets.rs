@@ -102,6 +102,6 @@ pub fn permissions(root: &Value, file: &Path, live: bool, report: &mut Diagnosti
     }
     if let Some(access) = permissions::access_of_others(file) {
         let what = format!("the file holds secrets, and all users of this machine may {access} it");
-        report.warn(Location::file(), what, "remove this permission: chmod 600");
+        report.warn(Location::file(), what, permissions::CLOSE_TO_OTHERS);
     }
 }

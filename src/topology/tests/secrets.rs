@@ -164,6 +164,9 @@ fn files_that_other_users_can_open_are_warned_of() {
             assert!(line.contains(expected), "{line}");
         }
     };
+    let close =
+        |mode| std::fs::set_permissions(folder, std::fs::Permissions::from_mode(mode)).unwrap();
+    close(0o755);
     check("test", (0o600, 0o640), &[]);
     check("test", (0o644, 0o600), &[]);
     check("g", (0o600, 0o600), &[]);
@@ -174,6 +177,9 @@ fn files_that_other_users_can_open_are_warned_of() {
         &["the file holds secrets, and all users of this machine may write"],
     );
     check("g", (0o644, 0o600), &["the file holds secrets, and all users of this machine may read"]);
+    // Other users do not reach what is in a closed directory.
+    close(0o750);
+    check("g", (0o644, 0o644), &[]);
 }
 
 /// Each of these warnings concerns both nodes.
@@ -181,6 +187,7 @@ fn files_that_other_users_can_open_are_warned_of() {
 fn up_gives_each_warning_once() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
+    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755)).unwrap();
     let text = "nodes:\n  - {id: a, ilpAddress: g.a}\n  - {id: b, ilpAddress: g.b}\nlinks:\n  \
         - {from: a, to: b, secret: s}\ndefaults: {maxBalance: 9, maxPacketAmount: 1}\n";
     write(folder, "c.yaml", text, 0o646);
