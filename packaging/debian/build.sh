@@ -10,6 +10,7 @@ program=${1:?usage: build.sh PROGRAM DIRECTORY}
 directory=${2:?usage: build.sh PROGRAM DIRECTORY}
 [ -x "$program" ] || { echo "$program is no program; build it first: cargo build --release" >&2; exit 1; }
 here=$(cd "$(dirname "$0")" && pwd)
+repository=$(cd "$here/../.." && pwd)
 version=$("$program" --version | cut -d' ' -f2)
 architecture=$(dpkg --print-architecture)
 umask 022
@@ -19,10 +20,24 @@ chmod 755 "$root"
 
 install -D -m 755 "$program" "$root/usr/bin/ilp-connector"
 strip --strip-unneeded "$root/usr/bin/ilp-connector"
-install -D -m 644 "$here/ilp-connector.service" "$root/lib/systemd/system/ilp-connector.service"
+units=$root/lib/systemd/system
+install -D -m 644 "$here/ilp-connector.service" "$units/ilp-connector.service"
+# Further nodes of the machine, in the same form, each with a file of its own.
+sed -e 's,/etc/ilp-connector/node\.yaml,/etc/ilp-connector/%i.yaml,' -e 's,^Description=.*,& %i,' \
+    "$here/ilp-connector.service" >"$units/ilp-connector@.service"
 install -D -m 644 "$here/node.yaml" "$root/etc/ilp-connector/node.yaml"
-install -D -m 644 "$here/copyright" "$root/usr/share/doc/ilp-connector/copyright"
-gzip -9n <"$here/../../CHANGELOG.md" >"$root/usr/share/doc/ilp-connector/changelog.gz"
+doc=$root/usr/share/doc/ilp-connector
+install -D -m 644 "$here/copyright" "$doc/copyright"
+gzip -9n <"$repository/CHANGELOG.md" >"$doc/changelog.gz"
+# Rules, dashboards and examples, where the links of the documents lead to.
+mkdir -p "$root/usr/share/ilp-connector" "$doc/docker" "$doc/packaging/debian"
+cp -r "$repository/docker/monitoring" "$root/usr/share/ilp-connector/monitoring"
+ln -s ../../../ilp-connector/monitoring "$doc/docker/monitoring"
+install -m 644 "$repository/README.md" "$doc"
+tar --create --exclude=node_modules --exclude=examples/books --exclude='docs/book.*' --exclude=docs/site.sh \
+    --directory "$repository" docs examples packaging/kubernetes | tar --extract --no-same-owner --directory "$doc"
+install -m 644 "$here/container.conf" "$here/ilp-connector.service" "$doc/packaging/debian"
+find "$doc" "$root/usr/share/ilp-connector" -type f -exec chmod 644 {} + -o -type d -exec chmod 755 {} +
 mkdir -p "$root/usr/share/man/man1"
 "$program" man "$root/usr/share/man/man1"
 gzip -9n "$root"/usr/share/man/man1/*
