@@ -1,5 +1,5 @@
-//! The documents agree with themselves and with the code: links have targets, the index of ADRs is complete, and the
-//! names in the glossary exist.
+//! The documents agree with themselves and with the code: links have targets, the index of ADRs and the summary of the
+//! book are complete, and the names in the glossary exist.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -64,6 +64,20 @@ fn every_link_leads_somewhere() {
         }
     }
     assert!(seen > 50, "only {seen} links were found");
+}
+
+#[test]
+fn the_summary_of_the_book_has_each_page_once() {
+    let docs = repository().join("docs");
+    let summary = read(&docs.join("SUMMARY.md"));
+    let mut listed = links(&summary);
+    for page in files_below(&docs, "md").iter().filter(|page| !page.ends_with("SUMMARY.md")) {
+        let page = page.strip_prefix(&docs).unwrap_or(page).display().to_string();
+        let before = listed.len();
+        listed.retain(|link| *link != page);
+        assert_eq!(before - listed.len(), 1, "docs/SUMMARY.md must have docs/{page} once");
+    }
+    assert!(listed.is_empty(), "docs/SUMMARY.md lists pages that are not there: {listed:?}");
 }
 
 #[test]
