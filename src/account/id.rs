@@ -13,6 +13,9 @@ pub const MAX_ACCOUNT_ID: usize = 64;
 /// The account of a node that the tools log in with (`ping`, `send`, ...).
 pub const TOOL_ACCOUNT: &str = "cli";
 
+/// The beginning of the ids of guests. No id in a configuration begins so.
+pub const GUEST_PREFIX: &str = "guest~";
+
 /// The id of one account of a node.
 ///
 /// RFC 15 "Address Requirements": it has only characters of an address segment, because a child's address ends with it.
@@ -38,6 +41,13 @@ impl AccountId {
     /// The id as text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Whether it is the account of a guest: a program of this machine that logged in at the guests' door, and that no
+    /// configuration names.
+    #[must_use]
+    pub fn is_guest(&self) -> bool {
+        self.0.starts_with(GUEST_PREFIX)
     }
 }
 

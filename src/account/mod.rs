@@ -18,7 +18,7 @@ mod settlement_rules;
 pub use asset::{Asset, AssetError, check_asset_code};
 pub use conversion::{Conversion, ConversionError, Converted, Rate};
 pub use exchange::{Spread, has_round_trip_gain};
-pub use id::{AccountId, AccountIdError, TOOL_ACCOUNT};
+pub use id::{AccountId, AccountIdError, GUEST_PREFIX, TOOL_ACCOUNT};
 pub use ledger::{
     AboveSettledMax, AboveUncertain, Corrected, Ledger, OverLimit, Totals, Unsettled,
 };

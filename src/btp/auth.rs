@@ -9,7 +9,7 @@ use percent_encoding::percent_decode_str;
 use crate::account::AccountId;
 use crate::link::TokenFingerprint;
 use crate::net::sanitize_bytes;
-use crate::peers::{LoginDirectory, Token};
+use crate::peers::{GuestRefusal, LoginDirectory, Token, guest_id};
 use crate::wire::Timestamp;
 use crate::wire::btp::{
     AUTH, AUTH_TOKEN, AUTH_USERNAME, BtpErrorCode, BtpFrame, FrameBody, ProtocolData, RequestId,
@@ -38,6 +38,13 @@ pub(super) enum AuthError {
     NoToken,
     #[error("invalid auth_username or auth_token")]
     WrongCredentials,
+    /// At the guests' door.
+    #[error(
+        "auth_token is empty: a guest chooses a random token, and has the same account with it again"
+    )]
+    EmptyToken,
+    #[error(transparent)]
+    Guest(#[from] GuestRefusal),
 }
 
 /// Reads the first frame of an accepted connection. `path`: that of the opening handshake.
@@ -77,6 +84,37 @@ pub(super) fn read_first_frame<'d>(
             refused(AuthError::WrongCredentials, Some("***"))
         }
         None => refused(AuthError::WrongCredentials, name.as_deref()),
+    }
+}
+
+/// The first frame at the guests' door.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum GuestFrame {
+    /// The login of a guest. The name that it gives, if any, means nothing.
+    Guest { request_id: RequestId, id: AccountId, login: TokenFingerprint },
+    /// Answer with an ERROR, then close.
+    Refused { request_id: RequestId, why: AuthError },
+    /// Not a frame: close without an answer.
+    Unreadable,
+}
+
+/// Reads the first frame at the guests' door. A token of the configuration is refused: its hash would be in an address,
+/// and the peer that has it has an account already.
+pub(super) fn read_guest_frame(frame: &[u8], directory: &LoginDirectory) -> GuestFrame {
+    let Ok(frame) = BtpFrame::parse(frame) else { return GuestFrame::Unreadable };
+    let request_id = frame.request_id;
+    let refused = |why| GuestFrame::Refused { request_id, why };
+    if frame.body != FrameBody::Message {
+        return refused(AuthError::NotAuth);
+    }
+    match token(&frame.protocol_data) {
+        Err(why) => refused(why),
+        Ok([]) => refused(AuthError::EmptyToken),
+        Ok(token) if directory.has_secret(token) => refused(AuthError::WrongCredentials),
+        Ok(token) => {
+            let login = directory.fingerprint(token);
+            GuestFrame::Guest { request_id, id: guest_id(token), login }
+        }
     }
 }
 

@@ -8,6 +8,8 @@
 //! A socket of a named proxy counts at the proxy's address only until the proxy has named its client: before TLS, with
 //! the PROXY protocol, or in the request for the WebSocket.
 
+mod login;
+
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,26 +20,34 @@ use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsStream;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
+use self::login::{AcceptedLogin, FoundLogin, find_guest, find_login};
 use super::auth::{AuthError, FirstFrame, read_first_frame, refusal};
 use super::byte_stream::ByteStream;
 use super::driver::Driver;
 use super::http_header::HeaderFields;
 use super::session::{BtpSession, put_whole_frame};
 use super::socket::{DataMessage, Socket};
-use super::upgrade::{self, UpgradeError};
-use crate::account::AccountId;
-use crate::connector::Account;
-use crate::link::{Framing, Outbox, POLICY_VIOLATION, SessionKind, TokenFingerprint};
+use super::upgrade::{self, Clients, UpgradeError};
+use crate::link::{Framing, Outbox, POLICY_VIOLATION, SessionKind};
 use crate::net::{
     AddressLimits, BindError, ClientAddress, Descriptor, Listener, LogThrottle, ProxiedListener,
     ProxyHeaderError, RemoteAddress, RequestOrigin, ServerTls, UnauthenticatedConnections,
     UnauthenticatedPermit, read_proxy_header,
 };
-use crate::peers::{CloseReason, LoginDirectory, Logins, NodeContext, RECONFIGURED, SessionGuard};
+use crate::peers::{CloseReason, GuestDoor, Logins, NodeContext, RECONFIGURED, SessionGuard};
 use crate::wire::btp::put_empty_response;
 
 /// The settings of the port, for an error message.
 const PORT_SET_BY: &str = "btpServerPort or BTP_SERVER_PORT";
+
+/// The settings of the port of the guests' door.
+const GUESTS_SET_BY: &str = "port under guests";
+/// The addresses of the guests' door. No setting adds another one.
+const GUESTS_HOSTS: [&str; 2] = ["127.0.0.1", "::1"];
+/// Sockets at one address of the guests' door that have not logged in.
+const GUESTS_UNAUTHENTICATED_MAX: usize = 64;
+/// Free ports that are tried until both addresses have the same one.
+const PORT_TRIES_MAX: usize = 16;
 
 /// Unauthenticated sockets may take one in so many of the open files for accepted connections.
 const UNAUTHENTICATED_SHARE: usize = 4;
@@ -59,6 +69,8 @@ struct Shared {
     throttle: LogThrottle,
     /// For log lines about evicted sockets.
     eviction_throttle: LogThrottle,
+    /// Set at the guests' door.
+    door: Option<GuestDoor>,
 }
 
 /// An accepted socket. Nothing has been read from it.
@@ -87,8 +99,34 @@ impl BtpServer {
         let limits = context.settings.unauthenticated;
         let total = limits.total.min(context.descriptors.max() / UNAUTHENTICATED_SHARE);
         let unauthenticated = UnauthenticatedConnections::new(AddressLimits { total, ..limits });
-        let shared = Shared::new(context, logins);
+        let shared = Shared::new(context, logins, None);
         Ok(Self { listener, tls, shared, unauthenticated })
+    }
+
+    /// Opens the guests' door on the loopback interface: on IPv4, and on IPv6 if this machine has it.
+    ///
+    /// # Errors
+    /// [`BindError`], if the port is in use at one of the addresses.
+    pub async fn bind_guests(
+        port: u16,
+        door: GuestDoor,
+        logins: Arc<Logins>,
+        context: Arc<NodeContext>,
+    ) -> Result<Vec<Self>, BindError> {
+        let listeners = bind_loopback(port).await?;
+        let limits = AddressLimits {
+            total: GUESTS_UNAUTHENTICATED_MAX,
+            per_address: GUESTS_UNAUTHENTICATED_MAX,
+            reserved_for_known: 0,
+        };
+        let shared = Shared::new(context, logins, Some(door));
+        let servers = listeners.into_iter().map(|listener| Self {
+            listener,
+            tls: None,
+            shared: Arc::clone(&shared),
+            unauthenticated: UnauthenticatedConnections::new(limits),
+        });
+        Ok(servers.collect())
     }
 
     pub fn local_addr(&self) -> SocketAddr {
@@ -114,6 +152,22 @@ impl BtpServer {
             let shared = Arc::clone(&self.shared);
             let remote = remote.into();
             return BtpConnection { stream, remote, acceptor, shared, permit, descriptor };
+        }
+    }
+}
+
+async fn bind_loopback(port: u16) -> Result<Vec<Listener>, BindError> {
+    let [v4, v6] = GUESTS_HOSTS;
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let first = Listener::bind(v4, port, GUESTS_SET_BY).await?;
+        match Listener::bind(v6, first.local_addr().port(), GUESTS_SET_BY).await {
+            Ok(second) => return Ok(vec![first, second]),
+            Err(BindError::InUse { .. }) if port == 0 && tries < PORT_TRIES_MAX => {}
+            Err(error @ BindError::InUse { .. }) => return Err(error),
+            // This machine has no IPv6.
+            Err(_) => return Ok(vec![first]),
         }
     }
 }
@@ -190,8 +244,11 @@ impl Unauthenticated<'_> {
         acceptor: Option<tokio_rustls::TlsAcceptor>,
     ) -> Result<Driver, AcceptError> {
         let context = &self.shared.context;
+        // The guests' door is for this machine: what a proxy says of others means nothing there.
+        let is_door = self.shared.door.is_some();
+        let clients = if is_door { Clients::NoWebPages } else { Clients::All };
         let proxies = context.proxies.load_full();
-        if proxies.needs_header(ProxiedListener::Btp, self.remote.ip()) {
+        if !is_door && proxies.needs_header(ProxiedListener::Btp, self.remote.ip()) {
             let read = async { Ok(read_proxy_header(&mut stream).await?) };
             if let Some(client) = self.in_time(read).await? {
                 self.move_to(client);
@@ -217,10 +274,11 @@ impl Unauthenticated<'_> {
             }
         };
         let connection = self.remote;
-        let origin_of = |fields: HeaderFields<'_>| {
-            proxies.origin_of(ProxiedListener::Btp, connection, |name| fields.lines(name))
+        let origin_of = |fields: HeaderFields<'_>| match is_door {
+            true => RequestOrigin::Connection,
+            false => proxies.origin_of(ProxiedListener::Btp, connection, |name| fields.lines(name)),
         };
-        let upgrade = async { Ok(upgrade::accept(&mut stream, origin_of).await?) };
+        let upgrade = async { Ok(upgrade::accept(&mut stream, clients, origin_of).await?) };
         let upgraded = self.in_time(upgrade).await?;
         if let RequestOrigin::Named(client) = upgraded.origin {
             self.move_to(client);
@@ -296,36 +354,32 @@ async fn log_in(
     // A pong may still wait in the outbox, which is replaced below.
     let flushed = timeout_at(deadline, socket.flush()).await;
     flushed.map_err(|_| AcceptError::Timeout)?.map_err(AcceptError::Ended)?;
-    let directory = shared.logins.load();
-    let (request_id, why, claimed) = match read_first_frame(&frame, &upgraded.path, &directory) {
-        FirstFrame::Accepted { request_id, account, login } => {
-            match context.connector.account(account.as_str()) {
-                Some(account) => {
-                    let outbox = Outbox::new(Framing::Server, account.outbox_bytes_max());
-                    // RFC 23 "Authentication": a RESPONSE with the id of the login accepts it. [row 71]
-                    outbox
-                        .put_frame(EMPTY_RESPONSE_BYTES, |out| put_empty_response(request_id, out));
-                    socket.outbox = Arc::clone(&outbox);
-                    let is_accepted = |directory: &LoginDirectory, account: &AccountId| {
-                        let read = read_first_frame(&frame, &upgraded.path, directory);
-                        matches!(read, FirstFrame::Accepted { account: again, .. } if again == account)
-                    };
-                    let login = (login, is_accepted);
-                    let session = open_session(shared, &directory, account, login, outbox, remote);
-                    return Ok(Driver::new(Arc::clone(context), socket, session));
-                }
-                // The directory names an account that the connector does not have.
-                None => (request_id, AuthError::WrongCredentials, Some(account.to_string())),
+    let login = match &shared.door {
+        None => find_login(&frame, &upgraded.path, shared),
+        Some(door) => match timeout_at(deadline, find_guest(&frame, door, shared)).await {
+            Ok(found) => found,
+            Err(_) => {
+                socket.close(POLICY_VIOLATION, "the node is too busy for a guest").await;
+                return Err(AcceptError::Timeout);
             }
+        },
+    };
+    let (request_id, why, claimed) = match login {
+        FoundLogin::Accepted(login) => {
+            let request_id = login.request_id;
+            let outbox = Outbox::new(Framing::Server, login.account.outbox_bytes_max());
+            // RFC 23 "Authentication": a RESPONSE with the id of the login accepts it. [row 71]
+            outbox.put_frame(EMPTY_RESPONSE_BYTES, |out| put_empty_response(request_id, out));
+            socket.outbox = Arc::clone(&outbox);
+            let session = open_session(shared, login, &frame, &upgraded.path, outbox, remote);
+            return Ok(Driver::new(Arc::clone(context), socket, session));
         }
-        FirstFrame::Refused { request_id, why, claimed } => (request_id, why, claimed),
-        FirstFrame::Unreadable => {
-            drop(directory);
+        FoundLogin::Refused { request_id, why, claimed } => (request_id, why, claimed),
+        FoundLogin::Unreadable => {
             socket.close(POLICY_VIOLATION, "not a BTP frame").await;
             return Err(AcceptError::Unreadable);
         }
     };
-    drop(directory);
     let error = refusal(request_id, &why.to_string(), context.clock.now().wall);
     // RFC 23 "Authentication": a server answers a refused login with an ERROR, and closes. [row 69]
     put_whole_frame(&socket.outbox, &error);
@@ -333,25 +387,33 @@ async fn log_in(
     Err(AcceptError::Login { why, claimed })
 }
 
-/// Opens the session of a login that `directory` has accepted.
+/// Opens the session of a login that a directory has accepted.
 ///
 /// A reload swaps the directory and then closes the sessions whose login is no longer valid. With several threads it
-/// may do both before this session is attached. Therefore a session of an older directory is checked again with
-/// `is_accepted`.
+/// may do both before this session is attached. Therefore a session of an older directory is checked again.
 fn open_session(
     shared: &Shared,
-    directory: &Arc<LoginDirectory>,
-    account: Arc<Account>,
-    (login, is_accepted): (TokenFingerprint, impl FnOnce(&LoginDirectory, &AccountId) -> bool),
+    login: AcceptedLogin,
+    frame: &[u8],
+    path: &str,
     outbox: Arc<Outbox>,
     remote: &str,
 ) -> BtpSession {
+    let AcceptedLogin { account, token, directory, .. } = login;
     let context = Arc::clone(&shared.context);
     let status = context.peers.status(account.id());
-    let (kind, login, frames) = (SessionKind::Accepted, Some(login), Arc::clone(&outbox));
-    let guard = SessionGuard::attach(context, account, status, kind, login, frames, remote);
+    let (kind, token, frames) = (SessionKind::Accepted, Some(token), Arc::clone(&outbox));
+    let guard = SessionGuard::attach(context, account, status, kind, token, frames, remote);
     let current = shared.logins.load();
-    if !Arc::ptr_eq(directory, &current) && !is_accepted(&current, guard.account().id()) {
+    let is_accepted = || {
+        let id = guard.account().id();
+        let again = || read_first_frame(frame, path, &current);
+        match &shared.door {
+            Some(_) => current.has_guest(id),
+            None => matches!(again(), FirstFrame::Accepted { account, .. } if account == id),
+        }
+    };
+    if !Arc::ptr_eq(&directory, &current) && !is_accepted() {
         outbox.request_close(RECONFIGURED);
     }
     BtpSession::new(guard)
@@ -361,14 +423,15 @@ fn open_session(
 const EMPTY_RESPONSE_BYTES: usize = 8;
 
 impl Shared {
-    fn new(context: Arc<NodeContext>, logins: Arc<Logins>) -> Arc<Self> {
+    fn new(context: Arc<NodeContext>, logins: Arc<Logins>, door: Option<GuestDoor>) -> Arc<Self> {
         let (throttle, eviction_throttle) = (LogThrottle::default(), LogThrottle::default());
-        Arc::new(Self { context, logins, throttle, eviction_throttle })
+        Arc::new(Self { context, logins, throttle, eviction_throttle, door })
     }
 
     fn report_refusal(&self, remote: RemoteAddress, refused: &AcceptError) {
         let counts = &self.context.btp_counts;
         let counter = match refused {
+            AcceptError::Login { why: AuthError::Guest(_), .. } => &counts.refused_guests,
             AcceptError::Login { .. } => &counts.refused_logins,
             AcceptError::Evicted | AcceptError::NoDescriptor => &counts.over_limit,
             _ => &counts.failed_before_login,

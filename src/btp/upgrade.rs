@@ -47,6 +47,9 @@ pub enum UpgradeError {
         "the received bytes are not HTTP; does one end use TLS (wss://) and the other not (ws://)?"
     )]
     NotHttp,
+    /// A browser says which page a connection is from. Other programs do not.
+    #[error("a web page may not use this port")]
+    WebPage,
     #[error("the HTTP header is longer than {HEADER_BYTES_MAX} bytes")]
     TooLong,
     #[error("not a WebSocket handshake")]
@@ -72,6 +75,18 @@ enum UpgradeRefusal {
     BadRequest,
     /// RFC 9110 15.5.22: this port serves another protocol.
     UpgradeRequired,
+    /// RFC 6455 4.2.2: the origin of the request is not accepted.
+    WebPage,
+}
+
+/// Which clients a listener serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Clients {
+    /// All: each must know a token.
+    All,
+    /// All but web pages. RFC 6455 10.2: a page of any site can make its visitor's browser open a WebSocket to this
+    /// machine, and then the request has an `Origin`.
+    NoWebPages,
 }
 
 impl UpgradeRefusal {
@@ -83,6 +98,7 @@ impl UpgradeRefusal {
                 "426 Upgrade Required",
                 "This port speaks BTP (Interledger RFC 23) over WebSocket only.\n",
             ),
+            Self::WebPage => ("403 Forbidden", "Web pages may not use this port.\n"),
         };
         // RFC 9110 7.8: a sender of Upgrade lists it in Connection.
         let mut response = format!(
@@ -110,6 +126,7 @@ struct Accepted {
 /// Accepts a WebSocket, or refuses the request. `origin_of` reads the headers of proxies.
 pub(super) async fn accept(
     stream: &mut ByteStream,
+    clients: Clients,
     origin_of: impl FnOnce(HeaderFields<'_>) -> RequestOrigin,
 ) -> Result<Upgraded, UpgradeError> {
     let (header, unread) = match read_header(stream, Vec::new()).await {
@@ -120,16 +137,19 @@ pub(super) async fn accept(
         }
         read => read?,
     };
-    let accepted = match read_request(&header, origin_of) {
+    let accepted = match read_request(&header, clients, origin_of) {
         Ok(accepted) => accepted,
         Err(refusal) => {
             // A header of version 2 begins with an empty line, which ends the header of HTTP.
             let begins_as_proxy = begins_as_proxy_header(&[&header[..], &unread].concat());
             let with_content = !header.starts_with(b"HEAD ");
             refuse(stream, refusal.response(with_content).as_bytes()).await;
-            return Err(match begins_as_proxy {
-                true => UpgradeError::UnnamedProxy,
-                false => UpgradeError::Malformed,
+            return Err(match refusal {
+                _ if begins_as_proxy => UpgradeError::UnnamedProxy,
+                UpgradeRefusal::WebPage => UpgradeError::WebPage,
+                UpgradeRefusal::BadRequest | UpgradeRefusal::UpgradeRequired => {
+                    UpgradeError::Malformed
+                }
             });
         }
     };
@@ -153,6 +173,7 @@ pub(super) async fn accept(
 /// Checks the client's request by RFC 6455 4.2.1, and by RFC 9112 as any request.
 fn read_request(
     header: &[u8],
+    clients: Clients,
     origin_of: impl FnOnce(HeaderFields<'_>) -> RequestOrigin,
 ) -> Result<Accepted, UpgradeRefusal> {
     let mut fields = [httparse::EMPTY_HEADER; FIELDS_MAX];
@@ -181,6 +202,9 @@ fn read_request(
     let (true, Some(key)) = (is_upgrade, key) else {
         return Err(UpgradeRefusal::UpgradeRequired);
     };
+    if clients == Clients::NoWebPages && fields.lines("Origin").next().is_some() {
+        return Err(UpgradeRefusal::WebPage);
+    }
     // RFC 9112 3.2: the target is a path or a whole URL.
     let target: Uri =
         request.path.and_then(|target| target.parse().ok()).ok_or(UpgradeRefusal::BadRequest)?;

@@ -79,6 +79,7 @@ impl Rows {
         let name = format!("{prefix}{}", key.name);
         let value = map.get(key.name);
         match (key.kind, value.map(|value| &value.data)) {
+            (ValueKind::Map(_), None) if key.is_switch => {}
             (ValueKind::Map(keys), found) => {
                 let empty = Map::default();
                 let inner = match found {

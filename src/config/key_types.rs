@@ -75,6 +75,8 @@ pub trait RowType {
     const KIND: ValueKind;
     /// Whether the key must be set if it has no default.
     const REQUIRED: bool;
+    /// Whether it may be left out without a default.
+    const IS_SWITCH: bool;
 
     fn read(key: KeyRef<'_>, report: &mut DiagnosticSink) -> Self::Draft;
 
@@ -88,6 +90,7 @@ impl<K: KeyType> RowType for K {
     const KIND: ValueKind = K::KIND;
     // A mapping without keys stands for one that is left out.
     const REQUIRED: bool = !matches!(K::KIND, ValueKind::Map(_));
+    const IS_SWITCH: bool = false;
 
     fn read(key: KeyRef<'_>, report: &mut DiagnosticSink) -> Option<K::Value> {
         match key.value() {
@@ -107,6 +110,7 @@ impl<K: KeyType> RowType for Option<K> {
 
     const KIND: ValueKind = K::KIND;
     const REQUIRED: bool = false;
+    const IS_SWITCH: bool = true;
 
     fn read(key: KeyRef<'_>, report: &mut DiagnosticSink) -> Option<K::Value> {
         K::read(key, key.value()?, report)

@@ -2,6 +2,7 @@
 //!
 //! `keys!` makes them of the tables in `node_keys`, `peer_keys`, `route_keys` and `topology_keys`.
 
+use super::guests::GuestSettings;
 use super::key_types::KeySet;
 use super::node_keys::{
     ApiTokenSettings, NODE, NodeSettings, PingToggles, ProxySettings, TlsFiles, WebhookSettings,
@@ -22,6 +23,8 @@ pub struct KeyInfo {
     pub default: Option<&'static str>,
     /// Whether the key must be set.
     pub required: bool,
+    /// Whether something is off without the key, so that the defaults of a mapping mean nothing then.
+    pub is_switch: bool,
     /// Whether a running node applies a change of it (D17).
     pub live: bool,
     /// One sentence or more, for the schema and the documentation.
@@ -38,7 +41,7 @@ pub const fn doc_text(doc: &'static str) -> &'static str {
 }
 
 /// The keys of each kind of mapping.
-const TABLES: [&[KeyInfo]; 15] = [
+const TABLES: [&[KeyInfo]; 16] = [
     NodeSettings::KEYS,
     ApiTokenSettings::KEYS,
     WebhookSettings::KEYS,
@@ -50,6 +53,7 @@ const TABLES: [&[KeyInfo]; 15] = [
     RateSettings::KEYS,
     RateSourceSettings::KEYS,
     TlsFiles::KEYS,
+    GuestSettings::KEYS,
     PingToggles::KEYS,
     TopologySettings::KEYS,
     TopologyNodeSettings::KEYS,

@@ -65,6 +65,7 @@ macro_rules! keys {
                     default: keys!(@default $($default)?),
                     required: keys!(@required $($default)?)
                         && <$kind as $crate::config::key_types::RowType>::REQUIRED,
+                    is_switch: <$kind as $crate::config::key_types::RowType>::IS_SWITCH,
                     live: keys!(@live $live),
                     about: $crate::config::keys::doc_text(concat!($($about),+)),
                     file_of: None,
@@ -75,6 +76,7 @@ macro_rules! keys {
                     kind: $hand_kind,
                     default: None,
                     required: keys!(@presence $presence),
+                    is_switch: false,
                     live: true,
                     about: $crate::config::keys::doc_text(concat!($($hand_about),+)),
                     file_of: None,

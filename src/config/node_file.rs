@@ -16,8 +16,8 @@ use super::own_address::{mistakes_below, not_below_peer};
 use super::settings::{NodeConfig, Routing, Unset};
 use super::value::Value;
 use super::{
-    api_tokens, exchange_rates, peers, proxies, receivers, routes, settlement, store, weak_secrets,
-    webhooks,
+    api_tokens, exchange_rates, guests, peers, proxies, receivers, routes, settlement, store,
+    weak_secrets, webhooks,
 };
 use crate::account::{Asset, Relation};
 use crate::net::{StorePlace, is_loopback};
@@ -93,6 +93,7 @@ pub fn read(
     }
     peers::warn_of_limits(scheme, &peers, mapping, report);
     check_listeners(&draft, mapping, report);
+    guests::check(scheme, &draft, mapping, report);
     weak_secrets::warn(scheme, &draft, root, mapping, report);
     // With `tls` the tools need it, to log in at this node.
     if draft.ca_file.is_some()
@@ -180,9 +181,15 @@ fn check_listeners(draft: &NodeDraft, mapping: Mapping<'_>, report: &mut Diagnos
     check_ports(draft, mapping, report);
 }
 
+/// The host of the guests' door, which is both 127.0.0.1 and ::1.
+const DOOR: &str = "localhost";
+
 /// Two listeners need two ports, unless they bind different addresses.
 fn check_ports(draft: &NodeDraft, mapping: Mapping<'_>, report: &mut DiagnosticSink) {
+    let (guests_host, guests_port) =
+        (Some(DOOR.to_owned()), draft.guests.as_ref().map(|guests| guests.port));
     let listeners = [
+        (&NODE.guests, &guests_host, guests_port),
         (&NODE.btp_server_port, &draft.btp_server_host, draft.btp_server_port),
         (&NODE.http_server_port, &draft.http_server_host, draft.http_server_port),
         (&NODE.health_check_port, &draft.health_check_host, draft.health_check_port),
@@ -192,7 +199,10 @@ fn check_ports(draft: &NodeDraft, mapping: Mapping<'_>, report: &mut DiagnosticS
     for (index, (key, host, port)) in listeners.iter().enumerate() {
         for (other, other_host, other_port) in listeners.iter().skip(index + 1) {
             let (Some(host), Some(other_host)) = (host, other_host) else { continue };
-            let overlap = host == other_host || is_wildcard(host) || is_wildcard(other_host);
+            let overlap = host == other_host
+                || is_wildcard(host)
+                || is_wildcard(other_host)
+                || (host == DOOR && matches!(other_host.as_str(), "127.0.0.1" | "::1"));
             let Some(port) = port.filter(|port| *port != 0 && Some(*port) == *other_port) else {
                 continue;
             };

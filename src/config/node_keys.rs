@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::guests::GuestSettings;
 use super::key_types::{
     AssetCode, EventKinds, Host, HostNames, Integer, KeySet, LogLevel, Millis, Moment, Nested,
     Port, Scopes,
@@ -61,6 +62,9 @@ keys! {
         /// system's (or those in the variable `SSL_CERT_FILE`): authorities, or the peers' own.
         /// Read again when it changes. The tools use it too.
         restart caFile => ca_file: Option<PathBuf>,
+        /// A door for programs of this machine without any settings: with any token they get an account of their own.
+        /// `guests: {}` opens it. Default: there is none.
+        restart guests => guests: Option<Nested<GuestSettings>>,
         /// Address that the server for health, metrics and the API listens on.
         restart healthCheckHost => health_check_host: Host = "0.0.0.0",
         /// Port of health, metrics and API; 0 picks a free one.

@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 
 use super::diagnostics::DiagnosticSink;
 use super::env::variable_of_peer;
+use super::guests;
 use super::key_types::KeySet;
 use super::location::{FirstUses, Location};
 use super::mapping::Mapping;
@@ -95,6 +96,7 @@ fn read_peer(
         mapping.warn(&PEER.max_packet_amount, what, "leave it out for no limit", report);
     }
     let peer = PeerSettings::finish(draft)?;
+    guests::check_id(&peer.id, &PEER.id, mapping, report);
     if node.id == Some(peer.id.as_str()) {
         let help = "a node cannot be its own peer; use the id of the other side";
         mapping.problem(&PEER.id, "is the id of this node", help, report);

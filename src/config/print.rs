@@ -79,7 +79,7 @@ impl Printer {
                     Some((ValueData::Map(inner), at)) => (inner, Some(at)),
                     _ => (&empty, None),
                 };
-                if at.is_none() && keys.iter().all(|key| key.default.is_none()) {
+                if at.is_none() && key.is_switch {
                     return;
                 }
                 self.print_line(&start, &origin(&self.file, at));

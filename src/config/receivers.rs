@@ -2,6 +2,7 @@
 
 use super::diagnostics::DiagnosticSink;
 use super::exchange_rates::KnownRates;
+use super::guests;
 use super::key_types::KeySet;
 use super::location::FirstUses;
 use super::mapping::Mapping;
@@ -56,6 +57,9 @@ pub fn read(
 fn why_taken(id: &AccountId, peers: &[PeerConfig]) -> Option<String> {
     if id.as_str() == ILP_OVER_HTTP {
         return Some(format!("is the path of ILP over HTTP, /{id}"));
+    }
+    if id.is_guest() {
+        return Some(guests::LIKE_A_GUEST.to_owned());
     }
     let peer = peers.iter().find(|peer| peer.account.id == *id);
     if peer.is_some() {

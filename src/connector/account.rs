@@ -13,7 +13,7 @@ use super::reconcile::PeerComparison;
 use super::requester_sums::RequesterSums;
 use super::stats::Stats;
 use super::tracked_ledger::TrackedLedger;
-use crate::account::{AccountId, Limits, OverLimit, RateLimiter};
+use crate::account::{AccountId, Limits, OverLimit, RateLimiter, Unsettled};
 use crate::link::{
     CutNumber, Outbox, Pending, PendingTable, RequestedBy, SessionId, SessionKind, Slot,
     TokenFingerprint,
@@ -129,6 +129,11 @@ impl Account {
     pub fn is_idle(&self) -> bool {
         let state = self.lock();
         state.in_flight == 0 && state.pending.count_payments() == 0
+    }
+
+    /// What is in the way of giving the account up: a balance, or an uncertain amount.
+    pub fn unsettled(&self) -> Option<Unsettled> {
+        self.lock().ledger.unsettled()
     }
 
     /// The time left for the answer to the Prepare with this id; `None`: the Prepare is not pending any more.

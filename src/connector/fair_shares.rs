@@ -16,6 +16,8 @@
 //! A packet costs a few comparisons and additions. Sums over all requesters are computed only when a requester comes or
 //! goes, or every [`REVIEW_INTERVAL`]. There is no lock and no clock here: the next hop's own lock protects this state.
 
+use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::account::{Ledger, Limits};
@@ -34,7 +36,8 @@ const SPENT_PERIOD: Duration = Duration::from_secs(300);
 const REQUESTERS_MAX: usize = 1024;
 const TABLE_LEN_MIN: usize = 4;
 
-/// All requesters beyond [`REQUESTERS_MAX`].
+/// All requesters beyond [`REQUESTERS_MAX`], and all guests: they cost nothing to make, so that a share for each would
+/// take those of the others.
 const OTHER_REQUESTERS: Slot = Slot(u32::MAX - 1);
 
 /// What the requesters of a next hop share.
@@ -143,9 +146,16 @@ pub(super) struct FairShares {
     credit: Division<u128>,
     next_review: MonoTime,
     period_started_at: MonoTime,
+    /// The guests.
+    guests: Option<Arc<HashSet<Slot>>>,
 }
 
 impl FairShares {
+    /// From now on these requesters have one share together.
+    pub(super) fn set_guests(&mut self, guests: &Arc<HashSet<Slot>>) {
+        self.guests = Some(Arc::clone(guests)).filter(|guests| !guests.is_empty());
+    }
+
     /// Number of active requesters.
     pub(super) fn requesters(&self) -> usize {
         self.requesters
@@ -282,7 +292,8 @@ impl FairShares {
         if is_due {
             self.remove_idle(now);
         }
-        let mut requester = requester;
+        let is_guest = self.guests.as_ref().is_some_and(|guests| guests.contains(&requester));
+        let mut requester = if is_guest { OTHER_REQUESTERS } else { requester };
         let mut found = self.index_of(requester);
         if found.is_none() && self.requesters >= REQUESTERS_MAX {
             requester = OTHER_REQUESTERS;

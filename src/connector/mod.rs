@@ -20,6 +20,7 @@ mod explain;
 mod exposure;
 mod fair_shares;
 mod forward;
+mod guest_slots;
 mod own_account;
 mod packet_log;
 mod packet_observers;

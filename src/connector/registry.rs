@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::account::Account;
 use super::asset_table::{ASSETS_MAX, AssetTable, PAYERS_MAX, PriceSettings};
 use super::changed_accounts::ChangedAccounts;
+use super::guest_slots::ForgottenGuests;
 use super::own_account::{OwnAccountReport, OwnAccounts};
 use super::reconcile::PeerComparison;
 use super::settings::ConnectorSettings;
@@ -90,24 +91,25 @@ pub enum RegistryError {
     KindChanged(AccountId),
 }
 
-/// All accounts that the process ever had. Each keeps its slot.
+/// All accounts that the process ever had. Each keeps its slot, but for forgotten guests (`guest_slots.rs`).
 #[derive(Debug, Default)]
 pub(super) struct Registry {
-    by_id: Arc<HashMap<AccountId, Arc<Account>>>,
+    pub(super) by_id: Arc<HashMap<AccountId, Arc<Account>>>,
     /// The latest settings of each, those of accounts that a reload removed included.
     last_settings: Vec<AccountSettings>,
     /// The assets in `last_settings`.
-    last_assets: HashMap<AccountId, Asset>,
+    pub(super) last_assets: HashMap<AccountId, Asset>,
+    pub(super) forgotten_guests: ForgottenGuests,
     pub(super) own_accounts: OwnAccounts,
-    unused_ledgers: UnusedLedgers,
+    pub(super) unused_ledgers: UnusedLedgers,
     /// Accounts that get no packets while their asset changes, and their limits from then on.
     closed: Vec<(Arc<Account>, Limits)>,
     /// Present if the node has a store.
-    changed: Option<Arc<ChangedAccounts>>,
+    pub(super) changed: Option<Arc<ChangedAccounts>>,
     /// Number of snapshots that were built.
     generation: u64,
     /// What the store has of peers' books, of accounts and assets that no account uses now.
-    comparisons: HashMap<(AccountId, Asset), ReconcileState>,
+    pub(super) comparisons: HashMap<(AccountId, Asset), ReconcileState>,
     /// The process before this one has not stopped in order.
     is_recovering: bool,
     /// Present while routes are exchanged, because learned routes are added to them.
@@ -218,6 +220,8 @@ impl Registry {
             .collect();
         let mut removed = std::mem::take(&mut self.last_settings);
         removed.retain(|account| !configured.contains(&account.id));
+        let new = settings.accounts.iter().filter(|new| !self.by_id.contains_key(&new.id));
+        self.free_slots_of_guests(new.count(), &mut removed);
         let configured = settings.accounts.iter().map(|account| (account.clone(), false));
         let all = configured.chain(removed.into_iter().map(|account| (account, true)));
         let mut entries: Vec<AccountEntry> = Vec::new();
@@ -235,6 +239,7 @@ impl Registry {
         let has_slot =
             |(index, entry): (usize, &AccountEntry)| entry.account.slot().index() == index;
         assert!(entries.iter().enumerate().all(has_slot), "a slot is the index of its entry");
+        self.note_guests(&entries);
         self.last_settings = entries.iter().map(|entry| entry.settings.clone()).collect();
         let first_receiver = settings.accounts.iter().find(|account| account.is_receiver());
         let first_receiver =
@@ -347,7 +352,7 @@ impl Registry {
         // As random as the seed: with a fixed one, runs repeat.
         let [a, b, c, d, ..] = seed.hash_state().hash_one(&settings.id).to_be_bytes();
         let first_request_id = RequestId(u32::from_be_bytes([a, b, c, d]));
-        let (id, slot) = (settings.id.clone(), Slot::from_index(self.by_id.len()));
+        let (id, slot) = (settings.id.clone(), self.next_slot());
         let saved = self.unused_ledgers.remove(&id, &settings.asset);
         let is_changed = saved.is_some_and(|saved| saved.is_changed);
         let comparison = self.comparison(&id, &settings.asset, saved);

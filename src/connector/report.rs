@@ -154,7 +154,12 @@ impl Connector {
             node_id: snapshot.node_id.to_string(),
             address: snapshot.address.clone(),
             routes: snapshot.table.prefix_count(),
-            accounts: snapshot.entries.iter().map(|entry| self.account_report(entry)).collect(),
+            accounts: snapshot
+                .entries
+                .iter()
+                .map(|entry| self.account_report(entry))
+                .filter(|account| !account.is_empty_place())
+                .collect(),
             own_accounts: self.configuration.lock().registry.own_account_reports(),
         }
     }
@@ -245,6 +250,14 @@ impl Batch<'_> {
             Some(own) if own.view() == destination => Ok(None),
             Some(_) => Ok(Some(&self.choose_next_hop(destination, from)?.account)),
         }
+    }
+}
+
+impl AccountReport {
+    /// Whether it is that of a guest that was forgotten and has left nothing behind: only its slot is left.
+    fn is_empty_place(&self) -> bool {
+        let is_settled = (self.balance, self.uncertain, self.held_out) == (0, 0, 0);
+        self.removed && self.settings.id.is_guest() && self.sessions.is_empty() && is_settled
     }
 }
 

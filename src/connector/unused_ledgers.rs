@@ -6,6 +6,9 @@ use super::cuts::account_row;
 use crate::account::{AccountId, Asset, Ledger};
 use crate::books::{AccountKind, AccountRow, ChangeError, ChangeRequest};
 
+/// Ledgers that are kept before settled ones of guests are given up.
+const GUESTS_KEPT_MAX: usize = 10_000;
+
 /// The ledger of an account, and whether the account was a receiver.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SavedLedger {
@@ -27,6 +30,16 @@ impl UnusedLedgers {
     pub(super) fn insert(&mut self, id: AccountId, asset: Asset, saved: SavedLedger) {
         self.has_changed |= saved.is_changed;
         self.ledgers.insert((id, asset), saved);
+    }
+
+    /// Keeps the ledger of a guest that is forgotten. If there are very many, those that are settled and saved go.
+    pub(super) fn insert_guest(&mut self, id: AccountId, asset: Asset, saved: SavedLedger) {
+        if self.ledgers.len() >= GUESTS_KEPT_MAX {
+            self.ledgers.retain(|(id, _), one| {
+                !id.is_guest() || one.is_changed || one.ledger.unsettled().is_some()
+            });
+        }
+        self.insert(id, asset, saved);
     }
 
     pub(super) fn remove(&mut self, id: &AccountId, asset: &Asset) -> Option<SavedLedger> {

@@ -108,10 +108,13 @@ pub(super) fn log_unknown_accounts(books: &SavedBooks, config: &NodeConfig) {
     let peers = config.peers.iter().map(|peer| &peer.account.id);
     let receivers = config.receivers.iter().map(|receiver| &receiver.id);
     let known: HashSet<&str> = peers.chain(receivers).map(AccountId::as_str).collect();
+    let has_guests = config.settings.guests.is_some();
+    // A guest is in no configuration. It finds its balance when it comes back.
+    let is_known = |name: &str| known.contains(name) || (has_guests && is_guest(name));
     let unknown = || {
         let rows = books.accounts.iter().map(|account| &account.row);
         rows.filter(|row| {
-            row.kind != AccountKind::Own && row.unsettled().is_some() && !known.contains(&*row.name)
+            row.kind != AccountKind::Own && row.unsettled().is_some() && !is_known(&row.name)
         })
     };
     for row in unknown().take(ACCOUNTS_LOGGED_MAX) {
@@ -124,6 +127,15 @@ pub(super) fn log_unknown_accounts(books: &SavedBooks, config: &NodeConfig) {
     if more > 0 {
         tracing::warn!(accounts = more, "more accounts that are not configured in the store");
     }
+    let rows = books.accounts.iter().map(|account| &account.row);
+    let guests = rows.filter(|row| is_guest(&row.name) && row.unsettled().is_some()).count();
+    if has_guests && guests > 0 {
+        tracing::info!(guests, "the store has balances of guests");
+    }
+}
+
+fn is_guest(name: &str) -> bool {
+    name.parse::<AccountId>().is_ok_and(|id| id.is_guest())
 }
 
 #[cfg(test)]

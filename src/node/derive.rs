@@ -4,7 +4,7 @@ use ring::rand::SystemRandom;
 
 use super::adopt::ParentState;
 use super::diallers::PeerDial;
-use crate::account::Relation;
+use crate::account::{AccountId, Relation};
 use crate::api::{ApiToken, PeerRole, StatusSettings};
 use crate::btp::BtpDial;
 use crate::config::{AssetMismatch, NodeConfig, OwnAddressError, PeerConfig};
@@ -132,7 +132,9 @@ pub(super) fn login_directory(config: &NodeConfig) -> Result<LoginDirectory, NoR
         })
     });
     let directory = LoginDirectory::new(logins)?;
-    Ok(directory.with_secrets(config.secrets()))
+    let guests = config.peers.iter().map(|peer| &peer.account).filter(|account| account.enabled);
+    let guests = guests.map(|account| account.id.clone()).filter(AccountId::is_guest);
+    Ok(directory.with_secrets(config.secrets()).with_guests(guests.collect()))
 }
 
 /// The peers to dial.

@@ -28,6 +28,8 @@ impl Draining {
         context: &Arc<NodeContext>,
         grace: Duration,
     ) {
+        // A peer that has drained has no session that could come back with it.
+        self.0.retain(|_, task| !task.is_finished());
         let Some(account) = context.connector.account(peer.as_str()) else { return };
         let context = Arc::clone(context);
         let task = AbortOnDrop::spawn(async move {

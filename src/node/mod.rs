@@ -24,6 +24,8 @@ mod draining;
 mod engines;
 mod event_watch;
 mod file_fingerprint;
+mod guest_orders;
+mod guests;
 mod ildcp;
 mod lab;
 mod lease;

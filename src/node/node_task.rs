@@ -16,6 +16,7 @@ use super::derive::{RandomSecret, http_dials, peer_dials, status_settings};
 use super::diallers::Diallers;
 use super::draining::Draining;
 use super::engines::EngineTasks;
+use super::guests::Guests;
 use super::ildcp;
 use super::overrides::Overrides;
 use super::packet_log_switch::PacketLogSwitch;
@@ -29,11 +30,15 @@ use super::webhooks::WebhookTasks;
 use crate::api::{HealthStatus, NodeStatus, VerbOrder};
 use crate::config::NodeConfig;
 use crate::http::{HttpConnections, HttpContext};
-use crate::peers::{Logins, NodeContext, ParentInfo, PeerChange, PeerEvent};
+use crate::net::LogThrottle;
+use crate::peers::{GuestOrder, Logins, NodeContext, ParentInfo, PeerChange, PeerEvent};
 use crate::telemetry::Logs;
 
 /// How often a starting node checks its health, so that its log has the time when it became ready.
 const READY_POLL_INTERVAL: Duration = Duration::from_millis(100);
+
+/// How often a node looks for guests that have been away for too long.
+const GUEST_POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Why a node has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,9 +52,14 @@ pub(super) enum NodeEnd {
 pub(super) struct NodeTask {
     /// As in the file.
     pub(super) configured: NodeConfig,
-    /// The same with what operators have changed, without the values from the parent.
+    /// The same with the guests and with what operators have changed, without the values from the parent.
     pub(super) config: NodeConfig,
     pub(super) overrides: Overrides,
+    pub(super) guests: Guests,
+    /// Logins of newcomers at the guests' door. Closed without that door.
+    pub(super) guest_orders: mpsc::Receiver<GuestOrder>,
+    /// For log lines that guests cause.
+    pub(super) guest_lines: LogThrottle,
     /// What operators want.
     pub(super) verbs: mpsc::Receiver<VerbOrder>,
     pub(super) logs: Logs,
@@ -58,6 +68,8 @@ pub(super) struct NodeTask {
     pub(super) logins: Arc<Logins>,
     pub(super) http_context: Arc<HttpContext>,
     pub(super) acceptor: Acceptor,
+    /// Of the guests' door: one for each address.
+    pub(super) guest_acceptors: Vec<Acceptor>,
     pub(super) http: Option<(HttpConnections, Acceptor)>,
     pub(super) diallers: Diallers,
     pub(super) draining: Draining,
@@ -108,6 +120,8 @@ impl NodeTask {
         let mut ready_polls = tokio::time::interval(READY_POLL_INTERVAL);
         ready_polls.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut is_starting = true;
+        let mut guest_polls = tokio::time::interval(GUEST_POLL_INTERVAL);
+        guest_polls.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut levels = self.logs.watch_override();
         loop {
             let next_expiry = self.next_expiry();
@@ -121,6 +135,8 @@ impl NodeTask {
                     // `None`: all handles are gone, so that nothing could stop the node later.
                     Some(NodeCommand::Stop) | None => break,
                 },
+                Some(order) = self.guest_orders.recv() => self.admit_guests(order),
+                _ = guest_polls.tick(), if self.guests.count() > 0 => self.forget_guests(),
                 Some(order) = self.verbs.recv() => self.do_verb(order),
                 () = next_expiry => self.expire_overrides(),
                 Ok(()) = levels.changed() => self.end_replaced_levels(),
@@ -174,10 +190,11 @@ impl NodeTask {
     }
 
     fn handle_peer_event(&mut self, event: Result<PeerEvent, broadcast::error::RecvError>) {
-        let parent = self.config.parent().map(|parent| &parent.account.id);
         if let Ok(event) = &event {
             self.status.record_peer_event(event);
+            self.observe_guest(event);
         }
+        let parent = self.config.parent().map(|parent| &parent.account.id);
         match event {
             Ok(PeerEvent { peer, change: PeerChange::Connected }) if Some(&peer) == parent => {
                 self.request_parent_info();

@@ -19,7 +19,7 @@ impl NodeTask {
     pub(super) fn reload(&mut self, new: NodeConfig, values: Option<ConfigValues>) {
         let change = diff(&self.configured, &new);
         let configured = change.keep_until_restart(&self.configured, new);
-        if let Err(error) = self.switch_to(self.overrides.apply(&configured)) {
+        if let Err(error) = self.switch_to(self.in_force(&configured)) {
             tracing::error!(
                 %error,
                 "the changed configuration cannot be applied; the node goes on with the old one"
@@ -32,7 +32,7 @@ impl NodeTask {
             Some(values) => self.status.set_config_values(values, &change.needs_restart),
             None => self.status.drop_config_values_of_links(),
         }
-        for gone in self.overrides.take_without_peer(&self.configured) {
+        for gone in self.overrides.take_without_peer(&self.config) {
             self.report_end(&gone, OverrideEnd::PeerRemoved);
         }
         self.status.set_overrides(self.overrides.bodies());
@@ -40,6 +40,7 @@ impl NodeTask {
         self.context.client_tls.forget_system_trust();
         self.diallers.retry_now();
         self.status.set_listed(true);
+        self.guests.open();
         self.status.record_reload();
         self.request_parent_info();
         tracing::info!(
@@ -110,7 +111,9 @@ impl NodeTask {
         config.peers.clear();
         config.receivers.clear();
         config.routes.clear();
+        self.guests.close();
         self.reload(config, None);
+        self.guests.close();
         self.status.set_listed(false);
     }
 }

@@ -33,6 +33,10 @@ impl NodeTask {
         drop(self.ccp);
         // The listeners close: dials are refused from now on, and do not wait.
         let sessions = self.acceptor.stop().await;
+        let mut sessions_of_guests = Vec::new();
+        for acceptor in self.guest_acceptors {
+            sessions_of_guests.push(acceptor.stop().await);
+        }
         let (http, http_tasks) = match self.http {
             Some((connections, acceptor)) => (Some(connections), acceptor.stop().await),
             None => (None, JoinSet::new()),
@@ -59,6 +63,7 @@ impl NodeTask {
         tokio::join!(
             self.diallers.stop(STOPPING, CLOSE_TIMEOUT),
             task::wait_or_abort(sessions, CLOSE_TIMEOUT),
+            task::wait_or_abort_all(sessions_of_guests, CLOSE_TIMEOUT),
             task::wait_or_abort(http_tasks, CLOSE_TIMEOUT),
         );
         drop(self.tls_thread);

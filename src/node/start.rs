@@ -22,6 +22,7 @@ use super::derive::{
 use super::diallers::Diallers;
 use super::draining::Draining;
 use super::engines::{self, EngineTasks};
+use super::guest_orders;
 use super::node_task::{NodeEnd, NodeTask, set_peer_status};
 use super::overrides::Overrides;
 use super::packet_log_switch::PacketLogSwitch;
@@ -42,10 +43,10 @@ use crate::config::{NodeConfig, TlsFiles};
 use crate::connector::{Connector, RegistryError};
 use crate::http::{HttpContext, HttpServer};
 use crate::net::{
-    BindError, ClientTls, Clock, Descriptors, HTTP_PROTOCOLS, Proxies, ServerTls, TlsError,
-    TlsTrust,
+    BindError, ClientTls, Clock, Descriptors, HTTP_PROTOCOLS, LogThrottle, Proxies, ServerTls,
+    TlsError, TlsTrust,
 };
-use crate::peers::{Logins, NoRandomness, NodeContext};
+use crate::peers::{GuestDoor, Logins, NoRandomness, NodeContext};
 use crate::routing::HashSeed;
 use crate::settlement::EngineListenerError;
 use crate::store::{OpenError, StoreHandle, StoreIdentity};
@@ -205,6 +206,14 @@ async fn build(
         Arc::clone(&context),
     )
     .await?;
+    let (door, guest_orders) = GuestDoor::new();
+    let guests = match &config.settings.guests {
+        Some(guests) => {
+            let (logins, context) = (Arc::clone(&logins), Arc::clone(&context));
+            BtpServer::bind_guests(guests.port, door, logins, context).await?
+        }
+        None => Vec::new(),
+    };
     let http_context = HttpContext::new(Arc::clone(&context), Arc::clone(&logins))?;
     let http = match config.settings.http_server_port {
         Some(port) => {
@@ -263,6 +272,10 @@ async fn build(
         let address = listener.local_addr();
         tracing::info!(%address, port = address.port(), "listening to settlement engines");
     }
+    for door in &guests {
+        let address = door.local_addr();
+        tracing::info!(%address, port = address.port(), "listening to guests");
+    }
     let events = context.peers.subscribe();
     let changes = store
         .clone()
@@ -293,6 +306,10 @@ async fn build(
     audit.follow_config(&config.settings);
     let node_task = NodeTask {
         acceptor: Acceptor::start(Arc::new(btp)),
+        guests: guest_orders::at_start(&config),
+        guest_acceptors: guests.into_iter().map(|door| Acceptor::start(Arc::new(door))).collect(),
+        guest_orders,
+        guest_lines: LogThrottle::default(),
         http: http.map(|server| (server.connections(), Acceptor::start(Arc::new(server)))),
         logins,
         diallers: Diallers::new(Arc::clone(&http_context)),

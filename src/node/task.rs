@@ -31,11 +31,21 @@ pub(super) async fn wait_or_abort(mut tasks: JoinSet<()>, timeout: Duration) {
     let _ = tokio::time::timeout(timeout, all).await;
 }
 
+/// The same for several sets at the same time.
+pub(super) async fn wait_or_abort_all(sets: Vec<JoinSet<()>>, timeout: Duration) {
+    let waits = sets.into_iter().map(|tasks| wait_or_abort(tasks, timeout));
+    futures_util::future::join_all(waits).await;
+}
+
 /// A task that ends when this value is dropped.
 #[derive(Debug)]
 pub(super) struct AbortOnDrop(JoinHandle<()>);
 
 impl AbortOnDrop {
+    pub(super) fn is_finished(&self) -> bool {
+        self.0.is_finished()
+    }
+
     pub(super) fn spawn(future: impl Future<Output = ()> + Send + 'static) -> Self {
         Self(spawn(future))
     }

@@ -64,8 +64,11 @@ impl NodeTask {
         }
     }
 
-    /// Whether the file enables a peer.
+    /// Whether the file enables a peer. A guest is in no file, and is enabled.
     fn find_peer(&self, peer: &AccountId) -> Result<bool, VerbRefusal> {
+        if self.guests.contains(peer) {
+            return Ok(true);
+        }
         let found = self.configured.peer(peer.as_str());
         let unknown = || VerbRefusal::NotFound(format!("this node has no peer {peer}"));
         Ok(found.ok_or_else(unknown)?.account.enabled)
@@ -230,8 +233,7 @@ impl NodeTask {
 
     /// If it fails, the pages show what they showed: the caller takes its change back.
     fn apply_overrides(&mut self) -> Result<(), String> {
-        let config = self.overrides.apply(&self.configured);
-        self.switch_to(config)?;
+        self.switch_to(self.in_force(&self.configured))?;
         self.status.set_overrides(self.overrides.bodies());
         self.context.set_paused_settlements(self.overrides.paused_settlements());
         Ok(())

@@ -39,6 +39,7 @@ pub struct LoginDirectory {
     signing_keys_max: usize,
     /// Tags of all secrets that must not be shown: tokens, and other secrets of the node.
     secrets: HashSet<Tag>,
+    guests: HashSet<AccountId>,
 }
 
 type Tag = [u8; 32];
@@ -89,6 +90,7 @@ impl LoginDirectory {
             by_token: HashMap::new(),
             signing_keys_max: 0,
             secrets: HashSet::new(),
+            guests: HashSet::new(),
         };
         for login in logins {
             directory.add(login);
@@ -127,6 +129,24 @@ impl LoginDirectory {
         let tags = secrets.into_iter().map(|secret| tag(&self.key, secret.as_bytes()));
         self.secrets.extend(tags);
         self
+    }
+
+    /// The same with the guests that have an account.
+    #[must_use]
+    pub fn with_guests(self, guests: HashSet<AccountId>) -> Self {
+        Self { guests, ..self }
+    }
+
+    /// Whether a guest may log in, at the guests' door.
+    #[must_use]
+    pub fn has_guest(&self, id: &AccountId) -> bool {
+        self.guests.contains(id)
+    }
+
+    /// Whether these bytes are a secret of this node.
+    #[must_use]
+    pub fn has_secret(&self, bytes: &[u8]) -> bool {
+        self.secrets.contains(&tag(&self.key, bytes))
     }
 
     /// Whether a name that a client claims is a known secret, or contains one between separators. Then no log line and

@@ -8,6 +8,7 @@ mod dial_backoff;
 mod dial_handle;
 mod directory;
 mod engine_account;
+mod guests;
 mod ildcp;
 mod known_addresses;
 mod node_context;
@@ -27,6 +28,7 @@ pub use dial_backoff::{DialBackoff, DialDelay};
 pub use dial_handle::{DialHandle, DialSignals, WaitEnd};
 pub use directory::{LoginDirectory, Logins, NoRandomness, PeerLogin, TokenFingerprinter};
 pub use engine_account::{EngineAccount, EngineRefusal, EngineState};
+pub use guests::{GuestDoor, GuestOrder, GuestRefusal, guest_id};
 pub use ildcp::{IldcpRequestError, ParentInfo};
 pub use node_context::{BtpCounts, HttpCounts, NodeContext};
 #[cfg(test)]

@@ -116,6 +116,8 @@ counters! {
     failed_before_login,
     /// Refused logins.
     refused_logins,
+    /// Guests that got no account.
+    refused_guests,
 }
 
 counters! {

@@ -1,8 +1,8 @@
 //! Metrics as Prometheus text, read at the time of a scrape.
 //!
 //! The packet path counts in plain numbers under the lock of its account; nothing here is on it. Each node has a
-//! registry of its own. Labels are bounded: peers are configured, codes are those of RFC 27 and `other`.
-//! docs/REFERENCE.md describes every metric, and a test compares.
+//! registry of its own. Labels are bounded: peers are configured, codes are those of RFC 27 and `other`; guests come
+//! and go, so they have sums and no labels. docs/REFERENCE.md describes every metric, and a test compares.
 //!
 //! To keep thousands of peers readable, two things appear only once they have counted something: Rejects with an
 //! unusual code, and a peer's latency histogram. Everything else is there from the start, zeros included, so that rates
@@ -13,6 +13,7 @@ mod account_families;
 mod exposition;
 mod families;
 mod family_encoder;
+mod guest_families;
 mod process;
 mod rate_families;
 mod settlement_families;
@@ -32,6 +33,7 @@ use prometheus_client::registry::Registry;
 use self::accept_header::preference;
 use self::families::MetricsSnapshot;
 use self::family_encoder::FamilyEncoder;
+use self::guest_families::GuestMetrics;
 use self::settlement_families::EngineMetrics;
 use super::output::LogTotals;
 use super::packet_log::PacketLogTotals;
@@ -142,10 +144,15 @@ struct NodeCollector {
 impl Collector for NodeCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let context = &self.context;
+        let mut report = context.connector.report();
+        let guests = GuestMetrics::split_off(&mut report);
+        let mut peers = context.peers.snapshot();
+        peers.retain(|peer| !peer.id.is_guest());
         let snapshot = MetricsSnapshot {
-            report: context.connector.report(),
+            report,
+            guests,
             ccp: context.connector.ccp_report(),
-            peers: context.peers.snapshot(),
+            peers,
             server: context.btp_counts(),
             http: context.http_counts(),
             uptime: context.clock.mono().since(self.started),

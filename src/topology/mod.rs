@@ -13,6 +13,7 @@ mod computed_routes;
 mod deployment;
 mod expand;
 mod expand_peers;
+mod guest_ports;
 mod link_ends;
 mod listeners;
 mod load;

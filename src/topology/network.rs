@@ -115,6 +115,7 @@ impl Topology {
         self.check_dialled_ports(report);
         let mut found = NetworkReport { strict: strictness != Strictness::Warn, report };
         self.check_ports(strictness, &mut found);
+        self.check_guest_ports(nodes, strictness, &mut found);
         self.check_files(nodes, strictness, &mut found);
         found.strict = strictness == Strictness::All;
         self.check_ends(nodes, &mut found);
@@ -256,7 +257,7 @@ impl Topology {
     }
 
     /// Whether two nodes run on different machines: they have different `host`s, and `up` does not run them all here.
-    fn are_apart(&self, one: usize, two: usize, strictness: Strictness) -> bool {
+    pub(super) fn are_apart(&self, one: usize, two: usize, strictness: Strictness) -> bool {
         let host = |number: usize| self.node_at(number).host.as_deref();
         let differ = host(one).is_some() && host(two).is_some() && host(one) != host(two);
         differ && strictness != Strictness::Startable

@@ -210,8 +210,8 @@ fn typescript_is_checked_and_pays_what_was_quoted() {
     let pay = |token: &str, endpoint: &str, amount: &str| {
         let mut pay = Command::new("node");
         pay.arg(built.path().join("pay.js"))
-            .arg(format!("btp+ws://cli:{token}@127.0.0.1:{}", node.port))
             .args([&format!("http://127.0.0.1:{http}/{endpoint}"), amount])
+            .arg(format!("btp+ws://cli:{token}@127.0.0.1:{}", node.port))
             .env("NODE_PATH", &modules);
         pay
     };

@@ -26,6 +26,7 @@ mod examples;
 mod expiry;
 mod forwarding;
 mod frame_capture;
+mod guests;
 mod hostile;
 mod house;
 mod http;

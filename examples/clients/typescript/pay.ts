@@ -2,10 +2,12 @@
 // libraries of Rafiki tell what each step gives.
 //
 //   npm ci && npx tsc
-//   node build/pay.js btp+ws://cli:TOKEN@127.0.0.1:3000 http://127.0.0.1:7772/wallet 1000000
+//   node build/pay.js http://127.0.0.1:7772/wallet 1000000 btp+ws://cli:TOKEN@127.0.0.1:3000
 //
-// The amount is in units of the account that is paid.
+// The amount is in units of the account that is paid. Without an account of its own the program is a guest of a node on
+// this machine (docs/CLIENTS.md).
 
+import { randomBytes } from 'node:crypto'
 import { closeConnection, isPaymentError, pay, setupPayment, startQuote } from '@interledger/pay'
 import type { PaymentError, PaymentProgress, Quote, ResolvedPayment } from '@interledger/pay'
 import BtpPlugin from 'ilp-plugin-btp'
@@ -32,10 +34,11 @@ async function payQuoted (plugin: BtpPlugin, destination: ResolvedPayment, quote
     : { kind: 'failed', why: error, delivered: amountDelivered }
 }
 
-async function main ([server, receiver, amount]: string[]): Promise<void> {
-  if (server === undefined || receiver === undefined || amount === undefined) {
-    throw new Error('usage: node build/pay.js BTP_URL SPSP_URL AMOUNT')
+async function main ([receiver, amount, account]: string[]): Promise<void> {
+  if (receiver === undefined || amount === undefined) {
+    throw new Error('usage: node build/pay.js SPSP_URL AMOUNT [BTP_URL]')
   }
+  const server = account ?? `btp+ws://:${randomBytes(16).toString('hex')}@localhost:7768`
   const { destination_account: destinationAddress, shared_secret: secret } = await askReceiver(receiver)
   const plugin = new BtpPlugin({ server })
   await plugin.connect()

@@ -170,3 +170,53 @@ fn a_refusal_says_why_and_no_secret() {
     assert_eq!((code, name), (BtpErrorCode::NOT_ACCEPTED, "NotAcceptedError"));
     assert_eq!(data, b"invalid auth_username or auth_token");
 }
+
+/// The id of the guest, or `ERROR <why>` or `close`.
+fn guest_verdict(frame: &[u8]) -> String {
+    match read_guest_frame(frame, &directory()) {
+        GuestFrame::Guest { id, login, .. } => {
+            let token = directory().fingerprint(b"any");
+            assert!(id != guest_id(b"any") || login == token);
+            id.to_string()
+        }
+        GuestFrame::Refused { why, .. } => format!("ERROR {why}"),
+        GuestFrame::Unreadable => "close".to_owned(),
+    }
+}
+
+#[test]
+fn a_guest_is_known_by_its_token_alone() {
+    let login = |username: Option<&str>, token: &str| {
+        let mut entries = vec![ProtocolEntry::octets(AUTH, b"")];
+        entries.extend(username.map(|username| ProtocolEntry::text(AUTH_USERNAME, username)));
+        entries.push(ProtocolEntry::text(AUTH_TOKEN, token));
+        guest_verdict(&message(5, &entries))
+    };
+    let guest = guest_id(b"any").to_string();
+    // `ilp-plugin` sends an empty name, or the one that its caller gave.
+    for username in
+        [None, Some(""), Some("an application"), Some("bob"), Some(&guest_id(b"x").to_string())]
+    {
+        assert_eq!(login(username, "any"), guest, "{username:?}");
+    }
+    const WRONG: &str = "ERROR invalid auth_username or auth_token";
+    for username in [None, Some("bob"), Some("mallory")] {
+        assert_eq!(login(username, "secret"), WRONG, "the token of a peer");
+    }
+    assert_eq!(login(None, "shared"), WRONG);
+    assert!(
+        login(None, "").starts_with("ERROR auth_token is empty: a guest chooses a random token")
+    );
+    let no_token = [ProtocolEntry::octets(AUTH, b"")];
+    assert_eq!(guest_verdict(&message(5, &no_token)), "ERROR auth_token is missing");
+    let twice = [
+        ProtocolEntry::octets(AUTH, b""),
+        ProtocolEntry::text(AUTH_TOKEN, "a"),
+        ProtocolEntry::text(AUTH_TOKEN, "b"),
+    ];
+    assert_eq!(guest_verdict(&message(5, &twice)), "ERROR two sub-protocols have the same name");
+    let not_auth = "ERROR authenticate first: the primary sub-protocol must be auth";
+    assert_eq!(guest_verdict(&message(5, &[])), not_auth);
+    assert_eq!(guest_verdict(&empty_response(5)), not_auth);
+    assert_eq!(guest_verdict(b"GET / HTTP/1.1"), "close");
+}

@@ -39,7 +39,7 @@ fn limited_node(limits: Limits, settings: TransportSettings) -> Node {
 }
 
 fn node_with(context: Arc<NodeContext>) -> Node {
-    let shared = Shared::new(Arc::clone(&context), logins(&PEERS));
+    let shared = Shared::new(Arc::clone(&context), logins(&PEERS), None);
     Node { context, shared, sessions: JoinSet::new() }
 }
 
@@ -50,7 +50,7 @@ async fn upgrade_and_log_in(
     deadline: Instant,
     shared: &Shared,
 ) -> Result<Driver, AcceptError> {
-    let upgraded = upgrade::accept(&mut stream, |_| RequestOrigin::Connection);
+    let upgraded = upgrade::accept(&mut stream, Clients::All, |_| RequestOrigin::Connection);
     let upgraded = timeout_at(deadline, upgraded).await.map_err(|_| AcceptError::Timeout)??;
     log_in(stream, upgraded, remote, deadline, shared).await
 }

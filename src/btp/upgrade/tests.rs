@@ -18,11 +18,15 @@ fn request(line: &str, headers: &str) -> String {
 
 /// Sends `sent` to an accepting end; returns its result and its answer.
 async fn accepted(sent: &[u8]) -> (Result<Upgraded, UpgradeError>, String) {
+    accepted_from(Clients::All, sent).await
+}
+
+async fn accepted_from(clients: Clients, sent: &[u8]) -> (Result<Upgraded, UpgradeError>, String) {
     let (mut client, mut server) = pipe();
     client.write_all(sent).await.unwrap();
     // It sends no more, but still reads.
     client.shutdown().await.unwrap();
-    let result = accept(&mut server, |_| RequestOrigin::Connection).await;
+    let result = accept(&mut server, clients, |_| RequestOrigin::Connection).await;
     drop(server);
     let mut answer = String::new();
     client.read_to_string(&mut answer).await.unwrap();
@@ -110,12 +114,28 @@ async fn a_target_may_be_a_whole_url_and_an_expected_100_comes_first() {
     assert!(answer.starts_with(both), "{answer}");
 }
 
+/// A browser sends an `Origin` whatever the page says.
+#[tokio::test]
+async fn a_web_page_is_refused_where_no_token_keeps_it_out() {
+    for origin in ["Origin: https://example.com\r\n", "ORIGIN: null\r\n", "Origin:\r\n"] {
+        let sent = request("GET / HTTP/1.1", &format!("{origin}{KEY}"));
+        let (result, answer) = accepted_from(Clients::NoWebPages, sent.as_bytes()).await;
+        assert!(matches!(result, Err(UpgradeError::WebPage)), "{origin}: {result:?}");
+        assert!(answer.starts_with("HTTP/1.1 403 Forbidden\r\n"), "{origin}: {answer}");
+        assert!(accepted(sent.as_bytes()).await.0.is_ok(), "{origin}");
+    }
+    let sent = request("GET / HTTP/1.1", KEY);
+    assert!(accepted_from(Clients::NoWebPages, sent.as_bytes()).await.0.is_ok());
+}
+
 /// The client receives the answer to a request with content before the connection closes.
 #[tokio::test]
 async fn a_refusal_reads_the_rest_of_the_request() {
     let (mut client, mut server) = pipe();
     client.write_all(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\n").await.unwrap();
-    let refused = async { accept(&mut server, |_| RequestOrigin::Connection).await.unwrap_err() };
+    let refused = async {
+        accept(&mut server, Clients::All, |_| RequestOrigin::Connection).await.unwrap_err()
+    };
     let rest = async {
         let mut answer = [0; 12];
         client.read_exact(&mut answer).await.unwrap();
@@ -134,7 +154,9 @@ async fn a_refusal_reads_the_rest_of_the_request() {
 async fn bytes_that_are_not_http_are_refused_at_once() {
     let (mut client, mut server) = pipe();
     client.write_all(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03").await.unwrap();
-    let refused = async { accept(&mut server, |_| RequestOrigin::Connection).await.unwrap_err() };
+    let refused = async {
+        accept(&mut server, Clients::All, |_| RequestOrigin::Connection).await.unwrap_err()
+    };
     let answered = async {
         let mut answer = [0; 12];
         client.read_exact(&mut answer).await.unwrap();
@@ -193,7 +215,7 @@ async fn the_header_is_bounded() {
     let (mut client, mut server) = pipe();
     client.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
     drop(client);
-    let result = accept(&mut server, |_| RequestOrigin::Connection).await;
+    let result = accept(&mut server, Clients::All, |_| RequestOrigin::Connection).await;
     assert!(matches!(result, Err(UpgradeError::Closed)), "{result:?}");
 }
 
@@ -203,7 +225,7 @@ async fn both_ends_meet() {
     let url: BtpUrl = "btp+ws://user:token@host:3000/a/b?c".parse().unwrap();
     let (connected, accepted) = tokio::join!(
         connect(&mut client, &url),
-        accept(&mut server, |_| RequestOrigin::Connection)
+        accept(&mut server, Clients::All, |_| RequestOrigin::Connection)
     );
     connected.unwrap();
     assert_eq!(accepted.unwrap().path, "/a/b");

@@ -1,5 +1,6 @@
 //! The tables of docs/CONFIG.md list the keys. BLESS=1 in the environment rewrites them.
 
+use crate::config::guests::GuestSettings;
 use crate::config::key_types::KeySet;
 use crate::config::keys::KeyInfo;
 use crate::config::node_keys::{
@@ -90,6 +91,7 @@ fn tables_list_the_keys() {
         ("routes", RouteSettings::KEYS, false),
         ("rates", RateSettings::KEYS, false),
         ("rateSources", RateSourceSettings::KEYS, false),
+        ("guests", GuestSettings::KEYS, false),
         ("ping", PingToggles::KEYS, false),
         ("tls", TlsFiles::KEYS, false),
         ("topology", TopologySettings::KEYS, false),

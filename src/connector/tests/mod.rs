@@ -7,6 +7,7 @@ mod exchange_rates;
 mod explain;
 mod exposures;
 mod forwarding;
+mod guests;
 mod jamming;
 mod ledger_model;
 mod ledger_threads;

@@ -8,10 +8,11 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Unit;
 
 use super::family_encoder::{FamilyEncoder, FamilySource, by_direction, peer_label};
+use super::guest_families::GuestMetrics;
 use super::settlement_families::EngineMetrics;
 use super::{
-    StatusMetrics, account_families, process, rate_families, settlement_families, store_families,
-    webhook_families,
+    StatusMetrics, account_families, guest_families, process, rate_families, settlement_families,
+    store_families, webhook_families,
 };
 use crate::connector::ConnectorReport;
 use crate::net::ClockReport;
@@ -25,7 +26,9 @@ use crate::wire::Timestamp;
 /// Everything that metrics are computed from, read at one time.
 #[derive(Debug)]
 pub(super) struct MetricsSnapshot {
+    /// Without guests.
     pub(super) report: ConnectorReport,
+    pub(super) guests: GuestMetrics,
     pub(super) ccp: Vec<PeerRoutesReport>,
     pub(super) peers: Vec<PeerSnapshot>,
     pub(super) server: BtpCounts,
@@ -65,6 +68,7 @@ pub(super) fn encode(
     encode_sessions(&snapshot.peers, &snapshot.status, families)?;
     encode_ccp(&snapshot.ccp, families)?;
     encode_listeners(snapshot, families)?;
+    guest_families::encode(&snapshot.guests, snapshot.server.refused_guests, families)?;
     encode_clock(&snapshot.clock, families)?;
     store_families::encode(snapshot.store.as_ref(), families)?;
     rate_families::encode(&snapshot.rates, families)?;

@@ -125,6 +125,7 @@ fn snapshot() -> MetricsSnapshot {
             accounts: vec![account("alice", busy), account("bob", Stats::default())],
             own_accounts: Vec::new(),
         },
+        guests: GuestMetrics::default(),
         ccp: vec![PeerRoutesReport {
             peer: "alice".parse().unwrap(),
             routes: 10_000,

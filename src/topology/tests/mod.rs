@@ -19,7 +19,7 @@ use crate::config::tests::{content_of, source_of_variables};
 use crate::config::{NodeConfig, Source};
 
 /// A source with a file of this text, which only its owner can read: no test depends on the umask.
-fn source_of_file(folder: &Path, text: &str) -> Source {
+pub fn source_of_file(folder: &Path, text: &str) -> Source {
     let file = folder.join("c.yaml");
     std::fs::write(&file, text).unwrap();
     let owner_only = std::os::unix::fs::PermissionsExt::from_mode(0o600);
@@ -28,7 +28,7 @@ fn source_of_file(folder: &Path, text: &str) -> Source {
 }
 
 /// The mistakes and warnings of `check`, one line each, without the folder of the file.
-fn messages_of_check(source: &Source, folder: &Path) -> Vec<String> {
+pub fn messages_of_check(source: &Source, folder: &Path) -> Vec<String> {
     let (problems, warnings) = match check(source) {
         Ok(checked) => (String::new(), checked.warnings),
         Err(problems) => (problems.to_string(), problems.warnings),

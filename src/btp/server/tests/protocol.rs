@@ -4,9 +4,10 @@ use futures_util::SinkExt;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::*;
+use crate::peers::LoginDirectory;
 use crate::peers::PeerChange::{Connected, Disconnected};
 use crate::testing::Log;
-use crate::wire::btp::{BtpFrame, ContentType, FrameBody, ProtocolEntry};
+use crate::wire::btp::{BtpFrame, ContentType, FrameBody, ProtocolEntry, RequestId};
 use crate::wire::{Amount, vectors};
 
 /// The right answers to a vector on an open session, by the description in the vector.
@@ -430,13 +431,14 @@ async fn a_login_by_a_directory_that_was_swapped_meanwhile_is_closed() {
     let account = node.context.connector.account("bob").unwrap();
     let log_in = |directory: &Arc<LoginDirectory>| {
         let outbox = Outbox::new(Framing::Server, 1000);
-        let (bob, token) = (Arc::clone(&account), token("bob"));
-        let is_accepted = |directory: &LoginDirectory, account: &AccountId| {
-            directory.find_account(Some("bob"), token.as_bytes()) == Some(account)
+        let login = AcceptedLogin {
+            request_id: RequestId(1),
+            account: Arc::clone(&account),
+            token: directory.fingerprint(token("bob").as_bytes()),
+            directory: Arc::clone(directory),
         };
-        let login = (directory.fingerprint(token.as_bytes()), is_accepted);
-        let session =
-            open_session(&node.shared, directory, bob, login, Arc::clone(&outbox), "pipe");
+        let frame = auth(1, "bob", &token("bob"));
+        let session = open_session(&node.shared, login, &frame, "/", Arc::clone(&outbox), "pipe");
         drop(session);
         outbox.close_request()
     };

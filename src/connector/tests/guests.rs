@@ -1,0 +1,140 @@
+//! Guests come and go: their slots are used again, their money is not lost, and together they have one share of a next
+//! hop.
+
+use super::*;
+use crate::books::SavedBooks;
+
+fn guest(number: usize) -> AccountSettings {
+    let id = format!("guest~{number}").parse().unwrap();
+    AccountSettings::new(id, Relation::Child)
+}
+
+/// A node with bob, alice and these guests.
+fn with_guests(guests: impl IntoIterator<Item = usize>) -> ConnectorSettings {
+    let peers = [peer("alice"), peer("bob")].into_iter().chain(guests.into_iter().map(guest));
+    let address = Some("test.node".parse().unwrap());
+    ConnectorSettings { address, ..settings(peers.collect(), &[("test.bob", "bob")]) }
+}
+
+fn slots(node: &TestNode) -> usize {
+    node.connector.snapshot.load().entries.len()
+}
+
+fn pay(node: &TestNode, from: &Peer, to: &Peer, destination: &str, amount: u64) {
+    node.send(from, 1, &payment(destination, amount));
+    node.fulfill_one(to);
+    assert!(matches!(node.read_one(from), Received::Fulfill { .. }));
+}
+
+#[test]
+fn a_thousand_guests_use_the_slots_of_those_that_left() {
+    let node = node(with_guests([]));
+    for number in 0..1_000 {
+        node.apply(with_guests([number, number + 1]));
+        let newest = node.connect(&format!("guest~{}", number + 1));
+        assert!(newest.account.is_connected());
+        node.disconnect(&newest);
+    }
+    // Alice, bob, two guests, and those that have just left.
+    assert!(slots(&node) <= 6, "{}", slots(&node));
+    let shown = node.connector.report().accounts.len();
+    assert_eq!(shown, 4, "those that left nothing behind are not shown");
+    assert!(node.connector.account("guest~1").is_none());
+    assert!(node.connector.account("guest~1000").is_some());
+}
+
+#[test]
+fn a_guest_that_is_in_use_keeps_its_slot() {
+    let node = node(with_guests([1]));
+    let (bob, one) = (node.connect("bob"), node.connect("guest~1"));
+    node.send(&one, 1, &payment("test.bob.x", 5));
+    let id = node.prepare_id(&bob);
+    node.apply(with_guests([]));
+    for number in 2..10 {
+        node.apply(with_guests([number]));
+        assert!(node.connector.account("guest~1").is_some(), "it has a session and a packet");
+    }
+    node.answer(&bob, id, &fulfill(PREIMAGE, b""));
+    assert!(matches!(node.read_one(&one), Received::Fulfill { .. }));
+    assert_eq!(node.balance("guest~1"), 5);
+    node.disconnect(&one);
+    // A login may be about to open a session.
+    node.apply(with_guests([20]));
+    assert!(node.connector.account("guest~1").is_some());
+    drop(one);
+    node.apply(with_guests([21]));
+    assert!(node.connector.account("guest~1").is_none());
+}
+
+#[test]
+fn a_forgotten_guest_finds_its_balance_again() {
+    let node = node(with_guests([1, 2]));
+    let (bob, one, two) = (node.connect("bob"), node.connect("guest~1"), node.connect("guest~2"));
+    pay(&node, &one, &bob, "test.bob.x", 70);
+    pay(&node, &bob, &two, "test.node.guest~2", 30);
+    node.disconnect(&one);
+    node.disconnect(&two);
+    drop((one, two));
+    node.apply(with_guests([]));
+    node.apply(with_guests([3, 4]));
+    assert!(node.connector.account("guest~1").is_none(), "its slot is that of another guest");
+    assert_eq!((node.balance("guest~3"), node.balance("guest~4")), (0, 0));
+    node.apply(with_guests([1, 2, 3, 4]));
+    assert_eq!((node.balance("guest~1"), node.balance("guest~2")), (70, -30));
+    node.assert_balanced();
+}
+
+#[test]
+fn the_store_gets_what_a_guest_owed_when_its_slot_was_taken() {
+    let books = SavedBooks::default();
+    let connector = Connector::with_books(with_guests([1]), HashSeed::Fixed(1), books).unwrap();
+    let node = TestNode { connector, ..alice_and_bob() };
+    let (bob, one) = (node.connect("bob"), node.connect("guest~1"));
+    pay(&node, &one, &bob, "test.bob.x", 70);
+    node.disconnect(&one);
+    drop(one);
+    node.apply(with_guests([]));
+    node.apply(with_guests([2]));
+    // No cut was taken meanwhile.
+    let cut = node.connector.take_cut(node.now.wall).unwrap();
+    let row = cut.accounts.iter().find(|row| &*row.name == "guest~1").unwrap();
+    assert_eq!(row.totals.balance(), 70);
+    let cut = node.connector.take_cut(node.now.wall).unwrap();
+    assert!(cut.accounts.is_empty(), "once: {:?}", cut.accounts);
+}
+
+#[test]
+fn an_ordinary_peer_that_is_removed_keeps_its_slot() {
+    let node = node(with_guests([1]));
+    let before = slots(&node);
+    let without_alice = settings(vec![peer("bob")], &[("test.bob", "bob")]);
+    node.apply(without_alice.clone());
+    node.apply(without_alice);
+    node.apply(with_guests([2, 3]));
+    assert!(node.connector.account("alice").is_some());
+    assert_eq!(slots(&node), before + 1, "one guest in the place of another");
+}
+
+#[test]
+fn all_guests_together_have_one_share_of_a_next_hop() {
+    let mut all = with_guests(1..=50);
+    all.accounts[1].limits.max_packets_in_flight = 90;
+    let node = node(all);
+    let (alice, bob) = (node.connect("alice"), node.connect("bob"));
+    node.send(&alice, 1, &payment("test.bob.x", 0));
+    let mut forwarded = 0;
+    for number in 1..=50 {
+        let guest = node.connect(&format!("guest~{number}"));
+        for id in 0..10 {
+            node.send(&guest, id, &payment("test.bob.x", 0));
+        }
+        forwarded += 10 - node.read(&guest).len();
+    }
+    // Half of the capacity is divided between alice and the guests, and a third share is kept for a newcomer.
+    assert_eq!(forwarded, 90 - 22 - 15);
+    node.read(&bob);
+    for id in 2..23 {
+        node.send(&alice, id, &payment("test.bob.x", 0));
+    }
+    assert_eq!(node.read(&bob).len(), 21, "alice has the share that she has beside one requester");
+}

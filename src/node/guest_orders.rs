@@ -1,0 +1,127 @@
+//! Gives guests accounts, and takes them away: in the configuration in force, as any other peer, so that nothing else
+//! of the node needs to know of guests.
+
+use super::guests::{Admitted, GuestAccount, Guests};
+use super::node_task::NodeTask;
+use crate::account::AccountId;
+use crate::config::NodeConfig;
+use crate::connector::Connector;
+use crate::peers::{GuestOrder, GuestRefusal, PeerEvent};
+
+/// Logins of newcomers that one change of the configuration serves.
+const ORDERS_PER_CHANGE_MAX: usize = 16;
+
+impl NodeTask {
+    /// What is in force: a configuration of a file, with the guests and what operators have changed.
+    pub(super) fn in_force(&self, configured: &NodeConfig) -> NodeConfig {
+        let mut config = configured.clone();
+        self.guests.add_to(&mut config);
+        self.overrides.apply(&config)
+    }
+
+    /// Serves a login at the guests' door, and those that wait behind it.
+    pub(super) fn admit_guests(&mut self, first: GuestOrder) {
+        let mut orders = vec![first];
+        while orders.len() < ORDERS_PER_CHANGE_MAX
+            && let Ok(order) = self.guest_orders.try_recv()
+        {
+            orders.push(order);
+        }
+        // A client that has gone must not take a place.
+        orders.retain(|order| !order.reply.is_closed());
+        let before = self.guests.clone();
+        let now = self.context.clock.mono();
+        let account = |id: &AccountId| account_of(&self.context.connector, id);
+        let mut answers = Vec::with_capacity(orders.len());
+        for GuestOrder { id, reply } in orders {
+            let admitted = self.guests.admit(&id, now, account);
+            answers.push((id, reply, admitted));
+        }
+        let is_new = |admitted: &Result<_, _>| matches!(admitted, Ok(Admitted::New { .. }));
+        if answers.iter().any(|(.., admitted)| is_new(admitted))
+            && let Err(error) = self.switch_to(self.in_force(&self.configured))
+        {
+            self.guests = before;
+            if let Some(suppressed) = self.guest_lines.admit(now) {
+                tracing::error!(error, suppressed, "a guest cannot be given an account");
+            }
+            for (.., admitted) in &mut answers {
+                if is_new(admitted) {
+                    *admitted = Err(GuestRefusal::Unavailable);
+                }
+            }
+        }
+        for (id, reply, admitted) in answers {
+            let answer = admitted.and_then(|admitted| {
+                self.log_admitted(&id, admitted);
+                let peer = self.config.peer(id.as_str());
+                let is_enabled = peer.is_some_and(|peer| peer.account.enabled);
+                if is_enabled { Ok(()) } else { Err(GuestRefusal::Suspended) }
+            });
+            // The client may have gone; then its guest leaves as any other.
+            let _ = reply.send(answer);
+        }
+    }
+
+    fn log_admitted(&self, id: &AccountId, admitted: Admitted) {
+        let Admitted::New { replaced } = admitted else { return };
+        let (guests, replaced) = (self.guests.count(), replaced.as_ref().map(AccountId::as_str));
+        match self.guest_lines.admit(self.context.clock.mono()) {
+            Some(suppressed) => {
+                tracing::info!(peer = %id, guests, replaced, suppressed, "a new guest has an account");
+            }
+            None => tracing::debug!(peer = %id, guests, replaced, "a new guest has an account"),
+        }
+    }
+
+    /// Forgets guests that have been away for too long.
+    pub(super) fn forget_guests(&mut self) {
+        let before = self.guests.clone();
+        let now = self.context.clock.mono();
+        let account = |id: &AccountId| account_of(&self.context.connector, id);
+        let forgotten = self.guests.take_due(now, account);
+        if forgotten.is_empty() {
+            return;
+        }
+        if let Err(error) = self.switch_to(self.in_force(&self.configured)) {
+            self.guests = before;
+            if let Some(suppressed) = self.guest_lines.admit(now) {
+                tracing::error!(error, suppressed, "guests that are away cannot be forgotten");
+            }
+            return;
+        }
+        for (id, unsettled) in forgotten {
+            match unsettled {
+                // Not throttled, because this is money: there are no more lines than guests in `forgetAfterMs`.
+                Some(unsettled) => tracing::info!(
+                    peer = %id, %unsettled,
+                    "a guest that stayed away is forgotten; the books keep what it leaves"
+                ),
+                None => tracing::debug!(peer = %id, "a guest that stayed away is forgotten"),
+            }
+        }
+    }
+
+    /// The time of a guest that is away begins when it leaves.
+    pub(super) fn observe_guest(&mut self, event: &PeerEvent) {
+        if event.peer.is_guest() {
+            let is_connected = account_of(&self.context.connector, &event.peer).is_connected;
+            self.guests.note_session(&event.peer, self.context.clock.mono(), is_connected);
+        }
+    }
+}
+
+/// A guest's account as the packet path has it. One that does not exist yet is like one that is away.
+fn account_of(connector: &Connector, id: &AccountId) -> GuestAccount {
+    let Some(account) = connector.account(id.as_str()) else { return GuestAccount::default() };
+    GuestAccount {
+        is_connected: account.is_connected(),
+        is_busy: !account.is_idle(),
+        unsettled: account.unsettled(),
+    }
+}
+
+/// The guests of a node at its start: none, because each comes back by itself, to the books that it left.
+pub(super) fn at_start(config: &NodeConfig) -> Guests {
+    Guests::new(config.settings.guests.clone())
+}
