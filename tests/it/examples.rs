@@ -72,6 +72,11 @@ fn packets_pass_through_linear_3() {
 }
 
 #[test]
+fn packets_pass_through_two_currencies() {
+    check_network("two-currencies.yaml");
+}
+
+#[test]
 fn packets_pass_through_with_store() {
     check_network("with-store.yaml");
 }
