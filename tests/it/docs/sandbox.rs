@@ -154,8 +154,10 @@ impl Sandbox {
     }
 }
 
+/// Also behind variables, such as `ILP_VIA=... ilp-connector pay ...`.
 fn is_payment(line: &str) -> bool {
-    ["ilp-connector pay ", "ilp-connector send "].iter().any(|command| line.starts_with(command))
+    let mut words = line.split(' ').skip_while(|word| word.contains('='));
+    words.next() == Some("ilp-connector") && matches!(words.next(), Some("pay" | "send"))
 }
 
 /// For a command that moves money, a ping by the same login to the node that is paid. Before a payment to a URL, whose
