@@ -3,8 +3,11 @@
 use super::state::{BooksVerdict, NotCredited, ReconcileState};
 use crate::account::Asset;
 
-/// Packets, and changes by operators.
-const CORRECT_ONE: &str = "agree with the operator of the peer which number is right, and correct the other one with `ledger adjust`";
+/// Packets, and changes by operators. `#`: the change that makes the books equal, whichever end makes it.
+const CORRECT_ONE: &str = "agree with the operator of the peer which number is right, and correct the other one, only there, \
+                           with `ledger adjust PEER #`";
+/// The same, if the parts add up to nothing.
+const CANCELLED: &str = "in all they cancel each other out, so no balance has to change";
 /// Settlements that are missing.
 const FIND: &str = "it is lost, stuck, or less than the settlement engines can pay; compare `settlement list` of both \
                     ends, look at the engines, and record by hand what was paid by hand";
@@ -66,11 +69,22 @@ impl ReconcileState {
         };
         let difference = &self.difference;
         let causes: Vec<_> = self.causes.iter().map(ToString::to_string).collect();
+        // What operators have changed to correct packets counts with them: only the sum is left to correct.
+        let parts = [difference.asked, difference.answered, difference.adjusted];
+        let total = parts.into_iter().fold(0, i128::saturating_add);
+        let correct_one = match total.saturating_neg() {
+            0 => CANCELLED.to_owned(),
+            change => CORRECT_ONE.replace('#', &change.to_string()),
+        };
         let of_packets = match causes.is_empty() {
-            true => CORRECT_ONE.to_owned(),
-            false => format!("{}; {CORRECT_ONE}", causes.join("; ")),
+            true => correct_one,
+            false => format!("{}; {correct_one}", causes.join("; ")),
         };
         let of_packets = (&*of_packets, &*of_packets);
+        let of_operators = match (difference.asked, difference.answered) {
+            (0, 0) => (UNDO, UNDO),
+            _ => of_packets,
+        };
         let found = [
             say(
                 difference.asked,
@@ -110,7 +124,7 @@ impl ReconcileState {
                     "changes by operators leave # that both ends claim",
                     "changes by operators leave # that no end claims",
                 ),
-                (UNDO, UNDO),
+                of_operators,
             ),
         ];
         let mut texts: Vec<String> = Vec::new();
@@ -121,7 +135,11 @@ impl ReconcileState {
                 advices.push(advice);
             }
         }
-        format!("{} ({})", texts.join("; "), advices.join(". Of the others: "))
+        let sum = match parts.iter().filter(|part| **part != 0).count() {
+            0 | 1 => String::new(),
+            _ => format!("{} in all: ", amount(total, asset)),
+        };
+        format!("{sum}{} ({})", texts.join("; "), advices.join(". Of the others: "))
     }
 }
 
@@ -158,8 +176,28 @@ mod tests {
             state.describe(&usd),
             "the peer claims 0.00000012 USD (120 units) more than this node accepts for its packets (answers of the \
              peer were lost or came too late; agree with the operator of the peer which number is right, and correct \
-             the other one with `ledger adjust`)"
+             the other one, only there, with `ledger adjust PEER -120`)"
         );
+        // An operator has corrected most of it.
+        state.causes = vec![DifferenceCause::OwnPacketsForgotten];
+        state.difference =
+            Parts { asked: 1_000_153_480, adjusted: -1_000_149_260, ..Parts::default() };
+        assert_eq!(
+            state.describe(&usd),
+            "0.00000422 USD (4220 units) in all: the peer claims 1.00015348 USD (1000153480 units) more than this node \
+             accepts for its packets; changes by operators leave 1.00014926 USD (1000149260 units) that no end claims (the \
+             books of this node lack packets that the peer fulfilled: this node ended without a clean stop, or a backup \
+             was restored here; agree with the operator of the peer which number is right, and correct the other one, only \
+             there, with `ledger adjust PEER -4220`)"
+        );
+        state.difference = Parts { asked: 5, answered: -5, ..Parts::default() };
+        assert!(
+            state.describe(&yen).contains("no balance has to change"),
+            "{}",
+            state.describe(&yen)
+        );
+        state.difference = Parts { adjusted: -5, ..Parts::default() };
+        assert!(state.describe(&yen).ends_with("or undo the one that was made)"));
         state.causes.clear();
         state.difference = Parts { received: -5, ..Parts::default() };
         assert_eq!(

@@ -87,6 +87,12 @@ pub enum DifferenceCause {
     /// Of our packets: the peer fulfilled more.
     #[error("answers of the peer were lost or came too late")]
     AnswersLost,
+    /// Of our packets: this node has forgotten what the peer fulfilled.
+    #[error(
+        "the books of this node lack packets that the peer fulfilled: this node ended without a clean stop, or a backup was \
+         restored here"
+    )]
+    OwnPacketsForgotten,
     /// The peer claims packets that did not remain without an answer here.
     #[error("the peer counts packets that have had another answer here, or that were never sent")]
     PeerOvercounts,
@@ -94,7 +100,9 @@ pub enum DifferenceCause {
     #[error("the peer's books lack what it fulfilled: it crashed, or restored a backup")]
     PeerForgot,
     /// Of the peer's packets: it accepts fewer than we fulfilled.
-    #[error("answers of this node were lost or came too late at the peer")]
+    #[error(
+        "answers of this node were lost or came too late at the peer, or the peer has lost them in a crash or with a backup"
+    )]
     OwnAnswersLost,
     /// Of the peer's packets: it accepts more than we fulfilled.
     #[error("the books of this node lack what it fulfilled: it crashed, or a backup was restored")]
@@ -190,7 +198,10 @@ impl ReconcileState {
                 judgement.again_after = Some(Duration::ZERO);
             }
         }
-        self.causes = causes(&difference, exchange);
+        if difference.asked <= 0 {
+            self.lost = 0;
+        }
+        self.causes = causes(&difference, exchange, self.lost);
         self.difference = difference;
         let Parts { paid, received, .. } = difference;
         let settlements = Parts { paid, received, ..Parts::default() };
@@ -252,7 +263,7 @@ impl ReconcileState {
         let mut notice = None;
         match &self.peer {
             Some(before) if before.books != found.books => {
-                (self.baseline, self.received) = (None, Payments::default());
+                (self.baseline, self.received, self.lost) = (None, Payments::default(), 0);
                 self.balanced = Parts::default();
                 self.suspected = Suspected::default();
                 // Without a store, each process of the peer has new books.
@@ -363,6 +374,8 @@ impl ReconcileState {
             {
                 self.given_up.add(more, now);
                 judgement.corrections.push(BalanceChange::Concede(more));
+            } else {
+                self.lost = more.max(0);
             }
             self.is_recovering = false;
         }
@@ -423,15 +436,16 @@ fn smallest_payment(places: Option<u8>, asset_scale: u8) -> i128 {
     10_i128.checked_pow(missing_places.into()).unwrap_or(1)
 }
 
-fn causes(difference: &Parts<i128>, exchange: &Exchange) -> Vec<DifferenceCause> {
+fn causes(difference: &Parts<i128>, exchange: &Exchange, lost: i128) -> Vec<DifferenceCause> {
     let pick = |amount: i128, above: DifferenceCause, below: DifferenceCause| match amount {
         0 => None,
         1.. => Some(above),
         _ => Some(below),
     };
-    let claimed = match exchange.after.unanswered >= difference.asked {
-        true => DifferenceCause::AnswersLost,
-        false => DifferenceCause::PeerOvercounts,
+    let claimed = match difference.asked {
+        claimed if lost >= claimed => DifferenceCause::OwnPacketsForgotten,
+        claimed if exchange.after.unanswered >= claimed => DifferenceCause::AnswersLost,
+        _ => DifferenceCause::PeerOvercounts,
     };
     let found = [
         pick(difference.asked, claimed, DifferenceCause::PeerForgot),

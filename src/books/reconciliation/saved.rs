@@ -29,6 +29,8 @@ struct SavedState {
     credit_places: Option<u8>,
     recovering: bool,
     may_lack: bool,
+    #[serde(default)]
+    lost: String,
     given_up: (u64, String),
     verdict: String,
     difference: SavedParts,
@@ -118,6 +120,7 @@ impl ReconcileState {
             credit_places: self.credit_places,
             recovering: self.is_recovering,
             may_lack: self.may_lack,
+            lost: self.lost.to_string(),
             given_up: (self.given_up.day, self.given_up.amount.to_string()),
             verdict: self.verdict.to_string(),
             difference: SavedParts::of(&self.difference),
@@ -134,7 +137,7 @@ impl ReconcileState {
             }
             None => None,
         };
-        let (day, amount) = saved.given_up;
+        let (day, given_up) = saved.given_up;
         Some(Self {
             at: saved.at.map(Timestamp::from_millis),
             peer: saved.peer.map(|SavedPeer { books, run, cut }| PeerBooksId { books, run, cut }),
@@ -147,7 +150,8 @@ impl ReconcileState {
             credit_places: saved.credit_places,
             is_recovering: saved.recovering,
             may_lack: saved.may_lack,
-            given_up: GivenUp { day, amount: amount.parse().ok()? },
+            lost: amount(&saved.lost)?,
+            given_up: GivenUp { day, amount: given_up.parse().ok()? },
             verdict: saved.verdict.parse::<BooksVerdict>().ok()?,
             difference: saved.difference.parts()?,
             causes: Vec::new(),
@@ -179,6 +183,7 @@ mod tests {
             credit_places: Some(6),
             is_recovering: true,
             may_lack: true,
+            lost: 4_220,
             given_up: GivenUp { day: 20_000, amount: 120 },
             verdict: BooksVerdict::Differs,
             difference: parts,

@@ -48,6 +48,9 @@ pub struct ReconcileState {
     pub is_recovering: bool,
     /// The same, of what it fulfilled itself.
     pub may_lack: bool,
+    /// What the peer fulfilled of our packets, and our books lack, since an unclean end of this node or a restore: more
+    /// than was uncertain, and than the node may take over by itself.
+    pub lost: i128,
     /// What was given up without an operator.
     pub given_up: GivenUp,
     /// The result.

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::judge::DifferenceCause;
 use super::*;
 use crate::account::ReconcileSettings;
 use crate::wire::Timestamp;
@@ -104,6 +105,29 @@ impl Ends {
         assert_eq!((ours.pending.paid, theirs.pending.received), (pending, pending));
         assert_eq!((ours.pending.received, theirs.pending.paid), (0, 0));
     }
+}
+
+#[test]
+fn what_a_crash_has_lost_is_named_until_it_is_corrected() {
+    let mut ends = Ends::new();
+    // The books have lost that the peer fulfilled this, and that it was sent at all.
+    ends.amounts[1].answered = 4_220;
+    ends.states[0].is_recovering = true;
+    for _ in 0..2 {
+        assert_eq!(ends.compare_at(0).corrections, []);
+        let state = &ends.states[0];
+        assert_eq!((state.verdict, state.difference.asked), (BooksVerdict::Differs, 4_220));
+        assert_eq!(state.causes, [DifferenceCause::OwnPacketsForgotten]);
+        // Also after another restart.
+        ends.states[0] = ReconcileState::from_text(&state.to_text()).unwrap();
+    }
+    ends.amounts[0].adjusted = -4_220;
+    ends.compare_at(0);
+    assert_eq!((ends.states[0].verdict, ends.states[0].lost), (BooksVerdict::Agrees, 0));
+    // Without a crash, it is another matter.
+    ends.amounts[1].answered += 5;
+    ends.compare_at(0);
+    assert_eq!(ends.states[0].causes, [DifferenceCause::PeerOvercounts]);
 }
 
 #[test]

@@ -56,8 +56,8 @@ fn the_end_of_an_alarm_is_an_event_also_after_a_recovery() {
         cut.records().events.iter().map(|event| event.text.clone()).collect::<Vec<_>>()
     };
     let differ = "the books differ: the peer claims 0.00000012 USD (120 units) more than this node accepts for its \
-                  packets (agree with the operator of the peer which number is right, and correct the other one with \
-                  `ledger adjust`)";
+                  packets (agree with the operator of the peer which number is right, and correct the other one, only \
+                  there, with `ledger adjust PEER -120`)";
     assert_eq!(report(&agrees, &differs), [differ]);
     assert_eq!(report(&differs, &differs), [""; 0]);
     // The node starts again, and finds out what it lost.
