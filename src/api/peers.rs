@@ -176,7 +176,7 @@ mod tests {
             last_refused_login: Some(RefusedLogin {
                 at: UNIX_EPOCH + Duration::from_millis(1_514_132_072_279),
                 remote: "192.0.2.1:5000".to_owned(),
-                reason: "invalid auth_username or auth_token".to_owned(),
+                reason: "wrong token".to_owned(),
             }),
             sessions: 2,
             counts: PeerCounts {

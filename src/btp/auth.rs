@@ -47,6 +47,19 @@ pub(super) enum AuthError {
     Guest(#[from] GuestRefusal),
 }
 
+impl AuthError {
+    /// What the operator of this node reads, and never the peer: which part of the login was wrong. `is_named`: it
+    /// claims a name, and `is_known` if a peer has it.
+    pub(super) fn describe_to_operator(self, is_named: bool, is_known: bool) -> String {
+        match (self, is_named, is_known) {
+            (Self::WrongCredentials, true, true) => "wrong token".to_owned(),
+            (Self::WrongCredentials, true, false) => "no peer has this name as its id".to_owned(),
+            (Self::WrongCredentials, false, _) => "no name, and no peer has this token".to_owned(),
+            _ => self.to_string(),
+        }
+    }
+}
+
 /// Reads the first frame of an accepted connection. `path`: that of the opening handshake.
 pub(super) fn read_first_frame<'d>(
     frame: &[u8],

@@ -437,14 +437,14 @@ impl Shared {
             _ => &counts.failed_before_login,
         };
         counter.fetch_add(1, Ordering::Relaxed);
-        if let AcceptError::Login { why, claimed: Some(claimed) } = refused
-            && let Some(account) = self.logins.load().find_by_name(claimed)
-        {
-            self.context.peers.record_refused_login(
-                Some(account),
-                &remote.to_string(),
-                &why.to_string(),
-            );
+        let logins = self.logins.load();
+        let known = match refused {
+            AcceptError::Login { claimed: Some(claimed), .. } => logins.find_by_name(claimed),
+            _ => None,
+        };
+        if let (Some(account), AcceptError::Login { why, .. }) = (known, refused) {
+            let reason = why.describe_to_operator(true, true);
+            self.context.peers.record_refused_login(Some(account), &remote.to_string(), &reason);
         }
         if matches!(
             refused,
@@ -471,8 +471,10 @@ impl Shared {
                     "a socket was closed: too many have not authenticated yet"
                 );
             }
-            AcceptError::Login { claimed, .. } => {
-                tracing::warn!(%remote, user = claimed, reason = %refused, suppressed, "connection refused");
+            AcceptError::Login { why, claimed } => {
+                let why = why.describe_to_operator(claimed.is_some(), known.is_some());
+                let reason = format!("login refused: {why}");
+                tracing::warn!(%remote, user = claimed, %reason, suppressed, "connection refused");
             }
             _ => tracing::warn!(%remote, reason = %refused, suppressed, "connection refused"),
         }

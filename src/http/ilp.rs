@@ -185,7 +185,12 @@ impl Ilp {
                 let is_secret = directory.is_secret(name) || auth::is_token(headers, name);
                 if is_secret { "***".to_owned() } else { sanitize_bytes(name.as_bytes()) }
             });
-            let reason = if has_token { "wrong token" } else { "no token" };
+            let reason = match (has_token, &claimed) {
+                (false, _) => "no token",
+                (true, None) => "no name, and no peer has this token",
+                (true, Some(_)) if known.is_none() => "no peer has this name as its id",
+                (true, Some(_)) => "wrong token",
+            };
             tracing::warn!(%remote, user, reason, suppressed, "HTTP login refused");
         }
         let detail = "a bearer token of this account is needed, or a JWT (HS256) with sub and exp that is signed with it";

@@ -1,5 +1,7 @@
 //! A node shows a refused login at the account whose name was claimed.
 
+use serde_json::Value;
+
 use crate::peer::{Peer, TIMEOUT, TestNode, auth_frame, describe_frame, http_get};
 use crate::support::eventually;
 
@@ -20,7 +22,7 @@ fn a_refused_login_is_shown_at_the_account_that_was_claimed() {
     let alice = node.account("alice");
     assert_eq!(alice["state"], "authenticationFailed");
     let error = alice["lastError"].as_str().unwrap();
-    assert!(error.contains("invalid auth_username or auth_token"), "{error}");
+    assert!(error.contains("wrong token"), "{error}");
     assert!(error.contains("127.0.0.1:"), "{error}");
     assert!(!alice.to_string().contains("wrong-token"), "a secret: {alice}");
     // Unknown names leave only a log line and a count.
@@ -33,12 +35,23 @@ fn a_refused_login_is_shown_at_the_account_that_was_claimed() {
     };
     assert!(metrics.contains(&line("alice", 1)) && metrics.contains(&line("bob", 0)), "{metrics}");
     assert!(!metrics.contains("nobody"), "{metrics}");
+    // Our log says what the answer does not.
+    for (user, reason) in
+        [("alice", "wrong token"), ("nobody-0", "no peer has this name as its id")]
+    {
+        let found = node.process.wait_for_line(user, |line| {
+            let line: Value = serde_json::from_str(line).ok()?;
+            (line["message"] == "connection refused" && line["user"] == user)
+                .then(|| line["reason"].clone())
+        });
+        assert_eq!(found, format!("login refused: {reason}"));
+    }
     // When the peer itself logs in, the error is cleared, and the refused login is still shown.
     let session = node.connect_peer("alice");
     node.wait_connected("alice");
     let alice = node.account("alice");
     assert_eq!(alice["lastError"], serde_json::Value::Null);
-    assert_eq!(alice["lastRefusedLogin"]["reason"], "invalid auth_username or auth_token");
+    assert_eq!(alice["lastRefusedLogin"]["reason"], "wrong token");
     // A refused login under the name of a connected peer changes only the count.
     refused(&node, "alice");
     eventually("counted", TIMEOUT, || match node.counter("alice", "refusedLogins") {

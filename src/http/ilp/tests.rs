@@ -130,6 +130,9 @@ async fn a_refused_login_counts_for_its_account_and_logs_no_secret() {
     };
     assert_eq!((refused("alice"), refused("bob")), (1, 1));
     let log = log.text();
+    for (reason, times) in [("wrong token", 2), ("no peer has this name as its id", 3)] {
+        assert_eq!(log.matches(&format!("reason=\"{reason}\"")).count(), times, "{reason}: {log}");
+    }
     for (user, times) in [("***", 3), ("alice", 1), ("bob", 1)] {
         assert_eq!(log.matches(&format!("user=\"{user}\"")).count(), times, "{user}: {log}");
     }

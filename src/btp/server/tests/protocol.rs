@@ -415,7 +415,7 @@ async fn the_log_has_the_peer_and_the_reason_but_no_secret() {
         "message=disconnected peer=alice side=\"accepted\" code=1005 reason=\"closed by the peer\"",
         "message=frames refused since the last such line peer=alice count=1",
         "message=connection refused remote=192.0.2.1:7 user=\"mallory\\\\nINFO connected\"",
-        "reason=login refused: invalid auth_username or auth_token",
+        "reason=login refused: no peer has this name as its id",
     ] {
         assert!(log.contains(expected), "{expected} is not in:\n{log}");
     }
