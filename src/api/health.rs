@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::account::AccountId;
 use crate::net::ClockJump;
+use crate::peers::{ArrivedPackets, ExpiredAt, ExpiredPackets};
 
 /// Reasons that are listed; further ones are counted.
 const REASONS_MAX: usize = 8;
@@ -70,6 +71,8 @@ pub(super) struct HealthInput {
     pub(super) overrides: Vec<String>,
     /// Settlements that are debited, and that no engine pays now.
     pub(super) settlements: Vec<String>,
+    /// Neighbours with whom most packets expire.
+    pub(super) expired_packets: Vec<ExpiredPackets>,
     /// The last jump of the system clock, and its age.
     pub(super) clock_jump: Option<(ClockJump, Duration)>,
 }
@@ -120,7 +123,21 @@ pub(super) fn health(input: &HealthInput) -> Health {
     }
     // Neither a restart nor less traffic would correct the clock, so a jump does not make the node unhealthy.
     reasons.extend(clock_reason(input.clock_jump));
+    reasons.extend(input.expired_packets.iter().take(REASONS_MAX).map(expired_reason));
     Health { status, reasons }
+}
+
+fn expired_reason(found: &ExpiredPackets) -> String {
+    let ExpiredPackets { peer, at, packets } = found;
+    let ArrivedPackets { all, expired } = packets;
+    let (whose, end) = match at {
+        ExpiredAt::ThisNode => ("from", "here"),
+        ExpiredAt::Peer => ("to", "there, or further on"),
+    };
+    format!(
+        "{expired} of {all} packets {whose} {peer} had expired when they arrived {end}; the clock of a machine is probably \
+         wrong: compare the time of both"
+    )
 }
 
 fn clock_reason(jump: Option<(ClockJump, Duration)>) -> Option<String> {
@@ -192,6 +209,7 @@ mod tests {
             peers: peers.collect(),
             overrides: Vec::new(),
             settlements: Vec::new(),
+            expired_packets: Vec::new(),
             clock_jump: None,
         }
     }
@@ -261,6 +279,23 @@ mod tests {
         );
         let both = HealthInput { listed: false, stopping: true, ..input(&[]) };
         assert_eq!(health(&both).status, Stopping);
+    }
+
+    #[test]
+    fn packets_that_mostly_expire_are_listed_and_change_no_status() {
+        let packets = ArrivedPackets { all: 60, expired: 57 };
+        let found = |at| ExpiredPackets { peer: "bob".parse().unwrap(), at, packets };
+        let expired_packets = vec![found(ExpiredAt::ThisNode), found(ExpiredAt::Peer)];
+        let health = health(&HealthInput { expired_packets, ..input(&[]) });
+        assert_eq!(health.status, HealthStatus::Healthy);
+        let advice = "the clock of a machine is probably wrong: compare the time of both";
+        let expected = [
+            format!("57 of 60 packets from bob had expired when they arrived here; {advice}"),
+            format!(
+                "57 of 60 packets to bob had expired when they arrived there, or further on; {advice}"
+            ),
+        ];
+        assert_eq!(health.reasons, expected);
     }
 
     #[test]

@@ -402,6 +402,7 @@ impl NodeStatus {
             peers: peers.collect(),
             overrides: self.overrides.load().iter().filter_map(override_reason).collect(),
             settlements: self.waiting_settlements(),
+            expired_packets: self.context.expiry_watch.findings(now),
             clock_jump: jump.map(|jump| (jump, now.since(jump.at))),
         }
     }

@@ -23,6 +23,7 @@ mod diallers;
 mod draining;
 mod engines;
 mod event_watch;
+mod expiry_watch;
 mod file_fingerprint;
 mod guest_orders;
 mod guests;

@@ -79,6 +79,7 @@ pub(super) struct NodeTask {
     pub(super) sweep: AbortOnDrop,
     pub(super) _certificate_watch: AbortOnDrop,
     pub(super) _clock_watch: AbortOnDrop,
+    pub(super) _expiry_watch: AbortOnDrop,
     pub(super) ccp: AbortOnDrop,
     pub(super) rate_sources: RateSources,
     pub(super) api_thread: RuntimeThread,

@@ -34,8 +34,8 @@ use super::stranded_settlements::StrandedSettlements;
 use super::task::{self, AbortOnDrop};
 use super::webhooks::WebhookTasks;
 use super::{
-    books, ccp, certificate_watch, clock_watch, credits, event_watch, lease, settlement_orders,
-    settlements, standby, sweep,
+    books, ccp, certificate_watch, clock_watch, credits, event_watch, expiry_watch, lease,
+    settlement_orders, settlements, standby, sweep,
 };
 use crate::api::{Api, NodeAddresses, NodeStatus, Observer};
 use crate::btp::BtpServer;
@@ -316,6 +316,7 @@ async fn build(
         http_context,
         draining: Draining::default(),
         _clock_watch: AbortOnDrop::spawn(clock_watch::run(Arc::clone(&context))),
+        _expiry_watch: AbortOnDrop::spawn(expiry_watch::run(Arc::clone(&context))),
         _certificate_watch: AbortOnDrop::spawn(certificate_watch::run(
             Arc::clone(&context),
             watched,

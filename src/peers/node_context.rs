@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::credit_order::CreditOrder;
 use super::engine_account::EngineAccounts;
+use super::expired_packets::ExpiryWatch;
 use super::known_addresses::KnownAddresses;
 use super::peer_status::Peers;
 use super::settlement_progress::SettlementProgress;
@@ -41,6 +42,8 @@ pub struct NodeContext {
     pub clock: Clock,
     /// Detects steps of the time of day.
     pub clock_watch: ClockWatch,
+    /// Finds neighbours with another time of day.
+    pub expiry_watch: ExpiryWatch,
     /// Limits and timeouts.
     pub settings: TransportSettings,
     /// The trusted certificates of dialled servers.
@@ -163,6 +166,7 @@ impl NodeContext {
             proxies: ArcSwap::default(),
             clock,
             clock_watch: ClockWatch::default(),
+            expiry_watch: ExpiryWatch::default(),
             rate_book: Mutex::default(),
             tls_handshakes: TlsHandshakes::new(settings.unauthenticated),
             descriptors,

@@ -8,7 +8,7 @@ use ilp_connector::wire::Timestamp;
 use ilp_connector::wire::ilp::Prepare;
 use serde_json::Value;
 
-use crate::peer::{Peer, TestNode, fulfill, preimage, prepare_to, read_vectors};
+use crate::peer::{Peer, TestNode, fulfill, get_json, preimage, prepare_to, read_vectors};
 use crate::support::eventually;
 
 const TIMEOUT: Duration = Duration::from_secs(40);
@@ -98,4 +98,22 @@ fn expiries_are_checked_to_the_millisecond_rows_43_to_46() {
             late_ms = (late_ms + wanted - left).clamp(0, 5);
         }
     }
+}
+
+/// As a machine whose clock is two minutes ahead or behind.
+#[test]
+fn a_peer_whose_packets_have_all_expired_is_named_at_health() {
+    let node = TestNode::with_peers(&["alice", "bob"], "");
+    let mut alice = node.connect_peer("alice");
+    for id in 1..=12 {
+        alice.send_prepare(id, &prepare_to("test.bob").expires_in_ms(-120_000));
+        assert_eq!(alice.receive_described(), format!("RESPONSE {id} Reject R02"));
+    }
+    eventually("the health names the peer", TIMEOUT, || {
+        let health = get_json(node.health_port, "/health");
+        let reasons = health["reasons"].to_string();
+        let is_named = reasons.contains("packets from alice had expired when they arrived here");
+        assert_eq!(health["status"], "healthy");
+        if is_named && !reasons.contains("bob") { Ok(()) } else { Err(reasons) }
+    });
 }
