@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use crate::config::{
     Environment, Loaded, NodeConfig, Secret, Source, read_secret, read_secret_file, variable,
 };
-use crate::console::{Failure, SourceArguments, host_to_dial, load_local_node, shell_quote};
+use crate::console::{
+    Failure, NAME_A_FILE, SourceArguments, host_to_dial, load_local_node, shell_quote,
+};
 use crate::net::{Clock, HttpUrl, authority};
 use crate::observe::Scope;
 use crate::remote::AskedNode;
@@ -71,7 +73,7 @@ fn nodes_of_configuration(
         Some(file) => nodes_of_file(&file, source.node.as_deref(), environment),
         None => {
             let node = load_local_node(source, environment)?;
-            let hint = "start it with `ilp-connector run`, or name a file or a URL".to_owned();
+            let hint = format!("start it with `ilp-connector run`, or {NAME_A_FILE}");
             Ok(vec![node_on_this_machine(&node.config, hint)?])
         }
     }
@@ -91,7 +93,17 @@ fn nodes_of_file(
         ..Source::default()
     };
     let name = shell_quote(&file.display().to_string());
-    match topology::load_described(&source)? {
+    let described = match topology::load_described(&source) {
+        // A node goes on while its file has a mistake, and says so by itself.
+        Err(problems) => {
+            let loaded = topology::load_pages(&source).ok_or(problems)?;
+            check_id(&loaded, node, file)?;
+            let hint = format!("its file has mistakes, see `ilp-connector check {name}`");
+            return Ok(vec![node_on_this_machine(&loaded.config, hint)?]);
+        }
+        Ok(described) => described,
+    };
+    match described {
         Described::Node(loaded) => {
             check_id(&loaded, node, file)?;
             let hint = format!("start it with `ilp-connector run --config {name}`");
@@ -224,6 +236,23 @@ mod tests {
         assert_eq!(urls(&[], None, &in_b), "a a:8080, b 127.0.0.1:8080, c c:8080");
         assert_eq!(urls(&[], None, &[("NODE_ID", "x")]), "x 127.0.0.1:8080");
         assert_eq!(urls(&["http://h:1", "https://[::1]:2"], None, &[]), "? h:1, ? [::1]:2");
+    }
+
+    #[test]
+    fn a_node_is_asked_while_its_file_has_a_mistake() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("n.yaml");
+        let file = file.to_str().unwrap();
+        let check = |text: &str, expected: &str| {
+            std::fs::write(file, text).unwrap();
+            let said = urls(&[file], None, &[]);
+            assert!(said.contains(expected), "{said}");
+        };
+        let keys = "nodeId: n\nhealthCheckPort: 8181\napiToken: hunter2\n";
+        check(&format!("{keys}maxPaketAmount: 5\nilpAddress: ${{UNSET}}\n"), "n 127.0.0.1:8181");
+        check("nodeId: n\nhealthCheckPort: many\nmaxPaketAmount: 5\n", "maxPaketAmount");
+        check("nodes: [{id: a}]\nmaxPaketAmount: 5\n", "maxPaketAmount");
+        check("nodeId: [\n", "n.yaml");
     }
 
     #[test]

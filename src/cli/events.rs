@@ -9,7 +9,9 @@ use super::observed::{ObservedNodes, json_text};
 use super::terminal::{interrupted, terminal_canvas};
 use crate::books::EventLevel;
 use crate::config::Environment;
-use crate::console::{Colour, Failure, apply_colours, block_on, count, padded, sanitize, truncate};
+use crate::console::{
+    Colour, Failure, apply_colours, block_on, count, padded, sanitize, sanitize_answer, truncate,
+};
 use crate::observe::{EventBody, GapCause, StreamMessage};
 use crate::remote::{Feed, FeedItem};
 
@@ -102,7 +104,7 @@ fn event_line(event: &EventBody) -> String {
     let word = padded(word, 5);
     let word = colour.map_or(word.clone(), |colour| colour.paint(&word));
     let at = sanitize(event.at.trim_end_matches('Z')).replace('T', " ");
-    format!("{at}  {}  {word}  {}", padded(&sanitize(&event.node), 8), sanitize(&event.text))
+    format!("{at}  {}  {word}  {}", padded(&sanitize(&event.node), 8), sanitize_answer(&event.text))
 }
 
 #[cfg(test)]

@@ -48,7 +48,8 @@ fn parse_health(body: &str) -> (String, Vec<String>) {
 }
 
 /// Host and port of the node's health server. A node keeps its last good configuration when its file breaks, so a
-/// broken file is only a warning here: the variables and the defaults are used instead.
+/// broken file is only a warning here: the keys that say where it is are used nevertheless, or else the variables and
+/// the defaults.
 fn health_address(
     arguments: &HealthcheckArguments,
     environment: &Environment,
@@ -63,9 +64,16 @@ fn health_address(
             for problem in problems.problems.iter().take(3) {
                 writeln!(err, "warning: {problem}")?;
             }
-            let mut environment = environment.clone();
-            environment.remove("CONFIG_FILE");
-            topology::load(&Source { environment, ..Source::default() })?.config.settings
+            let file = arguments.source.config.clone();
+            let source = Source { file, environment: environment.clone(), ..Source::default() };
+            match topology::load_pages(&source) {
+                Some(loaded) => loaded.config.settings,
+                None => {
+                    let mut environment = environment.clone();
+                    environment.remove("CONFIG_FILE");
+                    topology::load(&Source { environment, ..Source::default() })?.config.settings
+                }
+            }
         }
     };
     if settings.health_check_port == 0 {

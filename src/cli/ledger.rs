@@ -12,8 +12,8 @@ use std::io::Write;
 
 use super::args::{LedgerArguments, LedgerCommand, StoreArguments};
 use crate::books::Period;
-use crate::config::{Environment, NodeConfig};
-use crate::console::{Failure, Table, count, error_chain, load_local_node};
+use crate::config::{Environment, NodeConfig, variable};
+use crate::console::{Failure, NAME_A_FILE, Table, count, error_chain, load_local_node};
 use crate::net::StorePlace;
 use crate::store::{OpenError, Store, StoreIdentity};
 use crate::wire::Timestamp;
@@ -69,10 +69,10 @@ impl NamedStore {
         }
         let config = load_local_node(&arguments.source, environment)?.config;
         let place = config.settings.store_place().ok_or_else(|| {
-            Failure::Usage(
-                "this node has no store: its configuration sets no `store`; name a file with --store"
-                    .to_owned(),
-            )
+            Failure::Usage(match is_named(arguments, environment) {
+                true => "this node has no store: its configuration sets no `store`; name a file with --store".to_owned(),
+                false => format!("no node is named; {NAME_A_FILE}, or its store with --store"),
+            })
         })?;
         Ok(Self { place, config: Some(config) })
     }
@@ -81,6 +81,11 @@ impl NamedStore {
     fn identity(&self) -> StoreIdentity {
         StoreIdentity { node: self.config.as_ref().map(|config| config.settings.node_id.clone()) }
     }
+}
+
+/// Whether a file, or a variable with the store, says which node it is.
+fn is_named(arguments: &StoreArguments, environment: &Environment) -> bool {
+    arguments.source.config.is_some() || variable(environment, "CONFIG_FILE").is_some()
 }
 
 fn failed(error: OpenError) -> Failure {

@@ -15,7 +15,7 @@ use super::args::{
 use super::asked_nodes::find_nodes;
 use super::observed::{json_text, page_client};
 use crate::config::{Environment, variable};
-use crate::console::{Failure, block_on, count, sanitize};
+use crate::console::{Failure, NAME_A_FILE, block_on, count, sanitize, sanitize_answer};
 use crate::observe::{OverrideBody, OverrideKind, ReconcileBody, ReconnectBody, Scope};
 use crate::remote::{AskedNode, PageClient, url_encode};
 
@@ -61,7 +61,14 @@ pub(super) fn reconnect(
     let path = format!("peers/{}/reconnect", url_encode(&arguments.peer));
     run::<ReconnectBody>(&arguments.node, environment, &path, json!({}), out, |done| {
         let sessions = count(done.closed_sessions, "session");
-        format!("{}: {sessions} of {} closed", done.node, done.peer)
+        let next = match done.dials {
+            true => "the node dials it now".to_owned(),
+            false => format!(
+                "{} connects to this node by itself, when its own next attempt is due (its operator can hasten that)",
+                done.peer
+            ),
+        };
+        format!("{}: {sessions} of {} closed; {next}", done.node, done.peer)
     })
 }
 
@@ -147,7 +154,7 @@ pub(super) fn run<T: DeserializeOwned>(
         }
         Some(reason) => reason.clone(),
         None => {
-            format!("by {} on the command line", variable(environment, "USER").unwrap_or("someone"))
+            format!("by {} on the command line", user_name(environment))
         }
     };
     if let Some(keys) = body.as_object_mut() {
@@ -160,6 +167,12 @@ pub(super) fn run<T: DeserializeOwned>(
         Ok::<_, Failure>(post(&client, &asked, &id, path, &body).await?)
     });
     print_answer(&answer?, page.json, out, describe)
+}
+
+/// The user of this process, as far as it is known: services and containers set no name.
+pub(in crate::cli) fn user_name(environment: &Environment) -> String {
+    let named = ["USER", "LOGNAME"].into_iter().find_map(|name| variable(environment, name));
+    named.map_or_else(|| format!("user {}", rustix::process::getuid().as_raw()), str::to_owned)
 }
 
 /// Reads a page of the node, and prints it, as it is or line by line.
@@ -184,7 +197,7 @@ pub(super) fn show_page<T: DeserializeOwned + Serialize>(
         return Ok(out.flush()?);
     }
     for line in lines(&page) {
-        writeln!(out, "{}", sanitize(&line))?;
+        writeln!(out, "{}", sanitize_answer(&line))?;
     }
     Ok(out.flush()?)
 }
@@ -219,7 +232,7 @@ pub(super) async fn post(
     if answer.status == 200 {
         return Ok(value);
     }
-    let detail = value.get("detail").and_then(Value::as_str).map(sanitize);
+    let detail = value.get("detail").and_then(Value::as_str).map(sanitize_answer);
     // What another program answers says nothing of what the node has done.
     let is_unclear = detail.is_none() || value.get("outcome").is_some();
     let detail = detail.unwrap_or_else(|| "this is not the answer of a node".to_owned());
@@ -238,7 +251,7 @@ pub(super) fn print_answer<T: DeserializeOwned>(
         (true, _) => json_text(answer, true)?,
         (false, Ok(done)) => {
             let lines = describe(&done);
-            lines.lines().map(sanitize).collect::<Vec<_>>().join("\n")
+            lines.lines().map(sanitize_answer).collect::<Vec<_>>().join("\n")
         }
         (false, Err(_)) => {
             let text =
@@ -311,8 +324,7 @@ async fn find_node(
         // The id is that of the configuration, or of the variables if no file is named.
         (Some(id), _) => {
             return Err(Failure::Usage(format!(
-                "the node {ids} answers at {url}, and not {id}; name the file of the node with --config, or its URL with \
-                 --via"
+                "the node {ids} answers at {url}, and not {id}; {NAME_A_FILE}, or its URL with --via"
             )));
         }
         (None, [only]) => only.clone(),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use unicode_width::UnicodeWidthStr;
 
-pub use crate::net::{error_chain, sanitize, sanitize_json};
+pub use crate::net::{error_chain, sanitize, sanitize_answer, sanitize_json};
 use crate::time::format_age;
 use crate::wire::ilp::ErrorCode;
 

@@ -8,6 +8,10 @@ use clap::{Args, ValueHint};
 use crate::config::{self, Diagnostics, Environment, Loaded, Source};
 use crate::topology::{self, Deployment, Topology};
 
+/// What helps where a command has found no file of the node.
+pub const NAME_A_FILE: &str = "name its file with --config or CONFIG_FILE (that of the Debian package is \
+                               /etc/ilp-connector/node.yaml)";
+
 /// The node of a configuration.
 #[derive(Debug, Default, Clone, Args)]
 pub struct SourceArguments {

@@ -14,11 +14,13 @@ pub use arg_parsers::{parse_duration, parse_hash, parse_hex, parse_ping_address}
 pub use failure::{Failure, exit_result, report_clap_error};
 pub use format::{
     count, decimal, describe_code, describe_node, error_chain, format_duration, format_millis,
-    format_percent, group_digits, padded, per_second, ratio, sanitize, sanitize_json, shell_quote,
+    format_percent, group_digits, padded, per_second, ratio, sanitize, sanitize_answer,
+    sanitize_json, shell_quote,
 };
 pub use health_probe::{fetch_health, post_to_page};
 pub use local_node::{
-    NodeAndNetwork, SourceArguments, host_to_dial, load_local_node, load_node_and_network,
+    NAME_A_FILE, NodeAndNetwork, SourceArguments, host_to_dial, load_local_node,
+    load_node_and_network,
 };
 pub use runtime::{block_on, build_runtime};
 pub use table::{Cell, Colour, Table, apply_colours, shorten_name, truncate, wrap};

@@ -52,11 +52,23 @@ fn is_harmless(character: char) -> bool {
         )
 }
 
+/// The most characters of a line that a node answers to its operator: what is found, and what to do.
+const ANSWER_CHARS_MAX: usize = 4_000;
+
 /// A foreign text on one line and harmless to a terminal. Quotes are kept.
 pub fn sanitize(text: &str) -> String {
+    sanitize_up_to(PRINTED_CHARS_MAX, text)
+}
+
+/// The same of a text in which a node explains something to its operator, and which is longer.
+pub fn sanitize_answer(text: &str) -> String {
+    sanitize_up_to(ANSWER_CHARS_MAX, text)
+}
+
+fn sanitize_up_to(chars_max: usize, text: &str) -> String {
     let mut out = String::new();
     for (index, character) in text.chars().enumerate() {
-        if index == PRINTED_CHARS_MAX {
+        if index == chars_max {
             out.push('…');
             break;
         }

@@ -242,10 +242,12 @@ impl NodeTask {
     /// Closes all sessions with a peer; if this node dials it, it dials again at once.
     fn reconnect(&mut self, peer: &AccountId, wanted: Wanted) -> Result<VerbDone, VerbRefusal> {
         self.find_peer(peer)?;
-        if !self.config.peer(peer.as_str()).is_some_and(|peer| peer.account.enabled) {
+        let config = self.config.peer(peer.as_str());
+        if !config.is_some_and(|peer| peer.account.enabled) {
             let text = format!("peer {peer} is suspended; resume it");
             return Err(VerbRefusal::Conflict(text));
         }
+        let dials = config.is_some_and(|peer| peer.url.is_some());
         let connector = &self.context.connector;
         let account = connector.account(peer.as_str());
         let closed_sessions =
@@ -255,7 +257,7 @@ impl NodeTask {
         tracing::warn!(%peer, sessions = closed_sessions, by, reason, "an operator reconnects a peer");
         self.status.record_reconnect(peer, closed_sessions, &by, &reason);
         let node = self.overrides.node().to_string();
-        let body = ReconnectBody { node, peer: peer.to_string(), closed_sessions };
+        let body = ReconnectBody { node, peer: peer.to_string(), closed_sessions, dials };
         Ok(VerbDone::Reconnected(body))
     }
 }

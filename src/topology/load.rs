@@ -55,6 +55,27 @@ pub fn load_described(source: &Source) -> Result<Described, Diagnostics> {
     load_content(source, content.as_ref()).map(Box::new).map(Described::Node)
 }
 
+/// The keys that say where the pages of a node are, and who may read them.
+const PAGE_KEYS: [&str; 6] =
+    ["nodeId", "healthCheckHost", "healthCheckPort", "apiToken", "apiTokenFile", "apiTokens"];
+
+/// Loads only what is needed to ask the running node of a node file, which goes on with its last configuration while
+/// the file has mistakes elsewhere. `None`: it is no node file, or these keys have mistakes too.
+pub fn load_pages(source: &Source) -> Option<Loaded> {
+    let content = read_file(source).0.ok()??;
+    let mut report = DiagnosticSink::new(Some(&content.path));
+    let mut root = parse_file(source, &content, &mut report)?;
+    if network_file::is_topology(&root) {
+        return None;
+    }
+    let ValueData::Map(map) = &mut root.data else { return None };
+    map.0.retain(|(name, _)| PAGE_KEYS.contains(&&*name.text));
+    // The mistakes so far may be of other keys.
+    let mut report = DiagnosticSink::new(Some(&content.path));
+    overlay_node_file(source, &mut root, &mut report);
+    Loaded::from_tree(root, FileForm::NodeFile, Some(&content.path), report).ok()
+}
+
 /// Loads one node from bytes that the caller has read.
 ///
 /// # Errors

@@ -30,6 +30,6 @@ pub use check::{Checked, check};
 pub use deployment::Deployment;
 pub use link_ends::check_link_ends;
 pub use listeners::{LOOPBACK_BTP_PORT, LOOPBACK_HEALTH_PORT, LOOPBACK_HTTP_PORT};
-pub use load::{Described, load, load_content, load_described, load_in_network};
+pub use load::{Described, load, load_content, load_described, load_in_network, load_pages};
 pub use network_file::Topology;
 pub use port_assignments::{PortAssignments, PortReplacement};

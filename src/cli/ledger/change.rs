@@ -4,13 +4,14 @@
 use std::io::{self, Write};
 
 use super::super::args::{AdjustArguments, ChangeArguments, ResolveArguments};
+use super::super::verbs::user_name;
 use super::through_node;
 use super::{NamedStore, failed};
 use crate::books::{
     Adjustment, BalanceChange, ChangeError, ChangeId, ChangeRequest, Cut, CutRecords,
     RecoveredAccount, SavedBooks,
 };
-use crate::config::{Environment, variable};
+use crate::config::Environment;
 use crate::console::{Failure, SourceArguments, error_chain, sanitize};
 use crate::net::Clock;
 use crate::observe::Scope;
@@ -53,7 +54,7 @@ fn make_change(
         asset: arguments.asset.clone(),
         change,
         reason: sanitize(&arguments.reason),
-        by: sanitize(variable(environment, "USER").unwrap_or("unknown")),
+        by: sanitize(&user_name(environment)),
     };
     // Without this, a mistyped name would begin new books.
     Store::read(&named.place, &named.identity()).map_err(failed)?;

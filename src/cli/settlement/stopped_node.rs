@@ -3,12 +3,13 @@
 use std::io::Write;
 
 use super::super::ledger::change::{save_records, warn_of_uncertain};
+use super::super::verbs::user_name;
 use crate::account::AccountId;
 use crate::books::{
     AccountKind, CutRecords, Leftover, Quantity, RecoveredAccount, SavedBooks, Settlement,
     SettlementDirection, SettlementKey, SettlementState,
 };
-use crate::config::{Environment, NodeConfig, variable};
+use crate::config::{Environment, NodeConfig};
 use crate::console::{Failure, SourceArguments, error_chain, load_local_node, sanitize};
 use crate::net::Clock;
 use crate::observe::{RecordedSettlementBody, SettlementBody};
@@ -64,7 +65,7 @@ impl NodeStore {
         }
         let clock = Clock::start();
         let now = clock.now().wall;
-        let by = sanitize(variable(environment, "USER").unwrap_or("unknown"));
+        let by = sanitize(&user_name(environment));
         match Store::open(&place, &identity, clock) {
             Ok((store, books)) => {
                 let node = StoppedNode { id, peers, store, books, now, by };

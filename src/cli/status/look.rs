@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::super::network_view::{NodeRow, ViewState};
-use crate::console::sanitize;
+use crate::console::{NAME_A_FILE, sanitize, sanitize_answer};
 use crate::observe::{
     BothWays, EngineAccountBody, EngineRefusalBody, PeerSettlementBody, PendingSettlementBody,
     ReconcileBody, parse_time,
@@ -113,11 +113,16 @@ async fn look_at(client: &PageClient, node: &AskedNode) -> NodeLook {
 }
 
 fn look_of(node: &AskedNode, health: HealthPage, peers: Result<PeersPage, PageError>) -> NodeLook {
-    let mut reasons: Vec<String> = health.reasons.iter().map(|reason| sanitize(reason)).collect();
+    let mut reasons: Vec<String> =
+        health.reasons.iter().map(|reason| sanitize_answer(reason)).collect();
     let answered = sanitize(&health.node_id);
     let mut state = ViewState::of_node(&health.status);
     if let Some(id) = node.id.as_ref().filter(|id| **id != answered) {
-        reasons.insert(0, format!("the node {answered} answers at {}", node.shown_url()));
+        let url = node.shown_url();
+        reasons.insert(
+            0,
+            format!("the node {answered} answers at {url}; for that one, {NAME_A_FILE}"),
+        );
         state = ViewState::Bad("another node".to_owned());
         return NodeLook { row: NodeRow { id: id.clone(), ..row(state, reasons) }, ..blank(node) };
     }
@@ -135,7 +140,7 @@ fn look_of(node: &AskedNode, health: HealthPage, peers: Result<PeersPage, PageEr
         },
         uptime_s: Some(health.uptime),
         version: Some(sanitize(&health.version)),
-        refused_configuration: health.config.error.as_deref().map(sanitize),
+        refused_configuration: health.config.error.as_deref().map(sanitize_answer),
         accounts: accounts.into_iter().map(AccountLook::sanitized).collect(),
         no_balances,
         ..blank(node)
@@ -223,7 +228,7 @@ impl AccountLook {
             uncertain: clean(self.uncertain),
             reconcile: self.reconcile.map(|one| ReconcileBody {
                 verdict: sanitize(&one.verdict),
-                text: sanitize(&one.text),
+                text: sanitize_answer(&one.text),
                 ..one
             }),
             settlement: self.settlement.map(sanitized_settlement),
@@ -302,7 +307,11 @@ impl AccountLook {
         }
         // `the books agree, but for 18 USD that ...`
         let but = text.strip_prefix("the books ").filter(|text| text.starts_with("agree, but"));
-        let verdict = but.unwrap_or(verdict);
+        let verdict = match verdict.as_str() {
+            "agrees" => but.unwrap_or("agree"),
+            "differs" => "differ",
+            other => other,
+        };
         let at = compared_at.as_deref().and_then(parse_time);
         let ago = at.map(|at| now.as_millis().saturating_sub(at.as_millis()) / 1000);
         Some(match ago {

@@ -343,7 +343,7 @@ pub(super) mod tests {
         };
         let mut looks = [look("a", "healthy", &[], vec![account("b", "connected", "5")])];
         looks[0].accounts[0].reconcile = compared("agrees", "the books agree");
-        assert!(text(&looks, usize::MAX).contains("\nbooks: a and b agrees (12 s ago)"));
+        assert!(text(&looks, usize::MAX).contains("\nbooks: a and b agree (12 s ago)"));
         let but = "the books agree, but for 18 USD that this node paid";
         looks[0].accounts[0].reconcile = compared("agrees", but);
         let shown = text(&looks, usize::MAX);

@@ -71,4 +71,6 @@ pub struct ReconnectBody {
     pub peer: String,
     /// Sessions that were asked to close.
     pub closed_sessions: usize,
+    /// Whether the node dials the peer now. If not, the peer dials, when its own next attempt is due.
+    pub dials: bool,
 }

@@ -166,8 +166,13 @@ fn files_tokens_and_other_nodes() {
     let other = write_file(&folder, "m.yaml", &yaml(&port).replace("nodeId: n", "nodeId: m"));
     let files = report(&[path_text(&other)], 0, &["the node n answers at http://127.0.0.1:"]);
     assert!(!files.keys().any(|name| name.starts_with("nodes/")), "{:?}", files.keys());
-    // A file with a mistake; the node is found by its URL.
-    let broken = write_file(&folder, "b.yaml", "nodeId: n\npeers: 5\n");
+    // A mistake elsewhere does not hide where the node is.
+    let mistaken = format!("{}maxPaketAmount: 1\n", yaml(&port));
+    let mistaken = write_file(&folder, "e.yaml", &mistaken);
+    let files = report(&[path_text(&mistaken)], 0, &["nodes/n/log.txt"]);
+    assert!(files["configuration/e.yaml/findings.txt"].starts_with("error: "));
+    // One in the place of the node does; then the node is found by its URL.
+    let broken = write_file(&folder, "b.yaml", "nodeId: n\nhealthCheckPort: many\n");
     let said = ["the configuration has mistakes", "nodes/n/health.json"];
     let files = report(&[path_text(&broken), &url], 0, &said);
     assert!(files["configuration/b.yaml/findings.txt"].starts_with("error: "));

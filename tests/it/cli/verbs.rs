@@ -34,7 +34,11 @@ fn an_operator_needs_no_curl() {
     run(&["resume", "alice"], 1, &["error: n: peer alice is not suspended (HTTP 409)"]);
     run(&["resume", "off", "--reason", "a test"], 0, &["n: off is enabled until "]);
     let alice = crate::peer::Peer::log_in(node.port, "alice", "t");
-    run(&["reconnect", "alice"], 0, &["n: 1 session of alice closed"]);
+    run(
+        &["reconnect", "alice"],
+        0,
+        &["n: 1 session of alice closed; alice connects to this node by itself"],
+    );
     drop(alice);
     run(
         &["reconnect", "nobody"],

@@ -169,6 +169,7 @@ fn reconnect_closes_the_sessions_and_dials_at_once() {
     node_connected(&node, "bob");
     let (status, made) = verb(&node, "bob", "reconnect", &json!({ "reason": "a new address" }));
     assert_eq!((status, &made["closedSessions"]), (200, &1.into()), "{made}");
+    assert_eq!(made["dials"], true, "{made}");
     assert_eq!(bob.wait_closed(), (1001, "reconnect".to_owned()));
     let second = accept();
     has_event(&node, "peer.reconnect", "").unwrap();
@@ -184,7 +185,8 @@ fn reconnect_closes_the_sessions_and_dials_at_once() {
     node_connected(&node, "bob");
     // A peer that dials us dials again by itself.
     let mut alice = node.connect_peer("alice");
-    verb(&node, "alice", "reconnect", &json!({ "reason": "x" }));
+    let (_, made) = verb(&node, "alice", "reconnect", &json!({ "reason": "x" }));
+    assert_eq!(made["dials"], false, "{made}");
     assert_eq!(alice.wait_closed().1, "reconnect");
 }
 

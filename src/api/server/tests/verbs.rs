@@ -56,7 +56,7 @@ async fn a_verb_is_answered_by_the_node() {
         let VerbOrder { reply, ticket, .. } = orders.recv().await.unwrap();
         ticket.done();
         let (node, peer) = ("hub".to_owned(), "bob".to_owned());
-        let done = crate::observe::ReconnectBody { node, peer, closed_sessions: 3 };
+        let done = crate::observe::ReconnectBody { node, peer, closed_sessions: 3, dials: true };
         reply.send(Ok(VerbDone::Reconnected(done))).unwrap();
     };
     let ((code, body), ()) = tokio::join!(suspend(&api), node);
