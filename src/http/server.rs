@@ -16,11 +16,9 @@ use super::context::HttpContext;
 use super::ilp::{Ilp, carries_packet};
 use super::inbound_session::{InboundSession, InboundSessions};
 use super::router::router;
-use crate::net::{
-    BindError, Listener, LogThrottle, ProxiedListener, ProxyHeaderError, RemoteAddress, ServerTls,
-};
+use crate::net::{BindError, Listener, LogThrottle, ProxiedListener, RemoteAddress, ServerTls};
 use crate::web::{
-    AcceptedConnection, Connection, ConnectionLimiter, ConnectionLimits, NotServed, ProblemDetails,
+    AcceptedConnection, Connection, ConnectionLimiter, ConnectionLimits, ProblemDetails,
     WebListener, WebService,
 };
 
@@ -145,24 +143,6 @@ fn report_above_limit(service: &WebService, remote: RemoteAddress) {
     );
 }
 
-fn report_not_served(service: &WebService, not_served: NotServed) {
-    let WebService { context, throttle, .. } = service;
-    match not_served {
-        NotServed::TlsHandshake => {
-            context.http_counts.failed_tls_handshakes.fetch_add(1, Ordering::Relaxed);
-        }
-        NotServed::ProxyHeader(remote, ProxyHeaderError::Silent) => {
-            // Proxies probe the port so.
-            tracing::debug!(%remote, "a connection ended without a byte");
-        }
-        NotServed::ProxyHeader(remote, reason) => {
-            if let Some(suppressed) = throttle.admit(context.clock.mono()) {
-                tracing::warn!(%remote, %reason, suppressed, "connection refused");
-            }
-        }
-    }
-}
-
 /// Counts a request. `Some`: it is above the rate of its address.
 fn refuse_above_rate(
     WebService { limiter, context, .. }: &WebService,
@@ -200,8 +180,9 @@ impl HttpWork {
         match self.0 {
             Work::Connection(connection) => {
                 let service = Arc::clone(&connection.service);
-                if let Err(not_served) = connection.run().await {
-                    report_not_served(&service, not_served);
+                if connection.run().await.is_err() {
+                    let counts = &service.context.http_counts;
+                    counts.failed_tls_handshakes.fetch_add(1, Ordering::Relaxed);
                 }
             }
             Work::Session(session) => session.run().await,

@@ -53,14 +53,9 @@ pub(crate) struct AcceptedConnection {
     pub(crate) service: Arc<WebService>,
 }
 
-/// Why no request of a connection was served.
-#[derive(Debug)]
-pub(crate) enum NotServed {
-    /// The client did not complete the TLS handshake.
-    TlsHandshake,
-    /// A proxy did not begin the connection with its header.
-    ProxyHeader(RemoteAddress, ProxyHeaderError),
-}
+/// A client did not complete the TLS handshake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FailedTlsHandshake;
 
 impl WebListener {
     /// A listener whose connections share the open files of all accepted connections.
@@ -147,6 +142,15 @@ impl WebService {
         self.proxied.is_some_and(is_needed)
     }
 
+    fn report_missing_header(&self, remote: RemoteAddress, reason: &ProxyHeaderError) {
+        if matches!(reason, ProxyHeaderError::Silent) {
+            // Proxies probe the port so.
+            tracing::debug!(%remote, "a connection ended without a byte");
+        } else if let Some(suppressed) = self.throttle.admit(self.context.clock.mono()) {
+            tracing::warn!(%remote, %reason, suppressed, "connection refused");
+        }
+    }
+
     /// The connections of proxies to the listener for peers stay while they are used, as those of peers do.
     fn is_from_proxy(&self, remote: RemoteAddress) -> bool {
         self.proxied == Some(ProxiedListener::Http)
@@ -174,17 +178,21 @@ async fn within_limits<T>(
 
 impl AcceptedConnection {
     /// Serves the connection to its end. Dropping the future closes it.
-    pub(crate) async fn run(self) -> Result<(), NotServed> {
+    pub(crate) async fn run(self) -> Result<(), FailedTlsHandshake> {
         let Self { mut stream, mut guard, _descriptor, service } = self;
         let WebService { tls, context, limiter, .. } = &*service;
         if service.needs_proxy_header(guard.remote) {
             let header = within_limits(&mut guard, limiter, read_proxy_header(&mut stream)).await;
-            let failed = |error| NotServed::ProxyHeader(guard.remote, error);
-            if let Some(client) =
-                header.unwrap_or(Err(ProxyHeaderError::Timeout)).map_err(failed)?
-            {
-                drop(guard);
-                guard = service.admit(client);
+            match header.unwrap_or(Err(ProxyHeaderError::Timeout)) {
+                Ok(None) => {}
+                Ok(Some(client)) => {
+                    drop(guard);
+                    guard = service.admit(client);
+                }
+                Err(reason) => {
+                    service.report_missing_header(guard.remote, &reason);
+                    return Ok(());
+                }
             }
         }
         if service.is_from_proxy(guard.remote) && limiter.give_to_proxies(&guard).is_err() {
@@ -206,7 +214,7 @@ impl AcceptedConnection {
             context.tls_handshakes.run(address, is_known, tls.acceptor().accept(stream)).await
         };
         let handshake = within_limits(&mut guard, limiter, handshake).await;
-        let Some(Ok(stream)) = handshake else { return Err(NotServed::TlsHandshake) };
+        let Some(Ok(stream)) = handshake else { return Err(FailedTlsHandshake) };
         serve(stream, guard, &service).await;
         Ok(())
     }

@@ -20,7 +20,7 @@ pub(crate) use connection_limiter::NARROW_STREAMS;
 pub(crate) use connection_limiter::{Connection, ConnectionLimiter, ConnectionLimits};
 pub(crate) use frames::FrameCounter;
 pub(crate) use json::{json_response, json_text};
-pub(crate) use listener::{AcceptedConnection, NotServed, WebListener};
+pub(crate) use listener::{AcceptedConnection, WebListener};
 pub(crate) use metered::{Meter, Metered};
 pub(crate) use problem::ProblemDetails;
 #[cfg(test)]

@@ -53,7 +53,7 @@ pub(crate) struct WebService {
     pub(crate) admit: Admit,
     /// Called when a connection was closed because of the limits, with the address of the newcomer.
     pub(crate) above_limit: fn(&Self, RemoteAddress),
-    /// For the log lines of that.
+    /// For the log lines of that, and of proxies without a header.
     pub(crate) throttle: LogThrottle,
     /// Which of the named proxies stand in front of it. `None`: none of them.
     pub(crate) proxied: Option<ProxiedListener>,

@@ -213,4 +213,5 @@ async fn the_proxy_protocol_comes_before_the_first_request() {
     let mut without = RawConnection::open(node.address).await;
     without.write("GET /a HTTP/1.1\r\nHost: h\r\n\r\n").await;
     assert_eq!(without.read_to_end().await, "");
+    assert!(log.text().contains("WARN message=connection refused"), "{}", log.text());
 }
