@@ -53,6 +53,7 @@ mod reconcile;
 mod refused_logins;
 mod release;
 mod reload;
+mod reverse_proxies;
 mod secrets;
 mod service;
 mod sessions;

@@ -109,16 +109,26 @@ impl Peer {
 
     /// The same with a path.
     pub(crate) fn connect_at(port: u64, path: &str) -> Self {
-        let (reader, writer) = socket::dial(connect_tcp(port), path);
+        Self::connect_with(port, path, "Host: node\r\n")
+    }
+
+    /// The same with these header lines.
+    pub(crate) fn connect_with(port: u64, path: &str, headers: &str) -> Self {
+        let (reader, writer) = socket::dial(connect_tcp(port), path, headers);
         Self { reader, writer, request_line: String::new(), drains: 0 }
     }
 
     /// Logs in.
     pub(crate) fn log_in(port: u64, user: &str, token: &str) -> Self {
         let mut peer = Self::connect(port);
-        peer.send(&auth_frame(0x0100_0000, Some(user), token));
-        assert_eq!(describe_frame(&peer.receive()), "RESPONSE 16777216", "the login of {user}");
+        peer.authenticate(user, token);
         peer
+    }
+
+    /// Logs in on an open WebSocket.
+    pub(crate) fn authenticate(&mut self, user: &str, token: &str) {
+        self.send(&auth_frame(0x0100_0000, Some(user), token));
+        assert_eq!(describe_frame(&self.receive()), "RESPONSE 16777216", "the login of {user}");
     }
 
     /// Accepts the WebSocket of a node that dials, and sends nothing.

@@ -39,10 +39,10 @@ pub(crate) struct FrameWriter {
 /// Any key is valid.
 const MASK: [u8; 4] = [0xa5, 0x5a, 0x01, 0xfe];
 
-/// The client's end of the WebSocket handshake.
-pub(super) fn dial(mut stream: TcpStream, path: &str) -> (FrameReader, FrameWriter) {
+/// The client's end of the WebSocket handshake. `headers`: `Host` and further lines.
+pub(super) fn dial(mut stream: TcpStream, path: &str, headers: &str) -> (FrameReader, FrameWriter) {
     let request = format!(
-        "GET {path} HTTP/1.1\r\nHost: node\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+        "GET {path} HTTP/1.1\r\n{headers}Connection: Upgrade\r\nUpgrade: websocket\r\n\
          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
     );
     let written = stream.write_all(request.as_bytes());

@@ -1,0 +1,216 @@
+//! nginx and haproxy with the files of `examples/proxies` in front of a node. Clients have addresses of their own.
+
+mod client;
+mod front;
+
+use std::io::{Read, Write};
+use std::time::Instant;
+
+use self::client::Machine;
+use self::front::{API_TOKEN, BTP_NAME, Front, HTTP_NAME, Kind, PAGE_NAME};
+use crate::peer::{PREIMAGE, Peer, TIMEOUT, TestNode, fulfill, prepare_to};
+use crate::process::path_text;
+use crate::support::{eventually, skip};
+
+/// Limits that a test can reach.
+const LIMITS: &str = "maxUnauthenticatedPerAddress: 3\nhttpStrangerRequestsPerSecond: 20\n";
+const FORGED: &str = "X-Forwarded-For: 203.0.113.9\r\nForwarded: for=203.0.113.9\r\n";
+
+#[test]
+fn a_node_behind_nginx() {
+    check(Kind::Nginx);
+}
+
+#[test]
+fn a_node_behind_haproxy() {
+    check(Kind::Haproxy);
+}
+
+fn check(kind: Kind) {
+    if let Some(why) = kind.missing() {
+        return skip(&format!("a node behind {kind:?}"), &why);
+    }
+    let mut front = Front::start(kind, LIMITS);
+    let (mut alice, mut bob) = peers_log_in_from_their_own_addresses(&front);
+    check_packet(&mut alice, &mut bob, 1);
+    a_forged_address_is_not_believed(&front);
+    one_client_closes_only_its_own_sockets(&front);
+    packets_over_http(&front, &mut bob);
+    one_client_uses_up_only_its_own_requests(&front);
+    only_the_page_and_the_api_are_there(&front);
+    let mut bob = the_stream_is_passed_on_as_it_comes(&front, bob);
+
+    front.reload_proxy();
+    let machine = front.machine(12, HTTP_NAME);
+    eventually("the proxy is there after its reload", TIMEOUT, || {
+        match machine.get(HTTP_NAME, "/shop", "") {
+            (200, _) => Ok(()),
+            (_, answer) => Err(answer),
+        }
+    });
+    check_packet(&mut alice, &mut bob, 2);
+    drop(front.open_btp(&front.machine(13, BTP_NAME), ""));
+
+    front.node.take().unwrap().signal("KILL");
+    front.start_node();
+    let (mut alice, mut bob) = peers_log_in_from_their_own_addresses(&front);
+    check_packet(&mut alice, &mut bob, 3);
+    drop((alice, bob));
+    a_node_dials_through_the_proxy(&front);
+}
+
+fn peers_log_in_from_their_own_addresses(front: &Front) -> (Peer, Peer) {
+    let log_in = |peer: &str, address: u8| {
+        let machine = front.machine(address, BTP_NAME);
+        let session = front.log_in(&machine, peer);
+        let from = format!("127.0.0.{address}");
+        eventually("the log names the client", TIMEOUT, || {
+            let found = front.connected_from(peer);
+            if found.last() == Some(&from) { Ok(()) } else { Err(format!("{found:?}")) }
+        });
+        session
+    };
+    (log_in("alice", 7), log_in("bob", 8))
+}
+
+fn check_packet(alice: &mut Peer, bob: &mut Peer, id: u32) {
+    alice.send_prepare(id, &prepare_to("g.example.node.bob.x"));
+    let (asked, _) = bob.receive_prepare();
+    bob.answer(asked, &fulfill(&PREIMAGE));
+    assert_eq!(alice.receive_described(), format!("RESPONSE {id} Fulfill"));
+}
+
+/// The proxy overwrites what a client says about itself; the node does not read what passes through as bytes.
+fn a_forged_address_is_not_believed(front: &Front) {
+    let machine = front.machine(9, BTP_NAME);
+    let mut session = front.open_btp(&machine, FORGED);
+    session.send(&crate::peer::auth_frame(1, Some("alice"), "wrong"));
+    session.wait_closed();
+    eventually("the refused login is recorded", TIMEOUT, || match front.refused_from("alice") {
+        found if found == "127.0.0.9" => Ok(()),
+        found => Err(found),
+    });
+    let machine = front.machine(10, HTTP_NAME);
+    let (status, answer) = post_packet(&machine, "wrong", FORGED);
+    assert_eq!(status, 401, "{answer}");
+    assert_eq!(front.refused_from("alice"), "127.0.0.10");
+}
+
+fn one_client_closes_only_its_own_sockets(front: &Front) {
+    let (one, other) = (front.machine(21, BTP_NAME), front.machine(22, BTP_NAME));
+    let mut others = front.open_btp(&other, "");
+    let mut own: Vec<_> = (0..4).map(|_| front.open_btp(&one, "")).collect();
+    let mut oldest = own.remove(0);
+    oldest.wait_closed();
+    // It is older than all of them, and still open.
+    others.authenticate("bob", "bob-token");
+    own.pop().unwrap().authenticate("bob", "bob-token");
+}
+
+fn post_packet(machine: &Machine, token: &str, headers: &str) -> (u16, String) {
+    let head = format!(
+        "POST /accounts/alice/ilp HTTP/1.1\r\nHost: {HTTP_NAME}\r\n{headers}\
+         Authorization: Bearer {token}\r\nContent-Type: application/octet-stream\r\n"
+    );
+    machine.ask(&head, &prepare_to("g.example.node.bob.x").encode())
+}
+
+fn packets_over_http(front: &Front, bob: &mut Peer) {
+    let machine = front.machine(11, HTTP_NAME);
+    let posting = std::thread::scope(|scope| {
+        let posted = scope.spawn(|| post_packet(&machine, "alice-token", ""));
+        let (asked, _) = bob.receive_prepare();
+        bob.answer(asked, &fulfill(&PREIMAGE));
+        posted.join().unwrap()
+    });
+    assert_eq!(posting.0, 200, "{}", posting.1);
+    let (status, answer) = machine.get(HTTP_NAME, "/shop", "Accept: application/spsp4+json\r\n");
+    assert_eq!(status, 200, "{answer}");
+    assert!(answer.contains("\"destination_account\":\"g.example.node."), "{answer}");
+}
+
+fn one_client_uses_up_only_its_own_requests(front: &Front) {
+    let (one, other) = (front.machine(31, HTTP_NAME), front.machine(32, HTTP_NAME));
+    let mut flood = one.open();
+    let request = format!("GET /shop HTTP/1.1\r\nHost: {HTTP_NAME}\r\n\r\n");
+    let mut answers = String::new();
+    let mut buffer = [0; 4096];
+    let refused = "HTTP/1.1 503";
+    for _ in 0..2000 {
+        flood.write_all(request.as_bytes()).unwrap();
+        let count = flood.read(&mut buffer).unwrap();
+        answers += &String::from_utf8_lossy(&buffer[..count]);
+        if answers.contains(refused) || count == 0 {
+            break;
+        }
+    }
+    assert!(answers.contains(refused), "{answers}");
+    assert_eq!(other.get(HTTP_NAME, "/shop", "").0, 200, "another client");
+    // What it says about itself does not help.
+    assert_eq!(one.get(HTTP_NAME, "/shop", FORGED).0, 503);
+}
+
+fn only_the_page_and_the_api_are_there(front: &Front) {
+    let machine = front.machine(41, PAGE_NAME);
+    let bearer = format!("Authorization: Bearer {API_TOKEN}\r\n");
+    let (status, page) = machine.get(PAGE_NAME, "/ui/", "");
+    assert_eq!(status, 200, "{page}");
+    assert!(page.contains("<html") || page.contains("<!doctype html"), "{page}");
+    assert_eq!(machine.get(PAGE_NAME, "/", "").0, 302);
+    assert_eq!(machine.get(PAGE_NAME, "/api/v1/nodes", "").0, 401);
+    let (status, nodes) = machine.get(PAGE_NAME, "/api/v1/nodes", &bearer);
+    assert_eq!(status, 200, "{nodes}");
+    for hidden in ["/metrics", "/peers", "/health", "/routes", "/ledger/changes"] {
+        assert_eq!(machine.get(PAGE_NAME, hidden, &bearer).0, 404, "{hidden}");
+    }
+    // The limit on wrong tokens and the log are by the client's address.
+    let wrong = format!("{FORGED}Authorization: Bearer wrong\r\n");
+    assert_eq!(machine.get(PAGE_NAME, "/api/v1/nodes", &wrong).0, 401);
+    let lines = front.node.as_ref().unwrap().output_lines();
+    let line =
+        lines.iter().find(|line| line.contains("a page was requested with a wrong apiToken"));
+    assert!(line.is_some_and(|line| line.contains("\"127.0.0.41\"")), "{line:?}");
+}
+
+/// bob leaves and returns, which are two events.
+fn the_stream_is_passed_on_as_it_comes(front: &Front, bob: Peer) -> Peer {
+    let mut stream = front.machine(42, PAGE_NAME).open();
+    let request = format!(
+        "GET /api/v1/stream?topics=events HTTP/1.1\r\nHost: {PAGE_NAME}\r\n\
+         Accept: text/event-stream\r\nAuthorization: Bearer {API_TOKEN}\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut received = String::new();
+    let mut read_until = |what: &str| {
+        let deadline = Instant::now() + TIMEOUT;
+        let mut buffer = [0; 4096];
+        while !received.contains(what) {
+            // A line that keeps the stream alive is no event.
+            assert!(Instant::now() < deadline, "no {what:?} within {TIMEOUT:?}: {received}");
+            let count = stream.read(&mut buffer).unwrap_or_else(|error| {
+                panic!("no {what:?} in the stream within {TIMEOUT:?} ({error}): {received}")
+            });
+            assert!(count > 0, "the stream ended: {received}");
+            received += &String::from_utf8_lossy(&buffer[..count]);
+        }
+        received.clear();
+    };
+    read_until("\r\n\r\n");
+    // A few bytes, which a proxy with a buffer would keep.
+    bob.disconnect();
+    read_until("peer.disconnected");
+    let bob = front.log_in(&front.machine(8, BTP_NAME), "bob");
+    read_until("peer.connected");
+    bob
+}
+
+fn a_node_dials_through_the_proxy(front: &Front) {
+    let yaml = format!(
+        "nodeId: bob\ncaFile: {}\npeers:\n  - {{ id: node, relation: parent, url: \"{}\", authToken: bob-token }}\n",
+        path_text(&front.certificate_file),
+        front.btp_url(),
+    );
+    let node = TestNode::start(&yaml);
+    node.wait_connected("node");
+    assert_eq!(front.connected_from("bob").last().map(String::as_str), Some("127.0.0.1"));
+}
