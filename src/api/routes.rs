@@ -91,6 +91,10 @@ pub(super) fn page(
     }
 }
 
+/// Why a request to an address under `peer.` is not forwarded.
+pub(super) const FOR_NEIGHBOURS: &str =
+    "it is a request between neighbours, which this node answers itself";
+
 /// What happens to packets to `destination`.
 pub(super) fn explanation(
     node_id: String,
@@ -110,6 +114,7 @@ pub(super) fn explanation(
     };
     match explanation {
         Explanation::Own => body,
+        Explanation::PeerProtocol => ExplanationBody { reason: FOR_NEIGHBOURS.to_owned(), ..body },
         Explanation::Forward { next_hop, route: found } => {
             let found = route(&found);
             ExplanationBody {

@@ -168,6 +168,16 @@ impl Connector {
         }
     }
 
+    /// Whether a control, or an update, of this account would be read.
+    pub(super) fn check_route_request(
+        &self,
+        from: Slot,
+        is_update: bool,
+    ) -> Result<(), RouteRequestError> {
+        let state = self.ccp.lock();
+        if is_update { state.ccp.check_update(from) } else { state.ccp.check_control(from) }
+    }
+
     /// Whether routes are exchanged with any peer.
     pub fn exchanges_routes(&self) -> bool {
         self.ccp.lock().ccp.is_active()

@@ -9,7 +9,11 @@ use super::report::RouteReport;
 use super::snapshot::AccountEntry;
 use crate::account::{AccountId, Ledger};
 use crate::link::Slot;
+use crate::local;
+use crate::routing::ccp::RouteRequestError;
 use crate::time::Now;
+use crate::wire::ccp::RouteRequest;
+use crate::wire::ilp::Prepare;
 use crate::wire::{AddressRef, Amount, Scheme};
 
 /// What the node would do with a packet.
@@ -26,6 +30,9 @@ pub struct PacketExplanation {
 pub enum PacketDecision {
     /// The node would answer it.
     Own,
+    /// The node would answer it as a request of its neighbour, if condition, expiry and data keep the rules of that
+    /// protocol.
+    PeerProtocol,
     /// A receiver inside the node would get it.
     Receiver {
         /// Its account.
@@ -76,7 +83,8 @@ impl Batch<'_> {
         }
         self.connector.admission.check(amount.unwrap_or(Amount::ZERO))?;
         if destination.scheme() == Scheme::Peer {
-            return Err(Refusal::UnknownPeerProtocol);
+            self.check_peer_protocol(from, destination, amount.unwrap_or(Amount::ZERO))?;
+            return Ok(PacketDecision::PeerProtocol);
         }
         match &self.snapshot.address {
             None => return Err(Refusal::NoAddressYet),
@@ -110,6 +118,43 @@ impl Batch<'_> {
         }
         check_next_hop(to, amount_out).map_err(|failure| failure.refusal_at(&account))?;
         Ok(PacketDecision::Forward { next_hop: account, amount: amount_out })
+    }
+}
+
+impl Batch<'_> {
+    /// Whether this node answers requests to `destination`, an address under `peer.`, and those of this account.
+    pub(super) fn check_peer_protocol(
+        &self,
+        from: Option<(Slot, &AccountEntry)>,
+        destination: AddressRef<'_>,
+        amount: Amount,
+    ) -> Result<(), Refusal> {
+        let is_known = match destination {
+            AddressRef::PEER_CONFIG | AddressRef::PEER_SETTLE => true,
+            AddressRef::PEER_RECONCILE => !self.connector.own_books.is_hidden,
+            _ => RouteRequest::is_at(destination),
+        };
+        if !is_known {
+            return Err(Refusal::UnknownPeerProtocol);
+        }
+        let Some((slot, from)) = from else { return Ok(()) };
+        if destination == AddressRef::PEER_SETTLE {
+            return self.check_message(from, slot, amount).map_err(Refusal::Message);
+        }
+        let expires_at = self.now.wall.saturating_add_millis(1);
+        let request = Prepare { amount, ..Prepare::peer_request(destination, &[], expires_at) };
+        if destination == AddressRef::PEER_CONFIG {
+            let own = self.snapshot.address.as_ref();
+            let answer = local::answer_peer_config(&request, &from.settings, own, self.now.wall);
+            return answer.map(drop).map_err(Refusal::PeerConfig);
+        }
+        let checked = request.check_peer_request(self.now.wall);
+        if destination == AddressRef::PEER_RECONCILE {
+            return checked.map_err(Refusal::BadReconcile);
+        }
+        checked.map_err(|error| Refusal::Routes(RouteRequestError::Malformed(error)))?;
+        let is_update = destination == AddressRef::PEER_ROUTE_UPDATE;
+        self.connector.check_route_request(slot, is_update).map_err(Refusal::Routes)
     }
 }
 

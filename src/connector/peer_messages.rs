@@ -15,6 +15,7 @@ use super::packet_log::PacketEvent;
 use super::refusal::Refusal;
 use super::snapshot::AccountEntry;
 use crate::account::{AccountId, SettlementMode};
+use crate::link::Slot;
 use crate::time::MonoTime;
 use crate::wire::ilp::{Fulfill, MAX_DATA_EMITTED, Prepare, Reply};
 use crate::wire::{AddressRef, Amount, Condition, Fulfillment, Timestamp};
@@ -80,6 +81,23 @@ struct WaitingMessages {
     waker: Option<Waker>,
 }
 
+impl WaitingMessages {
+    /// Whether another message of this account may wait.
+    fn check(&self, from: &AccountEntry, slot: Slot, amount: Amount) -> Result<(), MessageRefusal> {
+        if from.settings.settlement.mode != SettlementMode::Engine {
+            return Err(MessageRefusal::NoEngine);
+        }
+        if amount != Amount::ZERO {
+            return Err(MessageRefusal::Paid);
+        }
+        let of_account = self.waiting.values().filter(|one| one.incoming.account == slot).count();
+        if self.waiting.len() >= MESSAGES_MAX || of_account >= MESSAGES_OF_ACCOUNT_MAX {
+            return Err(MessageRefusal::TooMany);
+        }
+        Ok(())
+    }
+}
+
 /// What answers the Prepare of a message, and records it.
 #[derive(Clone, Debug)]
 struct WaitingMessage {
@@ -127,19 +145,8 @@ impl Batch<'_> {
         incoming: &IncomingRequest,
         prepare: &Prepare<'_>,
     ) -> Result<(), Refusal> {
-        let refuse = |refusal| Err(Refusal::Message(refusal));
-        if from.settings.settlement.mode != SettlementMode::Engine {
-            return refuse(MessageRefusal::NoEngine);
-        }
-        if prepare.amount != Amount::ZERO {
-            return refuse(MessageRefusal::Paid);
-        }
         let mut messages = self.connector.peer_messages.0.lock();
-        let of_account = messages.waiting.values();
-        let of_account = of_account.filter(|one| one.incoming.account == incoming.account).count();
-        if messages.waiting.len() >= MESSAGES_MAX || of_account >= MESSAGES_OF_ACCOUNT_MAX {
-            return refuse(MessageRefusal::TooMany);
-        }
+        messages.check(from, incoming.account, prepare.amount).map_err(Refusal::Message)?;
         let number = messages.next;
         messages.next += 1;
         let data: Arc<[u8]> = prepare.data.into();
@@ -162,6 +169,16 @@ impl Batch<'_> {
             waker.wake();
         }
         Ok(())
+    }
+
+    /// Whether a message of this account would wait for its engine.
+    pub(super) fn check_message(
+        &self,
+        from: &AccountEntry,
+        slot: Slot,
+        amount: Amount,
+    ) -> Result<(), MessageRefusal> {
+        self.connector.peer_messages.0.lock().check(from, slot, amount)
     }
 
     /// Answers a message that was taken with [`Connector::poll_message`]. A second answer changes nothing.

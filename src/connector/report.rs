@@ -12,7 +12,7 @@ use crate::books::ReconcileState;
 use crate::link::{SessionId, SessionKind, Slot};
 use crate::routing::ccp::LearnedReport;
 use crate::routing::{RouteCandidate, RouteOrigin};
-use crate::wire::{Address, AddressRef, Scheme, Timestamp};
+use crate::wire::{Address, AddressRef, Amount, Scheme, Timestamp};
 
 /// A copy of the state of all accounts.
 #[derive(Clone, Debug)]
@@ -96,6 +96,8 @@ pub struct NextHopReport {
 pub enum Explanation {
     /// The address is this node's own.
     Own,
+    /// This node answers requests of its neighbours to this address, and forwards none.
+    PeerProtocol,
     /// The packet would be forwarded to this peer.
     Forward {
         /// The peer.
@@ -189,6 +191,7 @@ impl Connector {
         let snapshot = &*batch.snapshot;
         let route = self.matching_route(snapshot, destination);
         match (batch.next_hop(destination, None), route) {
+            (Ok(_), _) if destination.scheme() == Scheme::Peer => Explanation::PeerProtocol,
             (Ok(Some(next_hop)), Some(route)) => {
                 Explanation::Forward { next_hop: next_hop.id().clone(), route }
             }
@@ -238,14 +241,17 @@ impl Connector {
 }
 
 impl Batch<'_> {
-    /// The account that a packet from `from` to `destination` would be sent to; `None`: the destination is this node.
+    /// The account that a packet from `from` to `destination` would be sent to; `None`: this node answers it, which is
+    /// the destination, or knows the protocol between neighbours.
     pub fn next_hop(
         &self,
         destination: AddressRef<'_>,
         from: Option<Slot>,
     ) -> Result<Option<&Account>, Refusal> {
         match &self.snapshot.address {
-            _ if destination.scheme() == Scheme::Peer => Err(Refusal::UnknownPeerProtocol),
+            _ if destination.scheme() == Scheme::Peer => {
+                self.check_peer_protocol(None, destination, Amount::ZERO).map(|()| None)
+            }
             None => Err(Refusal::NoAddressYet),
             Some(own) if own.view() == destination => Ok(None),
             Some(_) => Ok(Some(&self.choose_next_hop(destination, from)?.account)),

@@ -132,7 +132,9 @@ fn walk(
         steps.push(step(&id, destination, &arrival, &explanation));
         match explanation.decision {
             PacketDecision::Refuse(_) => return (steps, "refused"),
-            PacketDecision::Own | PacketDecision::Receiver { .. } => return (steps, "delivered"),
+            PacketDecision::Own
+            | PacketDecision::PeerProtocol
+            | PacketDecision::Receiver { .. } => return (steps, "delivered"),
             PacketDecision::Forward { next_hop, amount } => {
                 let Some(next) = far_end(nodes, &id, &next_hop) else {
                     return (steps, "leavesView");
@@ -174,6 +176,11 @@ fn step(
         PacketDecision::Own => {
             step.decision = "local".to_owned();
             step.why = Some("it is this node's own address".to_owned());
+            return step;
+        }
+        PacketDecision::PeerProtocol => {
+            step.decision = "local".to_owned();
+            step.why = Some(routes::FOR_NEIGHBOURS.to_owned());
             return step;
         }
         PacketDecision::Receiver { account, amount } => {

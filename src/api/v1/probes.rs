@@ -199,9 +199,11 @@ fn check_leaves_node(node: &NodeStatus, destination: &Address) -> Result<(), Pro
     let now = node.context().clock.now();
     let explained = node.context().connector.explain_packet(destination.view(), None, None, now);
     match explained.decision {
-        PacketDecision::Own | PacketDecision::Receiver { .. } => Err(mistake(format!(
-            "{destination} is at the node itself, so that no packet leaves it"
-        ))),
+        PacketDecision::Own | PacketDecision::PeerProtocol | PacketDecision::Receiver { .. } => {
+            Err(mistake(format!(
+                "{destination} is at the node itself, so that no packet leaves it"
+            )))
+        }
         PacketDecision::Forward { .. } | PacketDecision::Refuse(_) => Ok(()),
     }
 }
@@ -264,7 +266,7 @@ async fn send_packet(node: &NodeStatus, destination: &Address, left: Duration) -
             return Answered { after: Duration::ZERO, outcome: Outcome::NotSent(cause) };
         }
         // The routes have changed since the probe began.
-        PacketDecision::Own | PacketDecision::Receiver { .. } => {
+        PacketDecision::Own | PacketDecision::PeerProtocol | PacketDecision::Receiver { .. } => {
             let message = "the address is at the node itself".to_owned();
             let cause = Cause { code: ErrorCode::F00, message };
             return Answered { after: Duration::ZERO, outcome: Outcome::NotSent(cause) };

@@ -65,6 +65,7 @@ impl TestNode {
             Explanation::Forward { next_hop, .. } => Ok(next_hop.to_string()),
             Explanation::Reject { code, .. } => Err(code),
             Explanation::Own => Ok("own".to_owned()),
+            Explanation::PeerProtocol => Ok("neighbours".to_owned()),
         }
     }
 }

@@ -1,10 +1,23 @@
 //! An explanation says what then happens to the packet.
 
 use super::*;
-use crate::account::{AccountId, Limits};
+use crate::account::{AccountId, Limits, Relation, SettlementMode};
+use crate::wire::Scheme;
+use crate::wire::ccp::{RouteControl, RouteControlMode, TableId};
 
 /// Explains a packet of alice, sends it, and compares.
 fn check(node: &TestNode, alice: &Peer, bob: &Peer, destination: &str, amount: u64) {
+    check_data(node, alice, bob, destination, amount, b"");
+}
+
+fn check_data(
+    node: &TestNode,
+    alice: &Peer,
+    bob: &Peer,
+    destination: &str,
+    amount: u64,
+    data: &[u8],
+) {
     let address: Address = destination.parse().unwrap();
     let from: AccountId = "alice".parse().unwrap();
     let explain = || {
@@ -16,7 +29,11 @@ fn check(node: &TestNode, alice: &Peer, bob: &Peer, destination: &str, amount: u
     let after = node.account("alice");
     assert_eq!((after.held_in, after.stats), (before.held_in, before.stats), "it changes nothing");
     let rejected = node.connector.rejects().last_number();
-    node.send(alice, 7, &payment_with(destination, amount, 10_000, b"", Condition::PING));
+    let condition = match address.scheme() {
+        Scheme::Peer => Condition::PEER_PROTOCOL,
+        _ => Condition::PING,
+    };
+    node.send(alice, 7, &payment_with(destination, amount, 10_000, data, condition));
     let kept = node.connector.rejects().kept_after(rejected);
     let refusal = kept.first().map(|kept| match &kept.packet.record.event {
         PacketEvent::Rejected { reason, .. } => reason.clone().unwrap(),
@@ -24,7 +41,10 @@ fn check(node: &TestNode, alice: &Peer, bob: &Peer, destination: &str, amount: u
     });
     match explanation.decision {
         PacketDecision::Refuse(expected) => assert_eq!(refusal, Some(expected), "{destination}"),
-        PacketDecision::Own => {
+        PacketDecision::PeerProtocol if destination == "peer.settle" => {
+            assert_eq!((refusal, node.read(alice)), (None, vec![]), "it waits for the engine");
+        }
+        PacketDecision::Own | PacketDecision::PeerProtocol => {
             assert_eq!(refusal, None, "{destination}");
             assert!(matches!(node.read_one(alice), Received::Fulfill { .. }), "{destination}");
         }
@@ -90,6 +110,40 @@ fn an_explanation_is_what_happens() {
         &[("test.bob", 70_000_000), ("test.bob", 1), ("test.carol", 1)],
     );
     check_with(|settings| settings.accounts[1].asset = Asset::new("EUR", 9), &[("test.bob", 1)]);
+}
+
+/// Each request between neighbours that a node knows, to nodes that answer it and to others.
+#[test]
+fn requests_between_neighbours_are_answered_or_refused_as_explained() {
+    let mut control = Vec::new();
+    RouteControl::new(RouteControlMode::Idle, TableId::NONE, 0).encode(&mut control);
+    let changes: [fn(&mut ConnectorSettings); 6] = [
+        |_| {},
+        |settings| settings.accounts[0].relation = Relation::Child,
+        |settings| {
+            settings.accounts[0].relation = Relation::Child;
+            settings.address = None;
+        },
+        |settings| settings.accounts[0].routes.send = true,
+        |settings| settings.accounts[0].settlement.mode = SettlementMode::Engine,
+        |settings| settings.accounts[0].enabled = false,
+    ];
+    for change in changes {
+        for (destination, data) in [
+            ("peer.config", &b""[..]),
+            ("peer.route.control", &control),
+            ("peer.settle", b"hello"),
+            ("peer.settle.x", b""),
+            ("peer.route", b""),
+        ] {
+            for amount in [0, 1] {
+                let mut settings = connector_settings("node", &["alice", "bob"]);
+                change(&mut settings);
+                let (node, alice, bob) = connect_both(node(settings));
+                check_data(&node, &alice, &bob, destination, amount, data);
+            }
+        }
+    }
 }
 
 #[test]

@@ -51,17 +51,45 @@ impl Ccp {
         }
     }
 
+    /// Whether a control of this peer would be read.
+    ///
+    /// # Errors
+    /// [`RouteRequestError`], for the Reject.
+    pub fn check_control(&self, from: Slot) -> Result<(), RouteRequestError> {
+        if !self.peers.get(&from).is_some_and(|peer| peer.settings.policy.send) {
+            return Err(RouteRequestError::SendingOff);
+        }
+        if self.settings.own_address.is_none() {
+            return Err(RouteRequestError::NoAddressYet);
+        }
+        Ok(())
+    }
+
+    /// Whether an update of this peer would be read. It may still leave a gap.
+    ///
+    /// # Errors
+    /// [`RouteRequestError`], for the Reject.
+    pub fn check_update(&self, from: Slot) -> Result<(), RouteRequestError> {
+        if !self.peers.get(&from).is_some_and(|peer| peer.settings.policy.receive) {
+            return Err(RouteRequestError::ReceivingOff);
+        }
+        if !self.connected.contains(&from) {
+            return Err(RouteRequestError::NotConnected);
+        }
+        if self.settings.own_address.is_none() {
+            return Err(RouteRequestError::NoAddressYet);
+        }
+        Ok(())
+    }
+
     fn handle_control(
         &mut self,
         from: Slot,
         control: &RouteControl<'_>,
         now: MonoTime,
     ) -> Result<(), RouteRequestError> {
-        let peer = self.peers.get_mut(&from).filter(|peer| peer.settings.policy.send);
-        let peer = peer.ok_or(RouteRequestError::SendingOff)?;
-        if self.settings.own_address.is_none() {
-            return Err(RouteRequestError::NoAddressYet);
-        }
+        self.check_control(from)?;
+        let peer = self.peers.get_mut(&from).ok_or(RouteRequestError::SendingOff)?;
         peer.sender.apply_control(control, &self.log);
         if peer.settings.policy.receive && control.mode == RouteControlMode::Sync {
             peer.receiver.control_sender.on_control(now, self.settings.timing.broadcast_interval);
@@ -75,12 +103,9 @@ impl Ccp {
         update: &RouteUpdate<'_>,
         now: MonoTime,
     ) -> Result<(), RouteRequestError> {
-        let peer = self.peers.get_mut(&from).filter(|peer| peer.settings.policy.receive);
-        let CcpPeerState { settings, receiver, .. } =
-            peer.ok_or(RouteRequestError::ReceivingOff)?;
-        if !self.connected.contains(&from) {
-            return Err(RouteRequestError::NotConnected);
-        }
+        self.check_update(from)?;
+        let peer = self.peers.get_mut(&from).ok_or(RouteRequestError::ReceivingOff)?;
+        let CcpPeerState { settings, receiver, .. } = peer;
         let own = self.settings.own_address.as_ref().ok_or(RouteRequestError::NoAddressYet)?;
         let grace = self.settings.timing.broadcast_interval;
         match receiver.apply_update(update, own, &settings.policy, now, grace) {
