@@ -230,15 +230,16 @@ impl Batch<'_> {
         let key = RejectKey { kind: refusal.map(Refusal::kind), code, from, to };
         let rejects = &self.connector.rejects;
         let is_kept = rejects.count(self.now, key, refusal);
+        let observers = self.observers.as_ref();
+        // Also for a kept one: the tap waits for the answers of some packets, and the record names the key.
+        let tapped = observers.and_then(|observers| observers.tap_for(sighting));
         if is_kept {
-            rejects.keep(observed(SampleKey(0)));
+            rejects.keep(observed(tapped.map_or(SampleKey::NONE, |(_, key)| key)));
         }
-        let Some(observers) = self.observers.as_ref() else { return };
-        if let Some(log) = &observers.log {
+        if let Some(log) = observers.and_then(|observers| observers.log.as_ref()) {
             log.push(record());
         }
-        // Also for a kept one: the tap waits for the answers of some packets.
-        if let Some((tap, key)) = observers.tap_for(sighting)
+        if let Some((tap, key)) = tapped
             && !is_kept
         {
             tap.push(self.now.mono, || observed(key));

@@ -31,6 +31,9 @@ impl Sample {
 }
 
 impl SampleKey {
+    /// The key of a packet that is in no sample.
+    pub const NONE: Self = Self(0);
+
     /// The key of a packet whose condition belongs to it alone, as nearly all do.
     pub fn of_condition(condition: &Condition) -> Self {
         Self(condition.leading())

@@ -40,7 +40,7 @@ pub use self::model::{
     StateBody, StepBody, StreamLimits, StreamMessage, WebhookBody, WebhookVerbBody, WebhooksBody,
 };
 pub use self::packet::{PacketDescriber, reason_body};
-pub use self::path::{PathBody, packet_path};
+pub use self::path::{HopBody, PathBody, packet_path, packet_paths};
 pub use self::rates::RateMeter;
 pub use self::ring::{Resumed, Ring};
 pub use self::sampling::{SAMPLED_PER_SECOND, next_threshold, one_in, parse_hex};

@@ -6,7 +6,7 @@ use ahash::RandomState;
 
 use super::model::{PacketBody, PacketLane, PacketPhase, ReasonBody};
 use crate::account::AccountId;
-use crate::connector::{ObservedPacket, PacketEvent, PacketRecord, Refusal};
+use crate::connector::{ObservedPacket, PacketEvent, PacketRecord, Refusal, SampleKey};
 use crate::net::sanitize_bytes;
 use crate::wire::Condition;
 use crate::wire::btp::RequestId;
@@ -110,7 +110,7 @@ fn packet_body(node: &str, lane: PacketLane, packet: &ObservedPacket) -> PacketB
         phase: phase(event),
         lane,
         condition: hex(condition),
-        sample_key: (lane == PacketLane::Sample && condition.is_shared())
+        sample_key: (packet.key != SampleKey::NONE && condition.is_shared())
             .then(|| format!("{:016x}", packet.key.0)),
         from: from.as_ref().map(ToString::to_string),
         request_id: request_id.map(|id| id.0),

@@ -3,7 +3,7 @@
 //! Neighbours are joined by their link, the direction and the request id: the id under which one node sent a packet on
 //! is the id under which the next one got it. The condition must be the same too. So packets with one condition, such
 //! as pings, are not mixed up, and no clock matters. Over HTTP both ends count their own ids: there the condition alone
-//! decides, if it belongs to one packet.
+//! decides, or the sample key where many packets have the condition.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -51,7 +51,7 @@ pub fn packet_path<'r>(
     let visits = visits(records.filter(|record| record.condition == wanted.condition));
     let selected = visits.iter().position(|visit| visit.has(id))?;
     let ends = LinkEnds::new(links);
-    let chain = Chain::new(&visits, &ends, !is_shared(&wanted.condition));
+    let chain = Chain::new(&visits, &ends);
     let hops = chain.hops_around(selected);
     let destination = |hop: &HopBody| {
         let records = [&hop.forwarded, &hop.answer];
@@ -63,6 +63,15 @@ pub fn packet_path<'r>(
         destination: hops.iter().find_map(destination),
         hops,
     })
+}
+
+/// The ways of all packets that these records are about, the earliest first, each as its hops. The records have one
+/// condition. The two ends of a link have each other's names, as far as is known.
+pub fn packet_paths<'r>(records: impl Iterator<Item = &'r PacketBody>) -> Vec<Vec<HopBody>> {
+    let visits = visits(records);
+    let chain = Chain::new(&visits, &LinkEnds::ByName);
+    let has_no_previous = |number: &usize| chain.previous.get(*number).copied().flatten().is_none();
+    (0..visits.len()).filter(has_no_previous).map(|first| chain.hops_around(first)).collect()
 }
 
 /// Whether many packets have this condition.
@@ -85,6 +94,12 @@ impl<'r> Visit<'r> {
     /// Both records have the same values except for the phase and its figures.
     fn record(&self) -> &'r PacketBody {
         self.forwarded.or(self.answer).expect("a visit is made with a record")
+    }
+
+    /// What tells packets with one condition apart, if a record has it.
+    fn sample_key(&self) -> Option<&'r str> {
+        let records = [self.forwarded, self.answer].into_iter().flatten();
+        records.flat_map(|record| record.sample_key.as_deref()).next()
     }
 
     /// The account and the request id that it came with.
@@ -152,13 +167,18 @@ fn sequence(id: &str) -> u64 {
 }
 
 /// Which accounts are the two ends of a link between nodes in view.
-struct LinkEnds<'l>(HashMap<(&'l str, &'l str), FarEnd<'l>>);
+enum LinkEnds<'l> {
+    /// These links.
+    Known(HashMap<(&'l str, &'l str), FarEnd<'l>>),
+    /// Any account may be a link to the node with its name, whose account has this node's name.
+    ByName,
+}
 
 #[derive(Clone, Copy)]
 struct FarEnd<'l> {
     node: &'l str,
     account: &'l str,
-    /// `None`: unknown, as the link is down.
+    /// `None`: unknown, for example because the link is down.
     transport: Option<&'l str>,
 }
 
@@ -170,11 +190,17 @@ impl<'l> LinkEnds<'l> {
             let far = |(node, account)| FarEnd { node, account, transport };
             Some([(a, far(b)), (b, far(a))])
         });
-        Self(ends.flatten().collect())
+        Self::Known(ends.flatten().collect())
     }
 
-    fn far_end(&self, request: Request<'_>) -> Option<FarEnd<'l>> {
-        self.0.get(&(request.node, request.account)).copied()
+    fn far_end(&self, request: Request<'l>) -> Option<FarEnd<'l>> {
+        match self {
+            Self::Known(ends) => ends.get(&(request.node, request.account)).copied(),
+            Self::ByName => {
+                let Request { node: account, account: node, .. } = request;
+                Some(FarEnd { node, account, transport: None })
+            }
+        }
     }
 }
 
@@ -182,6 +208,8 @@ impl<'l> LinkEnds<'l> {
 struct Chain<'c, 'r> {
     visits: &'c [Visit<'r>],
     ends: &'c LinkEnds<'c>,
+    /// Many packets have the condition of these.
+    has_shared_condition: bool,
     next: Vec<Option<Step<'c>>>,
     previous: Vec<Option<usize>>,
 }
@@ -195,15 +223,31 @@ struct Step<'c> {
 }
 
 impl<'c, 'r> Chain<'c, 'r> {
-    fn new(visits: &'c [Visit<'r>], ends: &'c LinkEnds<'c>, is_of_one_packet: bool) -> Self {
+    fn new(visits: &'c [Visit<'r>], ends: &'c LinkEnds<'c>) -> Self {
         let (next, previous) = (vec![None; visits.len()], vec![None; visits.len()]);
-        let mut chain = Self { visits, ends, next, previous };
+        let condition = visits.first().map(|visit| visit.record().condition.as_str());
+        let has_shared_condition = condition.is_some_and(is_shared);
+        let mut chain = Self { visits, ends, has_shared_condition, next, previous };
         chain.join_by_request_id();
-        if is_of_one_packet {
-            chain.join_over_http();
-            chain.join_over_a_node_without_records();
-        }
+        chain.join_over_http();
+        chain.join_over_a_node_without_records();
         chain
+    }
+
+    fn sample_key(&self, number: usize) -> Option<&'r str> {
+        self.visits.get(number).and_then(Visit::sample_key)
+    }
+
+    /// Whether two visits are of one packet, without a look at their links.
+    fn is_one_packet(&self, one: usize, other: usize) -> bool {
+        let (one, other) = (self.sample_key(one), self.sample_key(other));
+        !self.has_shared_condition || (one.is_some() && one == other)
+    }
+
+    /// Whether nothing says that two visits are of different packets.
+    fn can_be_one_packet(&self, one: usize, other: usize) -> bool {
+        let keys = self.sample_key(one).zip(self.sample_key(other));
+        keys.is_none_or(|(one, other)| one == other)
     }
 
     fn join(&mut self, from: usize, step: Step<'c>) {
@@ -248,8 +292,9 @@ impl<'c, 'r> Chain<'c, 'r> {
                 let at = |number: usize| self.visits.get(number).map(|visit| &visit.record().at);
                 at(*number) >= at(from)
             };
-            let index = candidates.iter().position(is_later).unwrap_or(0);
-            if index < candidates.len() {
+            let can_be = |number: &usize| self.can_be_one_packet(from, *number);
+            let index = candidates.iter().position(|number| can_be(number) && is_later(number));
+            if let Some(index) = index.or_else(|| candidates.iter().position(can_be)) {
                 let to = candidates.remove(index);
                 self.join(from, Step { to, over: None });
             }
@@ -262,8 +307,9 @@ impl<'c, 'r> Chain<'c, 'r> {
                 continue;
             }
             let arrived = self.open_beginnings();
-            let mut arrived = arrived.filter(|(_, incoming)| {
+            let mut arrived = arrived.filter(|(number, incoming)| {
                 (incoming.node, incoming.account) == (far.node, far.account)
+                    && self.is_one_packet(from, *number)
             });
             let (first, second) = (arrived.next(), arrived.next());
             if let (Some((to, _)), None) = (first, second) {
@@ -275,11 +321,14 @@ impl<'c, 'r> Chain<'c, 'r> {
 
     fn join_over_a_node_without_records(&mut self) {
         for (from, _, between) in self.open_ends() {
-            if self.visits.iter().any(|visit| visit.record().node == between.node) {
+            let is_between = |visit: &Visit<'_>| visit.record().node == between.node;
+            let mut visits = self.visits.iter().enumerate();
+            if visits.any(|(number, visit)| is_between(visit) && self.is_one_packet(from, number)) {
                 continue;
             }
-            let mut arrived = self.open_beginnings().filter(|(_, incoming)| {
+            let mut arrived = self.open_beginnings().filter(|(number, incoming)| {
                 self.ends.far_end(*incoming).is_some_and(|far| far.node == between.node)
+                    && self.is_one_packet(from, *number)
             });
             let (first, second) = (arrived.next(), arrived.next());
             if let (Some((to, _)), None) = (first, second) {

@@ -109,7 +109,13 @@ impl Recorder {
     }
 
     /// One packet from a user of the first node to the last one, which answers.
-    fn send(&mut self, network: &Network, path: &[usize], condition: &str) -> Vec<TrueHop> {
+    fn send(
+        &mut self,
+        network: &Network,
+        path: &[usize],
+        condition: &str,
+        sample_key: Option<&str>,
+    ) -> Vec<TrueHop> {
         let mut incoming = ("user".to_owned(), self.next_id(usize::MAX, path[0]));
         let mut hops = Vec::new();
         for (index, node) in path.iter().enumerate() {
@@ -124,6 +130,7 @@ impl Recorder {
                 request_id: Some(incoming.1),
                 to: outgoing.as_ref().map(|(to, _)| to.clone()),
                 outgoing_request_id: outgoing.as_ref().map(|(_, id)| *id),
+                sample_key: sample_key.map(str::to_owned),
                 ..self.record(*node, phase, condition)
             });
             hops.push(TrueHop { node: *node, records: records.collect() });
@@ -142,22 +149,22 @@ fn network() -> impl Strategy<Value = Network> {
     prop::collection::vec(link, 1..8).prop_map(|links| Network { links })
 }
 
-/// The hops around `at` that can be found: as far as there are records, and over one node without any, if the condition
-/// belongs to this packet alone. Over HTTP pings cannot be told apart.
+/// The hops around `at` that can be found: as far as there are records, and over one node without any, if condition or
+/// sample key belong to this packet alone. Over HTTP pings without a key cannot be told apart.
 fn reach(
     hops: &[TrueHop],
     at: usize,
-    is_ping: bool,
+    is_anonymous: bool,
     is_http: impl Fn(usize, usize) -> bool,
 ) -> Vec<usize> {
     let has = |index: usize| hops.get(index).is_some_and(|hop| !hop.records.is_empty());
-    let crosses = |a: usize, b: usize| !(is_ping && is_http(hops[a].node, hops[b].node));
+    let crosses = |a: usize, b: usize| !(is_anonymous && is_http(hops[a].node, hops[b].node));
     let walk = |step: isize| {
         let mut reached = Vec::new();
         let mut current = at;
         while let Some(next) = current.checked_add_signed(step).filter(|next| *next < hops.len()) {
             let over = next.checked_add_signed(step).is_some_and(&has);
-            if !crosses(current, next) || !has(next) && (is_ping || !over) {
+            if !crosses(current, next) || !has(next) && (is_anonymous || !over) {
                 break;
             }
             reached.push(next);
@@ -174,21 +181,24 @@ proptest! {
     #[test]
     fn a_path_has_all_that_is_known_of_its_packet_and_nothing_of_others(
         network in network(),
-        packets in prop::collection::vec((0..64_usize, 0..64_usize, any::<bool>()), 1..12),
+        packets in prop::collection::vec((0..64_usize, 0..64_usize, 0..3_u8), 1..12),
         fates in prop::collection::vec(0..10_u8, 1..200),
         order in any::<u64>(),
     ) {
         let count = network.links.len() + 1;
         let mut recorder = Recorder::default();
         let mut truth = Vec::new();
-        for (number, (from, to, is_ping)) in packets.iter().enumerate() {
-            let condition = match is_ping {
-                true => hex(&Condition::PING),
-                false => format!("{number:064x}"),
+        for (number, (from, to, kind)) in packets.iter().enumerate() {
+            // A ping outside of the sample, one in it, or a packet with a condition of its own.
+            let (condition, key) = match kind {
+                0 => (hex(&Condition::PING), None),
+                1 => (hex(&Condition::PING), Some(format!("{number:016x}"))),
+                _ if number == 0 => ("ab".repeat(32), None),
+                _ => (format!("{number:064x}"), None),
             };
-            let condition = if number == 0 && !is_ping { "ab".repeat(32) } else { condition };
             let path = network.path(from % count, to % count);
-            truth.push((recorder.send(&network, &path, &condition), *is_ping));
+            let hops = recorder.send(&network, &path, &condition, key.as_deref());
+            truth.push((hops, *kind == 0));
         }
         // Some records are lost, some come twice.
         let mut fates = fates.iter().cycle();
@@ -206,10 +216,10 @@ proptest! {
         }
         kept.sort_by_key(|record| sequence(&record.id).wrapping_mul(order | 1).rotate_left(23));
         let links = network.links();
-        for (hops, is_ping) in &truth {
+        for (hops, is_anonymous) in &truth {
             for (at, record) in hops.iter().enumerate().flat_map(|(at, hop)| hop.records.iter().map(move |r| (at, r))) {
                 let path = packet_path(kept.iter(), &links, &record.id).unwrap();
-                let expected = reach(hops, at, *is_ping, |a, b| network.is_http(a, b));
+                let expected = reach(hops, at, *is_anonymous, |a, b| network.is_http(a, b));
                 let expected = expected.into_iter().map(|index| {
                     let of = |is_wanted: fn(PacketPhase) -> bool| {
                         hops[index].records.iter().find(|record| is_wanted(record.phase)).cloned()
@@ -220,8 +230,11 @@ proptest! {
                         answer: of(|phase| phase != PacketPhase::Forwarded),
                     }
                 });
-                prop_assert_eq!(path.hops, expected.collect::<Vec<_>>());
+                prop_assert_eq!(&path.hops, &expected.collect::<Vec<_>>());
                 prop_assert_eq!(&path.condition, &record.condition);
+                // Names say the same as links do.
+                let same = kept.iter().filter(|kept| kept.condition == record.condition);
+                prop_assert!(packet_paths(same).contains(&path.hops));
             }
         }
     }
@@ -236,7 +249,7 @@ fn a_request_id_that_is_used_again_belongs_to_the_later_packet() {
         // Both packets have the same ids everywhere, as after two restarts.
         recorder.next_ids.clear();
         recorder.records += 100;
-        records.extend(recorder.send(&network, &[0, 1], &hex(&Condition::PING)));
+        records.extend(recorder.send(&network, &[0, 1], &hex(&Condition::PING), None));
     }
     let all: Vec<_> = records.iter().flat_map(|hop| hop.records.clone()).collect();
     for hops in records.chunks(2) {
