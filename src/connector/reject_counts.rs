@@ -10,8 +10,8 @@ use crate::wire::Timestamp;
 /// How many Rejects had one reason, one code, and one pair of accounts, since the start of the process.
 #[derive(Clone, Debug)]
 pub struct RejectCount {
-    /// Why this node rejected the first of them; `None`: the Rejects came from the next hop. All of them have one
-    /// [`Refusal::kind`], but not the same figures.
+    /// Why this node rejected the last of them, in a flood the last one that was kept; `None`: the Rejects came from
+    /// the next hop. All of them have one [`Refusal::kind`], but not the same text.
     pub refusal: Option<Refusal>,
     /// The error code; `other`: codes without a name.
     pub code: &'static str,

@@ -51,7 +51,7 @@ pub(super) struct RejectKey {
 pub(super) struct RejectCounter {
     pub(super) count: u64,
     pub(super) last_at: Timestamp,
-    /// The first one that was counted; `None`: the next hop's.
+    /// The last one, or in a flood the last one that was kept; `None`: the next hop's.
     pub(super) refusal: Option<Refusal>,
 }
 
@@ -115,6 +115,9 @@ impl RejectLane {
         counter.count += 1;
         counter.last_at = now.wall;
         let is_kept = lane.budget.try_take(now.mono);
+        if is_kept {
+            counter.refusal = refusal.cloned();
+        }
         lane.not_kept += u64::from(!is_kept);
         is_kept
     }
@@ -147,6 +150,23 @@ impl RejectLane {
 mod tests {
     use super::*;
     use crate::time::MonoTime;
+
+    #[test]
+    fn a_counter_says_why_the_last_one_was_rejected() {
+        let lane = RejectLane::new(RandomState::with_seeds(1, 2, 3, 4));
+        let key = RejectKey { kind: Some("x"), code: "R02", from: Slot(1), to: Slot::NONE };
+        let count = |late_ms, at| {
+            let now = Now { wall: Timestamp::EPOCH, mono: MonoTime(at) };
+            lane.count(now, key, Some(&Refusal::Expired { late_ms }));
+        };
+        count(1, 0);
+        count(2, 0);
+        let refusal = || lane.counters().remove(0).1.refusal;
+        assert_eq!(refusal(), Some(Refusal::Expired { late_ms: 2 }));
+        (0..2 * REJECTS_KEPT_PER_SECOND).for_each(|_| count(3, 0));
+        count(4, 0);
+        assert_eq!(refusal(), Some(Refusal::Expired { late_ms: 3 }), "a flood costs no copies");
+    }
 
     #[test]
     fn pairs_beyond_the_limit_are_summed_by_kind_and_code() {
