@@ -215,10 +215,13 @@ impl Client {
     pub async fn fetch_address(&self) -> Result<ParentInfo, ClientError> {
         let asked = self.context.request_parent_info(&self.node).await;
         let info = asked.map_err(ClientError::NoAddress)?;
-        // A program that answers Prepares receives those for all addresses, so its client takes none itself.
-        if self.program.is_none() {
-            let taken = self.connector().set_address(info.address.clone());
-            taken.map_err(ClientError::Address)?;
+        match &self.program {
+            // It receives the Prepares for all addresses, so its client takes none itself.
+            Some(program) => program.set_address(info.address.clone()),
+            None => {
+                let taken = self.connector().set_address(info.address.clone());
+                taken.map_err(ClientError::Address)?;
+            }
         }
         Ok(info)
     }

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::time::Duration;
 
 use ilp_connector::client::{Client, ClientError, Login, Options, Outcome, Receive};
-use ilp_connector::wire::ilp::{Fulfill, Prepare, Reply};
+use ilp_connector::wire::ilp::{ErrorCode, Fulfill, Prepare, Reject, Reply};
 use ilp_connector::wire::{AddressRef, Amount, Condition, Fulfillment};
 use tokio::time::timeout;
 
@@ -83,6 +83,44 @@ fn an_unanswered_prepare_moves_no_money() {
     }));
     assert_eq!(answer.unwrap(), None);
     assert_eq!(node.balance("bob")[0], "0");
+}
+
+/// A Reject always says who rejects, because interledger-rs cannot read one that does not.
+#[test]
+fn a_reject_without_an_address_gets_that_of_the_account() {
+    let node = TestNode::start(NODE);
+    let login = |id| url(&node, id).parse::<Login>().unwrap();
+    let (alice, bob) = (login("alice"), login("bob"));
+    let options = Options { receive: Receive::Prepares, ..Options::default() };
+    let by = run(Client::session(&bob, options, async |bob| {
+        let mut by = Vec::new();
+        for (knows_address, named) in [(false, None), (true, None), (true, Some("test.n.bob.x"))] {
+            if knows_address {
+                bob.fetch_address().await?;
+            }
+            let sent = Client::session(&alice, Options::default(), async |alice| {
+                let prepare = Prepare {
+                    amount: Amount(1),
+                    expires_at: alice.expiry(Duration::from_secs(20)),
+                    condition: Condition::PING,
+                    destination: AddressRef::new("test.n.bob").unwrap(),
+                    data: b"",
+                };
+                Ok::<_, ClientError>(alice.send(&prepare).await)
+            });
+            let (outcome, is_in_time) = tokio::join!(sent, async {
+                let triggered_by = named.map(|named| AddressRef::new(named).unwrap());
+                let (code, message, data) = (ErrorCode::F05, b"no", b"");
+                let reject = Reject { code, triggered_by, message, data };
+                bob.next_prepare().await.answer(&Reply::Reject(reject))
+            });
+            assert!(is_in_time);
+            let Outcome::Rejected(rejection) = outcome? else { panic!("no Reject") };
+            by.push(rejection.by);
+        }
+        Ok::<_, ClientError>(by)
+    }));
+    assert_eq!(by.unwrap(), ["private.ilp-connector-client", "test.n.bob", "test.n.bob.x"]);
 }
 
 #[test]

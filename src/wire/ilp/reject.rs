@@ -13,8 +13,8 @@ use crate::wire::{AddressRef, Amount, Error};
 pub struct Reject<'a> {
     /// The kind of failure.
     pub code: ErrorCode,
-    /// The node that rejected. `None` is an empty address: accepted from peers, never sent, because
-    /// interledger-rs cannot read it. [rows 19, 20]
+    /// The node that rejected. `None` is an empty address, which a peer may send and which is passed on as it is. Our
+    /// own Rejects have an address: interledger-rs cannot read an empty one. [rows 19, 20]
     pub triggered_by: Option<AddressRef<'a>>,
     /// For debugging. Should be UTF-8; other bytes are passed on too. At most [`MAX_MESSAGE`] bytes.
     pub message: &'a [u8],

@@ -263,7 +263,7 @@ pub(crate) const CLASSES: &[Class] = &[
         "rs-triggered-by-empty",
         "Reject with an empty `triggeredBy`",
         "refuse it",
-        "accept it; never write it",
+        "accept it, and pass it on as it is; write an address in our own Rejects",
     ),
     interledger_rs(
         "rs-data-size",
