@@ -10,7 +10,7 @@
 
 use crate::connector::PeerAnswer;
 use crate::wire;
-use crate::wire::btp::{AUTH, BtpFrame, FrameKind, RequestId};
+use crate::wire::btp::{AUTH, AUTH_TOKEN, BtpFrame, FrameKind, RequestId};
 use crate::wire::ilp::{PacketType, packet_type};
 
 /// What a received frame requests or answers.
@@ -25,8 +25,10 @@ pub(super) enum FrameMeaning<'a> {
     PrepareInResponse { request_id: RequestId, packet: &'a [u8] },
     /// A MESSAGE with an answer, from a peer without `lenientBtpTypes`: gets an ERROR.
     AnswerInMessage { request_id: RequestId },
-    /// A MESSAGE without any entry, or another `auth`: gets an empty RESPONSE.
+    /// A MESSAGE without any entry: gets an empty RESPONSE.
     Nothing { request_id: RequestId },
+    /// Another `auth`, with this token if it has one: gets an empty RESPONSE or an ERROR, and changes nothing.
+    Login { request_id: RequestId, token: Option<&'a [u8]> },
     /// A request that cannot be served: gets an ERROR with this text.
     Refused { request_id: RequestId, why: &'static str },
     /// Not a BTP frame.
@@ -58,8 +60,10 @@ pub(super) fn classify(frame: &[u8], is_lenient: impl Fn() -> bool) -> FrameMean
         FrameKind::Message => match (packet, carries) {
             // RFC 23 "Flow": a MESSAGE that cannot be processed gets an ERROR. [row 83] ilp-plugin-ethereum takes an
             // empty RESPONSE for accepted money.
-            (None, _) if entries.primary().is_none_or(|primary| primary.name == AUTH) => {
-                FrameMeaning::Nothing { request_id }
+            (None, _) if entries.primary().is_none() => FrameMeaning::Nothing { request_id },
+            (None, _) if entries.primary().is_some_and(|primary| primary.name == AUTH) => {
+                let token = entries.get(AUTH_TOKEN).map(|entry| entry.data);
+                FrameMeaning::Login { request_id, token }
             }
             (None, _) => {
                 FrameMeaning::Refused { request_id, why: "the MESSAGE has no sub-protocol `ilp`" }
@@ -110,6 +114,8 @@ mod tests {
                     other => panic!("{other:?}"),
                 },
                 FrameMeaning::Nothing { request_id: RequestId(7) } => "nothing",
+                FrameMeaning::Login { request_id: RequestId(7), token: None } => "login",
+                FrameMeaning::Login { request_id: RequestId(7), .. } => "login with a token",
                 FrameMeaning::Refused { request_id: RequestId(7), .. } => "refused",
                 FrameMeaning::PrepareInResponse { request_id: RequestId(7), .. } => {
                     "swapped prepare"
@@ -139,8 +145,10 @@ mod tests {
         check(&response, &[ilp(&[])], "answer", "answer");
         // Only a MESSAGE that requests nothing is acknowledged.
         let auth = ProtocolEntry::octets("auth", b"");
+        let token = ProtocolEntry::octets("auth_token", b"t");
         check(&message, &[], "nothing", "nothing");
-        check(&message, &[auth, other], "nothing", "nothing");
+        check(&message, &[auth, other], "login", "login");
+        check(&message, &[auth, token], "login with a token", "login with a token");
         check(&message, &[other, auth], "refused", "refused");
         check(&message, &[other], "refused", "refused");
         check(&response, &[], "empty answer", "empty answer");

@@ -2,16 +2,18 @@
 //! outboxes.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::time::Duration;
 
 use super::auth::refusal;
 use super::incoming::{self, FrameMeaning};
 use crate::account::AccountId;
 use crate::connector::{Batch, PeerAnswer};
-use crate::link::{CloseRequest, Outbox, POLICY_VIOLATION};
-use crate::peers::{CloseReason, PeerMistake, SessionGuard};
+use crate::link::{CloseRequest, Outbox, POLICY_VIOLATION, SessionKind};
+use crate::peers::{CloseReason, PeerMistake, SessionGuard, SwappedType};
 use crate::time::{MonoTime, Now};
 use crate::wire::btp::{RequestId, put_empty_response};
+use crate::wire::ilp::Reply;
 
 /// Unreadable frames and text frames within [`UNREADABLE_WINDOW`] that close a session.
 const UNREADABLE_MAX: usize = 16;
@@ -67,17 +69,24 @@ impl BtpSession {
                 self.handle_answer(request_id, answer, batch, now);
             }
             FrameMeaning::PrepareInResponse { request_id, packet } => {
-                self.guard.status().report_swapped_types();
+                self.guard.status().report_swapped_type(SwappedType::PrepareInResponse);
                 self.handle_answer(request_id, PeerAnswer::Packet(packet), batch, now);
             }
             FrameMeaning::AnswerInMessage { request_id } => {
-                self.guard.status().report_swapped_types();
+                self.guard.status().report_swapped_type(SwappedType::AnswerInMessage);
                 self.refuse(request_id, "a MESSAGE carries a Prepare, not an answer", now);
                 self.meter_frame(batch, now);
             }
             FrameMeaning::Nothing { request_id } => {
                 tracing::trace!(peer = %self.account_id(), %request_id, "a message without a packet");
                 self.acknowledge(request_id);
+                self.meter_frame(batch, now);
+            }
+            FrameMeaning::Login { request_id, token } => {
+                match self.check_login(token) {
+                    Ok(()) => self.acknowledge(request_id),
+                    Err(why) => self.refuse(request_id, why, now),
+                }
                 self.meter_frame(batch, now);
             }
             FrameMeaning::Refused { request_id, why } => {
@@ -114,7 +123,31 @@ impl BtpSession {
     ) {
         let account = self.guard.account();
         if !batch.handle_answer(account, request_id, answer) {
+            tracing::debug!(
+                peer = %account.id(), %request_id, answer = %ShownAnswer(answer),
+                "an answer to no packet in flight: it is late, or a second one, or answers nothing"
+            );
             self.throttle(batch.charge_stray_answer(account), now.mono);
+            return;
+        }
+        let status = self.guard.status();
+        match mistake_in(answer) {
+            None => status.clear_wrong_answers(),
+            Some(mistake) => {
+                tracing::debug!(peer = %account.id(), %request_id, mistake, "a wrong answer");
+                status.count_wrong_answer(&mistake, now.mono);
+            }
+        }
+    }
+
+    /// RFC 23 "Authentication" has one login, at the begin of a session, so another one changes nothing. One with
+    /// another token than that of the session is refused, because an empty RESPONSE would say that it is valid.
+    fn check_login(&self, token: Option<&[u8]>) -> Result<(), &'static str> {
+        match (token, self.guard.kind()) {
+            // The side that dials logs in; RFC 23 knows no login of the other side, and nothing to compare it with.
+            (_, SessionKind::Dialled) => Ok(()),
+            (Some(token), _) if self.guard.has_token(token) => Ok(()),
+            _ => Err("this session has logged in already, with another auth_token"),
         }
     }
 
@@ -186,6 +219,42 @@ impl BtpSession {
         let mut frame = Vec::with_capacity(8);
         put_empty_response(request_id, &mut frame);
         put_whole_frame(self.guard.outbox(), &frame);
+    }
+}
+
+/// What is wrong with an answer to a packet.
+fn mistake_in(answer: PeerAnswer<'_>) -> Option<String> {
+    match answer {
+        PeerAnswer::Packet(packet) => match Reply::parse(packet) {
+            Ok(_) => None,
+            Err(error) => Some(format!(
+                "it answers with an ILP packet that is neither a Fulfill nor a Reject: {error}"
+            )),
+        },
+        PeerAnswer::Empty => {
+            Some("it answers with a RESPONSE that has no ILP packet, or two".to_owned())
+        }
+        PeerAnswer::Error => {
+            Some("it answers with a BTP ERROR instead of a Fulfill or a Reject".to_owned())
+        }
+        _ => None,
+    }
+}
+
+/// An answer as debug lines show it.
+struct ShownAnswer<'a>(PeerAnswer<'a>);
+
+impl fmt::Display for ShownAnswer<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            PeerAnswer::Packet(packet) => match Reply::parse(packet) {
+                Ok(Reply::Fulfill(_)) => f.write_str("Fulfill"),
+                Ok(Reply::Reject(reject)) => write!(f, "Reject {}", reject.code),
+                Err(error) => write!(f, "unreadable: {error}"),
+            },
+            PeerAnswer::Error => f.write_str("BTP ERROR"),
+            _ => f.write_str("no packet"),
+        }
     }
 }
 

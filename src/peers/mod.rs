@@ -37,7 +37,7 @@ pub use node_context::{BtpCounts, HttpCounts, NodeContext};
 pub use peer_status::RefusedLogin;
 pub use peer_status::{
     AttemptFailure, PeerChange, PeerCounts, PeerEvent, PeerMistake, PeerSnapshot, PeerState,
-    PeerStatus,
+    PeerStatus, SwappedType,
 };
 pub use session_guard::SessionGuard;
 pub use settlement_progress::{AccountSettlements, SettlementHoldUp, SettlementProgress};

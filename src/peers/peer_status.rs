@@ -5,6 +5,7 @@
 //! the last. An event that is logged is logged once, where it happens. Subscribers get copies through a bounded
 //! channel: a slow one loses the oldest and delays nothing.
 
+mod mistakes;
 mod snapshot;
 mod wrong_answers;
 
@@ -16,6 +17,8 @@ use std::time::{Duration, Instant, SystemTime};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::broadcast;
 
+use self::mistakes::Mistakes;
+pub use self::mistakes::{PeerMistake, SwappedType};
 pub use self::snapshot::{PeerCounts, PeerSnapshot, PeerState, RefusedLogin};
 use self::wrong_answers::WrongAnswers;
 use super::close_reason::CloseReason;
@@ -27,12 +30,6 @@ use crate::time::MonoTime;
 const EVENTS_MAX: usize = 1024;
 /// The shortest time between two lines about mistakes of a peer, or about its replaced sessions.
 const LINE_INTERVAL: Duration = Duration::from_secs(60);
-/// The shortest time between two lines about swapped types of frames.
-const SWAPPED_LINE_INTERVAL: Duration = Duration::from_secs(3600);
-/// The error of a peer that swaps the types of its frames.
-const SWAPPED_TYPES: &str = "it sends Prepares in RESPONSE frames and answers in MESSAGE frames, as interledger-rs does; \
-                           set lenientBtpTypes: true for this peer";
-
 /// Logs a line about a peer with the number of suppressed ones, or at `DEBUG` if the throttle does not admit it.
 macro_rules! throttled {
     ($status:ident.$lines:ident, tracing::$level:ident!($($field:ident $(= $value:expr)?),+; $message:literal)) => {
@@ -94,7 +91,7 @@ pub struct PeerStatus {
     other_lines: LogThrottle,
     /// The zero of [`Self::now`].
     created_at: Instant,
-    /// Whether its latest HTTP answer was wrong.
+    /// Whether its latest answer was wrong.
     has_wrong_answer: AtomicBool,
 }
 
@@ -110,9 +107,8 @@ struct Inner {
     sessions: usize,
     was_connected: bool,
     counts: PeerCounts,
-    mistakes_logged_at: Option<MonoTime>,
-    /// Mistakes since then.
-    mistakes: u64,
+    /// By what is wrong with the frames.
+    mistakes: Mistakes,
     swapped_logged_at: Option<MonoTime>,
     wrong_answers: WrongAnswers,
     replaced_logged_at: Option<MonoTime>,
@@ -127,15 +123,6 @@ pub enum AttemptFailure {
     Refused,
     /// Something else failed, on our side or after the connection.
     Unusable,
-}
-
-/// A mistake of a peer that is only counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PeerMistake {
-    /// A text message, or a frame that is not BTP.
-    Unreadable,
-    /// A frame that got an ERROR.
-    Refused,
 }
 
 impl Default for Peers {
@@ -382,35 +369,6 @@ impl PeerStatus {
         self.send_event(PeerChange::Disconnected(close.clone()));
     }
 
-    /// Counts a mistake. The first is logged, and then one line a minute with their number.
-    pub fn count_mistake(&self, mistake: PeerMistake, what: &str, now: MonoTime) {
-        let counter = match mistake {
-            PeerMistake::Unreadable => &self.unreadable_frames,
-            PeerMistake::Refused => &self.refused_frames,
-        };
-        counter.fetch_add(1, Ordering::Relaxed);
-        let mut inner = self.inner.lock();
-        inner.mistakes += 1;
-        if inner.mistakes_logged_at.is_none_or(|at| now.since(at) >= LINE_INTERVAL) {
-            inner.mistakes_logged_at = Some(now);
-            let count = std::mem::take(&mut inner.mistakes);
-            tracing::debug!(peer = %self.id, count, what, "frames refused since the last such line");
-        }
-    }
-
-    /// The peer has sent a Prepare in a RESPONSE, or an answer in a MESSAGE, without `lenientBtpTypes`.
-    pub fn report_swapped_types(&self) {
-        let now = self.now();
-        let mut inner = self.inner.lock();
-        if inner.last_error.as_deref() != Some(SWAPPED_TYPES) {
-            inner.last_error = Some(SWAPPED_TYPES.to_owned());
-        }
-        if inner.swapped_logged_at.is_none_or(|at| now.since(at) >= SWAPPED_LINE_INTERVAL) {
-            inner.swapped_logged_at = Some(now);
-            tracing::warn!(peer = %self.id, error = SWAPPED_TYPES, "the peer's packets are not read");
-        }
-    }
-
     fn send_event(&self, change: PeerChange) {
         // Fails only without subscribers.
         let _ = self.events.send(PeerEvent { peer: self.id.clone(), change });
@@ -429,8 +387,7 @@ impl Inner {
             sessions: 0,
             was_connected: false,
             counts: PeerCounts::default(),
-            mistakes_logged_at: None,
-            mistakes: 0,
+            mistakes: Mistakes::default(),
             swapped_logged_at: None,
             wrong_answers: WrongAnswers::default(),
             replaced_logged_at: None,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::close_reason::CloseReason;
+use super::directory::fingerprint;
 use super::node_context::NodeContext;
 use super::peer_status::PeerStatus;
 use crate::connector::Account;
@@ -17,6 +18,7 @@ pub struct SessionGuard {
     account: Arc<Account>,
     id: SessionId,
     kind: SessionKind,
+    login: Option<TokenFingerprint>,
     outbox: Arc<Outbox>,
     status: Arc<PeerStatus>,
     /// The session counts in the peer's status.
@@ -47,7 +49,18 @@ impl SessionGuard {
             status.add_session(kind.as_str(), remote);
         }
         let (attached_at, close_reason) = (now.mono, None);
-        Self { context, account, id, kind, outbox, status, is_reported, attached_at, close_reason }
+        Self {
+            context,
+            account,
+            id,
+            kind,
+            login,
+            outbox,
+            status,
+            is_reported,
+            attached_at,
+            close_reason,
+        }
     }
 
     pub fn account(&self) -> &Arc<Account> {
@@ -57,6 +70,16 @@ impl SessionGuard {
     /// The number of the session within its account.
     pub fn id(&self) -> SessionId {
         self.id
+    }
+
+    /// Which side opened it.
+    pub fn kind(&self) -> SessionKind {
+        self.kind
+    }
+
+    /// Whether the session has logged in with this token.
+    pub fn has_token(&self, token: &[u8]) -> bool {
+        self.login.is_some() && self.login == fingerprint(token)
     }
 
     /// Where the connector puts frames for the peer.

@@ -3,6 +3,7 @@
 mod budget;
 mod limits;
 mod loopback;
+mod mistakes;
 mod protocol;
 mod proxied;
 

@@ -96,6 +96,6 @@ pub struct PeerCounts {
     pub unreadable_frames: u64,
     /// Frames that got a BTP ERROR.
     pub refused_frames: u64,
-    /// HTTP answers to packets that no connector gives.
+    /// Answers to packets that no connector gives.
     pub wrong_answers: u64,
 }

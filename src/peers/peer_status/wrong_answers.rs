@@ -1,4 +1,4 @@
-//! Wrong HTTP answers of a peer.
+//! Wrong answers of a peer.
 
 use std::sync::atomic::Ordering;
 
@@ -6,7 +6,7 @@ use super::{LINE_INTERVAL, PeerStatus};
 use crate::time::MonoTime;
 
 impl PeerStatus {
-    /// Counts an HTTP answer to a packet that no connector gives. It is the peer's last error until a right answer. The
+    /// Counts an answer to a packet that no connector gives. It is the peer's last error until a right answer. The
     /// first is logged, and then one line a minute with their number.
     pub fn count_wrong_answer(&self, error: &str, now: MonoTime) {
         self.has_wrong_answer.store(true, Ordering::Relaxed);
@@ -17,7 +17,7 @@ impl PeerStatus {
         }
     }
 
-    /// Its HTTP server gave a right answer.
+    /// It gave a right answer.
     pub fn clear_wrong_answers(&self) {
         if self.has_wrong_answer.load(Ordering::Relaxed) {
             self.has_wrong_answer.store(false, Ordering::Relaxed);

@@ -180,7 +180,7 @@ fn encode_sessions(
         ),
         (
             "ilp_wrong_answers",
-            "HTTP answers of the peer to packets that are not those of a connector",
+            "Answers of the peer to packets that are not those of a connector",
             |counts| counts.wrong_answers,
         ),
     ];
