@@ -14,6 +14,9 @@ use crate::tools::rtt_stats::RttStats;
 use crate::wire::ilp::ErrorCode;
 use crate::wire::{Address, Amount};
 
+/// What to do about a receiver that knows no ping with a known condition.
+const TRY_ECHO: &str = "it may know only the echo protocol: try `ping --echo`";
+
 /// The message if the pong went to another program.
 const PONG_TAKEN: &str = "another program is logged in with the same account, and the pong went to it; give each `ping --echo` its own account";
 
@@ -27,6 +30,8 @@ pub(super) struct PingReport<'a> {
     fulfilled: u64,
     rejected: u64,
     round_trips: RttStats,
+    /// The advice about `--echo` was printed.
+    has_hinted: bool,
 }
 
 impl<'a> PingReport<'a> {
@@ -40,6 +45,7 @@ impl<'a> PingReport<'a> {
             fulfilled: 0,
             rejected: 0,
             round_trips: RttStats::default(),
+            has_hinted: false,
         }
     }
 
@@ -96,10 +102,22 @@ impl<'a> PingReport<'a> {
                     false => message,
                 };
                 self.write_reject(*code, &describe_node(by), sequence, &time, &sanitize(message))?;
+                if self.may_know_only_echo(*code, by) {
+                    self.has_hinted = true;
+                    writeln!(self.out, "  {TRY_ECHO}")?;
+                }
             }
         }
         // Line by line, also into a pipe.
         Ok(self.out.flush()?)
+    }
+
+    /// Whether the pinged node itself could not read a ping with the known condition. Said once.
+    fn may_know_only_echo(&self, code: ErrorCode, by: &str) -> bool {
+        !self.has_hinted
+            && self.return_address.is_none()
+            && matches!(code, ErrorCode::F01 | ErrorCode::F06)
+            && by == self.address.as_str()
     }
 
     /// Whether the return address rejected a pong. This program accepts all pongs that it asked for, so another program
@@ -200,6 +218,18 @@ mod tests {
             ],
             "7 sent, 1 fulfilled, 4 rejected, 85.7 % loss, ",
             true,
+        );
+        let too_short = || rejected(ErrorCode::F01, "test.c", "packet data too short for echo");
+        check(
+            &[too_short(), too_short(), rejected(ErrorCode::F01, "test.b", "no")],
+            &[
+                "F01 Invalid Packet from test.c: seq=1 time=1.42 ms: packet data too short for echo",
+                "  it may know only the echo protocol: try `ping --echo`",
+                "F01 Invalid Packet from test.c: seq=2 time=1.42 ms: packet data too short for echo",
+                "F01 Invalid Packet from test.b: seq=3 time=1.42 ms: no",
+            ],
+            "3 sent, 0 fulfilled, 3 rejected, 100 % loss, ",
+            false,
         );
         check(&[], &[], "0 sent, 0 fulfilled, 0 rejected, 0 % loss, ", false);
         let unreachable = rejected(ErrorCode::F02, "test.b", "no");
