@@ -353,6 +353,11 @@ impl NodeStatus {
         self.configured.load().peers.clone()
     }
 
+    /// Whether health depends on this peer.
+    pub fn is_required(&self, id: &AccountId) -> bool {
+        super::peers::is_required(&self.configured.load().peers, id)
+    }
+
     /// Every configured peer, and the state of its connection once there was an attempt to connect.
     pub(super) fn peers(&self) -> Vec<(PeerRole, Option<PeerSnapshot>)> {
         let snapshots = self.context.peers.snapshot();

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::account::AccountId;
+use crate::account::{AccountId, Relation};
 use crate::api::NodeStatus;
 use crate::books::{EventId, EventKind, EventLevel, NewEvent};
 use crate::connector::Exposure;
@@ -28,12 +28,21 @@ pub(super) async fn run(context: Arc<NodeContext>, status: Arc<NodeStatus>) {
         ticks.tick().await;
         let connector = &context.connector;
         exposures.look(connector.exposures()).into_iter().for_each(|one| status.record_event(one));
-        let peers = context.peers.snapshot();
+        let mut peers = context.peers.snapshot();
+        peers.retain(|peer| is_watched(&context, &status, &peer.id));
         down.look(&peers, SystemTime::now()).into_iter().for_each(|one| status.record_event(one));
         let new_id = || EventId::from_random(rand::random());
         let announced = connector.announce_payments(context.clock.now().wall, new_id);
         announced.into_iter().for_each(|event| status.log_event(event));
     }
+}
+
+/// Whether it is an event that this peer is down. Not of a child without `required`: programs come and go.
+fn is_watched(context: &NodeContext, status: &NodeStatus, id: &AccountId) -> bool {
+    let Some(account) = context.connector.account(id.as_str()) else { return false };
+    let batch = context.connector.start_batch(context.clock.now());
+    let relation = batch.settings(&account).map(|settings| settings.relation);
+    relation != Some(Relation::Child) || status.is_required(id)
 }
 
 /// The accounts whose exposure is high or low now.
