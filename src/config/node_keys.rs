@@ -122,7 +122,8 @@ keys! {
         live routeHoldDownMs => route_hold_down: Millis<100, 3_600_000> = "45000",
         /// Which pings the node answers at its own address.
         live ping => ping: Nested<PingToggles>,
-        /// Time that this hop takes off a packet's expiry, for the way back.
+        /// Time that this hop takes off a packet's expiry, for the way back. A packet that would reach the next hop
+        /// with less than this time is rejected (R02), so a packet needs twice as much here.
         live minMessageWindowMs => min_message_window: Millis<0, 60_000> = "1000",
         /// The longest time that a packet may take from this hop on.
         live maxHoldTimeMs => max_hold_time: Millis<1, 600_000> = "30000",
