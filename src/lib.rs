@@ -47,6 +47,7 @@ mod local;
 mod net;
 mod node;
 mod observe;
+mod otlp;
 mod peers;
 mod rates;
 mod remote;

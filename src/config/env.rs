@@ -31,6 +31,7 @@ const ALTERNATIVES: &[&[&str]] = &[
     &["authToken", "authTokenFile", "authTokens", "authTokenFiles"],
     &["apiToken", "apiTokenFile"],
     &["receiverSecret", "receiverSecretFile"],
+    &["otlpToken", "otlpTokenFile"],
 ];
 
 /// The beginning of every peer's variables.

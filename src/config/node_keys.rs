@@ -91,6 +91,13 @@ keys! {
         live logLevel => log_level: LogLevel = "info",
         /// Log every packet, even if `logLevel` does not include it (`debug`, or `packets=debug`).
         live packetLog => packet_log: bool = "false",
+        /// URL of a collector of OpenTelemetry (OTLP over HTTP), such as `http://127.0.0.1:4318`: one packet of
+        /// `otlpOneIn` becomes a span there. Default: none.
+        live otlpUrl => otlp_url: Option<HttpUrl>,
+        /// Bearer token that the collector asks for. Default: none is sent.
+        live otlpToken | otlpTokenFile => otlp_token: Option<Secret>,
+        /// One packet of how many becomes a span. Give all nodes the same, so that traces are whole.
+        live otlpOneIn => otlp_one_in: Integer<u32, 1, 1_000_000_000> = "1000",
         /// Asset of accounts without an asset of their own. If neither is set, it is adopted from the parent.
         live assetCode => asset_code: AssetCode = "USD",
         /// Decimal places of the units of those accounts. If neither is set, it is adopted from the parent.

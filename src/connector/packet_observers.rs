@@ -1,4 +1,4 @@
-//! What the packet path hands to observers: the packet log, the tap, and the lane of Rejects.
+//! What the packet path hands to observers: the packet log, the tap, that of the export, and the lane of Rejects.
 
 use std::sync::Arc;
 
@@ -35,20 +35,33 @@ pub struct ObservedPacket {
 pub(super) struct PacketObservers {
     pub(super) log: Option<Arc<PacketLog>>,
     pub(super) tap: Option<Arc<PacketTap>>,
+    /// Of the export of spans. Its sample has nothing to do with that of people who watch.
+    pub(super) export: Option<Arc<PacketTap>>,
 }
 
 impl PacketObservers {
     /// Whether a packet with this condition may make a record: decided in its caller, before anything is put together.
     #[inline]
     pub(super) fn may_want(&self, condition: &Condition) -> bool {
-        self.log.is_some() || self.tap.as_deref().is_some_and(|tap| tap.may_have(condition))
+        let may_have = |tap: &Option<Arc<PacketTap>>| {
+            tap.as_deref().is_some_and(|tap| tap.may_have(condition))
+        };
+        self.log.is_some() || may_have(&self.tap) || may_have(&self.export)
     }
 
     /// The tap, if the packet is in its sample. Call it once for each record.
     pub(super) fn tap_for(&self, sighting: Sighting<'_>) -> Option<(&PacketTap, SampleKey)> {
-        let tap = self.tap.as_deref()?;
-        Some((tap, tap.sampled_key(sighting)?))
+        sampled(self.tap.as_deref()?, sighting)
     }
+
+    /// The same of the export.
+    pub(super) fn export_for(&self, sighting: Sighting<'_>) -> Option<(&PacketTap, SampleKey)> {
+        sampled(self.export.as_deref()?, sighting)
+    }
+}
+
+fn sampled<'t>(tap: &'t PacketTap, sighting: Sighting<'_>) -> Option<(&'t PacketTap, SampleKey)> {
+    Some((tap, tap.sampled_key(sighting)?))
 }
 
 impl Connector {
@@ -62,6 +75,11 @@ impl Connector {
         self.change_observers(|observers| observers.tap.clone_from(&tap));
     }
 
+    /// Sets, replaces or (`None`) removes the tap of the export of spans.
+    pub fn set_export_tap(&self, tap: Option<Arc<PacketTap>>) {
+        self.change_observers(|observers| observers.export.clone_from(&tap));
+    }
+
     /// The Rejects that this node made or passed back.
     pub fn rejects(&self) -> &RejectLane {
         &self.rejects
@@ -71,7 +89,8 @@ impl Connector {
         self.observers.rcu(|old| {
             let mut observers = old.as_deref().cloned().unwrap_or_default();
             change(&mut observers);
-            let is_set = observers.log.is_some() || observers.tap.is_some();
+            let PacketObservers { log, tap, export } = &observers;
+            let is_set = log.is_some() || tap.is_some() || export.is_some();
             is_set.then(|| Arc::new(observers))
         });
     }

@@ -1,4 +1,4 @@
-//! Hands what happens to packets to the packet log, the tap, and the reject lane. While log and tap are off, only the
+//! Hands what happens to packets to the packet log, the taps, and the reject lane. While log and taps are off, only the
 //! records of Rejects that are kept are made.
 
 use super::account::Account;
@@ -197,8 +197,9 @@ impl Batch<'_> {
         if let Some(log) = &observers.log {
             log.push(record());
         }
-        if let Some((tap, key)) = observers.tap_for(sighting) {
-            tap.push(self.now.mono, || ObservedPacket {
+        let taps = [observers.tap_for(sighting), observers.export_for(sighting)];
+        for (tap, key) in taps.into_iter().flatten() {
+            tap.push(self.now.mono, sighting, || ObservedPacket {
                 record: record(),
                 key,
                 prefix: routed.and_then(|address| self.matched_prefix(address)),
@@ -242,7 +243,11 @@ impl Batch<'_> {
         if let Some((tap, key)) = tapped
             && !is_kept
         {
-            tap.push(self.now.mono, || observed(key));
+            tap.push(self.now.mono, sighting, || observed(key));
+        }
+        // That one has no lane of Rejects.
+        if let Some((tap, key)) = observers.and_then(|one| one.export_for(sighting)) {
+            tap.push(self.now.mono, sighting, || observed(key));
         }
     }
 

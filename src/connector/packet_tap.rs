@@ -30,6 +30,8 @@ const SHARED_IN_FLIGHT_MAX: usize = 4_096;
 pub struct PacketTap {
     seed: u64,
     threshold: AtomicU64,
+    /// A lost record makes the sample smaller.
+    shrinks: bool,
     queue: ArrayQueue<Box<ObservedPacket>>,
     /// Locked only for packets in the sample.
     budget: Mutex<RecordBudget>,
@@ -67,7 +69,18 @@ impl Sighting<'_> {
 impl PacketTap {
     /// A tap for this sample.
     pub fn new(sample: Sample) -> Arc<Self> {
+        Self::with(sample, true)
+    }
+
+    /// A tap whose sample keeps its size, so that each node with this sample has the same packets. Only lost answers
+    /// count as lost, so that each packet counts once.
+    pub fn of_fixed_size(sample: Sample) -> Arc<Self> {
+        Self::with(sample, false)
+    }
+
+    fn with(sample: Sample, shrinks: bool) -> Arc<Self> {
         Arc::new(Self {
+            shrinks,
             seed: sample.seed,
             threshold: AtomicU64::new(sample.threshold),
             queue: ArrayQueue::new(TAP_CAPACITY),
@@ -85,6 +98,11 @@ impl PacketTap {
     /// Makes the sample larger or smaller. Packets in flight may be in the one and not in the other.
     pub fn set_threshold(&self, threshold: u64) {
         self.threshold.store(threshold, Ordering::Relaxed);
+    }
+
+    /// Records that wait to be read.
+    pub fn record_count(&self) -> usize {
+        self.queue.len()
     }
 
     /// Removes the oldest record.
@@ -149,12 +167,22 @@ impl PacketTap {
 
     /// Adds the record of a packet that is in the sample, or counts it as lost and makes the sample smaller: the
     /// reader, which would do it, may come only after thousands of packets.
-    pub(super) fn push(&self, now: MonoTime, record: impl FnOnce() -> ObservedPacket) {
+    pub(super) fn push(
+        &self,
+        now: MonoTime,
+        sighting: Sighting<'_>,
+        record: impl FnOnce() -> ObservedPacket,
+    ) {
         let is_taken = !self.queue.is_full()
             && self.budget.lock().try_take(now)
             && self.queue.push(Box::new(record())).is_ok();
-        if !is_taken {
+        if is_taken {
+            return;
+        }
+        if self.shrinks || !matches!(sighting, Sighting::Sent(..)) {
             self.lost.fetch_add(1, Ordering::Relaxed);
+        }
+        if self.shrinks {
             let threshold = self.threshold.load(Ordering::Relaxed);
             self.set_threshold(threshold - threshold / SHRINK_DIVISOR);
         }

@@ -127,6 +127,13 @@ impl Connector {
         self.snapshot.load().table.prefix_count()
     }
 
+    /// The asset of an account.
+    pub fn asset_of(&self, account: &str) -> Option<Asset> {
+        let snapshot = self.snapshot.load();
+        let slot = snapshot.accounts_by_id.get(account)?.slot();
+        Some(snapshot.entry(slot)?.settings.asset.clone())
+    }
+
     /// The accounts with a release larger than the held amount, which only an error of this program can cause.
     pub fn excess_releases(&self) -> Vec<(AccountId, u32)> {
         let snapshot = self.snapshot.load();

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use axum::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, LOCATION};
+use axum::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use axum::http::{HeaderValue, Method, Response, request};
 use bytes::Bytes;
 use hyper::body::Incoming;
@@ -70,6 +70,8 @@ pub struct Document {
     pub content_type: Option<String>,
     /// The target of a redirect, which is not followed.
     pub location: Option<String>,
+    /// When to ask again: seconds or a date.
+    pub retry_after: Option<String>,
     pub body: Bytes,
 }
 
@@ -182,10 +184,11 @@ async fn read_document(
     let content_type = content_type
         .and_then(|value| value.split(';').next())
         .map(|value| value.trim().to_ascii_lowercase());
-    let location = head.headers.get(LOCATION).and_then(|value| value.to_str().ok());
-    let location = location.map(str::to_owned);
+    let text = |name| head.headers.get(name).and_then(|value| value.to_str().ok());
+    let (location, retry_after) = (text(LOCATION), text(RETRY_AFTER));
+    let [location, retry_after] = [location, retry_after].map(|text| text.map(str::to_owned));
     let body = read_body(body, bytes_max, None).await?;
-    Ok(Document { status: head.status.as_u16(), content_type, location, body })
+    Ok(Document { status: head.status.as_u16(), content_type, location, retry_after, body })
 }
 
 /// A whole body of at most `bytes_max`. `shared` counts the bytes of all incomplete bodies, and limits them.

@@ -32,6 +32,7 @@ mod lab;
 mod lease;
 mod log_thread;
 mod node_task;
+mod otlp;
 mod overrides;
 mod packet_log_switch;
 mod plan;

@@ -18,6 +18,7 @@ use super::draining::Draining;
 use super::engines::EngineTasks;
 use super::guests::Guests;
 use super::ildcp;
+use super::otlp::OtlpExport;
 use super::overrides::Overrides;
 use super::packet_log_switch::PacketLogSwitch;
 use super::rate_sources::RateSources;
@@ -75,6 +76,8 @@ pub(super) struct NodeTask {
     pub(super) draining: Draining,
     pub(super) status: Arc<NodeStatus>,
     pub(super) packet_log: PacketLogSwitch,
+    /// Exports spans of packets.
+    pub(super) otlp: OtlpExport,
     pub(super) audit: AuditThread,
     pub(super) sweep: AbortOnDrop,
     pub(super) _certificate_watch: AbortOnDrop,
@@ -175,6 +178,7 @@ impl NodeTask {
         self.engines.follow_config(&self.config);
         self.stranded_settlements.follow_config(&self.context, &self.status);
         self.packet_log.follow_config(&self.config, &self.context);
+        self.otlp.follow_config(&self.config.settings);
         self.audit.follow_config(&self.config.settings);
         if let Some(saver) = &self.saver {
             saver.follow_config(&self.config.settings, &self.context);

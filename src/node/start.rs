@@ -24,6 +24,7 @@ use super::draining::Draining;
 use super::engines::{self, EngineTasks};
 use super::guest_orders;
 use super::node_task::{NodeEnd, NodeTask, set_peer_status};
+use super::otlp::OtlpExport;
 use super::overrides::Overrides;
 use super::packet_log_switch::PacketLogSwitch;
 use super::rate_sources::RateSources;
@@ -342,6 +343,7 @@ async fn build(
         settlements,
         stranded_settlements: StrandedSettlements::default(),
         audit,
+        otlp: OtlpExport::new(Arc::clone(&context)),
         status,
         packet_log,
         events,

@@ -13,6 +13,7 @@ mod guests;
 mod ildcp;
 mod known_addresses;
 mod node_context;
+mod otlp_meter;
 mod peer_status;
 mod session_guard;
 mod settlement_progress;
@@ -33,6 +34,7 @@ pub use expired_packets::{ArrivedPackets, ExpiredAt, ExpiredPackets};
 pub use guests::{GuestDoor, GuestOrder, GuestRefusal, guest_id};
 pub use ildcp::{IldcpRequestError, ParentInfo};
 pub use node_context::{BtpCounts, HttpCounts, NodeContext};
+pub use otlp_meter::OtlpCounts;
 #[cfg(test)]
 pub use peer_status::RefusedLogin;
 pub use peer_status::{

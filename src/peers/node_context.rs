@@ -13,6 +13,7 @@ use super::credit_order::CreditOrder;
 use super::engine_account::EngineAccounts;
 use super::expired_packets::ExpiryWatch;
 use super::known_addresses::KnownAddresses;
+use super::otlp_meter::OtlpMeter;
 use super::peer_status::Peers;
 use super::settlement_progress::SettlementProgress;
 use super::store_meter::StoreMeter;
@@ -64,6 +65,8 @@ pub struct NodeContext {
     pub saved_events: watch::Sender<CutNumber>,
     /// How deliveries to webhooks went since the start.
     pub webhook_meters: WebhookMeters,
+    /// What became of the spans of sampled packets.
+    pub otlp_meter: OtlpMeter,
     /// What is wrong with the links that this node dials. Unset without a lab.
     pub faults: OnceLock<Arc<NodeFaults>>,
     /// The peers with which operators let no settlement begin, and until when.
@@ -177,6 +180,7 @@ impl NodeContext {
             credits: OnceLock::new(),
             saved_events: watch::Sender::default(),
             webhook_meters: WebhookMeters::default(),
+            otlp_meter: OtlpMeter::default(),
             faults: OnceLock::new(),
             paused_settlements: watch::Sender::default(),
             settlement_progress: Mutex::default(),

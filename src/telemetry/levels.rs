@@ -23,7 +23,7 @@ pub(super) const OURS: &str = "ilp_connector";
 
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 /// The rooms of the program: the directories of `src`, as docs/ARCHITECTURE.md has them.
-const ROOMS: [&str; 30] = [
+const ROOMS: [&str; 31] = [
     "account",
     "api",
     "audit",
@@ -40,6 +40,7 @@ const ROOMS: [&str; 30] = [
     "net",
     "node",
     "observe",
+    "otlp",
     "peers",
     "rates",
     "remote",

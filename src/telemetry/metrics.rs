@@ -14,6 +14,7 @@ mod exposition;
 mod families;
 mod family_encoder;
 mod guest_families;
+mod otlp_families;
 mod process;
 mod rate_families;
 mod settlement_families;
@@ -164,6 +165,7 @@ impl Collector for NodeCollector {
             },
             rates: context.rate_book.lock().states(context.clock.now()),
             webhooks: context.webhook_meters.snapshot(),
+            otlp: context.otlp_meter.counts(),
             now: context.clock.now().wall,
             certificate_expiry: context.certificate_expiry.get().map(|at| at.load(Relaxed)),
             packet_lines: self.packet_log.written(),

@@ -42,6 +42,7 @@ mod monitoring;
 mod network;
 mod observer;
 mod operations;
+mod otlp;
 mod packets;
 mod peer;
 mod peer_tokens;

@@ -47,6 +47,7 @@ fn the_schema_marks_secrets() {
         "apiToken",
         "authToken",
         "authTokens",
+        "otlpToken",
         "receiverSecret",
         "secret",
         "secrets",

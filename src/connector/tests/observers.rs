@@ -222,6 +222,42 @@ fn received_and_lost_records_of_a_tap_are_all_that_were_made() {
 }
 
 #[test]
+fn the_tap_of_the_export_keeps_its_size_and_counts_each_packet_once() {
+    let (mut node, alice, bob) = connected_alice_and_bob();
+    let (export, watched) = (PacketTap::of_fixed_size(ALL), PacketTap::new(ALL));
+    node.connector.set_export_tap(Some(export.clone()));
+    node.connector.set_packet_tap(Some(watched.clone()));
+    let pay = |node: &TestNode, packets: u32| {
+        for _ in 0..packets {
+            node.send(&alice, 1, &payment("test.bob", 1));
+            node.fulfill_one(&bob);
+            node.read(&alice);
+        }
+    };
+    let answers = || {
+        let records = std::iter::from_fn(|| export.pop());
+        records
+            .filter(|packet| !matches!(packet.record.event, PacketEvent::Forwarded { .. }))
+            .count()
+    };
+    // Nothing is read: what does not fit is counted, and the sample stays.
+    pay(&node, 600);
+    let read = answers();
+    assert_eq!(read as u64 + export.lost(), 600);
+    assert!(export.lost() > 0 && export.sample() == ALL);
+    assert!(watched.sample() != ALL, "the other one has become smaller");
+    // Rejects that the lane keeps are in it, too.
+    node.advance(Duration::from_secs(1));
+    let lost = export.lost();
+    node.send(&alice, 2, &payment("test.nowhere", 1));
+    node.read(&alice);
+    assert_eq!((answers(), export.lost()), (1, lost));
+    node.connector.set_export_tap(None);
+    pay(&node, 1);
+    assert_eq!(export.record_count(), 0);
+}
+
+#[test]
 fn a_full_tap_makes_its_sample_smaller_by_itself() {
     let (mut node, alice, _bob) = connected_alice_and_bob();
     let tap = PacketTap::new(ALL);

@@ -58,6 +58,7 @@ async fn answers_of_servers() {
         status: 200,
         content_type: Some("application/spsp4+json".to_owned()),
         location: None,
+        retry_after: None,
         body: Bytes::from_static(b"{}"),
     };
     assert_eq!(fetched.unwrap(), expected);

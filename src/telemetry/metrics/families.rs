@@ -11,13 +11,14 @@ use super::family_encoder::{FamilyEncoder, FamilySource, by_direction, peer_labe
 use super::guest_families::GuestMetrics;
 use super::settlement_families::EngineMetrics;
 use super::{
-    StatusMetrics, account_families, guest_families, process, rate_families, settlement_families,
-    store_families, webhook_families,
+    StatusMetrics, account_families, guest_families, otlp_families, process, rate_families,
+    settlement_families, store_families, webhook_families,
 };
 use crate::connector::ConnectorReport;
 use crate::net::ClockReport;
 use crate::peers::{
-    BtpCounts, HttpCounts, PeerCounts, PeerSnapshot, PeerState, StoreReport, WebhookMeter,
+    BtpCounts, HttpCounts, OtlpCounts, PeerCounts, PeerSnapshot, PeerState, StoreReport,
+    WebhookMeter,
 };
 use crate::rates::SourceState;
 use crate::routing::ccp::PeerRoutesReport;
@@ -42,6 +43,8 @@ pub(super) struct MetricsSnapshot {
     pub(super) rates: Vec<SourceState>,
     /// The webhooks, by id.
     pub(super) webhooks: BTreeMap<String, WebhookMeter>,
+    /// `None` without a collector of spans.
+    pub(super) otlp: Option<OtlpCounts>,
     /// The time of day.
     pub(super) now: Timestamp,
     /// When the listeners' certificate expires, in seconds since 1970; `None` without one.
@@ -72,6 +75,7 @@ pub(super) fn encode(
     encode_clock(&snapshot.clock, families)?;
     store_families::encode(snapshot.store.as_ref(), families)?;
     rate_families::encode(&snapshot.rates, families)?;
+    otlp_families::encode(snapshot.otlp, families)?;
     webhook_families::encode(&snapshot.webhooks, snapshot.now, families)?;
     process::encode(families)
 }

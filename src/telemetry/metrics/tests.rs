@@ -8,8 +8,8 @@ use crate::account::{AccountSettings, Asset, Relation, SettlementMode, Totals};
 use crate::connector::{AccountReport, ConnectorReport, Stats};
 use crate::net::{Clock, ClockReport};
 use crate::peers::{
-    BtpCounts, EngineAccount, EngineState, HttpCounts, PeerCounts, PeerSnapshot, PeerState,
-    StoreMeter, StoreReport, WebhookMeter,
+    BtpCounts, EngineAccount, EngineState, HttpCounts, OtlpCounts, PeerCounts, PeerSnapshot,
+    PeerState, StoreMeter, StoreReport, WebhookMeter,
 };
 use crate::rates::SourceState;
 use crate::routing::ccp::PeerRoutesReport;
@@ -153,6 +153,7 @@ fn snapshot() -> MetricsSnapshot {
         },
         rates: vec![rate_source()],
         webhooks: BTreeMap::from([("ops".to_owned(), webhook())]),
+        otlp: Some(OtlpCounts { exported: 1, lost: 2, refused: 3, unsent: 4, waiting: 5 }),
         now: Timestamp::from_millis(1_795_780_900_500),
         packet_lines: 11,
         packet_lines_dropped: 12,

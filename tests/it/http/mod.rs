@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use connection::HttpMessage;
-pub(crate) use connection::{HttpConnection, Server};
+pub(crate) use connection::{HttpConnection, HttpMessage, Server};
 use ring::hmac;
 
 use crate::peer::{

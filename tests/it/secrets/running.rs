@@ -103,6 +103,7 @@ fn no_secret_is_in_log_pages_or_output_of_a_node_at_work() {
         hook,
         hook_before,
         hook_next,
+        traces,
     ] = [
         "apiToken",
         "wall",
@@ -122,19 +123,21 @@ fn no_secret_is_in_log_pages_or_output_of_a_node_at_work() {
         "hook",
         "hook_before",
         "hook_next",
+        "traces",
     ]
     .map(|name| observed.secret(name));
     observed.secrets.insert("a fulfillment".to_owned(), hex::encode(PREIMAGE.0));
     observed.secrets.insert("a fulfillment in Base64".to_owned(), STANDARD.encode(PREIMAGE.0));
     let (bob, bob_port) = bind_listener();
     let (carl, carl_port) = bind_listener();
-    let [dan, eve, hooks] = [Server::start(), Server::start(), Server::start()];
+    let [dan, eve, hooks, spans] = [0; 4].map(|_| Server::start());
     let [hook, hook_before, hook_next] =
         [hook, hook_before, hook_next].map(|key| format!("whsec_{}", STANDARD.encode(key)));
     let folder = temp_folder();
     let audit_log = folder.path().join("audit.jsonl");
     let yaml = format!(
         "nodeId: n\nilpAddress: test.n\nlogLevel: \"{LOG_LEVEL}\"\npacketLog: true\napiToken: {api}\n\
+         otlpUrl: http://127.0.0.1:{}\notlpToken: {traces}\notlpOneIn: 1\n\
          auditLog: {}\n\
          store: {}\nsettlementPort: 0\nsettlementToken: {engines}\n\
          apiTokens: [{{ id: wall, token: {wall}, scopes: [read] }}]\n\
@@ -152,6 +155,7 @@ fn no_secret_is_in_log_pages_or_output_of_a_node_at_work() {
          webhooks:\n  \
            - {{ id: ops, url: 'http://127.0.0.1:{}/{hook_path}', secret: {hook}, events: [webhook.test] }}\n  \
            - {{ id: off, url: 'http://127.0.0.1:{}/', secrets: [{hook_before}, {hook_next}] }}\n",
+        spans.port(),
         audit_log.display(),
         folder.path().join("n.db").display(),
         dan.port(),
@@ -289,6 +293,13 @@ fn no_secret_is_in_log_pages_or_output_of_a_node_at_work() {
         let failures = ["ops has not accepted", "off has not accepted"];
         if failures.iter().all(|text| listed.contains(text)) { Ok(()) } else { Err(listed) }
     });
+
+    // A collector that refuses spans and repeats the token.
+    let mut collector = spans.accept();
+    let request = collector.receive();
+    assert_eq!(request.header("authorization"), Some(format!("Bearer {traces}").as_str()));
+    observed.add(&request.body);
+    collector.answer("400 Bad Request", format!(r#"{{"message":"no {traces}"}}"#).as_bytes());
 
     // A stream, until the token changes.
     let health_port = u16::try_from(node.health_port).unwrap();

@@ -1,0 +1,245 @@
+//! Exports the spans of sampled packets to a collector, while `otlpUrl` is set. One request at a time; whatever the
+//! collector does costs no more than the bounded queues, and packets wait for nothing here.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
+
+use super::task::AbortOnDrop;
+use crate::config::NodeSettings;
+use crate::connector::{PacketEvent, PacketTap, Sample};
+use crate::http::HttpClient;
+use crate::otlp::{
+    ClockAnchor, ExportError, Exported, SpanBatch, SpanCollector, SpanMaker, export,
+};
+use crate::peers::{NodeContext, OtlpCounts};
+use crate::time::Backoff;
+
+/// How often records are read.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
+/// The longest time that a span waits for others.
+const BATCH_TIME_MAX: Duration = Duration::from_secs(1);
+/// Attempts to send one request.
+const ATTEMPTS_MAX: u32 = 5;
+/// Delays between them, unless the collector names one.
+const RETRY_MIN: Duration = Duration::from_secs(1);
+const RETRY_MAX: Duration = Duration::from_secs(30);
+/// The same at every node, so that the spans of a packet are exported by all hops or by none.
+const SEED: u64 = 0;
+
+/// The export of one node.
+pub(super) struct OtlpExport {
+    context: Arc<NodeContext>,
+    running: Option<(ExportSettings, AbortOnDrop)>,
+}
+
+#[derive(Clone, PartialEq, Eq)]
+struct ExportSettings {
+    collector: SpanCollector,
+    /// One packet of how many.
+    one_in: u32,
+}
+
+type Sending = Pin<Box<dyn Future<Output = Result<Exported, ExportError>> + Send>>;
+
+/// What the task has. When it ends, what it still has counts as unsent.
+struct ExportTask {
+    context: Arc<NodeContext>,
+    client: Arc<HttpClient>,
+    collector: SpanCollector,
+    tap: Arc<PacketTap>,
+    /// Lost records that are counted already.
+    lost: u64,
+    maker: SpanMaker,
+    waiting: SpanBatch,
+    /// Since when the oldest span waits.
+    since: Option<Instant>,
+    /// Spans of the request that is sent.
+    sent: usize,
+}
+
+impl OtlpExport {
+    pub(super) fn new(context: Arc<NodeContext>) -> Self {
+        Self { context, running: None }
+    }
+
+    /// Starts, replaces or ends the task.
+    pub(super) fn follow_config(&mut self, settings: &NodeSettings) {
+        let wanted = settings.otlp_url.as_ref().map(|url| ExportSettings {
+            collector: SpanCollector { url: url.clone(), token: settings.otlp_token.clone() },
+            one_in: settings.otlp_one_in,
+        });
+        if self.running.as_ref().map(|(running, _)| running) == wanted.as_ref() {
+            return;
+        }
+        self.running = None;
+        let Some(settings) = wanted else { return self.context.connector.set_export_tap(None) };
+        let threshold = u64::MAX / u64::from(settings.one_in.max(1));
+        let tap = PacketTap::of_fixed_size(Sample { seed: SEED, threshold });
+        self.context.connector.set_export_tap(Some(Arc::clone(&tap)));
+        self.context.otlp_meter.switch_on();
+        let node = self.context.connector.node_id();
+        let task = ExportTask {
+            client: Arc::new(HttpClient::with_tls(Arc::clone(&self.context.client_tls))),
+            collector: settings.collector.clone(),
+            context: Arc::clone(&self.context),
+            tap,
+            lost: 0,
+            maker: SpanMaker::new(node.as_str()),
+            waiting: SpanBatch::new(node.as_str()),
+            since: None,
+            sent: 0,
+        };
+        self.running = Some((settings, AbortOnDrop::spawn(task.run())));
+    }
+}
+
+impl ExportTask {
+    /// Runs until it is dropped.
+    async fn run(mut self) {
+        let mut polls = interval(POLL_INTERVAL);
+        polls.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut sending: Option<Sending> = None;
+        loop {
+            tokio::select! {
+                _ = polls.tick() => self.take_records(),
+                result = until_sent(&mut sending) => self.count(result),
+            }
+            if sending.is_none() && self.is_due() {
+                let (count, body) = self.waiting.take_request();
+                (self.sent, self.since) = (count, (!self.waiting.is_empty()).then(Instant::now));
+                sending = Some(Box::pin(send(
+                    Arc::clone(&self.context),
+                    Arc::clone(&self.client),
+                    self.collector.clone(),
+                    body,
+                )));
+            }
+            self.context.otlp_meter.set_waiting(self.waiting.len() + self.sent);
+        }
+    }
+
+    fn is_due(&self) -> bool {
+        self.waiting.is_full() || self.since.is_some_and(|since| since.elapsed() >= BATCH_TIME_MAX)
+    }
+
+    /// Makes spans of what the packet path has recorded.
+    fn take_records(&mut self) {
+        let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let wall_ns =
+            since_epoch.map_or(0, |time| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
+        let clock = ClockAnchor { wall_ns, mono: self.context.clock.mono() };
+        let connector = &self.context.connector;
+        let asset_of = |account: &str| connector.asset_of(account).map(|asset| asset.to_string());
+        let mut without_room = 0;
+        // No more than the tap holds now: packets may come faster than this reads.
+        for _ in 0..self.tap.record_count() {
+            let Some(packet) = self.tap.pop() else { break };
+            let Some(span) = self.maker.span(&packet, clock, asset_of) else { continue };
+            if self.waiting.add(span) {
+                self.since.get_or_insert_with(Instant::now);
+            } else {
+                without_room += 1;
+            }
+        }
+        let lost = self.tap.lost();
+        let new = lost - std::mem::replace(&mut self.lost, lost) + without_room;
+        if new == 0 {
+            return;
+        }
+        self.context.otlp_meter.count(OtlpCounts { lost: new, ..OtlpCounts::default() });
+        if self.context.otlp_meter.is_new_failure("lost") {
+            tracing::warn!(
+                spans = new,
+                "spans lost: packets of the sample come faster than the collector takes spans"
+            );
+        }
+    }
+
+    /// Counts what became of the spans of a request.
+    fn count(&mut self, result: Result<Exported, ExportError>) {
+        let spans = std::mem::take(&mut self.sent);
+        let meter = &self.context.otlp_meter;
+        let counts = match result {
+            Ok(Exported { refused, message }) => {
+                let refused = refused.min(spans);
+                if let Some(message) = message
+                    && meter.is_new_failure("partial")
+                {
+                    tracing::warn!(refused, message, "the collector has refused spans");
+                } else if refused == 0 && meter.end_failures() {
+                    tracing::info!("spans are exported again");
+                }
+                OtlpCounts {
+                    exported: (spans - refused) as u64,
+                    refused: refused as u64,
+                    ..OtlpCounts::default()
+                }
+            }
+            Err(error) => {
+                log_failure(&self.context, &error);
+                match error.may_retry() {
+                    true => OtlpCounts { unsent: spans as u64, ..OtlpCounts::default() },
+                    false => OtlpCounts { refused: spans as u64, ..OtlpCounts::default() },
+                }
+            }
+        };
+        meter.count(counts);
+    }
+}
+
+impl Drop for ExportTask {
+    fn drop(&mut self) {
+        let mut unsent = (self.waiting.len() + self.sent) as u64;
+        while let Some(packet) = self.tap.pop() {
+            unsent += u64::from(!matches!(packet.record.event, PacketEvent::Forwarded { .. }));
+        }
+        let lost = self.tap.lost() - self.lost;
+        self.context.otlp_meter.count(OtlpCounts { unsent, lost, ..OtlpCounts::default() });
+        self.context.otlp_meter.set_waiting(0);
+    }
+}
+
+/// The result of the request that is under way. Cancel safe.
+async fn until_sent(sending: &mut Option<Sending>) -> Result<Exported, ExportError> {
+    let Some(request) = sending else { return std::future::pending().await };
+    let result = request.await;
+    *sending = None;
+    result
+}
+
+/// Sends a request, and again while the collector is busy or away.
+async fn send(
+    context: Arc<NodeContext>,
+    client: Arc<HttpClient>,
+    collector: SpanCollector,
+    body: String,
+) -> Result<Exported, ExportError> {
+    let mut backoff = Backoff::new(RETRY_MIN, RETRY_MAX);
+    loop {
+        let error = match export(&client, &collector, &body).await {
+            Ok(exported) => return Ok(exported),
+            Err(error) => error,
+        };
+        let delay = backoff.next_delay();
+        if !error.may_retry() || backoff.attempts() >= ATTEMPTS_MAX {
+            return Err(error);
+        }
+        log_failure(&context, &error);
+        let after = match error {
+            ExportError::Busy { after: Some(after), .. } => after,
+            _ => delay,
+        };
+        sleep(after).await;
+    }
+}
+
+/// Each kind once, until the collector takes spans again.
+fn log_failure(context: &NodeContext, error: &ExportError) {
+    if context.otlp_meter.is_new_failure(error.kind()) {
+        tracing::warn!(error = error.describe(), "the collector does not take spans");
+    }
+}
