@@ -139,6 +139,8 @@ impl Front {
                 &[
                     ("    user haproxy\n    group haproxy\n", ""),
                     ("maxconn 16384", "maxconn 256"),
+                    // A node that is back is used again after three checks.
+                    ("inter 5s", "inter 100ms"),
                     ("/dev/log local0", "stdout format raw local0"),
                     ("/etc/haproxy/node.example.pem", path_text(&both)),
                     ("bind :443 ", &format!("bind 127.0.0.1:{https} ")),
@@ -179,6 +181,14 @@ impl Front {
         eventually("the proxy reaches the node", TIMEOUT, || {
             match probe.get(HTTP_NAME, "/shop", "") {
                 (200, _) => Ok(()),
+                (_, answer) => Err(answer),
+            }
+        });
+        // haproxy checks each port by itself, and refuses clients while the node is down for it.
+        let probe = self.machine(251, BTP_NAME);
+        eventually("the proxy reaches the port for BTP", TIMEOUT, || {
+            match probe.get(BTP_NAME, "/", "") {
+                (426, _) => Ok(()),
                 (_, answer) => Err(answer),
             }
         });
