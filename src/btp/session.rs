@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::auth::refusal;
 use super::incoming::{self, FrameMeaning};
 use crate::account::AccountId;
-use crate::connector::{Batch, PeerAnswer};
+use crate::connector::{AnswerOutcome, Batch, PeerAnswer};
 use crate::link::{CloseRequest, Outbox, POLICY_VIOLATION, SessionKind};
 use crate::peers::{CloseReason, PeerMistake, SessionGuard, SwappedType};
 use crate::time::{MonoTime, Now};
@@ -122,20 +122,20 @@ impl BtpSession {
         now: Now,
     ) {
         let account = self.guard.account();
-        if !batch.handle_answer(account, request_id, answer) {
-            tracing::debug!(
-                peer = %account.id(), %request_id, answer = %ShownAnswer(answer),
-                "an answer to no packet in flight: it is late, or a second one, or answers nothing"
-            );
-            self.throttle(batch.charge_stray_answer(account), now.mono);
-            return;
-        }
         let status = self.guard.status();
-        match mistake_in(answer) {
-            None => status.clear_wrong_answers(),
-            Some(mistake) => {
+        match batch.handle_answer(account, request_id, answer) {
+            AnswerOutcome::Read => status.clear_wrong_answers(),
+            AnswerOutcome::NoReply => {
+                let mistake = mistake_in(answer);
                 tracing::debug!(peer = %account.id(), %request_id, mistake, "a wrong answer");
                 status.count_wrong_answer(&mistake, now.mono);
+            }
+            AnswerOutcome::Stray => {
+                tracing::debug!(
+                    peer = %account.id(), %request_id, answer = %ShownAnswer(answer),
+                    "an answer to no packet in flight: it is late, or a second one, or answers nothing"
+                );
+                self.throttle(batch.charge_stray_answer(account), now.mono);
             }
         }
     }
@@ -222,22 +222,17 @@ impl BtpSession {
     }
 }
 
-/// What is wrong with an answer to a packet.
-fn mistake_in(answer: PeerAnswer<'_>) -> Option<String> {
+/// What is wrong with an answer that is no Fulfill and no Reject.
+fn mistake_in(answer: PeerAnswer<'_>) -> String {
     match answer {
-        PeerAnswer::Packet(packet) => match Reply::parse(packet) {
-            Ok(_) => None,
-            Err(error) => Some(format!(
-                "it answers with an ILP packet that is neither a Fulfill nor a Reject: {error}"
-            )),
-        },
-        PeerAnswer::Empty => {
-            Some("it answers with a RESPONSE that has no ILP packet, or two".to_owned())
+        PeerAnswer::Packet(packet) => {
+            let why = Reply::parse(packet).err().map_or_else(String::new, |why| format!(": {why}"));
+            format!("it answers with an ILP packet that is neither a Fulfill nor a Reject{why}")
         }
         PeerAnswer::Error => {
-            Some("it answers with a BTP ERROR instead of a Fulfill or a Reject".to_owned())
+            "it answers with a BTP ERROR instead of a Fulfill or a Reject".to_owned()
         }
-        _ => None,
+        _ => "it answers with a RESPONSE that has no ILP packet, or two".to_owned(),
     }
 }
 

@@ -115,6 +115,7 @@ impl IncomingPrepare<'_> {
         let account = &self.program.account;
         let is_in_time = account.time_left(self.id, now.mono).is_some();
         let batch = self.context.connector.start_batch(now);
-        batch.handle_answer(account, self.id, PeerAnswer::Packet(&packet)) && is_in_time
+        batch.handle_answer(account, self.id, PeerAnswer::Packet(&packet)).was_pending()
+            && is_in_time
     }
 }

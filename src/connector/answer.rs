@@ -28,9 +28,26 @@ pub enum PeerAnswer<'a> {
     Declined,
 }
 
+/// What an answer was to the connector.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AnswerOutcome {
+    /// A Fulfill or a Reject, to a pending request. Perhaps it was late, or its fulfillment was wrong.
+    Read,
+    /// The end of a pending request, without a Fulfill or a Reject.
+    NoReply,
+    /// An answer to no pending request.
+    Stray,
+}
+
+impl AnswerOutcome {
+    /// Whether a request was pending, which has ended.
+    pub fn was_pending(self) -> bool {
+        self != Self::Stray
+    }
+}
+
 impl Batch<'_> {
-    /// Handles a peer's answer to the request `request_id`, whichever of its sessions it arrived on. Returns whether
-    /// the request was pending.
+    /// Handles a peer's answer to the request `request_id`, whichever of its sessions it arrived on.
     ///
     /// RFC 23 "Flow": an answer to no pending request is ignored, and so is a second answer. [rows 39, 58, 78, 88]
     pub fn handle_answer(
@@ -38,7 +55,7 @@ impl Batch<'_> {
         from: &Account,
         request_id: RequestId,
         answer: PeerAnswer<'_>,
-    ) -> bool {
+    ) -> AnswerOutcome {
         let reply = match answer {
             PeerAnswer::Packet(bytes) => Reply::parse(bytes).map_err(|_| NextHopFailure::BadAnswer),
             PeerAnswer::Empty => Err(NextHopFailure::BadAnswer),
@@ -51,8 +68,9 @@ impl Batch<'_> {
         let mut state = from.lock();
         let Some(pending) = state.pending.take(request_id) else {
             state.stats.unexpected_answers += 1;
-            return false;
+            return AnswerOutcome::Stray;
         };
+        let outcome = if reply.is_ok() { AnswerOutcome::Read } else { AnswerOutcome::NoReply };
         if let Ok(reply) = &reply {
             state.stats.received.count_reply(reply);
         }
@@ -64,7 +82,7 @@ impl Batch<'_> {
                 self.reject_pending(request_id, pending, from, &failure.refusal_at(from.id()));
             }
         }
-        true
+        outcome
     }
 
     /// Checks that the reply is valid and in time, and books it on the outgoing account.

@@ -55,7 +55,7 @@ mod tracked_ledger;
 mod unused_ledgers;
 
 pub use self::account::Account;
-pub use self::answer::PeerAnswer;
+pub use self::answer::{AnswerOutcome, PeerAnswer};
 pub use self::asset_table::PairRate;
 pub use self::batch::Batch;
 pub use self::core::Connector;

@@ -323,8 +323,8 @@ impl Ilp {
         let batch = self.context.node.connector.start_batch(self.context.node.clock.now());
         let pending = self.context.request_ids.read(account.id(), request_id);
         // RFC 35 "Reply": a reply with an unknown or answered Request-Id is ignored, and gets 400. [row 129]
-        match pending.is_some_and(|id| batch.handle_answer(account, id, PeerAnswer::Packet(packet)))
-        {
+        let answer = PeerAnswer::Packet(packet);
+        match pending.is_some_and(|id| batch.handle_answer(account, id, answer).was_pending()) {
             true => Ok(StatusCode::OK.into_response()),
             false => Err(bad_request("no packet waits for an answer with this Request-Id")),
         }

@@ -97,7 +97,7 @@ impl Worker<'_> {
                 Received::Prepare { id, .. } => {
                     let packet = fulfill(PREIMAGE, b"");
                     let answer = PeerAnswer::Packet(&packet);
-                    assert!(batch.handle_answer(&self.peer.account, id, answer));
+                    assert!(batch.handle_answer(&self.peer.account, id, answer).was_pending());
                 }
                 Received::Fulfill { id, .. } => {
                     self.waiting -= 1;

@@ -28,8 +28,11 @@ impl OwnRequests {
         self.send();
         let id = self.node.prepare_id(bob);
         let batch = self.node.connector.start_batch(self.node.now);
-        assert!(batch.handle_answer(&bob.account, id, answer));
-        assert!(!batch.handle_answer(&bob.account, id, answer), "only the first answer counts");
+        assert!(batch.handle_answer(&bob.account, id, answer).was_pending());
+        assert!(
+            !batch.handle_answer(&bob.account, id, answer).was_pending(),
+            "only the first answer counts"
+        );
         self.outcome()
     }
 

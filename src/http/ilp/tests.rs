@@ -288,7 +288,7 @@ async fn a_prepare_waits_for_its_answer_or_its_expiry() {
     let answering = async {
         let id = next_packet(&outbox).await.id;
         let batch = node.context.connector.start_batch(node.context.clock.now());
-        assert!(batch.handle_answer(&bob, id, PeerAnswer::Packet(&fulfillment())));
+        assert!(batch.handle_answer(&bob, id, PeerAnswer::Packet(&fulfillment())).was_pending());
     };
     let packet = payment("test.bob.shop");
     let ((_, body), ()) = tokio::join!(client.post("/ilp", &headers, &packet), answering);
@@ -314,7 +314,7 @@ async fn a_client_that_disconnects_loses_only_its_answer() {
     drop(client);
     until("the end of the connection", || node.server.limiter().connections() == 0).await;
     let batch = node.context.connector.start_batch(node.context.clock.now());
-    assert!(batch.handle_answer(&bob, id, PeerAnswer::Packet(&fulfillment())));
+    assert!(batch.handle_answer(&bob, id, PeerAnswer::Packet(&fulfillment())).was_pending());
     let alice = node.context.connector.account("alice").unwrap();
     assert!(alice.is_idle());
     let mut client = RawConnection::open(node.address).await;

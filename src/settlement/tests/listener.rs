@@ -199,7 +199,7 @@ async fn a_message_goes_to_the_peer_as_a_packet_and_its_reply_comes_back_rows_13
             let batch = connector.start_batch(node.context.clock.now());
             let packet = crate::testing::encode(&reply);
             let answer = crate::connector::PeerAnswer::Packet(&packet);
-            assert!(batch.handle_answer(&account, taken.id, answer));
+            assert!(batch.handle_answer(&account, taken.id, answer).was_pending());
         };
         let (found, ()) = tokio::join!(post(&node, path, "", b"hello"), answer);
         assert_eq!(found.0, status);
