@@ -1,11 +1,11 @@
 //! The lock beside a store: one process at a time, and a note of which books the file holds.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use super::error::OpenError;
-use super::ownership::{adopt_owner, directory_of};
+use super::ownership::{adopt_owner, directory_of, without_links};
 use super::paths::{follow_links, with_suffix};
 
 /// Held as long as the store is open. The file stays: it shows later that the store held books.
@@ -27,18 +27,20 @@ impl FileLock {
     pub(super) fn acquire(store: &Path) -> Result<Self, OpenError> {
         let path = Self::path_of(store);
         let failed = |error| OpenError::Io { path: path.clone(), error };
-        let is_new = !path.exists();
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .map_err(failed)?;
-        if is_new {
-            let like = if store.exists() { store } else { directory_of(&path) };
-            adopt_owner(&path, like).map_err(failed)?;
-        }
+        let mut options = without_links();
+        let options = options.read(true).write(true);
+        let mut file = match options.clone().create_new(true).open(&path) {
+            Ok(made) => {
+                let like = fs::symlink_metadata(follow_links(store))
+                    .or_else(|_| fs::metadata(directory_of(&path)));
+                like.and_then(|like| adopt_owner(&made, &like)).map_err(failed)?;
+                made
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                options.open(&path).map_err(failed)?
+            }
+            Err(error) => return Err(failed(error)),
+        };
         let mut text = String::new();
         match file.try_lock() {
             Ok(()) => {}
@@ -57,6 +59,11 @@ impl FileLock {
 
     pub(super) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Whose the store is if there is no file.
+    pub(super) fn metadata(&self) -> io::Result<fs::Metadata> {
+        self.file.metadata()
     }
 
     /// The books that the store held when it was last open.

@@ -1,28 +1,59 @@
 //! Who may use the files of a store: what root makes belongs to the user of the node, and a refusal names both users.
+//!
+//! The directory may belong to the user of the node, whom root must not trust: so root gives away only files that it
+//! has open because it made them, and follows no link of that user.
 
-use std::fs;
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io;
-use std::os::unix::fs::{MetadataExt, chown};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use rusqlite::ErrorCode;
-use rustix::fs::{Access, access};
+use rustix::fs::{Access, OFlags, access};
 use rustix::io::Errno;
 
 use super::error::OpenError;
 use super::file_lock::FileLock;
 use super::paths::{follow_links, with_suffix};
 
-/// Gives a new file the owner and the group of another one. A process that may not do so leaves it as it is: only root
-/// makes files for other users.
-pub(super) fn adopt_owner(file: &Path, like: &Path) -> io::Result<()> {
-    let (own, like) = (fs::metadata(file)?, fs::metadata(like)?);
+/// Gives a file that this process has made the owner and the group of another one. A process that may not do so leaves
+/// it as it is: only root makes files for other users.
+pub(super) fn adopt_owner(made: &File, like: &Metadata) -> io::Result<()> {
+    let own = made.metadata()?;
     if (own.uid(), own.gid()) == (like.uid(), like.gid()) {
         return Ok(());
     }
-    match chown(file, Some(like.uid()), Some(like.gid())) {
+    match fchown(made, Some(like.uid()), Some(like.gid())) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
         done => done,
+    }
+}
+
+/// Options that open the file itself: a link in its place is an error.
+pub(super) fn without_links() -> OpenOptions {
+    let mut options = File::options();
+    options.custom_flags(OFlags::NOFOLLOW.bits().cast_signed());
+    options
+}
+
+/// Whether a name still leads to a file that this process has open.
+pub(super) fn is_named(open: &File, name: &Path) -> io::Result<bool> {
+    let (open, named) = (open.metadata()?, fs::symlink_metadata(name)?);
+    Ok((open.dev(), open.ino()) == (named.dev(), named.ino()))
+}
+
+/// Refuses a link that another user has made: what it leads to is perhaps not a store at all.
+pub(super) fn check_link(path: &Path) -> io::Result<()> {
+    let owner = match fs::symlink_metadata(path) {
+        Ok(found) if found.is_symlink() => found.uid(),
+        _ => return Ok(()),
+    };
+    match owner == 0 || owner == rustix::process::geteuid().as_raw() {
+        true => Ok(()),
+        false => Err(io::Error::new(
+            io::ErrorKind::PermissionDenied,
+            format!("it is a link of user {owner}; name the file that it leads to"),
+        )),
     }
 }
 

@@ -1,7 +1,8 @@
 //! Puts a backup in the place of a store. What was there stays beside it.
 
-use std::fs;
+use std::fs::{self, File, Permissions};
 use std::io;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::Access;
@@ -12,7 +13,7 @@ use crate::books::SavedBooks;
 use crate::store::error::OpenError;
 use crate::store::file_lock::FileLock;
 use crate::store::identity::StoreIdentity;
-use crate::store::ownership::{adopt_owner, explain};
+use crate::store::ownership::{adopt_owner, check_link, explain};
 use crate::store::paths::{follow_links, with_suffix};
 
 /// What SQLite keeps beside a file: the log, and the index of the log.
@@ -32,7 +33,10 @@ impl SqliteStore {
         backup: &Path,
         identity: &StoreIdentity,
     ) -> Result<(SavedBooks, Option<PathBuf>), OpenError> {
-        let restored = Self::restore_allowed(&follow_links(path), backup, identity);
+        let failed = |error| OpenError::Io { path: path.to_owned(), error };
+        let restored = check_link(path)
+            .map_err(failed)
+            .and_then(|()| Self::restore_allowed(&follow_links(path), backup, identity));
         restored.map_err(|error| explain(error, path, Access::WRITE_OK | Access::READ_OK))
     }
 
@@ -49,8 +53,8 @@ impl SqliteStore {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
             _ => {}
         }
-        Self::backup(backup, &copy)?;
-        take_rights(&copy, path, lock.path()).map_err(failed)?;
+        let made = Self::copy_to_new(backup, &copy)?;
+        take_rights(&made, path, &lock).map_err(failed)?;
         // If the process ends in between, no node takes the missing file for a new one.
         lock.write_holder(&books.books_id).map_err(failed)?;
         let aside = put_aside(path).map_err(failed)?;
@@ -61,13 +65,15 @@ impl SqliteStore {
 
 /// Gives the new file the owner and the permissions of the one that it replaces. If there is none, the lock shows whose
 /// the store is.
-fn take_rights(new: &Path, store: &Path, lock: &Path) -> io::Result<()> {
-    match fs::metadata(store) {
+fn take_rights(new: &File, store: &Path, lock: &FileLock) -> io::Result<()> {
+    match fs::symlink_metadata(store) {
         Ok(replaced) => {
-            adopt_owner(new, store)?;
-            fs::set_permissions(new, replaced.permissions())
+            adopt_owner(new, &replaced)?;
+            new.set_permissions(Permissions::from_mode(replaced.mode() & 0o777))
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => adopt_owner(new, lock),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            adopt_owner(new, &lock.metadata()?)
+        }
         Err(error) => Err(error),
     }
 }

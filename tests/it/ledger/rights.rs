@@ -72,6 +72,25 @@ fn what_root_restores_belongs_to_the_user_of_the_node() {
         assert!(ok, "{text}");
     }
 
+    // Root follows no link of that user: neither in the place of the lock, nor of the store.
+    let foreign = folder.path().join("of-root");
+    let link = |to: &Path, name: &Path| {
+        std::os::unix::fs::symlink(to, name).unwrap();
+        std::os::unix::fs::lchown(name, Some(NODE_USER), Some(NODE_USER)).unwrap();
+    };
+    fs::remove_file(&lock).unwrap();
+    link(&foreign, &lock);
+    let (ok, text) = ledger(&restore);
+    assert!(!ok && text.contains("n.db.lock"), "{text}");
+    assert!(!foreign.exists(), "a file was made through a link");
+    fs::remove_file(&lock).unwrap();
+    fs::write(&foreign, "of root").unwrap();
+    let linked = state.join("linked.db");
+    link(&foreign, &linked);
+    let (ok, text) = ledger(&["restore", path_text(&backup), "--store", path_text(&linked)]);
+    assert!(!ok && text.contains("it is a link of user 63139"), "{text}");
+    assert_eq!((fs::read(&foreign).unwrap(), rights(&foreign).0), (b"of root".to_vec(), 0));
+
     // A user who may not use the file reads whose it is, and what to do.
     chown(&store, Some(0), Some(0)).unwrap();
     for (mode, action) in [(0o600, "read"), (0o644, "write")] {
