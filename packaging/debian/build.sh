@@ -33,6 +33,8 @@ gzip -9n <"$repository/CHANGELOG.md" >"$doc/changelog.gz"
 mkdir -p "$root/usr/share/ilp-connector" "$doc/docker" "$doc/packaging/debian"
 cp -r "$repository/docker/monitoring" "$root/usr/share/ilp-connector/monitoring"
 ln -s ../../../ilp-connector/monitoring "$doc/docker/monitoring"
+# Not below doc, which small images leave out.
+install -m 644 "$here/container.conf" "$root/usr/share/ilp-connector/container.conf"
 install -m 644 "$repository/README.md" "$doc"
 tar --create --exclude=node_modules --exclude=examples/books --exclude='docs/book.*' --exclude=docs/site.sh \
     --directory "$repository" docs examples packaging/kubernetes | tar --extract --no-same-owner --directory "$doc"

@@ -116,7 +116,7 @@ fn the_package_is_a_hardened_service_that_keeps_its_books_through_upgrades_and_r
     }
     for unit in ["ilp-connector", "ilp-connector@"] {
         machine.run(&format!(
-            "install -D -t /etc/systemd/system/{unit}.service.d {DOC}/packaging/debian/container.conf"
+            "install -D -t /etc/systemd/system/{unit}.service.d /usr/share/ilp-connector/container.conf"
         ));
     }
     machine.run("systemctl daemon-reload && systemctl enable --now ilp-connector");
