@@ -192,7 +192,8 @@ async fn pay(
     // What went wrong is in the answer, or the node was stopped.
     let _ = pay::run(&arguments, &Environment::new(), &mut answer).await;
     let answer: Value = serde_json::from_slice(&answer).ok()?;
-    Some(describe(payer.id.as_str(), payee.id.as_str(), &answer))
+    let payee = if is_mistake { &*to } else { payee.id.as_str() };
+    Some(describe(payer.id.as_str(), payee, &answer))
 }
 
 /// One line about a payment.
