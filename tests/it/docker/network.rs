@@ -1,5 +1,6 @@
 //! The network of docker-compose.yml: started, used from outside, disturbed, and changed by editing one file.
 
+use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 use std::sync::MutexGuard;
 use std::time::{Duration, Instant};
@@ -314,7 +315,13 @@ fn a_backup_of_a_container_is_restored() {
     pay(&network, "500");
     books_after(&network, "1500");
     network.compose(&["kill", "-s", "KILL", "b"]);
+    let set_mode = |mode| {
+        let permissions = std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(backup.join("b.db"), permissions).unwrap();
+    };
+    set_mode(0o644);
     let printed = run_b(&[], &["restore", "/backup/b.db"]);
+    set_mode(0o600);
     assert!(printed.contains("restored cut"), "{printed}");
     network.compose(&["start", "b"]);
     network.healthy(&NODES);
