@@ -27,8 +27,9 @@ const ATTEMPTS_MAX: u32 = 5;
 /// Delays between them, unless the collector names one.
 const RETRY_MIN: Duration = Duration::from_secs(1);
 const RETRY_MAX: Duration = Duration::from_secs(30);
-/// The same at every node, so that the spans of a packet are exported by all hops or by none.
-const SEED: u64 = 0;
+/// The same at every node and in every version, so that the spans of a packet are exported by all hops or by none. Not
+/// zero: packets whose condition begins with zeros would always be in the sample.
+const SEED: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// The export of one node.
 pub(super) struct OtlpExport {
@@ -77,8 +78,7 @@ impl OtlpExport {
         }
         self.running = None;
         let Some(settings) = wanted else { return self.context.connector.set_export_tap(None) };
-        let threshold = u64::MAX / u64::from(settings.one_in.max(1));
-        let tap = PacketTap::of_fixed_size(Sample { seed: SEED, threshold });
+        let tap = PacketTap::of_fixed_size(sample(settings.one_in));
         self.context.connector.set_export_tap(Some(Arc::clone(&tap)));
         self.context.otlp_meter.switch_on();
         let node = self.context.connector.node_id();
@@ -203,6 +203,11 @@ impl Drop for ExportTask {
     }
 }
 
+/// One packet of so many.
+fn sample(one_in: u32) -> Sample {
+    Sample { seed: SEED, threshold: u64::MAX / u64::from(one_in.max(1)) }
+}
+
 /// The result of the request that is under way. Cancel safe.
 async fn until_sent(sending: &mut Option<Sending>) -> Result<Exported, ExportError> {
     let Some(request) = sending else { return std::future::pending().await };
@@ -241,5 +246,20 @@ async fn send(
 fn log_failure(context: &NodeContext, error: &ExportError) {
     if context.otlp_meter.is_new_failure(error.kind()) {
         tracing::warn!(error = error.describe(), "the collector does not take spans");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::connector::SampleKey;
+
+    #[test]
+    fn no_condition_of_zeros_is_always_in_the_sample() {
+        assert!(sample(1).contains(SampleKey(0)));
+        for one_in in [2, 1_000, 1_000_000_000] {
+            assert!(!sample(one_in).contains(SampleKey(0)), "{one_in}");
+            assert!(sample(one_in).contains(SampleKey(SEED)), "{one_in}");
+        }
     }
 }

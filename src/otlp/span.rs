@@ -15,6 +15,8 @@ const CLIENT: u8 = 3;
 const OK: u8 = 1;
 /// `STATUS_CODE_ERROR`.
 const ERROR: u8 = 2;
+/// No trace has this id.
+const INVALID_TRACE: [u8; 16] = [0; 16];
 
 /// The same moment on both clocks: the packet path knows times since boot, a collector wants times of day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,14 +93,16 @@ impl SpanMaker {
 }
 
 /// The ids of the trace and of the span. A trace has the first half of the condition, which is the same at each hop and
-/// belongs to this packet alone; many packets may have the condition of a ping, but not its destination and data. A
-/// node may be on the way twice, so the account and its request id are a part of the span.
+/// belongs to this packet alone; many packets may have the condition of a ping, but not its destination and data. An id
+/// of zeros is invalid in OTLP, and a sender may choose a condition that begins so: then the trace has a digest of all
+/// of it. A node may be on the way twice, so the account and its request id are a part of the span.
 fn ids(packet: &ObservedPacket, body: &PacketBody) -> (String, String) {
-    let trace = match &body.sample_key {
-        None => body.condition.get(..32).unwrap_or_default().to_owned(),
-        Some(_) => hex::encode(
-            digest(&[&packet.key.0.to_be_bytes()]).first_chunk::<16>().unwrap_or(&[1; 16]),
-        ),
+    let hashed = |part: &[u8]| hex::encode(digest(&[part]).first_chunk().unwrap_or(&[1; 16]));
+    let condition = &packet.record.condition.0;
+    let trace = match (&body.sample_key, condition.first_chunk()) {
+        (Some(_), _) => hashed(&packet.key.0.to_be_bytes()),
+        (None, None | Some(&INVALID_TRACE)) => hashed(condition),
+        (None, Some(half)) => hex::encode(half),
     };
     let from = body.from.as_deref().unwrap_or_default();
     let id =
@@ -283,6 +287,12 @@ mod tests {
         assert_eq!(trace(1, zeros), trace(1, zeros));
         assert_ne!(trace(1, zeros), "00".repeat(16), "no valid id");
         assert_eq!(trace(1, Condition([5; 32])), trace(2, Condition([5; 32])));
+        // A sender may choose a condition whose first half is no valid id.
+        let half = |end: u8| Condition(std::array::from_fn(|at| if at < 16 { 0 } else { end }));
+        assert!(!half(1).is_shared());
+        assert_ne!(trace(0, half(1)), "00".repeat(16), "no valid id");
+        assert_eq!(trace(0, half(1)), trace(0, half(1)), "the same at each hop");
+        assert_ne!(trace(0, half(1)), trace(0, half(2)));
     }
 
     #[test]
