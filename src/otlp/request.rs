@@ -125,7 +125,9 @@ pub async fn export(
 
 /// OTLP/HTTP "Endpoint": the path below the URL, unless it is there already.
 fn traces_url(url: &HttpUrl) -> Option<HttpUrl> {
-    match url.path_and_query().trim_end_matches('/').ends_with("/v1/traces") {
+    let target = url.path_and_query();
+    let path = target.split_once('?').map_or(target.as_str(), |(path, _)| path);
+    match path.trim_end_matches('/').ends_with("/v1/traces") {
         true => Some(url.clone()),
         false => url.join(&["v1", "traces"]),
     }
@@ -216,6 +218,9 @@ mod tests {
             ("http://c:4318/", "/v1/traces"),
             ("http://c/otlp", "/otlp/v1/traces"),
             ("http://c/otlp/v1/traces", "/otlp/v1/traces"),
+            ("http://c/v1/traces/", "/v1/traces/"),
+            ("http://c/v1/traces?key=a/b", "/v1/traces?key=a/b"),
+            ("http://c/otlp?to=/v1/traces", "/otlp/v1/traces?to=/v1/traces"),
         ] {
             let url = traces_url(&given.parse().unwrap()).unwrap();
             assert_eq!(url.path_and_query(), expected, "{given}");
