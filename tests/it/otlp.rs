@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread;
 
+use ilp_connector::wire::Condition;
 use serde_json::Value;
 
 use crate::http::{HttpMessage, Server};
@@ -128,6 +129,9 @@ fn the_spans_of_a_packet_at_three_nodes_form_one_trace() {
     let wallet = format!("http://127.0.0.1:{}/wallet", network.http_port("c"));
     let pay = ["pay", &wallet, "10", "--via", &via, "--allow-http"];
     run_successfully(program().args(pay));
+    // Their data differ, and their condition is that of all pings. No other packet has this amount.
+    let ping = ["ping", "test.c", "--amount", "71", "--count", "2", "--interval", "0.1"];
+    run_successfully(program().args(ping).args(["--via", &via]));
 
     let mut received = Vec::new();
     let spans = loop {
@@ -142,7 +146,8 @@ fn the_spans_of_a_packet_at_three_nodes_form_one_trace() {
         let of_rejected = spans.iter().filter(|span| span["traceId"] == condition[..32]);
         let of_paid = spans.iter().find(is_paid).map(|paid| &paid["traceId"]);
         let of_paid = spans.iter().filter(|span| Some(&span["traceId"]) == of_paid);
-        if of_rejected.count() == 3 && of_paid.count() == 3 {
+        let of_pings = spans.iter().filter(|span| span["attributes"]["ilp.amount"] == "71");
+        if of_rejected.count() == 3 && of_paid.count() == 3 && of_pings.count() == 6 {
             break spans;
         }
     };
@@ -191,9 +196,15 @@ fn the_spans_of_a_packet_at_three_nodes_form_one_trace() {
         assert_eq!(span["attributes"]["ilp.destination"], "test.c.wallet.***", "{span}");
     }
     // A ping has a condition that all pings have, and a trace of its own nevertheless.
-    let pinged = spans.iter().filter(|span| span["attributes"]["ilp.destination"] == "test.c");
-    let traces: BTreeSet<String> = pinged.map(|span| span["traceId"].to_string()).collect();
-    assert!(!traces.is_empty(), "{spans:#?}");
+    let pinged = spans.iter().filter(|span| span["attributes"]["ilp.amount"] == "71");
+    let traces: BTreeSet<&str> = pinged.map(|span| span["traceId"].as_str().unwrap()).collect();
+    assert_eq!(traces.len(), 2, "{spans:#?}");
+    for id in traces {
+        let spans = trace(&id.into());
+        assert_eq!(nodes(&spans), "a b c");
+        let ping = hex::encode(Condition::PING.0);
+        assert!(spans.iter().all(|span| span["attributes"]["ilp.condition"] == ping), "{spans:#?}");
+    }
 }
 
 #[test]
@@ -311,4 +322,10 @@ fn a_reload_switches_the_export_on_and_off() {
     reload(&format!("{yaml}{}", on.replace("OneIn: 1", "OneIn: 1000000000")), 3);
     send_rejected(&mut alice, 4);
     wait_for_counts(&node, [3, 0, 0, 0, 0]);
+    // The next span is that of the next packet.
+    reload(&format!("{yaml}{on}"), 4);
+    send_rejected(&mut alice, 1);
+    assert_eq!(spans_of(&requests.recv_timeout(TIMEOUT).expect("a request")), 1);
+    wait_for_counts(&node, [4, 0, 0, 0, 0]);
+    assert_eq!(requests.try_iter().count(), 0);
 }
