@@ -6,13 +6,16 @@ use parking_lot::Mutex;
 
 use crate::time::MonoTime;
 
-/// Lines that may be logged in one [`PERIOD`].
+/// Lines that may be logged in one [`PERIOD`], by default.
 const LINES_MAX: u32 = 10;
 const PERIOD: Duration = Duration::from_secs(60);
 
-/// Admits ten lines a minute and counts the others.
-#[derive(Debug, Default)]
-pub struct LogThrottle(Mutex<Inner>);
+/// Admits ten lines a minute, or as many as its owner chooses, and counts the others.
+#[derive(Debug)]
+pub struct LogThrottle {
+    lines_max: u32,
+    inner: Mutex<Inner>,
+}
 
 #[derive(Debug, Default)]
 struct Inner {
@@ -21,15 +24,27 @@ struct Inner {
     suppressed: u64,
 }
 
+impl Default for LogThrottle {
+    fn default() -> Self {
+        Self::with_lines_max(LINES_MAX)
+    }
+}
+
 impl LogThrottle {
+    /// Admits so many lines a minute.
+    #[must_use]
+    pub fn with_lines_max(lines_max: u32) -> Self {
+        Self { lines_max, inner: Mutex::default() }
+    }
+
     /// `Some`: a line may be logged now, and so many were suppressed since the last one.
     pub fn admit(&self, now: MonoTime) -> Option<u64> {
-        let mut inner = self.0.lock();
+        let mut inner = self.inner.lock();
         if inner.period_start.is_none_or(|started| now.since(started) >= PERIOD) {
             inner.period_start = Some(now);
             inner.lines = 0;
         }
-        if inner.lines == LINES_MAX {
+        if inner.lines == self.lines_max {
             inner.suppressed += 1;
             return None;
         }
@@ -40,7 +55,7 @@ impl LogThrottle {
     /// The number of suppressed lines once their minute is over, unless a later line has reported it. For a last line
     /// when nothing more happens.
     pub fn take_overdue(&self, now: MonoTime) -> Option<u64> {
-        let mut inner = self.0.lock();
+        let mut inner = self.inner.lock();
         let is_over = inner.period_start.is_some_and(|started| now.since(started) >= PERIOD);
         let suppressed = if is_over { std::mem::take(&mut inner.suppressed) } else { 0 };
         (suppressed > 0).then_some(suppressed)
@@ -69,5 +84,8 @@ mod tests {
         assert_eq!(throttle.take_overdue(at(119)), None, "its minute is not over");
         assert_eq!(throttle.take_overdue(at(120)), Some(1));
         assert_eq!(throttle.take_overdue(at(121)), None);
+        let throttle = LogThrottle::with_lines_max(1);
+        let admitted = [0, 1, 59, 60, 119].map(|second| throttle.admit(at(second)));
+        assert_eq!(admitted, [Some(0), None, None, Some(2), None]);
     }
 }

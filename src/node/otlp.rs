@@ -12,11 +12,12 @@ use super::task::AbortOnDrop;
 use crate::config::NodeSettings;
 use crate::connector::{PacketEvent, PacketTap, Sample};
 use crate::http::HttpClient;
+use crate::net::LogThrottle;
 use crate::otlp::{
     ClockAnchor, ExportError, Exported, SpanBatch, SpanCollector, SpanMaker, export,
 };
 use crate::peers::{NodeContext, OtlpCounts};
-use crate::time::Backoff;
+use crate::time::{Backoff, MonoTime};
 
 /// How often records are read.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
@@ -46,6 +47,19 @@ struct ExportSettings {
 
 type Sending = Pin<Box<dyn Future<Output = Result<Exported, ExportError>> + Send>>;
 
+/// Log lines at most once a minute each. They are about no failed requests, so no success ends them.
+struct CountedLines {
+    lost: CountedLine,
+    refused: CountedLine,
+    warned: CountedLine,
+}
+
+struct CountedLine {
+    throttle: LogThrottle,
+    /// Spans or warnings since the last line.
+    count: u64,
+}
+
 /// What the task has. When it ends, what it still has counts as unsent.
 struct ExportTask {
     context: Arc<NodeContext>,
@@ -54,6 +68,7 @@ struct ExportTask {
     tap: Arc<PacketTap>,
     /// Lost records that are counted already.
     lost: u64,
+    lines: CountedLines,
     maker: SpanMaker,
     waiting: SpanBatch,
     /// Since when the oldest span waits.
@@ -88,6 +103,7 @@ impl OtlpExport {
             context: Arc::clone(&self.context),
             tap,
             lost: 0,
+            lines: CountedLines::default(),
             maker: SpanMaker::new(node.as_str()),
             waiting: SpanBatch::new(node.as_str()),
             since: None,
@@ -147,30 +163,39 @@ impl ExportTask {
         }
         let lost = self.tap.lost();
         let new = lost - std::mem::replace(&mut self.lost, lost) + without_room;
-        if new == 0 {
-            return;
-        }
         self.context.otlp_meter.count(OtlpCounts { lost: new, ..OtlpCounts::default() });
-        if self.context.otlp_meter.is_new_failure("lost") {
+        // Also without new ones: a minute after a line, those since then.
+        if let Some(spans) = self.lines.lost.add(new, self.context.clock.mono()) {
             tracing::warn!(
-                spans = new,
+                spans,
                 "spans lost: packets of the sample come faster than the collector takes spans"
             );
+        }
+    }
+
+    /// What the collector says of spans of a request that it has taken. A message without refused spans is a warning
+    /// (OTLP/HTTP "Partial Success").
+    fn log_partial_success(&mut self, refused: usize, message: Option<&str>) {
+        let now = self.context.clock.mono();
+        if refused > 0 {
+            if let Some(refused) = self.lines.refused.add(refused as u64, now) {
+                tracing::warn!(refused, reason = message, "the collector has refused spans");
+            }
+        } else if let Some(warning) = message
+            && self.lines.warned.add(1, now).is_some()
+        {
+            tracing::warn!(warning, "the collector has taken spans, and warns");
         }
     }
 
     /// Counts what became of the spans of a request.
     fn count(&mut self, result: Result<Exported, ExportError>) {
         let spans = std::mem::take(&mut self.sent);
-        let meter = &self.context.otlp_meter;
         let counts = match result {
             Ok(Exported { refused, message }) => {
                 let refused = refused.min(spans);
-                if let Some(message) = message
-                    && meter.is_new_failure("partial")
-                {
-                    tracing::warn!(refused, message, "the collector has refused spans");
-                } else if refused == 0 && meter.end_failures() {
+                self.log_partial_success(refused, message.as_deref());
+                if refused < spans && self.context.otlp_meter.end_failures() {
                     tracing::info!("spans are exported again");
                 }
                 OtlpCounts {
@@ -187,7 +212,26 @@ impl ExportTask {
                 }
             }
         };
-        meter.count(counts);
+        self.context.otlp_meter.count(counts);
+    }
+}
+
+impl Default for CountedLines {
+    fn default() -> Self {
+        let line = || CountedLine { throttle: LogThrottle::with_lines_max(1), count: 0 };
+        Self { lost: line(), refused: line(), warned: line() }
+    }
+}
+
+impl CountedLine {
+    /// `Some`: a line may be logged now, about so many.
+    fn add(&mut self, more: u64, now: MonoTime) -> Option<u64> {
+        self.count += more;
+        if self.count == 0 {
+            return None;
+        }
+        self.throttle.admit(now)?;
+        Some(std::mem::take(&mut self.count))
     }
 }
 
@@ -261,5 +305,17 @@ mod tests {
             assert!(!sample(one_in).contains(SampleKey(0)), "{one_in}");
             assert!(sample(one_in).contains(SampleKey(SEED)), "{one_in}");
         }
+    }
+
+    #[test]
+    fn a_line_is_logged_once_a_minute_about_all_since_the_last_one() {
+        let at = |seconds: u64| MonoTime(seconds * 1_000_000_000);
+        let mut line = CountedLines::default().lost;
+        assert_eq!(line.add(0, at(0)), None);
+        assert_eq!(line.add(3, at(1)), Some(3));
+        assert_eq!(line.add(4, at(2)), None);
+        assert_eq!(line.add(5, at(60)), None);
+        assert_eq!(line.add(0, at(61)), Some(9));
+        assert_eq!(line.add(0, at(122)), None);
     }
 }

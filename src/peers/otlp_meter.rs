@@ -13,7 +13,7 @@ pub struct OtlpMeter {
     refused: AtomicU64,
     unsent: AtomicU64,
     waiting: AtomicU64,
-    /// The kinds of failures that were logged since the last success.
+    /// The kinds of failed requests that were logged since the last success.
     logged: Mutex<Vec<&'static str>>,
 }
 
@@ -55,7 +55,7 @@ impl OtlpMeter {
         self.waiting.store(spans as u64, Ordering::Relaxed);
     }
 
-    /// Whether no failure of this kind was logged since the last success.
+    /// Whether no failed request of this kind was logged since the last success.
     pub fn is_new_failure(&self, kind: &'static str) -> bool {
         let mut logged = self.logged.lock();
         let is_new = !logged.contains(&kind);
@@ -65,7 +65,7 @@ impl OtlpMeter {
         is_new
     }
 
-    /// Whether a success ends failures that were logged.
+    /// Whether a success ends failures of requests that were logged.
     pub fn end_failures(&self) -> bool {
         !std::mem::take(&mut *self.logged.lock()).is_empty()
     }

@@ -103,6 +103,24 @@ fn send_rejected(alice: &mut Peer, count: u32) {
     }
 }
 
+/// Sends more packets than there is room for their spans while the collector does not answer. Returns their number.
+fn send_too_many(node: &TestNode, alice: &mut Peer) -> u64 {
+    let before = counts(node)[4];
+    let count = 4_000;
+    for id in 0..count {
+        alice.send_prepare(id + 100, &prepare_to("test.n.nowhere"));
+    }
+    for _ in 0..count {
+        alice.receive();
+    }
+    let all = u64::from(count) + before;
+    eventually("all spans are counted", TIMEOUT, || match counts(node) {
+        [0, lost, 0, 0, waiting] if lost > 0 && lost + waiting == all => Ok(()),
+        seen => Err(format!("{seen:?}, of {all}")),
+    });
+    u64::from(count)
+}
+
 #[test]
 fn the_spans_of_a_packet_at_three_nodes_form_one_trace() {
     let server = Server::start();
@@ -264,18 +282,7 @@ fn a_collector_that_is_away_or_hangs_delays_nothing_and_no_span_is_lost_silently
     let mut hanging = server.accept();
     let request = hanging.try_receive().unwrap();
     assert_eq!(spans_of(&request), 2);
-    let count = 4_000;
-    for id in 0..count {
-        alice.send_prepare(id + 100, &prepare_to("test.n.nowhere"));
-    }
-    for _ in 0..count {
-        alice.receive();
-    }
-    let all = u64::from(count) + 2;
-    eventually("all spans are counted", TIMEOUT, || match counts(&node) {
-        [0, lost, 0, 0, waiting] if lost > 0 && lost + waiting == all => Ok(()),
-        seen => Err(format!("{seen:?}, of {all}")),
-    });
+    let all = send_too_many(&node, &mut alice) + 2;
     hanging.answer("200 OK", b"{}");
     let requests = collect(server, &[]);
     let exported = eventually("what waited is exported", TIMEOUT, || match counts(&node) {
@@ -286,6 +293,49 @@ fn a_collector_that_is_away_or_hangs_delays_nothing_and_no_span_is_lost_silently
     assert_eq!(received as u64 + 2, exported.0);
     let (_, log) = node.stop("TERM");
     assert_eq!(log.matches("spans lost").count(), 1, "{log}");
+    assert_eq!(log.matches("spans are exported again").count(), 1, "{log}");
+}
+
+#[test]
+fn spans_that_are_lost_while_each_request_succeeds_are_no_failure_that_ends() {
+    let server = Server::start();
+    let node = node(server.port(), "otlpOneIn: 1\n");
+    let mut alice = Peer::log_in(node.port, "alice", "t");
+    send_rejected(&mut alice, 1);
+    let mut slow = server.accept();
+    assert_eq!(spans_of(&slow.try_receive().unwrap()), 1);
+    let all = send_too_many(&node, &mut alice) + 1;
+    slow.answer("200 OK", b"{}");
+    let _requests = collect(server, &[]);
+    eventually("what waited is exported", TIMEOUT, || match counts(&node) {
+        [exported, lost, 0, 0, 0] if exported + lost == all => Ok(()),
+        seen => Err(format!("{seen:?}, of {all}")),
+    });
+    let (_, log) = node.stop("TERM");
+    assert_eq!(log.matches("spans lost").count(), 1, "{log}");
+    assert!(!log.contains("does not take spans") && !log.contains("exported again"), "{log}");
+}
+
+#[test]
+fn what_a_collector_says_of_spans_that_it_takes_is_logged_once_a_minute_and_does_not_end() {
+    let server = Server::start();
+    let node = node(server.port(), "otlpOneIn: 1\n");
+    let warning = r#"200 OK|{"partialSuccess":{"rejectedSpans":"0","errorMessage":"old format"}}"#;
+    let refusal = r#"200 OK|{"partialSuccess":{"rejectedSpans":"1","errorMessage":"too old"}}"#;
+    let requests = collect(server, &[warning, "200 OK", warning, refusal, "200 OK", refusal]);
+    let mut alice = Peer::log_in(node.port, "alice", "t");
+    for expected in [[2, 0], [4, 0], [6, 0], [7, 1], [9, 1], [10, 2]] {
+        send_rejected(&mut alice, 2);
+        assert_eq!(spans_of(&requests.recv_timeout(TIMEOUT).expect("a request")), 2);
+        wait_for_counts(&node, [expected[0], 0, expected[1], 0, 0]);
+    }
+    let (_, log) = node.stop("TERM");
+    let lines = |words: &str| log.lines().filter(|line| line.contains(words)).collect::<Vec<_>>();
+    let [warned] = lines("the collector has taken spans, and warns")[..] else { panic!("{log}") };
+    assert!(warned.contains("old format"), "{warned}");
+    let [refused] = lines("the collector has refused spans")[..] else { panic!("{log}") };
+    assert!(refused.contains("too old"), "{refused}");
+    assert!(!log.contains("exported again"), "{log}");
 }
 
 #[test]
