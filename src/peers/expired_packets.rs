@@ -30,7 +30,7 @@ pub enum ExpiredAt {
 pub struct ArrivedPackets {
     /// All of them.
     pub all: u64,
-    /// Those that had expired.
+    /// Those that had expired. A finding has no more of them than of all.
     pub expired: u64,
 }
 
@@ -56,7 +56,8 @@ struct Watched {
 }
 
 impl ExpiryWatch {
-    /// Takes the counts of all peers, and forgets peers that are not among them.
+    /// Takes the counts of all peers, and forgets peers that are not among them. The first look at a peer finds
+    /// nothing: if it was removed and added again, its counts may include packets from before.
     pub fn look(
         &self,
         counts: impl IntoIterator<Item = (AccountId, ExpiredAt, ArrivedPackets)>,
@@ -66,13 +67,13 @@ impl ExpiryWatch {
         let mut before = std::mem::take(&mut *watched);
         for (peer, at, counts) in counts {
             let key = (peer, at);
-            let old = before.remove(&key).unwrap_or_default();
-            let packets = ArrivedPackets {
-                all: counts.all.saturating_sub(old.counts.all),
-                expired: counts.expired.saturating_sub(old.counts.expired),
-            };
-            let is_found = packets.expired >= EXPIRED_MIN && packets.expired > packets.all / 2;
-            let found = if is_found { Some((packets, now)) } else { old.found };
+            let found = before.remove(&key).and_then(|old| {
+                let all = counts.all.saturating_sub(old.counts.all);
+                // The answer of a packet may come a look later than the packet.
+                let expired = counts.expired.saturating_sub(old.counts.expired).min(all);
+                let is_found = expired >= EXPIRED_MIN && expired > all / 2;
+                if is_found { Some((ArrivedPackets { all, expired }, now)) } else { old.found }
+            });
             watched.insert(key, Watched { counts, found });
         }
     }
@@ -105,7 +106,7 @@ mod tests {
             watch.look([(bob.clone(), ExpiredAt::ThisNode, counts)], at(now));
             watch.findings(at(now)).into_iter().map(|found| found.packets).collect::<Vec<_>>()
         };
-        assert_eq!(look(1_000, 400, 0), [], "fewer than half of all since the start");
+        assert_eq!(look(1_000, 400, 0), [], "the first look");
         assert_eq!(look(1_004, 404, 5), [], "too few");
         assert_eq!(look(1_014, 409, 10), [], "half of them");
         let found = ArrivedPackets { all: 10, expired: 9 };
@@ -117,5 +118,28 @@ mod tests {
         assert_eq!(look(2_000, 1_390, 80).len(), 1);
         watch.look([], at(81));
         assert_eq!(watch.findings(at(81)), []);
+        // It is added again: what was counted before is no finding.
+        assert_eq!(look(2_000, 1_390, 86), []);
+        assert_eq!(look(2_000, 1_390, 91), []);
+        let found = ArrivedPackets { all: 6, expired: 6 };
+        assert_eq!(look(2_006, 1_396, 96), [found]);
+        // Both between two looks: the packets begin at zero, and the Rejects do not.
+        assert_eq!(look(8, 1_406, 160), []);
+        assert_eq!(look(18, 1_412, 165), [ArrivedPackets { all: 10, expired: 6 }]);
+    }
+
+    #[test]
+    fn no_more_packets_expire_than_there_are() {
+        let watch = ExpiryWatch::default();
+        let look = |all, expired, now| {
+            let counts = ArrivedPackets { all, expired };
+            watch.look([("bob".parse().unwrap(), ExpiredAt::Peer, counts)], at(now));
+            watch.findings(at(now)).into_iter().map(|found| found.packets).collect::<Vec<_>>()
+        };
+        assert_eq!(look(0, 0, 0), [], "a peer that is known at the start");
+        assert_eq!(look(20, 0, 5), []);
+        // The answers of the packets before come with these.
+        assert_eq!(look(26, 20, 10), [ArrivedPackets { all: 6, expired: 6 }]);
+        assert_eq!(look(26, 40, 71), []);
     }
 }
