@@ -7,7 +7,9 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::AskedNode;
-use crate::http::{Document, DocumentRequest, DocumentStream, HttpClient, HttpVerb, Opened};
+use crate::http::{
+    Document, DocumentRequest, DocumentStream, FetchError, HttpClient, HttpVerb, Opened,
+};
 use crate::net::{HttpUrl, TlsError, TlsTrust, error_chain, sanitize};
 
 /// Bytes of one page: enough for the 10,000 peers that a node may have.
@@ -18,6 +20,7 @@ const PAGE_BYTES_MAX: usize = 64 * 1024 * 1024;
 pub struct PageClient {
     http: HttpClient,
     timeout: Duration,
+    page_bytes_max: usize,
 }
 
 /// Why there is no page.
@@ -25,6 +28,8 @@ pub struct PageClient {
 pub enum PageError {
     #[error("no answer: {0}")]
     NoAnswer(String),
+    #[error("the answer is longer than {0} bytes")]
+    TooLong(usize),
     /// The node has an `apiToken`, and none was given.
     #[error("it has an apiToken; give it with --token-file, or name the configuration of the node")]
     TokenMissing,
@@ -50,7 +55,14 @@ impl PageClient {
     /// # Errors
     /// The certificate authorities of the system cannot be read.
     pub fn new(timeout: Duration) -> Result<Self, TlsError> {
-        Ok(Self { http: HttpClient::new(TlsTrust::default())?, timeout })
+        let http = HttpClient::new(TlsTrust::default())?;
+        Ok(Self { http, timeout, page_bytes_max: PAGE_BYTES_MAX })
+    }
+
+    /// Accepts only shorter pages.
+    #[must_use]
+    pub fn with_page_bytes(self, page_bytes_max: usize) -> Self {
+        Self { page_bytes_max, ..self }
     }
 
     /// The status of the node; it has one even if it is not healthy. This page needs no token, so none is sent.
@@ -87,7 +99,7 @@ impl PageClient {
         let asked =
             DocumentRequest { timeout: time_max, ..self.request(&url, token_of(node), verb) };
         let answer = self.http.fetch(asked).await;
-        let answer = answer.map_err(|error| PageError::NoAnswer(sanitize(&error_chain(&error))))?;
+        let answer = answer.map_err(no_answer)?;
         match answer.status {
             // Not the mistake of the one who asked.
             401 => Err(not_shown(node, 401, &answer.body)),
@@ -125,7 +137,7 @@ impl PageClient {
         match self.http.open(self.request(&url, token_of(node), HttpVerb::Get)).await {
             Ok(Opened::Stream(stream)) => Ok(PageStream(stream)),
             Ok(Opened::Document(answer)) => Err(not_shown(node, answer.status, &answer.body)),
-            Err(error) => Err(PageError::NoAnswer(sanitize(&error_chain(&error)))),
+            Err(error) => Err(no_answer(error)),
         }
     }
 
@@ -138,7 +150,7 @@ impl PageClient {
     ) -> Result<Document, PageError> {
         let url = page_url(node, path)?;
         let answer = self.http.fetch(self.request(&url, bearer, verb)).await;
-        answer.map_err(|error| PageError::NoAnswer(sanitize(&error_chain(&error))))
+        answer.map_err(no_answer)
     }
 
     fn request<'r>(
@@ -148,7 +160,7 @@ impl PageClient {
         verb: HttpVerb<'r>,
     ) -> DocumentRequest<'r> {
         // Also JSON lines, which are no other type for a node.
-        let (accept, bytes_max) = ("application/json", PAGE_BYTES_MAX);
+        let (accept, bytes_max) = ("application/json", self.page_bytes_max);
         DocumentRequest {
             url,
             accept,
@@ -193,6 +205,13 @@ fn page_url(node: &AskedNode, path: &str) -> Result<HttpUrl, PageError> {
 
 fn token_of(node: &AskedNode) -> Option<&str> {
     node.token.as_ref().map(|token| token.expose())
+}
+
+fn no_answer(error: FetchError) -> PageError {
+    match error {
+        FetchError::TooLong(bytes_max) => PageError::TooLong(bytes_max),
+        error => PageError::NoAnswer(sanitize(&error_chain(&error))),
+    }
 }
 
 /// Why a page with this status has no content.
