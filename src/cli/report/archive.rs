@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::console::{Failure, count, sanitize, sanitize_json};
 
 /// Bytes of one file; the rest is cut off.
-const FILE_BYTES_MAX: usize = 1024 * 1024;
+pub(super) const FILE_BYTES_MAX: usize = 1024 * 1024;
 /// Bytes of all files together.
 const ARCHIVE_BYTES_MAX: usize = 24 * 1024 * 1024;
 /// Things of which the manifest says that they are missing.
@@ -27,6 +27,13 @@ pub(super) struct Archive {
     bytes: usize,
 }
 
+/// The text of a file: harmless, and at most as long as a file.
+#[derive(Debug)]
+pub(super) struct FileText {
+    pub(super) text: String,
+    pub(super) is_cut: bool,
+}
+
 #[derive(Debug)]
 struct ReportFile {
     name: String,
@@ -41,6 +48,16 @@ struct Missing {
     why: String,
 }
 
+impl FileText {
+    pub(super) fn new(text: String) -> Self {
+        let mut text = sanitize_json(text);
+        let is_cut = text.len() > FILE_BYTES_MAX;
+        text.truncate(text.floor_char_boundary(FILE_BYTES_MAX));
+        text.shrink_to_fit();
+        Self { text, is_cut }
+    }
+}
+
 impl Archive {
     pub(super) fn new(made_at: String) -> Self {
         Self { made_at, files: Vec::new(), missing: Vec::new(), bytes: 0 }
@@ -48,9 +65,12 @@ impl Archive {
 
     /// Adds a file of text. `about`: what it is, in a few words.
     pub(super) fn add_text(&mut self, name: &str, about: &str, text: &str) {
-        let mut text = sanitize_json(text.to_owned());
-        let is_cut = text.len() > FILE_BYTES_MAX;
-        text.truncate(text.floor_char_boundary(FILE_BYTES_MAX));
+        self.add_file(name, about, FileText::new(text.to_owned()));
+    }
+
+    /// Adds a file whose text is cut already.
+    pub(super) fn add_file(&mut self, name: &str, about: &str, text: FileText) {
+        let FileText { text, is_cut } = text;
         if self.bytes + text.len() > ARCHIVE_BYTES_MAX {
             return self.miss(name, "the archive has its largest size");
         }
@@ -114,7 +134,8 @@ impl Archive {
              read. Comments of configuration files are left out.\n\n\
              It does have ids, hosts and addresses of nodes and peers, paths of files, limits, balances, exchange rates,\n\
              messages of peers, and the destinations, amounts and conditions of packets that were rejected last. In these\n\
-             packets and in log lines, words that look random are masked, such as the tokens in addresses of receivers.\n\
+             packets, in events, in health, peers, links and webhooks, and in log lines, words that look random are\n\
+             masked, such as the tokens in addresses of receivers.\n\
              It has no rows of the books, no fulfilled packets but those of a packet log, and no lines of the audit log.\n\n\
              Look it over before you publish it.\n\nFiles:\n",
             self.made_at

@@ -3,6 +3,7 @@
 
 mod archive;
 mod configuration;
+mod content;
 mod machine;
 mod pages;
 
@@ -45,9 +46,9 @@ pub(super) fn run(
     archive.add_text("environment.txt", about, &lines.collect::<String>());
     configuration::add(&mut archive, arguments, environment);
     let nodes = asked_nodes(&mut archive, arguments, token.as_ref(), environment)?;
-    let client = page_client(arguments.timeout)?;
+    let client = page_client(arguments.timeout)?.with_page_bytes(pages::PAGE_BYTES_MAX);
     block_on(async {
-        pages::add_all(&mut archive, &client, &nodes).await;
+        pages::add_all(&mut archive, &client, &nodes, arguments.timeout).await;
         Ok(())
     })?;
     let bytes = archive.pack(env!("CARGO_PKG_VERSION"))?;
