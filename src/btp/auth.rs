@@ -43,6 +43,10 @@ pub(super) enum AuthError {
         "auth_token is empty: a guest chooses a random token, and has the same account with it again"
     )]
     EmptyToken,
+    /// At the guests' door: the token is a secret of this node. The text does not say so, because a program would learn
+    /// from it that it has guessed one.
+    #[error("{}", GuestRefusal::TooManyNewcomers)]
+    SecretToken,
     #[error(transparent)]
     Guest(#[from] GuestRefusal),
 }
@@ -55,6 +59,10 @@ impl AuthError {
             (Self::WrongCredentials, true, true) => "wrong token".to_owned(),
             (Self::WrongCredentials, true, false) => "no peer has this name as its id".to_owned(),
             (Self::WrongCredentials, false, _) => "no name, and no peer has this token".to_owned(),
+            (Self::SecretToken, ..) => {
+                "the token is a secret of this node, and a guest must have one of its own"
+                    .to_owned()
+            }
             _ => self.to_string(),
         }
     }
@@ -112,8 +120,13 @@ pub(super) enum GuestFrame {
 }
 
 /// Reads the first frame at the guests' door. A token of the configuration is refused: its hash would be in an address,
-/// and the peer that has it has an account already.
-pub(super) fn read_guest_frame(frame: &[u8], directory: &LoginDirectory) -> GuestFrame {
+/// and the peer that has it has an account already. `admit_unknown`: called for a token that no guest has, before it is
+/// compared with anything, and bounds how many of them can be tried.
+pub(super) fn read_guest_frame(
+    frame: &[u8],
+    directory: &LoginDirectory,
+    admit_unknown: impl FnOnce() -> bool,
+) -> GuestFrame {
     let Ok(frame) = BtpFrame::parse(frame) else { return GuestFrame::Unreadable };
     let request_id = frame.request_id;
     let refused = |why| GuestFrame::Refused { request_id, why };
@@ -123,10 +136,15 @@ pub(super) fn read_guest_frame(frame: &[u8], directory: &LoginDirectory) -> Gues
     match token(&frame.protocol_data) {
         Err(why) => refused(why),
         Ok([]) => refused(AuthError::EmptyToken),
-        Ok(token) if directory.has_secret(token) => refused(AuthError::WrongCredentials),
         Ok(token) => {
-            let login = directory.fingerprint(token);
-            GuestFrame::Guest { request_id, id: guest_id(token), login }
+            let id = guest_id(token);
+            if !directory.has_guest(&id) && !admit_unknown() {
+                return refused(GuestRefusal::TooManyNewcomers.into());
+            }
+            if directory.has_secret(token) {
+                return refused(AuthError::SecretToken);
+            }
+            GuestFrame::Guest { request_id, id, login: directory.fingerprint(token) }
         }
     }
 }

@@ -9,6 +9,7 @@
 //! the PROXY protocol, or in the request for the WebSocket.
 
 mod login;
+mod loopback_ports;
 
 use std::io;
 use std::net::SocketAddr;
@@ -21,6 +22,7 @@ use tokio_rustls::TlsStream;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
 use self::login::{AcceptedLogin, FoundLogin, find_guest, find_login};
+use self::loopback_ports::bind_loopback;
 use super::auth::{AuthError, FirstFrame, read_first_frame, refusal};
 use super::byte_stream::ByteStream;
 use super::driver::Driver;
@@ -32,7 +34,7 @@ use crate::link::{Framing, Outbox, POLICY_VIOLATION, SessionKind};
 use crate::net::{
     AddressLimits, BindError, ClientAddress, Descriptor, Listener, LogThrottle, ProxiedListener,
     ProxyHeaderError, RemoteAddress, RequestOrigin, ServerTls, UnauthenticatedConnections,
-    UnauthenticatedPermit, read_proxy_header,
+    UnauthenticatedPermit, read_proxy_header, report_unnamed,
 };
 use crate::peers::{CloseReason, GuestDoor, Logins, NodeContext, RECONFIGURED, SessionGuard};
 use crate::wire::btp::put_empty_response;
@@ -40,15 +42,8 @@ use crate::wire::btp::put_empty_response;
 /// The settings of the port, for an error message.
 const PORT_SET_BY: &str = "btpServerPort or BTP_SERVER_PORT";
 
-/// The settings of the port of the guests' door.
-const GUESTS_SET_BY: &str = "port under guests";
-/// The addresses of the guests' door. No setting adds another one.
-const GUESTS_HOSTS: [&str; 2] = ["127.0.0.1", "::1"];
 /// Sockets at one address of the guests' door that have not logged in.
 const GUESTS_UNAUTHENTICATED_MAX: usize = 64;
-/// Free ports that are tried until both addresses have the same one.
-const PORT_TRIES_MAX: usize = 16;
-
 /// Unauthenticated sockets may take one in so many of the open files for accepted connections.
 const UNAUTHENTICATED_SHARE: usize = 4;
 
@@ -106,7 +101,7 @@ impl BtpServer {
     /// Opens the guests' door on the loopback interface: on IPv4, and on IPv6 if this machine has it.
     ///
     /// # Errors
-    /// [`BindError`], if the port is in use at one of the addresses.
+    /// [`BindError`], if one of the addresses cannot be listened on. A machine without IPv6 is no error.
     pub async fn bind_guests(
         port: u16,
         door: GuestDoor,
@@ -152,22 +147,6 @@ impl BtpServer {
             let shared = Arc::clone(&self.shared);
             let remote = remote.into();
             return BtpConnection { stream, remote, acceptor, shared, permit, descriptor };
-        }
-    }
-}
-
-async fn bind_loopback(port: u16) -> Result<Vec<Listener>, BindError> {
-    let [v4, v6] = GUESTS_HOSTS;
-    let mut tries = 0;
-    loop {
-        tries += 1;
-        let first = Listener::bind(v4, port, GUESTS_SET_BY).await?;
-        match Listener::bind(v6, first.local_addr().port(), GUESTS_SET_BY).await {
-            Ok(second) => return Ok(vec![first, second]),
-            Err(BindError::InUse { .. }) if port == 0 && tries < PORT_TRIES_MAX => {}
-            Err(error @ BindError::InUse { .. }) => return Err(error),
-            // This machine has no IPv6.
-            Err(_) => return Ok(vec![first]),
         }
     }
 }
@@ -283,9 +262,15 @@ impl Unauthenticated<'_> {
         if let RequestOrigin::Named(client) = upgraded.origin {
             self.move_to(client);
         }
+        let is_unnamed = matches!(upgraded.origin, RequestOrigin::Unnamed);
         let remote = self.remote.to_string();
         let log_in = log_in(stream, upgraded, &remote, self.deadline, self.shared);
-        let driver = self.until_evicted(log_in).await?;
+        let outcome = self.until_evicted(log_in).await;
+        // A health check of the proxy itself does not log in.
+        if is_unnamed && matches!(outcome, Ok(_) | Err(AcceptError::Login { .. })) {
+            report_unnamed(connection, &self.shared.throttle, context.clock.mono());
+        }
+        let driver = outcome?;
         context.known_addresses.remember(driver.account_id(), self.remote.into());
         Ok(driver)
     }
@@ -431,7 +416,9 @@ impl Shared {
     fn report_refusal(&self, remote: RemoteAddress, refused: &AcceptError) {
         let counts = &self.context.btp_counts;
         let counter = match refused {
-            AcceptError::Login { why: AuthError::Guest(_), .. } => &counts.refused_guests,
+            AcceptError::Login { why: AuthError::Guest(_) | AuthError::SecretToken, .. } => {
+                &counts.refused_guests
+            }
             AcceptError::Login { .. } => &counts.refused_logins,
             AcceptError::Evicted | AcceptError::NoDescriptor => &counts.over_limit,
             _ => &counts.failed_before_login,

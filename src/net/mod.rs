@@ -44,7 +44,9 @@ pub use link_faults::{FaultSettings, LINK_IS_CUT, LinkCarrier, LinkFaults, NodeF
 pub use listener::{BindError, Listener};
 pub use machine_name::machine_name;
 pub use postgres_url::{PostgresTls, PostgresUrl};
-pub use proxies::{NamedProxy, ProxiedListener, Proxies, ProxySends, RequestOrigin};
+pub use proxies::{
+    NamedProxy, ProxiedListener, Proxies, ProxySends, RequestOrigin, report_unnamed,
+};
 pub use proxy_header::{ProxyHeaderError, begins_as_proxy_header, read_proxy_header};
 pub use random_words::mask_random_words;
 pub use remote_address::RemoteAddress;

@@ -1,11 +1,13 @@
 //! The reverse proxies that the operator has named, and what each says about its clients. No other address is
-//! believed. Pure.
+//! believed. Pure, but for one log line.
 
 use std::net::IpAddr;
 
 use super::forwarded::{ForwardedNode, nodes_of_forwarded, nodes_of_x_forwarded_for};
 use super::ip_network::IpNetwork;
 use super::remote_address::RemoteAddress;
+use super::throttle::LogThrottle;
+use crate::time::MonoTime;
 
 /// Proxies one after the other, at most. Further elements of a header are not read.
 const CHAIN_MAX: usize = 16;
@@ -119,6 +121,18 @@ impl Proxies {
                 last_client(nodes_of_x_forwarded_for(lines("x-forwarded-for")), is_proxy)
             }
         }
+    }
+}
+
+/// Logs that a named proxy did not say for which client it sends a packet or a login: all its clients count as one, and
+/// are limited together.
+pub fn report_unnamed(proxy: RemoteAddress, throttle: &LogThrottle, now: MonoTime) {
+    if let Some(suppressed) = throttle.admit(now) {
+        tracing::warn!(
+            %proxy,
+            suppressed,
+            "a proxy does not name its client"
+        );
     }
 }
 

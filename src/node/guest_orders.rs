@@ -1,15 +1,25 @@
 //! Gives guests accounts, and takes them away: in the configuration in force, as any other peer, so that nothing else
 //! of the node needs to know of guests.
 
-use super::guests::{Admitted, GuestAccount, Guests};
+use tokio::sync::oneshot;
+
+use super::guests::{Admitted, GuestAccount, Guests, Newcomer};
 use super::node_task::NodeTask;
 use crate::account::AccountId;
 use crate::config::NodeConfig;
 use crate::connector::Connector;
 use crate::peers::{GuestOrder, GuestRefusal, PeerEvent};
+use crate::time::MonoTime;
 
 /// Logins of newcomers that one change of the configuration serves.
 const ORDERS_PER_CHANGE_MAX: usize = 16;
+
+/// An order, and what becomes of it.
+struct Answer {
+    id: AccountId,
+    reply: oneshot::Sender<Result<(), GuestRefusal>>,
+    admitted: Result<Admitted, GuestRefusal>,
+}
 
 impl NodeTask {
     /// What is in force: a configuration of a file, with the guests and what operators have changed.
@@ -29,43 +39,67 @@ impl NodeTask {
         }
         // A client that has gone must not take a place.
         orders.retain(|order| !order.reply.is_closed());
-        let before = self.guests.clone();
         let now = self.context.clock.mono();
-        let account = |id: &AccountId| account_of(&self.context.connector, id);
         let mut answers = Vec::with_capacity(orders.len());
         for GuestOrder { id, reply } in orders {
+            if self.config.peer(id.as_str()).is_some_and(|peer| peer.account.enabled) {
+                self.guests.note_login(&id, now);
+            }
+            let account = |id: &AccountId| account_of(&self.context.connector, id);
             let admitted = self.guests.admit(&id, now, account);
-            answers.push((id, reply, admitted));
+            answers.push(Answer { id, reply, admitted });
         }
-        let is_new = |admitted: &Result<_, _>| matches!(admitted, Ok(Admitted::New { .. }));
-        if answers.iter().any(|(.., admitted)| is_new(admitted))
-            && let Err(error) = self.switch_to(self.in_force(&self.configured))
-        {
-            self.guests = before;
-            if let Some(suppressed) = self.guest_lines.admit(now) {
-                tracing::error!(error, suppressed, "a guest cannot be given an account");
-            }
-            for (.., admitted) in &mut answers {
-                if is_new(admitted) {
-                    *admitted = Err(GuestRefusal::Unavailable);
-                }
-            }
+        let is_new = |answer: &Answer| matches!(answer.admitted, Ok(Admitted::New(_)));
+        if answers.iter().any(is_new) && self.switch_to(self.in_force(&self.configured)).is_err() {
+            self.admit_one_by_one(&mut answers, now);
         }
-        for (id, reply, admitted) in answers {
+        for Answer { id, reply, admitted } in answers {
             let answer = admitted.and_then(|admitted| {
-                self.log_admitted(&id, admitted);
-                let peer = self.config.peer(id.as_str());
-                let is_enabled = peer.is_some_and(|peer| peer.account.enabled);
-                if is_enabled { Ok(()) } else { Err(GuestRefusal::Suspended) }
+                self.log_admitted(&id, &admitted);
+                match self.config.peer(id.as_str()) {
+                    Some(peer) if peer.account.enabled => Ok(()),
+                    Some(_) => Err(GuestRefusal::Suspended),
+                    None => Err(GuestRefusal::Unavailable),
+                }
             });
             // The client may have gone; then its guest leaves as any other.
             let _ = reply.send(answer);
         }
     }
 
-    fn log_admitted(&self, id: &AccountId, admitted: Admitted) {
-        let Admitted::New { replaced } = admitted else { return };
-        let (guests, replaced) = (self.guests.count(), replaced.as_ref().map(AccountId::as_str));
+    /// The connector refuses newcomers. Tries each alone, so that one that it cannot have does not keep others out.
+    fn admit_one_by_one(&mut self, answers: &mut [Answer], now: MonoTime) {
+        let mut newcomers = Vec::new();
+        for answer in answers.iter_mut().rev() {
+            if matches!(answer.admitted, Ok(Admitted::New(_))) {
+                let admitted = std::mem::replace(&mut answer.admitted, Ok(Admitted::Known));
+                if let Ok(Admitted::New(newcomer)) = admitted {
+                    self.guests.undo(&answer.id, newcomer);
+                }
+                newcomers.push(answer);
+            }
+        }
+        for answer in newcomers.into_iter().rev() {
+            answer.admitted = self.admit_alone(&answer.id, now).map(Admitted::New);
+        }
+    }
+
+    fn admit_alone(&mut self, id: &AccountId, now: MonoTime) -> Result<Newcomer, GuestRefusal> {
+        let account = |id: &AccountId| account_of(&self.context.connector, id);
+        let newcomer = self.guests.add(id, now, account)?;
+        let Err(error) = self.switch_to(self.in_force(&self.configured)) else {
+            return Ok(newcomer);
+        };
+        self.guests.undo(id, newcomer);
+        if let Some(suppressed) = self.guest_lines.admit(now) {
+            tracing::debug!(peer = %id, error, suppressed, "a guest cannot be given an account");
+        }
+        Err(GuestRefusal::Unavailable)
+    }
+
+    fn log_admitted(&self, id: &AccountId, admitted: &Admitted) {
+        let Admitted::New(newcomer) = admitted else { return };
+        let (guests, replaced) = (self.guests.count(), newcomer.replaced().map(AccountId::as_str));
         match self.guest_lines.admit(self.context.clock.mono()) {
             Some(suppressed) => {
                 tracing::info!(peer = %id, guests, replaced, suppressed, "a new guest has an account");

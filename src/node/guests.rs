@@ -5,16 +5,13 @@
 //! how long one that is away is remembered, and how many balances of forgotten ones the node keeps.
 
 use std::collections::{BTreeMap, HashSet};
-use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::account::{AccountId, RateLimiter, Unsettled};
 use crate::config::{GuestSettings, NodeConfig};
-use crate::peers::GuestRefusal;
+use crate::peers::{GuestRefusal, NEWCOMERS_PER_SECOND};
 use crate::time::MonoTime;
 
-/// New guests in a second, and at once.
-const NEWCOMERS_PER_SECOND: NonZeroU32 = NonZeroU32::new(10).expect("ten is not zero");
 /// Forgotten guests whose balances the node keeps. When there are so many, no further guest with a balance is
 /// forgotten.
 const BALANCES_KEPT_MAX: usize = 10_000;
@@ -36,11 +33,25 @@ pub(super) struct GuestAccount {
 pub(super) enum Admitted {
     /// Its account is there.
     Known,
-    /// It gets an account, perhaps in the place of another guest.
-    New { replaced: Option<AccountId> },
+    /// It gets an account.
+    New(Newcomer),
 }
 
-#[derive(Clone, Debug)]
+/// A guest that gets an account, and what undoes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Newcomer {
+    replaced: Option<(AccountId, Guest)>,
+    was_owing: bool,
+}
+
+impl Newcomer {
+    /// The guest whose place it has.
+    pub(super) fn replaced(&self) -> Option<&AccountId> {
+        self.replaced.as_ref().map(|(id, _)| id)
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Guest {
     /// Rises from one to the next.
     number: u64,
@@ -106,32 +117,56 @@ impl Guests {
         now: MonoTime,
         account: impl Fn(&AccountId) -> GuestAccount,
     ) -> Result<Admitted, GuestRefusal> {
-        let Some(settings) = self.settings.as_ref().filter(|_| !self.is_closed) else {
+        if self.settings.is_none() || self.is_closed {
             return Err(GuestRefusal::Unavailable);
-        };
-        if let Some(guest) = self.present.get_mut(id) {
-            // Its session follows, so it is the last that should leave.
-            guest.away_since = guest.away_since.map(|_| now);
+        }
+        if self.contains(id) {
             return Ok(Admitted::Known);
         }
-        let max = settings.max;
-        self.observe(now, &account);
-        let mut replaced = None;
-        if self.present.len() >= max {
-            replaced = Some(self.find_leaver(now, &account).ok_or(GuestRefusal::Full { max })?);
-        }
+        // Before the search for a place, whose work grows with the guests.
         if !self.newcomers.try_take(now, 1, NEWCOMERS_PER_SECOND) {
             return Err(GuestRefusal::TooManyNewcomers);
         }
-        if let Some(replaced) = &replaced {
-            self.present.remove(replaced);
+        self.add(id, now, account).map(Admitted::New)
+    }
+
+    /// Gives a newcomer a place, at any rate.
+    pub(super) fn add(
+        &mut self,
+        id: &AccountId,
+        now: MonoTime,
+        account: impl Fn(&AccountId) -> GuestAccount,
+    ) -> Result<Newcomer, GuestRefusal> {
+        let max = self.settings.as_ref().ok_or(GuestRefusal::Unavailable)?.max;
+        self.observe(now, &account);
+        let mut replaced = None;
+        if self.present.len() >= max {
+            let leaver = self.find_leaver(now, &account).ok_or(GuestRefusal::Full { max })?;
+            replaced = self.present.remove_entry(&leaver);
         }
         self.last_number += 1;
         let arrives_until = Some(now.after(ARRIVAL_TIME));
         let guest = Guest { number: self.last_number, away_since: Some(now), arrives_until };
         self.present.insert(id.clone(), guest);
-        self.owing.remove(id);
-        Ok(Admitted::New { replaced })
+        let was_owing = self.owing.remove(id);
+        Ok(Newcomer { replaced, was_owing })
+    }
+
+    /// A newcomer gets no account after all. The last one comes first.
+    pub(super) fn undo(&mut self, id: &AccountId, newcomer: Newcomer) {
+        let Newcomer { replaced, was_owing } = newcomer;
+        self.present.remove(id);
+        self.present.extend(replaced);
+        if was_owing {
+            self.owing.insert(id.clone());
+        }
+    }
+
+    /// An enabled guest logs in. Its session follows, so it is the last that should leave.
+    pub(super) fn note_login(&mut self, id: &AccountId, now: MonoTime) {
+        if let Some(guest) = self.present.get_mut(id) {
+            guest.away_since = guest.away_since.map(|_| now);
+        }
     }
 
     /// The guest that has been away for longest, of those whose accounts are settled.
@@ -200,6 +235,7 @@ impl Guests {
 #[cfg(test)]
 mod tests {
     use std::cell::RefCell;
+    use std::num::NonZeroU32;
 
     use super::super::tests::config;
     use super::*;
@@ -228,10 +264,13 @@ mod tests {
         }
 
         /// `replaced`: the guest that leaves, as a token.
-        fn comes(&mut self, token: &str) -> Result<Admitted, GuestRefusal> {
+        fn comes(&mut self, token: &str) -> Result<Came, GuestRefusal> {
             let accounts = self.accounts.borrow();
             let account = |id: &AccountId| accounts.get(id).copied().unwrap_or_default();
-            self.guests.admit(&id(token), self.now, account)
+            Ok(match self.guests.admit(&id(token), self.now, account)? {
+                Admitted::Known => Came::Known,
+                Admitted::New(newcomer) => Came::New { replaced: newcomer.replaced().cloned() },
+            })
         }
 
         fn set(&mut self, token: &str, account: GuestAccount) {
@@ -254,8 +293,28 @@ mod tests {
         GuestAccount { unsettled: Unsettled::new(balance, 0), ..AWAY }
     }
 
-    fn new(replaced: Option<&str>) -> Result<Admitted, GuestRefusal> {
-        Ok(Admitted::New { replaced: replaced.map(id) })
+    #[derive(Debug, PartialEq, Eq)]
+    enum Came {
+        Known,
+        New { replaced: Option<AccountId> },
+    }
+
+    fn new(replaced: Option<&str>) -> Result<Came, GuestRefusal> {
+        Ok(Came::New { replaced: replaced.map(id) })
+    }
+
+    #[test]
+    fn a_newcomer_that_gets_no_account_leaves_no_trace() {
+        let mut door = door("max: 1");
+        door.guests.owing.insert(id("b"));
+        assert_eq!(door.comes("a"), new(None));
+        door.set("a", AWAY);
+        door.wait(9);
+        let before = (door.guests.present.clone(), door.guests.owing.clone());
+        let newcomer = door.guests.add(&id("b"), door.now, |_| AWAY).unwrap();
+        assert_eq!(newcomer.replaced(), Some(&id("a")));
+        door.guests.undo(&id("b"), newcomer);
+        assert_eq!((door.guests.present, door.guests.owing), before);
     }
 
     #[test]
@@ -266,7 +325,7 @@ mod tests {
             door.set(token, CONNECTED);
         }
         assert_eq!(door.comes("d"), Err(GuestRefusal::Full { max: 3 }));
-        assert_eq!(door.comes("b"), Ok(Admitted::Known), "a guest is no newcomer");
+        assert_eq!(door.comes("b"), Ok(Came::Known), "a guest is no newcomer");
         door.set("b", AWAY);
         door.wait(1);
         door.set("a", AWAY);
@@ -302,7 +361,7 @@ mod tests {
         };
         assert_eq!(comes(&mut door, 0, 50), 10);
         assert_eq!(door.comes("99"), Err(GuestRefusal::TooManyNewcomers));
-        assert!((0..1000).all(|_| door.comes("3") == Ok(Admitted::Known)));
+        assert!((0..1000).all(|_| door.comes("3") == Ok(Came::Known)));
         door.wait(1);
         assert_eq!(comes(&mut door, 100, 50), 10);
     }

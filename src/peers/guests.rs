@@ -1,15 +1,23 @@
 //! Guests: programs of this machine that log in at the guests' door with any token, and what passes between that door
 //! and the task of the node, which knows all guests.
 
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use parking_lot::Mutex;
 use ring::digest::{SHA256, digest};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::account::{AccountId, GUEST_PREFIX};
+use crate::account::{AccountId, GUEST_PREFIX, RateLimiter};
+use crate::time::MonoTime;
 
 /// Logins of newcomers that may wait for the node's task.
 pub const GUEST_ORDERS_MAX: usize = 64;
+
+/// New guests in a second, and at once. As many tokens that no guest has can be tried at the door.
+pub const NEWCOMERS_PER_SECOND: NonZeroU32 = NonZeroU32::new(10).expect("ten is not zero");
 
 /// The account of the guest with this token: `guest~` and the SHA-256 of the token in base64url, as
 /// `ilp-plugin-mini-accounts` names its accounts. It is the last segment of the guest's address too, so the token does
@@ -54,14 +62,24 @@ pub struct GuestOrder {
 
 /// Where the guests' door asks for accounts.
 #[derive(Clone, Debug)]
-pub struct GuestDoor(mpsc::Sender<GuestOrder>);
+pub struct GuestDoor {
+    orders: mpsc::Sender<GuestOrder>,
+    unknown_tokens: Arc<Mutex<RateLimiter>>,
+}
 
 impl GuestDoor {
     /// A door, and where its orders arrive.
     #[must_use]
     pub fn new() -> (Self, mpsc::Receiver<GuestOrder>) {
         let (sender, orders) = mpsc::channel(GUEST_ORDERS_MAX);
-        (Self(sender), orders)
+        (Self { orders: sender, unknown_tokens: Arc::default() }, orders)
+    }
+
+    /// Whether a token that no guest has may be tried now. One rate is for the whole door, so that more connections are
+    /// no more guesses.
+    #[must_use]
+    pub fn admit_unknown_token(&self, now: MonoTime) -> bool {
+        self.unknown_tokens.lock().try_take(now, 1, NEWCOMERS_PER_SECOND)
     }
 
     /// Waits until a guest has an account. The caller bounds the wait.
@@ -71,7 +89,7 @@ impl GuestDoor {
     pub async fn admit(&self, id: &AccountId) -> Result<(), GuestRefusal> {
         let (reply, answer) = oneshot::channel();
         let order = GuestOrder { id: id.clone(), reply };
-        self.0.try_send(order).map_err(|error| match error {
+        self.orders.try_send(order).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => GuestRefusal::TooManyNewcomers,
             mpsc::error::TrySendError::Closed(_) => GuestRefusal::Unavailable,
         })?;
@@ -93,6 +111,18 @@ mod tests {
         assert!(id.is_guest() && !id.as_str().contains("token"));
         assert_ne!(guest_id(b"token"), guest_id(b"token "));
         assert_eq!(guest_id(&[0xff; 100_000]).as_str().len(), 49);
+    }
+
+    #[test]
+    fn a_door_has_one_rate_for_all_unknown_tokens() {
+        let (door, _orders) = GuestDoor::new();
+        let also = door.clone();
+        let tried = |now| {
+            (0..30).filter(|n| [&door, &also][n % 2].admit_unknown_token(MonoTime(now))).count()
+        };
+        assert_eq!(tried(0), 10);
+        assert_eq!(tried(100_000_000), 1);
+        assert_eq!(tried(9_000_000_000), 10);
     }
 
     #[tokio::test]

@@ -344,7 +344,12 @@ impl PeerStatus {
         inner.was_connected = true;
         inner.last_error = None;
         inner.set_state(PeerState::Connected);
-        throttled!(self.session_lines, tracing::info!(side, remote; "connected"));
+        if self.id.is_guest() {
+            // Programs come and go; the node logs the first time of each.
+            tracing::debug!(peer = %self.id, side, remote, "connected");
+        } else {
+            throttled!(self.session_lines, tracing::info!(side, remote; "connected"));
+        }
         self.send_event(PeerChange::Connected);
     }
 
@@ -365,7 +370,11 @@ impl PeerStatus {
         if inner.state != PeerState::Suspended {
             inner.set_state(PeerState::Disconnected);
         }
-        throttled!(self.session_lines, tracing::info!(side, code, reason; "disconnected"));
+        if self.id.is_guest() {
+            tracing::debug!(peer = %self.id, side, code, reason, "disconnected");
+        } else {
+            throttled!(self.session_lines, tracing::info!(side, code, reason; "disconnected"));
+        }
         self.send_event(PeerChange::Disconnected(close.clone()));
     }
 

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::{Extensions, HeaderValue, Request, Response};
+use axum::http::{Extensions, HeaderValue, Method, Request, Response};
 use hyper::body::Incoming;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -20,7 +20,9 @@ use super::connection_limiter::{Connection, ConnectionEvent, ConnectionGuard, Co
 use super::frames::FrameCounter;
 use super::metered::{Meter, Metered, READ_BYTES_MAX};
 use super::tasks::Tasks;
-use crate::net::{LogThrottle, ProxiedListener, RemoteAddress, RequestOrigin, ServerTls};
+use crate::net::{
+    LogThrottle, ProxiedListener, RemoteAddress, RequestOrigin, ServerTls, report_unnamed,
+};
 use crate::peers::NodeContext;
 
 /// Bytes of an HTTP/1.1 request's head, and of the buffers; bytes of an HTTP/2 request's headers.
@@ -75,7 +77,15 @@ impl WebService {
         let lines = |name| request.headers().get_all(name).iter().map(HeaderValue::as_bytes);
         match self.context.proxies.load().origin_of(listener, connection.remote, lines) {
             RequestOrigin::Named(remote) => remote,
-            RequestOrigin::Connection | RequestOrigin::Unnamed => connection.remote,
+            RequestOrigin::Connection => connection.remote,
+            RequestOrigin::Unnamed => {
+                // A request with a packet, and no health check of the proxy itself.
+                if listener == ProxiedListener::Http && request.method() == Method::POST {
+                    let now = self.context.clock.mono();
+                    report_unnamed(connection.remote, &self.throttle, now);
+                }
+                connection.remote
+            }
         }
     }
 }

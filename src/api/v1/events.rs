@@ -152,9 +152,12 @@ pub(in crate::api) fn status_event(
     }
 }
 
-/// `None` for the start of each attempt.
+/// `None` for the start of each attempt, and for guests: programs could fill the list by connecting again and again.
 fn peer_event(event: &PeerEvent) -> Option<NewEvent> {
     let peer = &event.peer;
+    if peer.is_guest() {
+        return None;
+    }
     let (level, kind, text, fields) = match &event.change {
         PeerChange::Connecting => return None,
         PeerChange::Connected => {

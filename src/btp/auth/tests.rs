@@ -173,7 +173,7 @@ fn a_refusal_says_why_and_no_secret() {
 
 /// The id of the guest, or `ERROR <why>` or `close`.
 fn guest_verdict(frame: &[u8]) -> String {
-    match read_guest_frame(frame, &directory()) {
+    match read_guest_frame(frame, &directory(), || true) {
         GuestFrame::Guest { id, login, .. } => {
             let token = directory().fingerprint(b"any");
             assert!(id != guest_id(b"any") || login == token);
@@ -199,7 +199,8 @@ fn a_guest_is_known_by_its_token_alone() {
     {
         assert_eq!(login(username, "any"), guest, "{username:?}");
     }
-    const WRONG: &str = "ERROR invalid auth_username or auth_token";
+    // The same answer as that to one guess too many.
+    const WRONG: &str = "ERROR too many new guests at the same time; try again in a second";
     for username in [None, Some("bob"), Some("mallory")] {
         assert_eq!(login(username, "secret"), WRONG, "the token of a peer");
     }
@@ -219,4 +220,25 @@ fn a_guest_is_known_by_its_token_alone() {
     assert_eq!(guest_verdict(&message(5, &[])), not_auth);
     assert_eq!(guest_verdict(&empty_response(5)), not_auth);
     assert_eq!(guest_verdict(b"GET / HTTP/1.1"), "close");
+}
+
+#[test]
+fn each_token_that_no_guest_has_is_counted_before_it_is_compared() {
+    let known = directory().with_guests([guest_id(b"known")].into());
+    // Whether it was counted, and whether it is refused when no more may be tried.
+    let check = |token: &str, is_counted: bool| {
+        let entries = [ProtocolEntry::octets(AUTH, b""), ProtocolEntry::text(AUTH_TOKEN, token)];
+        let (frame, mut counted) = (message(5, &entries), false);
+        let verdict = read_guest_frame(&frame, &known, || {
+            counted = true;
+            false
+        });
+        assert_eq!(counted, is_counted, "{token}");
+        let why = AuthError::Guest(GuestRefusal::TooManyNewcomers);
+        let refused = GuestFrame::Refused { request_id: RequestId(5), why };
+        assert_eq!(verdict == refused, is_counted, "{token}: {verdict:?}");
+    };
+    check("secret", true);
+    check("any", true);
+    check("known", false);
 }

@@ -58,7 +58,8 @@ pub(super) fn find_login(frame: &[u8], path: &str, shared: &Shared) -> FoundLogi
 /// The account of a guest that logs in. A newcomer waits until the node has made one for it.
 pub(super) async fn find_guest(frame: &[u8], door: &GuestDoor, shared: &Shared) -> FoundLogin {
     let directory = shared.logins.load_full();
-    let (request_id, id, token) = match read_guest_frame(frame, &directory) {
+    let admit_unknown = || door.admit_unknown_token(shared.context.clock.mono());
+    let (request_id, id, token) = match read_guest_frame(frame, &directory, admit_unknown) {
         GuestFrame::Guest { request_id, id, login } => (request_id, id, login),
         GuestFrame::Refused { request_id, why } => {
             return FoundLogin::Refused { request_id, why, claimed: None };
@@ -74,9 +75,10 @@ pub(super) async fn find_guest(frame: &[u8], door: &GuestDoor, shared: &Shared) 
     {
         return refused(why);
     }
-    let directory = shared.logins.load_full();
-    // Another newcomer may have taken its place meanwhile.
+    // Another newcomer may take its place meanwhile. The directory is loaded last: if it has the guest, then the account
+    // was that of the guest, and a later directory makes `open_session` check again.
     let account = shared.context.connector.account(id.as_str());
+    let directory = shared.logins.load_full();
     match account.filter(|_| directory.has_guest(&id)) {
         Some(account) => {
             FoundLogin::Accepted(AcceptedLogin { request_id, account, token, directory })

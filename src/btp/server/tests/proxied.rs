@@ -179,3 +179,21 @@ async fn anyone_else_may_say_what_they_like() {
     until("the reason is logged", || log.text().contains("proxies has no item for its address"))
         .await;
 }
+
+#[tokio::test]
+async fn a_proxy_that_does_not_name_its_client_is_logged_once_it_logs_in() {
+    let log = Log::of_this_thread();
+    let settings = TransportSettings::default();
+    let (address, context, _tasks) = serve_behind(ProxySends::XForwardedFor, settings).await;
+    let warning = "a proxy does not name its client";
+    let mut probe = TcpStream::connect(address).await.unwrap();
+    probe.write_all(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    probe.read_to_string(&mut answer).await.unwrap();
+    until("it is counted", || context.btp_counts().failed_before_login == 1).await;
+    let _named = log_in(address, b"", &[("X-Forwarded-For", CLIENT)]).await;
+    assert!(knows(&context, CLIENT) && !log.text().contains(warning), "{}", log.text());
+    let _unnamed = log_in(address, b"", &[]).await;
+    until("it is logged", || log.text().contains(warning)).await;
+    assert!(log.text().contains(&format!("WARN message={warning}")), "{}", log.text());
+}
