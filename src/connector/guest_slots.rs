@@ -10,6 +10,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::account::Account;
+use super::core::Connector;
 use super::registry::Registry;
 use super::snapshot::AccountEntry;
 use super::unused_ledgers::SavedLedger;
@@ -31,6 +32,35 @@ pub(super) struct ForgottenGuests {
     free: Vec<Slot>,
     /// All slots of guests.
     slots: Arc<HashSet<Slot>>,
+}
+
+/// What guests owe the node, and what it owes them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct GuestSums {
+    /// Units that guests owe the node.
+    pub owe: i128,
+    /// Units that the node owes to guests.
+    pub owed: i128,
+}
+
+impl GuestSums {
+    /// Adds the balance of a guest. Positive: it owes the node.
+    pub fn add(&mut self, balance: i128) {
+        self.owe = self.owe.saturating_add(balance.max(0));
+        self.owed = self.owed.saturating_add(balance.min(0).saturating_neg());
+    }
+}
+
+impl Connector {
+    /// The balances of guests whose slots others have now. No account of a report has them.
+    pub fn forgotten_guest_sums(&self) -> GuestSums {
+        let mut sums = GuestSums::default();
+        let configuration = self.configuration.lock();
+        let ledgers = configuration.registry.unused_ledgers.iter();
+        let guests = ledgers.filter(|(id, ..)| id.is_guest());
+        guests.for_each(|(_, _, saved)| sums.add(saved.ledger.balance()));
+        sums
+    }
 }
 
 impl Registry {

@@ -63,6 +63,7 @@ pub use self::cuts::UncertainRelease;
 pub use self::exchange_rates::RateReport;
 pub use self::explain::{PacketDecision, PacketExplanation};
 pub use self::exposure::Exposure;
+pub use self::guest_slots::GuestSums;
 pub use self::own_account::OwnAccountReport;
 pub use self::packet_log::{NodeNumber, PacketEvent, PacketLog, PacketRecord, PacketRing};
 pub use self::packet_observers::ObservedPacket;

@@ -146,7 +146,8 @@ impl Collector for NodeCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let context = &self.context;
         let mut report = context.connector.report();
-        let guests = GuestMetrics::split_off(&mut report);
+        let forgotten = context.connector.forgotten_guest_sums();
+        let guests = GuestMetrics::split_off(&mut report, forgotten);
         let mut peers = context.peers.snapshot();
         peers.retain(|peer| !peer.id.is_guest());
         let snapshot = MetricsSnapshot {

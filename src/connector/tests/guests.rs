@@ -79,6 +79,8 @@ fn a_forgotten_guest_finds_its_balance_again() {
     node.apply(with_guests([3, 4]));
     assert!(node.connector.account("guest~1").is_none(), "its slot is that of another guest");
     assert_eq!((node.balance("guest~3"), node.balance("guest~4")), (0, 0));
+    let sums = node.connector.forgotten_guest_sums();
+    assert_eq!((sums.owe, sums.owed), (70, 30), "metrics do not fall");
     node.apply(with_guests([1, 2, 3, 4]));
     assert_eq!((node.balance("guest~1"), node.balance("guest~2")), (70, -30));
     node.assert_balanced();

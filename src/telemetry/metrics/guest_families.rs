@@ -4,21 +4,21 @@ use std::fmt;
 
 use super::account_families::units;
 use super::family_encoder::FamilyEncoder;
-use crate::connector::{AccountReport, ConnectorReport};
+use crate::connector::{AccountReport, ConnectorReport, GuestSums};
 
 /// All guests together.
 #[derive(Debug, Default)]
 pub(super) struct GuestMetrics {
     accounts: u64,
     connected: u64,
-    /// Units that guests owe, and that are owed to guests.
-    owed: [i128; 2],
+    sums: GuestSums,
 }
 
 impl GuestMetrics {
-    /// Takes the accounts of guests out of a report, and sums them up.
-    pub(super) fn split_off(report: &mut ConnectorReport) -> Self {
-        let mut sums = Self::default();
+    /// Takes the accounts of guests out of a report, and sums them up. `forgotten`: the sums of those that the report
+    /// does not have.
+    pub(super) fn split_off(report: &mut ConnectorReport, forgotten: GuestSums) -> Self {
+        let mut sums = Self { sums: forgotten, ..Self::default() };
         report.accounts.retain(|account| {
             let is_guest = account.settings.id.is_guest();
             if is_guest {
@@ -32,9 +32,7 @@ impl GuestMetrics {
     fn add(&mut self, account: &AccountReport) {
         self.accounts += u64::from(!account.removed);
         self.connected += u64::from(!account.sessions.is_empty());
-        let [by_guests, to_guests] = &mut self.owed;
-        *by_guests = by_guests.saturating_add(account.balance.max(0));
-        *to_guests = to_guests.saturating_add(account.balance.min(0).saturating_neg());
+        self.sums.add(account.balance);
     }
 }
 
@@ -51,10 +49,10 @@ pub(super) fn encode(
         None,
         count(guests.connected),
     )?;
-    let [by_guests, to_guests] = guests.owed;
+    let GuestSums { owe, owed } = guests.sums;
     for (name, help, sum) in [
-        ("ilp_guests_owe", "What guests owe the node, in units of its asset", by_guests),
-        ("ilp_guests_owed", "What the node owes to guests, in units of its asset", to_guests),
+        ("ilp_guests_owe", "What guests owe the node, in units of its asset", owe),
+        ("ilp_guests_owed", "What the node owes to guests, in units of its asset", owed),
     ] {
         families.gauge(name, help, None, units(sum))?;
     }
