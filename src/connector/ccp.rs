@@ -4,6 +4,7 @@
 //! A routing table with learned routes is built off the packet path and swapped in. If a reload happens in between, the
 //! table is built again, so that neither loses what the other brought.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::account::Account;
@@ -18,7 +19,7 @@ use crate::routing::ccp::{
     Ccp, CcpNotice, CcpPeer, CcpSettings, LearnedReport, LocalRoute, PeerRoutesReport,
     RequestTicket, RouteRequestError,
 };
-use crate::routing::{HashSeed, RouteOrigin};
+use crate::routing::{HashSeed, RouteCandidate, RouteOrigin};
 use crate::time::{MonoTime, Now};
 use crate::wire::Prefix;
 use crate::wire::ccp::RouteRequest;
@@ -65,7 +66,7 @@ impl CcpState {
 }
 
 /// The part of the settings that CCP needs; empty if no peer sends or receives routes.
-fn ccp_settings(registry: &Registry, settings: &ConnectorSettings) -> CcpSettings {
+pub(super) fn ccp_settings(registry: &Registry, settings: &ConnectorSettings) -> CcpSettings {
     let slot = |id| registry.account(id).map(|account| account.slot());
     let served = settings.accounts.iter().filter(|account| account.enabled);
     let peers = served.filter_map(|account| {
@@ -81,13 +82,20 @@ fn ccp_settings(registry: &Registry, settings: &ConnectorSettings) -> CcpSetting
         return CcpSettings::default();
     }
     let (_, static_routes) = registry.static_routes();
+    // The node's own prefix covers its guests. With a route for each, every guest that comes or goes would be an update
+    // to all neighbours.
+    let guests = settings.accounts.iter().filter(|account| account.id.is_guest());
+    let guests: HashSet<Slot> = guests.filter_map(|guest| slot(guest.id.as_str())).collect();
+    let is_sent = |route: &RouteCandidate| {
+        route.origin != RouteOrigin::DefaultToParent && !guests.contains(&route.next_hop)
+    };
     let mut locals: Vec<_> = static_routes
         .iter()
         .flat_map(|routes| routes.iter())
-        .filter(|(_, route)| route.origin != RouteOrigin::DefaultToParent)
+        .filter(|(_, route)| is_sent(route))
         .collect();
     locals.sort_by_key(|(_, route)| (std::cmp::Reverse(route.priority), route.origin));
-    let local = |(prefix, route): &(Prefix, crate::routing::RouteCandidate)| LocalRoute {
+    let local = |(prefix, route): &(Prefix, RouteCandidate)| LocalRoute {
         prefix: prefix.clone(),
         next_hop: route.next_hop,
     };

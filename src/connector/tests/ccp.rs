@@ -187,3 +187,24 @@ fn forbidden_and_malformed_route_requests_are_rejected() {
     check(&bob, &to("peer.route.other", 0, &control, Condition::PEER_PROTOCOL), "F01");
     assert_eq!((node.balance("bob"), node.account("bob").in_flight_from), (0, 0));
 }
+
+#[test]
+fn a_route_of_a_guest_is_sent_to_no_neighbour() {
+    let with = |ids: &[&str]| {
+        let children =
+            ids.iter().map(|id| AccountSettings::new(id.parse().unwrap(), Relation::Child));
+        let accounts = [ccp_peer("alice", Relation::Peer)].into_iter().chain(children);
+        let address = Some("test.node".parse().unwrap());
+        ConnectorSettings { address, ..settings(accounts.collect(), &[]) }
+    };
+    let node = node(with(&["guest~1", "carl"]));
+    let locals = || {
+        let configuration = node.connector.configuration.lock();
+        let sent =
+            super::super::ccp::ccp_settings(&configuration.registry, &configuration.settings);
+        sent.local_routes.iter().map(|route| route.prefix.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(locals(), ["test.node.carl"]);
+    node.apply(with(&["guest~1", "guest~2", "carl"]));
+    assert_eq!(locals(), ["test.node.carl"]);
+}
