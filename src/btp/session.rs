@@ -84,7 +84,10 @@ impl BtpSession {
             }
             FrameMeaning::Login { request_id, token } => {
                 match self.check_login(token) {
-                    Ok(()) => self.acknowledge(request_id),
+                    Ok(()) => {
+                        tracing::trace!(peer = %self.account_id(), %request_id, "a login that changes nothing");
+                        self.acknowledge(request_id);
+                    }
                     Err(why) => self.refuse(request_id, why, now),
                 }
                 self.meter_frame(batch, now);
