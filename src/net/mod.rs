@@ -48,7 +48,7 @@ pub use proxies::{
     NamedProxy, ProxiedListener, Proxies, ProxySends, RequestOrigin, report_unnamed,
 };
 pub use proxy_header::{ProxyHeaderError, begins_as_proxy_header, read_proxy_header};
-pub use random_words::mask_random_words;
+pub use random_words::{mask_address, mask_random_words};
 pub use remote_address::RemoteAddress;
 pub use sanitize::{
     describe_io_error, error_chain, sanitize, sanitize_answer, sanitize_bytes, sanitize_json,

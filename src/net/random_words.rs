@@ -22,11 +22,28 @@ pub fn mask_random_words(text: String) -> String {
     shown
 }
 
+/// The same for an ILP address, whose long segments with capitals or digits are masked in any case: the tokens of
+/// connections are.
+pub fn mask_address(address: String) -> String {
+    const NAME_MAX: usize = 15;
+    let is_token = |segment: &str| {
+        segment.len() > NAME_MAX
+            && segment.bytes().any(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
+    };
+    let masked = mask_random_words(address);
+    if !masked.split('.').any(is_token) {
+        return masked;
+    }
+    let segments = masked.split('.').map(|one| if is_token(one) { MASK } else { one });
+    segments.collect::<Vec<_>>().join(".")
+}
+
 /// Whether letters, capitals and digits alternate in a word as in hexadecimal, Base64 and generated passwords. Names
 /// that people choose, even with numbers, and most UUIDs do not.
 fn is_random(word: &str) -> bool {
     const SHORT: usize = 12;
     const LONG: usize = 16;
+    const MIXED: usize = 20;
     const CHANGES: usize = 8;
     const CHANGE_OF: usize = 6;
     let changes = |text: &str| {
@@ -42,7 +59,10 @@ fn is_random(word: &str) -> bool {
     let run = |run: &str| {
         run.len() >= SHORT && has_digit(run) && changes(run) >= (run.len() / CHANGE_OF).max(3)
     };
+    let has_lower = |text: &str| text.bytes().any(|byte| byte.is_ascii_lowercase());
+    let has_upper = |text: &str| text.bytes().any(|byte| byte.is_ascii_uppercase());
     word.split(|c: char| !c.is_ascii_alphanumeric()).any(run)
+        || (word.len() >= MIXED && has_digit(word) && has_lower(word) && has_upper(word))
         || (word.len() >= LONG && has_digit(word) && changes(word) >= CHANGES)
 }
 
@@ -68,7 +88,20 @@ mod tests {
         check("id = \"7f3ac91e5b08d264\": taken", "id = \"***\": taken");
         check("test.7f3ac91e5b08d264.é.x", "test.***.é.x");
         check("Qz7/xKv2RtW9+LmB4nYd8HsJ6gVcF3pU=", "***");
+        check("test.n.wallet.9mV-COEdhPpmdRisYbaXUXYj", "test.n.wallet.***");
         check("(Xk29fPq81Lm)", "(Xk29fPq81Lm)");
         check("(Xk29fPq81LmZ)", "(***)");
+    }
+
+    #[test]
+    fn each_token_in_an_address_is_masked() {
+        for (given, expected) in [
+            ("test.n.wallet.9mV-COEdhPpmdRisYbaXUXYj", "test.n.wallet.***"),
+            ("test.n.wallet.hgfdsaqwerTzuiopyxcvbnml.x", "test.n.wallet.***.x"),
+            ("test.guest~00000000000000000.a", "test.***.a"),
+            ("g.our-first-exchange.shop-2.wallet", "g.our-first-exchange.shop-2.wallet"),
+        ] {
+            assert_eq!(mask_address(given.to_owned()), expected);
+        }
     }
 }

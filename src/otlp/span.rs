@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::connector::{ObservedPacket, PacketEvent};
-use crate::net::mask_random_words;
+use crate::net::{mask_address, mask_random_words};
 use crate::observe::{PacketBody, PacketDescriber, PacketLane};
 use crate::time::MonoTime;
 
@@ -148,7 +148,7 @@ fn attributes(
         ("ilp.outcome", Some(phase)),
         ("ilp.from", body.from),
         ("ilp.to", body.to),
-        ("ilp.destination", body.destination.map(mask_random_words)),
+        ("ilp.destination", body.destination.map(mask_address)),
         ("ilp.prefix", body.prefix),
         ("ilp.amount", body.amount),
         ("ilp.asset", asset),
@@ -159,7 +159,7 @@ fn attributes(
         ("ilp.latency_us", body.latency_us.map(|time| time.to_string())),
         ("ilp.code", body.code),
         ("ilp.reason", body.reason.map(|reason| reason.kind)),
-        ("ilp.triggered_by", body.triggered_by.map(mask_random_words)),
+        ("ilp.triggered_by", body.triggered_by.map(mask_address)),
     ];
     all.into_iter().filter_map(|(key, value)| Some((key, value?))).collect()
 }

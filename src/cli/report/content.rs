@@ -6,7 +6,8 @@ use std::io::{self, Write};
 use serde_json::Value;
 
 use super::archive::{FILE_BYTES_MAX, FileText};
-use crate::net::mask_random_words;
+use crate::net::{mask_address, mask_random_words};
+use crate::wire::Address;
 
 /// What is in a page.
 #[derive(Clone, Copy)]
@@ -74,7 +75,13 @@ impl Write for FileWriter {
 fn mask_texts(value: &mut Value) {
     const NUMBERS: [&str; 3] = ["id", "condition", "sampleKey"];
     match value {
-        Value::String(text) => *text = mask_random_words(std::mem::take(text)),
+        Value::String(text) => {
+            let taken = std::mem::take(text);
+            *text = match taken.parse::<Address>() {
+                Ok(_) => mask_address(taken),
+                Err(_) => mask_random_words(taken),
+            };
+        }
         Value::Array(items) => items.iter_mut().for_each(mask_texts),
         Value::Object(keys) => {
             let texts = keys.iter_mut().filter(|(key, _)| !NUMBERS.contains(&key.as_str()));
