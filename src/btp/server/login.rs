@@ -75,8 +75,8 @@ pub(super) async fn find_guest(frame: &[u8], door: &GuestDoor, shared: &Shared) 
     {
         return refused(why);
     }
-    // Another newcomer may take its place meanwhile. The directory is loaded last: if it has the guest, then the account
-    // was that of the guest, and a later directory makes `open_session` check again.
+    // Another newcomer may take its place meanwhile. The directory is loaded last: if it has the guest, then the
+    // account was that of the guest, and a later directory makes `open_session` check again.
     let account = shared.context.connector.account(id.as_str());
     let directory = shared.logins.load_full();
     match account.filter(|_| directory.has_guest(&id)) {

@@ -1,11 +1,8 @@
-//! Binds the guests' door: the same port on both addresses of the loopback interface, or on IPv4 alone where the machine
-//! has no IPv6. Any other error ends the start, because another program could listen on the address that is missing.
+//! Binds the guests' door: the same port on both addresses of the loopback interface, or on IPv4 alone where the
+//! machine has no IPv6. Any other error ends the start, because another program could listen on the address that is
+//! missing.
 
-use std::io;
-
-use rustix::io::Errno;
-
-use crate::net::{BindError, Listener};
+use crate::net::{BindError, Listener, is_without_ipv6};
 
 /// The settings of the port of the guests' door.
 const GUESTS_SET_BY: &str = "port under guests";
@@ -32,23 +29,5 @@ pub(super) async fn bind_loopback(port: u16) -> Result<Vec<Listener>, BindError>
             }
             Err(error) => return Err(error),
         }
-    }
-}
-
-/// Whether an error of an IPv6 address says that this machine has no IPv6.
-fn is_without_ipv6(error: &io::Error) -> bool {
-    let is_unsupported = error.raw_os_error() == Some(Errno::AFNOSUPPORT.raw_os_error());
-    is_unsupported || error.kind() == io::ErrorKind::AddrNotAvailable
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_a_missing_ipv6_is_no_error() {
-        let check = |error: Errno| is_without_ipv6(&error.into());
-        assert!(check(Errno::AFNOSUPPORT) && check(Errno::ADDRNOTAVAIL));
-        assert!(!check(Errno::MFILE) && !check(Errno::ACCESS) && !check(Errno::ADDRINUSE));
     }
 }
