@@ -31,6 +31,9 @@
 #![allow(unreachable_pub)]
 #![cfg_attr(feature = "internals", allow(missing_docs))]
 
+#[macro_use]
+mod planted;
+
 mod account;
 mod api;
 mod audit;
@@ -44,6 +47,7 @@ mod console;
 mod http;
 mod link;
 mod local;
+mod machine;
 mod net;
 mod node;
 mod observe;
@@ -75,4 +79,6 @@ pub mod internals {
         ($($room:ident)*) => { $(pub mod $room { pub use crate::$room::*; })* };
     }
     open!(account books btp config connector link local net routing store stream telemetry time topology);
+    #[cfg(feature = "simulation")]
+    open!(api machine node peers planted);
 }

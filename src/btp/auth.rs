@@ -52,14 +52,16 @@ pub(super) enum AuthError {
 }
 
 impl AuthError {
-    /// What the operator of this node reads, and never the peer: which part of the login was wrong. `is_named`: it
-    /// claims a name, and `is_known` if a peer has it.
-    pub(super) fn describe_to_operator(self, is_named: bool, is_known: bool) -> String {
-        match (self, is_named, is_known) {
-            (Self::WrongCredentials, true, true) => "wrong token".to_owned(),
-            (Self::WrongCredentials, true, false) => "no peer has this name as its id".to_owned(),
-            (Self::WrongCredentials, false, _) => "no name, and no peer has this token".to_owned(),
-            (Self::SecretToken, ..) => {
+    /// What the operator of this node reads, and never the peer: which part of the login was wrong.
+    pub(super) fn describe_to_operator(
+        self,
+        claimed: Option<&str>,
+        directory: &LoginDirectory,
+    ) -> String {
+        match (self, claimed) {
+            (Self::WrongCredentials, Some(name)) => directory.explain_refusal(name).to_owned(),
+            (Self::WrongCredentials, None) => "no name, and no peer has this token".to_owned(),
+            (Self::SecretToken, _) => {
                 "the token is a secret of this node, and a guest must have one of its own"
                     .to_owned()
             }

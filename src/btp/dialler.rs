@@ -18,6 +18,7 @@ use super::upgrade::{self, UpgradeError};
 use crate::account::AccountId;
 use crate::connector::Account;
 use crate::link::{Framing, Outbox, SessionKind, TokenFingerprint};
+use crate::machine;
 use crate::net::{BtpUrl, ConnectionError, LINK_IS_CUT, LinkCarrier, LinkFaults, connect_tcp};
 use crate::peers::{
     AttemptFailure, CloseReason, DialBackoff, DialHandle, DialSignals, GOING_AWAY, NodeContext,
@@ -155,7 +156,7 @@ impl BtpDialler {
                     backoff.delay_after_session(
                         lasted,
                         reason.is_replaced_by_peer(),
-                        rand::random(),
+                        machine::random(),
                     )
                 }
                 Err(error) => {
@@ -166,7 +167,7 @@ impl BtpDialler {
                         DialError::Refused(_) => AttemptFailure::Refused,
                         _ => AttemptFailure::Unusable,
                     };
-                    let wait = backoff.delay_after_failure(rand::random());
+                    let wait = backoff.delay_after_failure(machine::random());
                     status.record_failed_attempt(&error.to_string(), failure, wait.delay);
                     wait
                 }
@@ -187,6 +188,7 @@ async fn run_session(driver: Driver, signals: &mut DialSignals) -> CloseReason {
     let outbox = driver.outbox();
     let mut session = std::pin::pin!(driver.run());
     tokio::select! {
+        biased;
         reason = &mut session => return reason,
         request = signals.stopped() => outbox.request_close(request),
     }
@@ -221,7 +223,7 @@ async fn connect(
     };
     let upgraded = timeout_at(deadline, upgrade::connect(&mut stream, url)).await;
     let upgraded = upgraded.map_err(too_late)??;
-    let outbox = Outbox::new(Framing::Client(rand::random()), account.outbox_bytes_max());
+    let outbox = Outbox::new(Framing::Client(machine::random()), account.outbox_bytes_max());
     let message_max = settings.message_bytes_max;
     let mut socket = Socket::new(stream, Role::Client, upgraded.unread, outbox, message_max);
     match timeout_at(deadline, log_in(&mut socket, dial, &account)).await {

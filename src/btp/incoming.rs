@@ -31,6 +31,9 @@ pub(super) enum FrameMeaning<'a> {
     Login { request_id: RequestId, token: Option<&'a [u8]> },
     /// A request that cannot be served: gets an ERROR with this text.
     Refused { request_id: RequestId, why: &'static str },
+    /// A RESPONSE or an ERROR to a request of ours, of which only the type and the id can be read. Without such a
+    /// request in flight it is [`Self::Unreadable`].
+    UnreadableAnswer { request_id: RequestId, answer: PeerAnswer<'a>, error: wire::Error },
     /// Not a BTP frame.
     Unreadable(wire::Error),
 }
@@ -39,7 +42,7 @@ pub(super) enum FrameMeaning<'a> {
 pub(super) fn classify(frame: &[u8], is_lenient: impl Fn() -> bool) -> FrameMeaning<'_> {
     let frame = match BtpFrame::parse(frame) {
         Ok(frame) => frame,
-        Err(error) => return FrameMeaning::Unreadable(error),
+        Err(error) => return unreadable(frame, error),
     };
     let request_id = frame.request_id;
     let entries = frame.protocol_data;
@@ -92,6 +95,21 @@ pub(super) fn classify(frame: &[u8], is_lenient: impl Fn() -> bool) -> FrameMean
         }
         // An ERROR fails its request, whatever its code and name are. [row 87]
         FrameKind::Error => FrameMeaning::Answer { request_id, answer: PeerAnswer::Error },
+    }
+}
+
+/// Off the way of good frames. An unreadable MESSAGE of a peer with `lenientBtpTypes` may be an answer as well, but
+/// then only its packet says so.
+#[cold]
+fn unreadable(frame: &[u8], error: wire::Error) -> FrameMeaning<'_> {
+    match BtpFrame::answered_request(frame) {
+        Some((FrameKind::Error, request_id)) => {
+            FrameMeaning::UnreadableAnswer { request_id, answer: PeerAnswer::Error, error }
+        }
+        Some((_, request_id)) => {
+            FrameMeaning::UnreadableAnswer { request_id, answer: PeerAnswer::Empty, error }
+        }
+        None => FrameMeaning::Unreadable(error),
     }
 }
 

@@ -16,7 +16,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsStream;
 use tokio_tungstenite::tungstenite::protocol::Role;
@@ -31,10 +30,11 @@ use super::session::{BtpSession, put_whole_frame};
 use super::socket::{DataMessage, Socket};
 use super::upgrade::{self, Clients, UpgradeError};
 use crate::link::{Framing, Outbox, POLICY_VIOLATION, SessionKind};
+use crate::machine::TcpStream;
 use crate::net::{
-    AddressLimits, BindError, ClientAddress, Descriptor, Listener, LogThrottle, ProxiedListener,
-    ProxyHeaderError, RemoteAddress, RequestOrigin, ServerTls, UnauthenticatedConnections,
-    UnauthenticatedPermit, read_proxy_header, report_unnamed,
+    AddressLimits, BindError, ClientAddress, Descriptor, Listener, LogThrottle, NoDescriptor,
+    ProxiedListener, ProxyHeaderError, RemoteAddress, RequestOrigin, ServerTls,
+    UnauthenticatedConnections, UnauthenticatedPermit, read_proxy_header, report_unnamed,
 };
 use crate::peers::{CloseReason, GuestDoor, Logins, NodeContext, RECONFIGURED, SessionGuard};
 use crate::wire::btp::put_empty_response;
@@ -64,6 +64,8 @@ struct Shared {
     throttle: LogThrottle,
     /// For log lines about evicted sockets.
     eviction_throttle: LogThrottle,
+    /// How many sockets may be unauthenticated.
+    limits: AddressLimits,
     /// Set at the guests' door.
     door: Option<GuestDoor>,
 }
@@ -93,8 +95,9 @@ impl BtpServer {
         // The other open files remain for sessions.
         let limits = context.settings.unauthenticated;
         let total = limits.total.min(context.descriptors.max() / UNAUTHENTICATED_SHARE);
-        let unauthenticated = UnauthenticatedConnections::new(AddressLimits { total, ..limits });
-        let shared = Shared::new(context, logins, None);
+        let limits = AddressLimits { total, ..limits };
+        let unauthenticated = UnauthenticatedConnections::new(limits);
+        let shared = Shared::new(context, logins, limits, None);
         Ok(Self { listener, tls, shared, unauthenticated })
     }
 
@@ -114,7 +117,7 @@ impl BtpServer {
             per_address: GUESTS_UNAUTHENTICATED_MAX,
             reserved_for_known: 0,
         };
-        let shared = Shared::new(context, logins, Some(door));
+        let shared = Shared::new(context, logins, limits, Some(door));
         let servers = listeners.into_iter().map(|listener| Self {
             listener,
             tls: None,
@@ -132,14 +135,17 @@ impl BtpServer {
     pub async fn accept(&self) -> BtpConnection {
         let context = &self.shared.context;
         loop {
-            context.descriptors.until_within_limit().await;
-            let (stream, remote) = self.listener.accept(&context.clock).await;
+            let make_room = || self.unauthenticated.evict_one();
+            let accepted =
+                self.listener.accept_within(&context.descriptors, &context.clock, make_room).await;
             context.btp_counts.accepted.fetch_add(1, Ordering::Relaxed);
-            if context.descriptors.are_exhausted() && !self.unauthenticated.evict_one() {
-                self.shared.report_refusal(remote.into(), &AcceptError::NoDescriptor);
-                continue;
-            }
-            let descriptor = context.descriptors.take();
+            let (stream, remote, descriptor) = match accepted {
+                Ok(accepted) => accepted,
+                Err(NoDescriptor { remote }) => {
+                    self.shared.report_refusal(remote.into(), &AcceptError::NoDescriptor);
+                    continue;
+                }
+            };
             let address = ClientAddress::from(remote);
             let is_known = context.known_addresses.contains(address);
             let (permit, _) = self.unauthenticated.admit(address, is_known);
@@ -271,7 +277,10 @@ impl Unauthenticated<'_> {
             report_unnamed(connection, &self.shared.throttle, context.clock.mono());
         }
         let driver = outcome?;
-        context.known_addresses.remember(driver.account_id(), self.remote.into());
+        // Each program of this machine can be a guest, so that its login says nothing about its address.
+        if !is_door {
+            context.known_addresses.remember(driver.account_id(), self.remote.into());
+        }
         Ok(driver)
     }
 
@@ -408,9 +417,14 @@ fn open_session(
 const EMPTY_RESPONSE_BYTES: usize = 8;
 
 impl Shared {
-    fn new(context: Arc<NodeContext>, logins: Arc<Logins>, door: Option<GuestDoor>) -> Arc<Self> {
+    fn new(
+        context: Arc<NodeContext>,
+        logins: Arc<Logins>,
+        limits: AddressLimits,
+        door: Option<GuestDoor>,
+    ) -> Arc<Self> {
         let (throttle, eviction_throttle) = (LogThrottle::default(), LogThrottle::default());
-        Arc::new(Self { context, logins, throttle, eviction_throttle, door })
+        Arc::new(Self { context, logins, throttle, eviction_throttle, limits, door })
     }
 
     fn report_refusal(&self, remote: RemoteAddress, refused: &AcceptError) {
@@ -429,8 +443,8 @@ impl Shared {
             AcceptError::Login { claimed: Some(claimed), .. } => logins.find_by_name(claimed),
             _ => None,
         };
-        if let (Some(account), AcceptError::Login { why, .. }) = (known, refused) {
-            let reason = why.describe_to_operator(true, true);
+        if let (Some(account), AcceptError::Login { why, claimed }) = (known, refused) {
+            let reason = why.describe_to_operator(claimed.as_deref(), &logins);
             self.context.peers.record_refused_login(Some(account), &remote.to_string(), &reason);
         }
         if matches!(
@@ -449,17 +463,16 @@ impl Shared {
         let Some(suppressed) = throttle.admit(self.context.clock.mono()) else { return };
         match refused {
             AcceptError::Evicted => {
-                let limits = self.context.settings.unauthenticated;
                 tracing::warn!(
                     %remote,
                     suppressed,
-                    limit = limits.total,
-                    limit_per_address = limits.per_address,
+                    limit = self.limits.total,
+                    limit_per_address = self.limits.per_address,
                     "a socket was closed: too many have not authenticated yet"
                 );
             }
             AcceptError::Login { why, claimed } => {
-                let why = why.describe_to_operator(claimed.is_some(), known.is_some());
+                let why = why.describe_to_operator(claimed.as_deref(), &logins);
                 let reason = format!("login refused: {why}");
                 tracing::warn!(%remote, user = claimed, %reason, suppressed, "connection refused");
             }

@@ -12,6 +12,7 @@ use crate::connector::{AnswerOutcome, Batch, PeerAnswer};
 use crate::link::{CloseRequest, Outbox, POLICY_VIOLATION, SessionKind};
 use crate::peers::{CloseReason, PeerMistake, SessionGuard, SwappedType};
 use crate::time::{MonoTime, Now};
+use crate::wire;
 use crate::wire::btp::{RequestId, put_empty_response};
 use crate::wire::ilp::Reply;
 
@@ -96,6 +97,12 @@ impl BtpSession {
                 self.refuse(request_id, why, now);
                 self.meter_frame(batch, now);
             }
+            FrameMeaning::UnreadableAnswer { request_id, answer, error } => {
+                if !self.handle_unreadable_answer(request_id, answer, &error, batch, now) {
+                    self.meter_frame(batch, now);
+                    return self.count_unreadable(&error.to_string(), now.mono);
+                }
+            }
             FrameMeaning::Unreadable(error) => {
                 self.meter_frame(batch, now);
                 return self.count_unreadable(&error.to_string(), now.mono);
@@ -108,7 +115,8 @@ impl BtpSession {
     /// send it again (D5). A request is dropped, because its answer could not be sent.
     pub(super) fn handle_late_frame(&self, frame: &[u8], batch: &Batch<'_>) {
         let (request_id, answer) = match incoming::classify(frame, || self.is_lenient(batch)) {
-            FrameMeaning::Answer { request_id, answer } => (request_id, answer),
+            FrameMeaning::Answer { request_id, answer }
+            | FrameMeaning::UnreadableAnswer { request_id, answer, .. } => (request_id, answer),
             FrameMeaning::PrepareInResponse { request_id, packet } => {
                 (request_id, PeerAnswer::Packet(packet))
             }
@@ -129,9 +137,7 @@ impl BtpSession {
         match batch.handle_answer(account, request_id, answer) {
             AnswerOutcome::Read => status.clear_wrong_answers(),
             AnswerOutcome::NoReply => {
-                let mistake = mistake_in(answer);
-                tracing::debug!(peer = %account.id(), %request_id, mistake, "a wrong answer");
-                status.count_wrong_answer(&mistake, now.mono);
+                self.count_wrong_answer(request_id, &mistake_in(answer), now);
             }
             AnswerOutcome::Stray => {
                 tracing::debug!(
@@ -141,6 +147,29 @@ impl BtpSession {
                 self.throttle(batch.charge_stray_answer(account), now.mono);
             }
         }
+    }
+
+    /// Ends the request that an unreadable frame answers, which would otherwise wait until its packet expires. `false`:
+    /// no such request is in flight.
+    fn handle_unreadable_answer(
+        &self,
+        request_id: RequestId,
+        answer: PeerAnswer<'_>,
+        error: &wire::Error,
+        batch: &Batch<'_>,
+        now: Now,
+    ) -> bool {
+        let outcome = batch.handle_answer(self.guard.account(), request_id, answer);
+        if outcome.was_pending() {
+            let mistake = format!("it answers with a BTP frame that cannot be read: {error}");
+            self.count_wrong_answer(request_id, &mistake, now);
+        }
+        outcome.was_pending()
+    }
+
+    fn count_wrong_answer(&self, request_id: RequestId, mistake: &str, now: Now) {
+        tracing::debug!(peer = %self.account_id(), %request_id, mistake, "a wrong answer");
+        self.guard.status().count_wrong_answer(mistake, now.mono);
     }
 
     /// RFC 23 "Authentication" has one login, at the begin of a session, so another one changes nothing. One with

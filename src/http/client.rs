@@ -1,8 +1,9 @@
-//! Fetches a document, such as the answer of an SPSP endpoint or a page of a node: one request, bounded in time and
-//! size.
+//! Fetches a document, such as the answer of an SPSP endpoint or a page of a node: one request, or several on one
+//! connection, bounded in time and size.
 //!
 //! Deliberately absent: redirects, cookies, a cache, a pool of connections.
 
+mod connection;
 mod stream;
 
 use std::error::Error;
@@ -16,12 +17,11 @@ use axum::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, LOCATION, RETRY_AF
 use axum::http::{HeaderValue, Method, Response, request};
 use bytes::Bytes;
 use hyper::body::Incoming;
-use tokio::time::timeout;
 
+pub use self::connection::HttpConnection;
 pub use self::stream::{DocumentStream, Opened};
 use super::connect::{ConnectError, HttpSender};
 use crate::net::{ClientTls, HttpUrl, TlsError, TlsTrust};
-use crate::web::Tasks;
 
 /// For the connection, for the head of the answer, and for its body.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -119,27 +119,13 @@ impl HttpClient {
 
     /// The same with a token and other bounds.
     pub async fn fetch(&self, asked: DocumentRequest<'_>) -> Result<Document, FetchError> {
-        let tasks = Tasks::default();
-        let mut poller = tasks.poller();
-        let fetching = async {
-            let (_sender, answer) = self.send_request(asked, &tasks).await?;
-            let read = timeout(asked.timeout, read_document(answer, asked.bytes_max));
-            read.await.map_err(|_| FetchError::Timeout(asked.timeout))?
-        };
-        tokio::select! {
-            never = poller.run() => match never {},
-            document = fetching => document,
-        }
+        self.connect(asked.url, asked.timeout).await?.fetch(asked).await
     }
 
     /// The status of the answer. Its body is not read, whatever it is.
     pub async fn fetch_status(&self, asked: DocumentRequest<'_>) -> Result<u16, FetchError> {
-        let tasks = Tasks::default();
-        let mut poller = tasks.poller();
-        tokio::select! {
-            never = poller.run() => match never {},
-            sent = self.send_request(asked, &tasks) => Ok(sent?.1.status().as_u16()),
-        }
+        let mut connection = self.connect(asked.url, asked.timeout).await?;
+        Ok(connection.send(asked).await?.status().as_u16())
     }
 }
 

@@ -20,6 +20,7 @@ use super::pool::Pool;
 use super::poster::{LossKind, PacketPoster, SILENT, ServerLoss};
 use super::request_permits::RequestPermits;
 use crate::link::{CloseRequest, Framing, Outbox, SessionKind, TakenPacket};
+use crate::machine;
 use crate::net::{LINK_IS_CUT, LinkCarrier, LinkFaults};
 use crate::peers::{
     AttemptFailure, CloseReason, DialBackoff, DialDelay, DialHandle, DialSignals, PeerStatus,
@@ -67,6 +68,7 @@ impl HttpDialler {
             PacketPoster::new(peer, context, account, Arc::clone(&status), pool);
         let poster = Arc::new(poster);
         tokio::select! {
+            biased;
             never = poller.run() => match never {},
             () = self.run_until_stopped(&poster, &tasks, &mut losses, &status) => {}
         }
@@ -123,12 +125,12 @@ impl HttpDialler {
                     };
                     was_silent = lost.as_ref().is_ok_and(|lost| lost.kind == LossKind::Silent);
                     let lasted = context.clock.mono().since(began);
-                    let wait = backoff.delay_after_session(lasted, false, rand::random());
+                    let wait = backoff.delay_after_session(lasted, false, machine::random());
                     end_session(session, lost, wait, &target);
                     wait
                 }
                 Err(error) => {
-                    let wait = backoff.delay_after_failure(rand::random());
+                    let wait = backoff.delay_after_failure(machine::random());
                     status.record_failed_attempt(&error, AttemptFailure::Unusable, wait.delay);
                     wait
                 }

@@ -1,6 +1,6 @@
 //! The peers that have an HTTP server.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -12,7 +12,7 @@ use crate::net::HttpMode;
 use crate::wire::Timestamp;
 
 #[derive(Debug, Default)]
-pub struct HttpPeers(ArcSwap<HashMap<AccountId, Arc<HttpPeer>>>);
+pub struct HttpPeers(ArcSwap<BTreeMap<AccountId, Arc<HttpPeer>>>);
 
 /// A handle to change the token that a dialler sends.
 #[derive(Debug, Clone)]

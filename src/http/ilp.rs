@@ -188,8 +188,7 @@ impl Ilp {
             let reason = match (has_token, &claimed) {
                 (false, _) => "no token",
                 (true, None) => "no name, and no peer has this token",
-                (true, Some(_)) if known.is_none() => "no peer has this name as its id",
-                (true, Some(_)) => "wrong token",
+                (true, Some(name)) => directory.explain_refusal(name),
             };
             tracing::warn!(%remote, user, reason, suppressed, "HTTP login refused");
         }

@@ -4,7 +4,7 @@
 //! Each peer has one session, on any number of connections, and it carries only answers. It begins with the first
 //! authenticated post, and ends when the peer has been silent for a while and no packet is pending.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -40,7 +40,7 @@ const REPLIES_MAX: usize = 256;
 #[derive(Debug)]
 pub(super) struct InboundSessions {
     context: Arc<NodeContext>,
-    sessions: Mutex<HashMap<AccountId, Arc<InboundHandle>>>,
+    sessions: Mutex<BTreeMap<AccountId, Arc<InboundHandle>>>,
     new: mpsc::Sender<InboundSession>,
 }
 
@@ -214,6 +214,9 @@ impl InboundSession {
             };
             let has_room = replies.len() < REPLIES_MAX;
             tokio::select! {
+                biased;
+                never = poller.run() => match never {},
+                Some(()) = replies.next() => {}
                 answer = next_answer(outbox, is_closing), if has_room => match answer {
                     Some(answer) => {
                         if let Some((reply, packet)) = self.deliver_answer(answer) {
@@ -223,8 +226,6 @@ impl InboundSession {
                     }
                     None => is_closing = true,
                 },
-                Some(()) = replies.next() => {}
-                never = poller.run() => match never {},
                 () = tokio::time::sleep_until(context.clock.instant(check_at)) => {}
             }
             if replies.is_empty() && self.try_end(is_closing) {

@@ -29,7 +29,8 @@ mod spsp;
 mod testing;
 
 pub use client::{
-    Document, DocumentRequest, DocumentStream, FetchError, HttpClient, HttpVerb, Opened,
+    Document, DocumentRequest, DocumentStream, FetchError, HttpClient, HttpConnection, HttpVerb,
+    Opened,
 };
 pub use context::HttpContext;
 pub use dial_config::HttpDial;

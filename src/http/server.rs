@@ -112,6 +112,7 @@ impl HttpServer {
     pub async fn next_work(&self) -> HttpWork {
         let mut sessions = self.sessions.lock().await;
         HttpWork(tokio::select! {
+            biased;
             Some(session) = sessions.recv() => Work::Session(session),
             connection = self.accept() => Work::Connection(Box::new(connection)),
         })

@@ -19,15 +19,15 @@ use axum::http::header::{
 };
 use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use axum::response::IntoResponse;
-use axum::routing::{MethodRouter, get};
+use axum::routing::get;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
-use ring::rand::{SecureRandom, SystemRandom};
 use serde::Serialize;
 use serde_json::json;
 
 use super::router;
 use crate::connector::{Connector, StreamCredentials, StreamCredentialsError};
+use crate::machine;
 use crate::stream::{CONNECTION_ID_BYTES, ReceiptKey};
 use crate::web::{ProblemDetails, json_response, json_text};
 
@@ -42,18 +42,32 @@ const SECONDS_UNTIL_ADDRESS: &str = "5";
 pub(super) fn routes(connector: Arc<Connector>) -> Router {
     let of_first = ["/.well-known/pay", "/.well-known/pay/"];
     let of_named = ["/{receiver}", "/spsp/{receiver}", "/accounts/{name}/spsp"];
-    let routes = of_first
-        .into_iter()
-        .fold(Router::new(), |routes, path| routes.route(path, resource(get(query_first))));
+    let first = || get(query_first).options(options).fallback(method_not_allowed);
+    let routes =
+        of_first.into_iter().fold(Router::new(), |routes, path| routes.route(path, first()));
     let routes = of_named.into_iter().fold(routes, |routes, path| {
-        let named = || resource(get(query_named));
+        let named = || get(query_named).options(options).fallback(refuse_method_of_named);
         routes.route(path, named()).route(&format!("{path}/"), named())
     });
     routes.with_state(connector)
 }
 
-fn resource(get: MethodRouter<Arc<Connector>>) -> MethodRouter<Arc<Connector>> {
-    get.options(options).fallback(method_not_allowed)
+/// RFC 9110 15.5.6: only an existing resource does not allow a method. A single segment may be any path that a client
+/// got wrong, such as `/ilp/`.
+async fn refuse_method_of_named(
+    State(connector): State<Arc<Connector>>,
+    id: Result<Path<String>, PathRejection>,
+    method: Method,
+) -> Response<Body> {
+    match id {
+        Ok(Path(id)) if connector.has_receiver(&id) => method_not_allowed(method).await,
+        // Without the path: it may be a token that was sent as one.
+        _ => {
+            let status = StatusCode::NOT_FOUND;
+            let problem = ProblemDetails::new(status, "there is nothing at this path");
+            with_cors(problem.into_response())
+        }
+    }
 }
 
 async fn query_first(
@@ -86,7 +100,7 @@ fn answer_query(
         }
     };
     let mut random = [0; CONNECTION_ID_BYTES];
-    let credentials = match SystemRandom::new().fill(&mut random) {
+    let credentials = match machine::fill_random(&mut random) {
         Ok(()) => connector.issue_stream_credentials(receiver, random, receipts.as_ref()),
         Err(_) => {
             let status = StatusCode::INTERNAL_SERVER_ERROR;

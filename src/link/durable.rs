@@ -125,3 +125,104 @@ impl DurableCuts {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicUsize;
+    use std::task::Wake;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// A waker, how often it was woken, and how often it is kept somewhere.
+    fn counted() -> (Waker, impl Fn() -> usize, impl Fn() -> usize) {
+        let count = Arc::new(Count::default());
+        let (waker, kept) = (Waker::from(Arc::clone(&count)), Arc::downgrade(&count));
+        (waker, move || count.0.load(Ordering::Relaxed), move || kept.strong_count() - 2)
+    }
+
+    #[test]
+    fn cuts_are_numbered_from_one_without_gaps() {
+        assert_eq!(CutNumber::NONE.next(), CutNumber(1));
+        assert_eq!(CutNumber(7).next(), CutNumber(8));
+    }
+
+    #[test]
+    fn a_task_waits_until_its_cut_is_durable() {
+        let (durable, (waker, wakes, kept)) = (DurableCuts::default(), counted());
+        let is_durable =
+            |cut| durable.poll_durable(CutNumber(cut), &Context::from_waker(&waker)).is_ready();
+        assert!(is_durable(0) && !is_durable(2) && !is_durable(2));
+        assert_eq!((kept(), wakes()), (1, 0), "it is registered once");
+        durable.publish(CutNumber(1));
+        assert_eq!((kept(), wakes()), (0, 1));
+        assert!(is_durable(1) && !is_durable(2));
+        durable.publish(CutNumber(2));
+        assert_eq!((wakes(), is_durable(2)), (2, true));
+        durable.publish(CutNumber(1));
+        assert_eq!(durable.newest(), CutNumber(2), "what is durable stays so");
+    }
+
+    #[test]
+    fn a_second_task_waits_too() {
+        let (durable, (one, of_one, _), (other, of_other, _)) =
+            (DurableCuts::default(), counted(), counted());
+        for waker in [&one, &other] {
+            assert!(durable.poll_durable(CutNumber(1), &Context::from_waker(waker)).is_pending());
+        }
+        durable.publish(CutNumber(1));
+        assert_eq!((of_one(), of_other()), (1, 1));
+    }
+
+    #[test]
+    fn a_task_that_comes_too_late_is_not_registered() {
+        let (durable, (waker, wakes, kept)) = (DurableCuts::default(), counted());
+        durable.publish(CutNumber(3));
+        assert!(!durable.wake_later(CutNumber(2), &waker));
+        assert!(!durable.wake_later(CutNumber(3), &waker));
+        assert_eq!(kept(), 0);
+        assert!(durable.wake_later(CutNumber(4), &waker));
+        durable.publish(CutNumber(4));
+        assert_eq!((wakes(), kept()), (1, 0));
+    }
+
+    #[test]
+    fn tasks_wait_for_a_lease_that_is_not_valid() {
+        let (durable, (waker, wakes, kept)) = (DurableCuts::default(), counted());
+        assert!(durable.has_lease() && !durable.wake_with_lease(None));
+        durable.set_lease(LeaseCheck(Box::new(|| false)));
+        assert!(!durable.has_lease() && durable.wake_with_lease(None));
+        assert!(durable.wake_with_lease(Some(&waker)) && durable.wake_with_lease(Some(&waker)));
+        let (other, of_other, _) = counted();
+        assert!(durable.wake_with_lease(Some(&other)));
+        assert_eq!(kept(), 1, "it is registered once");
+        durable.wake_for_lease();
+        assert_eq!((wakes(), of_other(), kept()), (1, 1, 0));
+        durable.set_lease(LeaseCheck(Box::new(|| true)));
+        assert!(!durable.has_lease(), "the first one stays");
+    }
+
+    #[test]
+    fn a_task_that_has_ended_is_forgotten_and_others_are_not() {
+        let (durable, (ended, wakes, kept), (other, of_other, _)) =
+            (DurableCuts::default(), counted(), counted());
+        for waker in [&ended, &other] {
+            assert!(durable.wake_later(CutNumber(1), waker));
+            durable.wake_with_lease(Some(waker));
+        }
+        durable.forget(&ended);
+        assert_eq!(kept(), 0);
+        durable.publish(CutNumber(1));
+        durable.wake_for_lease();
+        assert_eq!((wakes(), of_other()), (0, 2));
+    }
+}

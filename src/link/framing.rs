@@ -108,3 +108,55 @@ pub(crate) fn payload_in(frame: &[u8]) -> Option<Vec<u8>> {
     apply_mask_from(&mut payload, 0, header.mask);
     Some(payload)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::testing::encode;
+    use crate::wire::Fulfillment;
+    use crate::wire::ilp::{Fulfill, Reply};
+
+    const REPLY: Reply<'_> =
+        Reply::Fulfill(Fulfill { fulfillment: Fulfillment([7; 32]), data: b"data" });
+
+    /// A frame with this text, and one with a packet.
+    fn frames(framer: &mut Framer) -> [Vec<u8>; 2] {
+        let (mut text, mut packet) = (Vec::new(), Vec::new());
+        framer.put_frame(&mut text, 4, |out| out.extend_from_slice(b"text"));
+        framer.put_packet(&mut packet, PacketKind::Reply, RequestId(9), &REPLY);
+        [text, packet]
+    }
+
+    fn has(frame: &[u8], bytes: &[u8]) -> bool {
+        frame.windows(bytes.len()).any(|window| window == bytes)
+    }
+
+    #[test]
+    fn a_client_masks_each_frame_with_a_new_key_and_a_server_masks_none() {
+        for framing in [Framing::Client([5; 32]), Framing::Server] {
+            let is_masked = matches!(framing, Framing::Client(_));
+            let mut framer = Framer::new(&framing);
+            let mut keys = BTreeSet::new();
+            for _ in 0..8 {
+                let [text, packet] = frames(&mut framer);
+                for frame in [&text, &packet] {
+                    keys.extend(FrameHeader::read(frame).unwrap().mask);
+                }
+                assert_eq!(payload_in(&text).unwrap(), b"text");
+                assert_eq!(packet_in(&packet).unwrap(), encode(&REPLY));
+                assert_eq!((has(&text, b"text"), has(&packet, b"data")), (!is_masked, !is_masked));
+            }
+            assert_eq!(keys.len(), if is_masked { 16 } else { 0 });
+        }
+    }
+
+    #[test]
+    fn a_packet_takes_no_more_memory_than_its_frame() {
+        for framing in [Framing::Client([5; 32]), Framing::Server] {
+            let [_, packet] = frames(&mut Framer::new(&framing));
+            assert_eq!(packet.capacity(), packet.len());
+        }
+    }
+}

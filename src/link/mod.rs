@@ -35,7 +35,8 @@ impl std::fmt::Debug for TokenFingerprint {
     }
 }
 
-/// The index of an account in the connector's snapshots; no other account gets it as long as the process lives.
+/// The index of an account in the connector's snapshots; no other account gets it as long as the process lives, except
+/// that another guest gets that of a forgotten one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Slot(pub u32);
 
@@ -82,5 +83,18 @@ impl SessionKind {
             Self::Accepted => "accepted",
             Self::Posted => "posted",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slots_and_kinds_of_sessions_have_their_spelling() {
+        assert_eq!(Slot::from_index(7), Slot(7));
+        assert_eq!(Slot(7).index(), 7);
+        let kinds = [SessionKind::Dialled, SessionKind::Accepted, SessionKind::Posted];
+        assert_eq!(kinds.map(SessionKind::as_str), ["dialled", "accepted", "posted"]);
     }
 }

@@ -145,7 +145,9 @@ impl PendingTable {
     /// Removes the Prepare with this id, if it is pending.
     pub fn take(&mut self, id: RequestId) -> Option<Pending> {
         let index = self.index(id);
-        let (_, pending) = self.entries.get_mut(index)?.take_if(|(found, _)| *found == id)?;
+        let is_own =
+            |(found, _): &mut (RequestId, Pending)| *found == id || planted!(AnswerToAnother);
+        let (_, pending) = self.entries.get_mut(index)?.take_if(is_own)?;
         self.len -= 1;
         Some(pending)
     }
@@ -282,6 +284,57 @@ mod tests {
         assert_eq!(table.entries.capacity(), 0);
         let id = table.insert(pending(6));
         assert_eq!(taken(&mut table, id), Some(6));
+    }
+
+    #[test]
+    fn the_table_doubles_before_three_quarters_are_occupied() {
+        let mut table = PendingTable::new(RequestId(0));
+        assert_eq!((table.entries.len(), table.len()), (0, 0));
+        for (count, entries) in [(12, 16), (13, 32), (24, 32), (25, 64), (192, 256)] {
+            while table.len() < count {
+                table.insert(pending(5));
+            }
+            assert_eq!(table.entries.len(), entries, "{count}");
+        }
+        assert_eq!(table.take_due(MonoTime(5)).len(), 192);
+        assert_eq!(table.entries.len(), ENTRIES_RETAINED_MAX, "a small table is kept");
+        for _ in 0..500 {
+            table.insert(pending(5));
+        }
+        table.insert(pending(6));
+        assert_eq!(table.take_due(MonoTime(5)).len(), 500);
+        assert_eq!((table.len(), table.iter().count()), (1, 1), "an occupied table is kept");
+    }
+
+    #[test]
+    fn prepares_are_counted_by_what_they_are() {
+        let mut table = PendingTable::new(RequestId(0));
+        assert_eq!((table.count_payments(), table.is_empty()), (0, true));
+        let own = |amount| {
+            let requested_by = RequestedBy::Own(OutcomeCallback(Box::new(drop)));
+            Pending { requested_by, outgoing_amount: Amount(amount), ..pending(1) }
+        };
+        table.insert(own(0));
+        assert_eq!((table.count_payments(), table.is_empty()), (0, false));
+        table.insert(own(1));
+        table.insert(Pending { outgoing_amount: Amount::ZERO, ..pending(1) });
+        assert_eq!((table.count_payments(), table.len()), (2, 3));
+        let requests = table.iter().filter_map(|pending| pending.requested_by.peer_request());
+        assert_eq!(requests.collect::<Vec<_>>(), [(Slot(0), RequestId(0))]);
+    }
+
+    #[test]
+    fn prepares_are_found_by_their_times() {
+        let mut table = PendingTable::new(RequestId(0));
+        assert!(!table.has_sent_until(MonoTime::MAX));
+        let id = table.insert(Pending { sent_at: MonoTime(5), ..pending(9) });
+        table.insert(Pending { sent_at: MonoTime(7), ..pending(8) });
+        assert!(!table.has_sent_until(MonoTime(4)) && table.has_sent_until(MonoTime(5)));
+        assert_eq!(table.deadline(id), Some(MonoTime(9)));
+        assert_eq!(table.deadline(RequestId(id.0 + 16)), None, "same entry, other id");
+        assert!(table.take_due(MonoTime(7)).is_empty());
+        assert_eq!(table.take_due(MonoTime(8)).len(), 1, "a deadline is due when it is reached");
+        assert_eq!(table.next_deadline(), MonoTime(9));
     }
 
     #[test]

@@ -6,18 +6,11 @@
 
 use std::time::{Duration, SystemTime};
 
-use rustix::time::{ClockId, clock_gettime};
 use tokio::time::Instant;
 
+use crate::machine::{since_boot, time_of_day};
 use crate::time::{MonoTime, Now};
 use crate::wire::Timestamp;
-
-/// A clock that never steps and includes suspension.
-#[cfg(any(target_os = "linux", target_os = "android"))]
-const SINCE_BOOT: ClockId = ClockId::Boottime;
-/// Other systems have no such clock.
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-const SINCE_BOOT: ClockId = ClockId::Monotonic;
 
 /// Readings of different clocks that are further apart cannot be compared: the process was interrupted between them.
 const READING_TIME_MAX: Duration = Duration::from_millis(10);
@@ -109,7 +102,7 @@ impl Clock {
             let manual = manual.lock();
             return Now { wall: manual.wall, mono: manual.mono };
         }
-        Now { wall: time_of_day(), mono: self.elapsed() }
+        Now { wall: wall_clock(), mono: self.elapsed() }
     }
 
     /// The monotonic time alone.
@@ -130,7 +123,7 @@ impl Clock {
         }
         (0..READINGS_MAX).find_map(|_| {
             let mono = self.elapsed();
-            let (wall, awake) = (time_of_day(), MonoTime(0).after(self.awake_zero.elapsed()));
+            let (wall, awake) = (wall_clock(), MonoTime(0).after(self.awake_zero.elapsed()));
             let reading = ClockReading { now: Now { wall, mono }, awake };
             (self.elapsed().since(mono) <= READING_TIME_MAX).then_some(reading)
         })
@@ -149,20 +142,12 @@ impl Clock {
     }
 }
 
-fn time_of_day() -> Timestamp {
-    let since_epoch = SystemTime::now()
+fn wall_clock() -> Timestamp {
+    let since_epoch = time_of_day()
         .duration_since(SystemTime::UNIX_EPOCH)
         // On a clock before 1970 every expiry is in the future.
         .unwrap_or_default();
     Timestamp::from_millis(u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX))
-}
-
-/// Nanoseconds since boot.
-fn since_boot() -> u64 {
-    let time = clock_gettime(SINCE_BOOT);
-    let seconds = u64::try_from(time.tv_sec).expect("the time since boot is not negative");
-    let nanos = u64::try_from(time.tv_nsec).expect("the time since boot is not negative");
-    seconds.saturating_mul(1_000_000_000).saturating_add(nanos)
 }
 
 #[cfg(test)]

@@ -4,13 +4,11 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
-
 use super::clock::Clock;
+use super::descriptors::{Descriptor, Descriptors};
 use super::throttle::LogThrottle;
+use crate::machine::{self, TcpListener, TcpStream};
 
-/// Connections that the kernel holds until we accept them.
-const BACKLOG: u32 = 4096;
 /// The pause of accepting after a failure for lack of resources.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -38,6 +36,13 @@ pub enum BindError {
     Listen { host: String, port: u16, source: io::Error },
 }
 
+/// A socket was closed, because no open file is left for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NoDescriptor {
+    /// Its other end.
+    pub remote: SocketAddr,
+}
+
 impl Listener {
     /// Listens on `host` (a name or an address) and `port`; 0 picks a free one, see [`Self::local_addr`]. `set_by`: key
     /// and variable of the port, for an error message.
@@ -46,15 +51,15 @@ impl Listener {
     /// [`BindError`].
     pub async fn bind(host: &str, port: u16, set_by: &'static str) -> Result<Self, BindError> {
         let resolve = |source| BindError::Resolve { host: host.to_owned(), source };
-        let address = lookup_host((host, port))
-            .await
-            .map_err(resolve)?
-            .next()
-            .ok_or_else(|| resolve(io::ErrorKind::NotFound.into()))?;
-        let (listener, address) = listen(address).map_err(|source| match source.kind() {
-            io::ErrorKind::AddrInUse => BindError::InUse { host: host.to_owned(), port, set_by },
-            _ => BindError::Listen { host: host.to_owned(), port, source },
-        })?;
+        let addresses = machine::resolve(host, port).await.map_err(resolve)?;
+        let address = *addresses.first().ok_or_else(|| resolve(io::ErrorKind::NotFound.into()))?;
+        let (listener, address) =
+            machine::listen(address).map_err(|source| match source.kind() {
+                io::ErrorKind::AddrInUse => {
+                    BindError::InUse { host: host.to_owned(), port, set_by }
+                }
+                _ => BindError::Listen { host: host.to_owned(), port, source },
+            })?;
         Ok(Self { listener, address, throttle: LogThrottle::default() })
     }
 
@@ -69,6 +74,25 @@ impl Listener {
                 Ok(accepted) => return accepted,
                 Err(error) => self.accept_failed(&error, clock).await,
             }
+        }
+    }
+
+    /// The next socket, and an open file of those that all accepted connections share. At their limit, `make_room`
+    /// closes another connection. Dropping the future loses nothing.
+    ///
+    /// # Errors
+    /// There was no connection to close, so the socket is closed.
+    pub async fn accept_within(
+        &self,
+        descriptors: &Descriptors,
+        clock: &Clock,
+        make_room: impl Fn() -> bool,
+    ) -> Result<(TcpStream, SocketAddr, Descriptor), NoDescriptor> {
+        descriptors.until_within_limit().await;
+        let (stream, remote) = self.accept(clock).await;
+        match descriptors.are_exhausted() && !make_room() {
+            true => Err(NoDescriptor { remote }),
+            false => Ok((stream, remote, descriptors.take())),
         }
     }
 
@@ -88,8 +112,7 @@ impl Listener {
     /// # Errors
     /// The runtime cannot watch it.
     pub fn move_to_this_runtime(self) -> io::Result<Self> {
-        let listener = TcpListener::from_std(self.listener.into_std()?)?;
-        Ok(Self { listener, ..self })
+        Ok(Self { listener: machine::move_to_this_runtime(self.listener)?, ..self })
     }
 
     /// Makes every later attempt to accept fail.
@@ -114,14 +137,4 @@ impl Listener {
         }
         tokio::time::sleep(ACCEPT_PAUSE).await;
     }
-}
-
-fn listen(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-    // A restarted node must not wait for the former one's sockets to time out.
-    socket.set_reuseaddr(true)?;
-    socket.bind(address)?;
-    let listener = socket.listen(BACKLOG)?;
-    let address = listener.local_addr()?;
-    Ok((listener, address))
 }

@@ -1,5 +1,5 @@
 //! Networking that every protocol shares: TCP, TLS, URLs, listeners, throttling, the clocks, limits on unauthenticated
-//! clients, and sanitized texts.
+//! clients, and sanitized texts; and the directories of files.
 
 mod address_limiter;
 mod budget;
@@ -8,6 +8,7 @@ mod clock;
 mod clock_watch;
 mod connection_error;
 mod descriptors;
+mod directories;
 mod faulty_stream;
 mod forwarded;
 mod ip_network;
@@ -39,18 +40,19 @@ pub use clock::Clock;
 pub use clock_watch::{ClockFinding, ClockJump, ClockReport, ClockWatch};
 pub use connection_error::ConnectionError;
 pub use descriptors::{Descriptor, Descriptors};
+pub use directories::{directory_of, sync_directory};
 pub use faulty_stream::FaultyStream;
 pub use ip_network::IpNetwork;
 pub use ipv6::is_without_ipv6;
 pub use link_faults::{FaultSettings, LINK_IS_CUT, LinkCarrier, LinkFaults, NodeFaults};
-pub use listener::{BindError, Listener};
+pub use listener::{BindError, Listener, NoDescriptor};
 pub use machine_name::machine_name;
 pub use postgres_url::{PostgresTls, PostgresUrl};
 pub use proxies::{
     NamedProxy, ProxiedListener, Proxies, ProxySends, RequestOrigin, report_unnamed,
 };
 pub use proxy_header::{ProxyHeaderError, begins_as_proxy_header, read_proxy_header};
-pub use random_words::{mask_address, mask_random_words};
+pub use random_words::{mask_random_words, mask_words_of_strangers};
 pub use remote_address::RemoteAddress;
 pub use sanitize::{
     describe_io_error, error_chain, sanitize, sanitize_answer, sanitize_bytes, sanitize_json,

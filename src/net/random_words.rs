@@ -1,6 +1,8 @@
 //! Hides words that look like generated secrets in texts that people typed: a token may end up as a name, a path or an
 //! address by mistake, and no list of known secrets contains it then.
 
+use crate::wire::Address;
+
 const MASK: &str = "***";
 
 /// Replaces those words in `text`, also within names, addresses and paths.
@@ -22,19 +24,36 @@ pub fn mask_random_words(text: String) -> String {
     shown
 }
 
-/// The same for an ILP address, whose long segments with capitals or digits are masked in any case: the tokens of
-/// connections are.
-pub fn mask_address(address: String) -> String {
+/// The same for texts of strangers, such as lines about packets: the tokens in ILP addresses are masked too, also those
+/// that look like names.
+pub fn mask_words_of_strangers(text: &str) -> String {
+    let in_address = |c: char| c.is_ascii_alphanumeric() || "_~-.".contains(c);
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while !rest.is_empty() {
+        let (run, behind) = rest.split_at(rest.find(|c| !in_address(c)).unwrap_or(rest.len()));
+        let address = run.trim_end_matches('.');
+        match address.parse::<Address>() {
+            Ok(_) => shown.push_str(&mask_tokens(address)),
+            Err(_) => shown.push_str(address),
+        }
+        let next = behind.find(in_address).unwrap_or(behind.len());
+        let (between, behind) = behind.split_at(next);
+        shown.push_str(&run[address.len()..]);
+        shown.push_str(between);
+        rest = behind;
+    }
+    mask_random_words(shown)
+}
+
+/// An ILP address without its long segments with capitals or digits, as the tokens of connections are.
+fn mask_tokens(address: &str) -> String {
     const NAME_MAX: usize = 15;
     let is_token = |segment: &str| {
         segment.len() > NAME_MAX
             && segment.bytes().any(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
     };
-    let masked = mask_random_words(address);
-    if !masked.split('.').any(is_token) {
-        return masked;
-    }
-    let segments = masked.split('.').map(|one| if is_token(one) { MASK } else { one });
+    let segments = address.split('.').map(|one| if is_token(one) { MASK } else { one });
     segments.collect::<Vec<_>>().join(".")
 }
 
@@ -100,8 +119,13 @@ mod tests {
             ("test.n.wallet.hgfdsaqwerTzuiopyxcvbnml.x", "test.n.wallet.***.x"),
             ("test.guest~00000000000000000.a", "test.***.a"),
             ("g.our-first-exchange.shop-2.wallet", "g.our-first-exchange.shop-2.wallet"),
+            (
+                "{\"to\":\"test.n.wallet.hgfdsaqwerTzuiopyxcvbnml\"}: é test.hgfdsaqwerTzuiopyxcvbnml...",
+                "{\"to\":\"test.n.wallet.***\"}: é test.***...",
+            ),
+            ("hgfdsaqwerTzuiopyxcvbnml is no address", "hgfdsaqwerTzuiopyxcvbnml is no address"),
         ] {
-            assert_eq!(mask_address(given.to_owned()), expected);
+            assert_eq!(mask_words_of_strangers(given), expected);
         }
     }
 }

@@ -4,10 +4,10 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 
 use super::url::Host;
+use crate::machine::{self, TcpStream};
 
 /// Why a host cannot be reached.
 #[derive(Debug, thiserror::Error)]
@@ -48,12 +48,12 @@ async fn connect_to_first(
     let addresses: Vec<SocketAddr> = match host {
         Host::Ipv4(address) => vec![(address, port).into()],
         Host::Ipv6(address) => vec![(address, port).into()],
-        Host::Domain(name) => lookup_host((name, port)).await.map_err(unresolved)?.collect(),
+        Host::Domain(name) => machine::resolve(name, port).await.map_err(unresolved)?,
     };
     let share = time / u32::try_from(addresses.len()).unwrap_or(u32::MAX).max(1);
     let mut failed = unresolved(io::ErrorKind::NotFound.into());
     for address in addresses {
-        let error = match timeout(share, TcpStream::connect(address)).await {
+        let error = match timeout(share, machine::connect(address)).await {
             Ok(Ok(stream)) => return Ok((stream, address)),
             Ok(Err(error)) => error,
             Err(_) => io::ErrorKind::TimedOut.into(),

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
-use tracing::Instrument;
 
 use super::task;
 use crate::btp::BtpServer;
@@ -55,7 +54,7 @@ impl Acceptor {
                     _ = &mut stopped => return connections,
                     Some(_) = connections.join_next() => {}
                     connection = server.accept_connection() => {
-                        connections.spawn(connection.in_current_span());
+                        task::spawn_in(&mut connections, connection);
                     }
                 }
             }

@@ -1,6 +1,6 @@
 //! Applies a configuration to the packet path and to the logins.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::derive::{ParentInfoError, connector_settings, disable_parent, login_directory};
@@ -45,7 +45,7 @@ impl NodeTask {
     }
 
     /// The asset of each account in the applied configuration.
-    pub(super) fn account_assets(&self) -> HashMap<AccountId, Asset> {
+    pub(super) fn account_assets(&self) -> BTreeMap<AccountId, Asset> {
         let settings =
             self.effective_settings(&self.config).expect("this configuration is applied");
         settings.accounts.into_iter().map(|account| (account.id, account.asset)).collect()
@@ -53,7 +53,7 @@ impl NodeTask {
 
     /// Closes the sessions of accounts whose asset differs from `before`: a child asks for its asset when it connects.
     /// The parent's session stays, because the new asset came from it.
-    pub(super) fn close_sessions_with_changed_assets(&self, before: &HashMap<AccountId, Asset>) {
+    pub(super) fn close_sessions_with_changed_assets(&self, before: &BTreeMap<AccountId, Asset>) {
         let parent = self.config.parent().map(|parent| &parent.account.id);
         for (id, asset) in self.account_assets() {
             let has_changed = before.get(&id).is_some_and(|before| *before != asset);

@@ -4,9 +4,11 @@ use std::collections::HashSet;
 use std::io;
 
 use super::start::StartError;
+use super::task;
 use crate::account::AccountId;
 use crate::books::{AccountKind, EventKind, EventLevel, NewEvent, RecoveredAccount, SavedBooks};
 use crate::config::{NodeConfig, NodeSettings};
+use crate::machine;
 use crate::net::{Clock, StorePlace};
 use crate::store::{OpenError, Store, StoreHandle, StoreIdentity, StoreWorker};
 
@@ -32,7 +34,7 @@ pub(super) async fn open(
     let is_in_directory = settings.store.as_ref() != Some(&place);
     let identity = StoreIdentity { node: Some(settings.node_id.clone()) };
     let (opened_place, clock, span) = (place.clone(), clock.clone(), tracing::Span::current());
-    let opened = tokio::task::spawn_blocking(move || {
+    let open = move || {
         let _span = span.enter();
         if let (true, StorePlace::File(file)) = (is_in_directory, &opened_place)
             && let Some(directory) = file.parent()
@@ -44,8 +46,9 @@ pub(super) async fn open(
         // Here, because a database's client must not end on a thread that moves packets.
         let store = start_thread(store, span.clone()).map_err(StartError::Thread)?;
         Ok::<_, StartError>(OpenBooks { store, books })
-    });
-    let opened = opened.await.map_err(|error| StartError::Thread(io::Error::other(error)))??;
+    };
+    let opened = machine::with_disk(async { task::spawn_blocking(open).await }).await;
+    let opened = opened.map_err(|error| StartError::Thread(io::Error::other(error)))??;
     log_opened(&place, &opened.books);
     Ok(Some(opened))
 }
@@ -56,6 +59,11 @@ fn store_error(error: OpenError) -> StartError {
 
 fn start_thread(store: Store, span: tracing::Span) -> io::Result<StoreHandle> {
     let (worker, handle) = StoreWorker::new(store);
+    #[cfg(feature = "simulation")]
+    if let Some(machine) = machine::simulated::current() {
+        drop(task::spawn(worker.run_on(machine)));
+        return Ok(handle);
+    }
     std::thread::Builder::new().name("store".to_owned()).spawn(move || {
         let _span = span.entered();
         worker.run();

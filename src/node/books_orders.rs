@@ -60,6 +60,8 @@ impl HistoryReader {
             let forget_at = self.kept.as_ref().map(|(_, until)| *until);
             let forget = sleep_until(forget_at.unwrap_or_else(Instant::now));
             tokio::select! {
+                biased;
+                () = forget, if forget_at.is_some() => self.kept = None,
                 order = orders.recv() => match order {
                     Some(order) => {
                         let report = self.find_income(&order).await;
@@ -67,7 +69,6 @@ impl HistoryReader {
                     }
                     None => return,
                 },
-                () = forget, if forget_at.is_some() => self.kept = None,
             }
         }
     }

@@ -34,6 +34,7 @@ pub(super) async fn run(context: Arc<NodeContext>, status: Arc<NodeStatus>) {
     let mut installing: Option<JoinHandle<()>> = None;
     loop {
         let may_install = tokio::select! {
+            biased;
             _ = ticks.tick() => installing.as_ref().is_none_or(JoinHandle::is_finished),
             () = wake.notified() => false,
         };
@@ -51,8 +52,7 @@ fn install_learned_routes(context: Arc<NodeContext>, status: Arc<NodeStatus>) ->
         let started = Instant::now();
         let builder = Arc::clone(&context);
         // An error is a panic, which the panic hook has logged.
-        let _ =
-            tokio::task::spawn_blocking(move || builder.connector.install_learned_routes()).await;
+        let _ = task::spawn_blocking(move || builder.connector.install_learned_routes()).await;
         let (routes, took) = (context.connector.routes_total(), started.elapsed());
         status.record_learned_routes(routes);
         tracing::debug!(routes, ?took, "learned routes are in the routing table");

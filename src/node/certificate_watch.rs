@@ -28,6 +28,7 @@ async fn watch_files(context: Arc<NodeContext>, servers: Vec<Arc<ServerTls>>) {
     let has_files = !servers.is_empty() || context.settings.trust.ca_file.is_some();
     loop {
         tokio::select! {
+            biased;
             _ = ticks.tick() => {
                 if checking.became_slow() {
                     tracing::warn!(

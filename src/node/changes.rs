@@ -17,6 +17,7 @@ use crate::api::{ChangeOrder, ChangeRefusal, NodeStatus};
 use crate::books::{Adjustment, BalanceChange, ChangeId, ChangeRequest};
 use crate::connector::UncertainRelease;
 use crate::link::CutNumber;
+use crate::machine;
 use crate::peers::NodeContext;
 use crate::store::StoreHandle;
 
@@ -71,6 +72,8 @@ impl BalanceChanges {
                 }
             };
             tokio::select! {
+                biased;
+                () = next_release => {}
                 order = orders.recv() => {
                     let Some(ChangeOrder { request, reply }) = order else { return };
                     // The client may not wait any more.
@@ -79,7 +82,6 @@ impl BalanceChanges {
                 changed = reloaded.changed() => if changed.is_err() {
                     return;
                 },
-                () = next_release => {}
             }
         }
     }
@@ -97,7 +99,7 @@ impl BalanceChanges {
                 continue;
             }
             let request = ChangeRequest {
-                id: ChangeId::from_random(rand::random()),
+                id: ChangeId::from_random(machine::random()),
                 account: account.to_string(),
                 asset: Some(asset.to_string()),
                 change: BalanceChange::Resolve { conceded: 0 },

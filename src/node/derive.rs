@@ -1,7 +1,5 @@
 //! Derives the settings of the other rooms from a configuration.
 
-use ring::rand::SystemRandom;
-
 use super::adopt::ParentState;
 use super::diallers::PeerDial;
 use crate::account::{AccountId, Relation};
@@ -10,6 +8,7 @@ use crate::btp::BtpDial;
 use crate::config::{AssetMismatch, NodeConfig, OwnAddressError, PeerConfig};
 use crate::connector::ConnectorSettings;
 use crate::http::HttpDial;
+use crate::machine;
 use crate::net::{KeepAliveSettings, PeerUrl, TlsTrust, TransportSettings};
 use crate::observe::{OPERATOR_TOKEN, Scope};
 use crate::peers::{LoginDirectory, NoRandomness, PeerLogin, Token};
@@ -19,8 +18,9 @@ use crate::stream::SECRET_LEN;
 pub(super) type RandomSecret = [u8; SECRET_LEN];
 
 pub(super) fn generate_secret() -> Result<RandomSecret, NoRandomness> {
-    let secret = ring::rand::generate(&SystemRandom::new()).map_err(|_| NoRandomness)?;
-    Ok(secret.expose())
+    let mut secret = [0; SECRET_LEN];
+    machine::fill_random(&mut secret).map_err(|_| NoRandomness)?;
+    Ok(secret)
 }
 
 /// Why the values from a parent do not fit the configuration.
@@ -134,7 +134,10 @@ pub(super) fn login_directory(config: &NodeConfig) -> Result<LoginDirectory, NoR
     let directory = LoginDirectory::new(logins)?;
     let guests = config.peers.iter().map(|peer| &peer.account).filter(|account| account.enabled);
     let guests = guests.map(|account| account.id.clone()).filter(AccountId::is_guest);
-    Ok(directory.with_secrets(config.secrets()).with_guests(guests.collect()))
+    let suspended = config.peers.iter().filter(|peer| !peer.account.enabled);
+    let suspended = suspended.map(|peer| peer.username.clone()).collect();
+    let directory = directory.with_secrets(config.secrets()).with_guests(guests.collect());
+    Ok(directory.with_suspended(suspended))
 }
 
 /// The peers to dial.

@@ -1,11 +1,10 @@
 //! The peers that this node dials: one task each, started and stopped as the configuration asks.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
-use tracing::Instrument;
 
 use super::task;
 use crate::account::AccountId;
@@ -69,14 +68,14 @@ impl RunningDialler {
 pub(super) struct Diallers {
     context: Arc<NodeContext>,
     http: Arc<HttpContext>,
-    running: HashMap<AccountId, RunningDialler>,
+    running: BTreeMap<AccountId, RunningDialler>,
     tasks: JoinSet<()>,
 }
 
 impl Diallers {
     pub(super) fn new(http: Arc<HttpContext>) -> Self {
         let context = Arc::clone(&http.node);
-        Self { context, http, running: HashMap::new(), tasks: JoinSet::new() }
+        Self { context, http, running: BTreeMap::new(), tasks: JoinSet::new() }
     }
 
     /// Starts and stops diallers so that exactly the peers of `dials` are dialled. A peer whose address and secrets
@@ -106,13 +105,13 @@ impl Diallers {
             PeerDial::Btp(dial) => {
                 let (client, handle) = BtpDialler::new(dial, Arc::clone(&self.context));
                 let updater = client.updater();
-                self.tasks.spawn(client.run().in_current_span());
+                task::spawn_in(&mut self.tasks, client.run());
                 (handle, DialUpdater::Btp(updater))
             }
             PeerDial::Http(dial) => {
                 let (dialler, handle) = HttpDialler::new(dial, Arc::clone(&self.http));
                 let updater = dialler.updater();
-                self.tasks.spawn(dialler.run().in_current_span());
+                task::spawn_in(&mut self.tasks, dialler.run());
                 (handle, DialUpdater::Http(updater))
             }
         };

@@ -1,7 +1,7 @@
 //! Peers that a reload removed: they get answers to packets in flight, but no new packets; then their sessions close
 //! (D17).
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// The removed peers that still have sessions.
 #[derive(Default)]
-pub(super) struct Draining(HashMap<AccountId, AbortOnDrop>);
+pub(super) struct Draining(BTreeMap<AccountId, AbortOnDrop>);
 
 impl Draining {
     /// Closes a peer's sessions once none of its packets is in flight, or after `grace`.

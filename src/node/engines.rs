@@ -9,13 +9,13 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
-use tracing::Instrument;
 
 use super::acceptor::Acceptor;
-use super::task::AbortOnDrop;
+use super::task::{self, AbortOnDrop};
 use crate::account::AccountId;
 use crate::books::Settlement;
 use crate::config::NodeConfig;
+use crate::machine;
 use crate::peers::NodeContext;
 use crate::settlement::{
     Engine, EngineListener, EngineListenerError, EngineListenerSettings, EngineSettings, Engines,
@@ -109,7 +109,7 @@ impl EngineTasks {
         });
         for engine in self.engines.replace_all(engines) {
             let keep = keep_account(Arc::clone(&self.engines), engine, RECHECK);
-            self.accounts.spawn(keep.in_current_span());
+            task::spawn_in(&mut self.accounts, keep);
         }
     }
 }
@@ -161,7 +161,7 @@ async fn keep_account(engines: Arc<Engines>, engine: Arc<Engine>, recheck: Durat
 
 /// Engines of many nodes may come back at the same time.
 fn vary(delay: Duration) -> Duration {
-    delay.mul_f64(0.75 + rand::random::<f64>() / 2.0)
+    delay.mul_f64(0.75 + machine::random::<f64>() / 2.0)
 }
 
 /// Bounds the lines about one engine.
@@ -189,10 +189,11 @@ async fn deliver_messages(context: Arc<NodeContext>, engines: Arc<Engines>) {
     let mut open = FuturesUnordered::new();
     loop {
         tokio::select! {
+            biased;
+            Some(()) = open.next() => {}
             message = poll_fn(|cx| context.connector.poll_message(cx)) => {
                 open.push(deliver_message(&context, &engines, message));
             }
-            Some(()) = open.next() => {}
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::account::{AccountId, Relation};
 use crate::api::NodeStatus;
 use crate::books::{EventId, EventKind, EventLevel, NewEvent};
 use crate::connector::Exposure;
+use crate::machine;
 use crate::peers::{NodeContext, PeerSnapshot, PeerState};
 
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -30,8 +31,10 @@ pub(super) async fn run(context: Arc<NodeContext>, status: Arc<NodeStatus>) {
         exposures.look(connector.exposures()).into_iter().for_each(|one| status.record_event(one));
         let mut peers = context.peers.snapshot();
         peers.retain(|peer| is_watched(&context, &status, &peer.id));
-        down.look(&peers, SystemTime::now()).into_iter().for_each(|one| status.record_event(one));
-        let new_id = || EventId::from_random(rand::random());
+        down.look(&peers, machine::time_of_day())
+            .into_iter()
+            .for_each(|one| status.record_event(one));
+        let new_id = || EventId::from_random(machine::random());
         let announced = connector.announce_payments(context.clock.now().wall, new_id);
         announced.into_iter().for_each(|event| status.log_event(event));
     }

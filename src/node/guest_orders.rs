@@ -1,18 +1,27 @@
-//! Gives guests accounts, and takes them away: in the configuration in force, as any other peer, so that nothing else
-//! of the node needs to know of guests.
+//! Gives guests accounts, and takes them away: in the configuration in force, as any other peer. The rooms in which a
+//! guest is less than a peer ask its id (`AccountId::is_guest`), and have no list of guests from here.
 
 use tokio::sync::oneshot;
 
-use super::guests::{Admitted, GuestAccount, Guests, Newcomer};
+use super::guests::{Admitted, GuestAccount, Guests};
 use super::node_task::NodeTask;
 use crate::account::AccountId;
 use crate::config::NodeConfig;
 use crate::connector::Connector;
+use crate::net::LogThrottle;
 use crate::peers::{GuestOrder, GuestRefusal, PeerEvent};
 use crate::time::MonoTime;
 
 /// Logins of newcomers that one change of the configuration serves.
 const ORDERS_PER_CHANGE_MAX: usize = 16;
+
+/// Bounds the log lines that guests cause: each level alone, so that a flood of newcomers hides no error.
+#[derive(Debug, Default)]
+pub(super) struct GuestLines {
+    newcomers: LogThrottle,
+    refusals: LogThrottle,
+    errors: LogThrottle,
+}
 
 /// An order, and what becomes of it.
 struct Answer {
@@ -42,9 +51,6 @@ impl NodeTask {
         let now = self.context.clock.mono();
         let mut answers = Vec::with_capacity(orders.len());
         for GuestOrder { id, reply } in orders {
-            if self.config.peer(id.as_str()).is_some_and(|peer| peer.account.enabled) {
-                self.guests.note_login(&id, now);
-            }
             let account = |id: &AccountId| account_of(&self.context.connector, id);
             let admitted = self.guests.admit(&id, now, account);
             answers.push(Answer { id, reply, admitted });
@@ -69,30 +75,30 @@ impl NodeTask {
 
     /// The connector refuses newcomers. Tries each alone, so that one that it cannot have does not keep others out.
     fn admit_one_by_one(&mut self, answers: &mut [Answer], now: MonoTime) {
-        let mut newcomers = Vec::new();
-        for answer in answers.iter_mut().rev() {
-            if matches!(answer.admitted, Ok(Admitted::New(_))) {
-                let admitted = std::mem::replace(&mut answer.admitted, Ok(Admitted::Known));
-                if let Ok(Admitted::New(newcomer)) = admitted {
-                    self.guests.undo(&answer.id, newcomer);
-                }
-                newcomers.push(answer);
+        let (mut undone, mut again) = (Vec::new(), Vec::new());
+        for answer in answers {
+            if let Ok(Admitted::New(newcomer)) = &answer.admitted {
+                undone.push((answer.id.clone(), newcomer.clone()));
+                again.push(answer);
             }
         }
-        for answer in newcomers.into_iter().rev() {
-            answer.admitted = self.admit_alone(&answer.id, now).map(Admitted::New);
+        self.guests.undo_all(undone);
+        for answer in again {
+            answer.admitted = self.admit_alone(&answer.id, now);
         }
     }
 
-    fn admit_alone(&mut self, id: &AccountId, now: MonoTime) -> Result<Newcomer, GuestRefusal> {
+    fn admit_alone(&mut self, id: &AccountId, now: MonoTime) -> Result<Admitted, GuestRefusal> {
         let account = |id: &AccountId| account_of(&self.context.connector, id);
-        let newcomer = self.guests.add(id, now, account)?;
+        let admitted = self.guests.admit(id, now, account)?;
         let Err(error) = self.switch_to(self.in_force(&self.configured)) else {
-            return Ok(newcomer);
+            return Ok(admitted);
         };
-        self.guests.undo(id, newcomer);
-        if let Some(suppressed) = self.guest_lines.admit(now) {
-            tracing::debug!(peer = %id, error, suppressed, "a guest cannot be given an account");
+        if let Admitted::New(newcomer) = admitted {
+            self.guests.undo_all(vec![(id.clone(), newcomer)]);
+        }
+        if let Some(suppressed) = self.guest_lines.refusals.admit(now) {
+            tracing::warn!(peer = %id, error, suppressed, "a guest cannot be given an account");
         }
         Err(GuestRefusal::Unavailable)
     }
@@ -100,7 +106,7 @@ impl NodeTask {
     fn log_admitted(&self, id: &AccountId, admitted: &Admitted) {
         let Admitted::New(newcomer) = admitted else { return };
         let (guests, replaced) = (self.guests.count(), newcomer.replaced().map(AccountId::as_str));
-        match self.guest_lines.admit(self.context.clock.mono()) {
+        match self.guest_lines.newcomers.admit(self.context.clock.mono()) {
             Some(suppressed) => {
                 tracing::info!(peer = %id, guests, replaced, suppressed, "a new guest has an account");
             }
@@ -110,21 +116,21 @@ impl NodeTask {
 
     /// Forgets guests that have been away for too long.
     pub(super) fn forget_guests(&mut self) {
-        let before = self.guests.clone();
         let now = self.context.clock.mono();
-        let account = |id: &AccountId| account_of(&self.context.connector, id);
-        let forgotten = self.guests.take_due(now, account);
-        if forgotten.is_empty() {
+        let due = self.guests.find_due(now, |id| account_of(&self.context.connector, id));
+        if due.is_empty() {
             return;
         }
-        if let Err(error) = self.switch_to(self.in_force(&self.configured)) {
-            self.guests = before;
-            if let Some(suppressed) = self.guest_lines.admit(now) {
+        let mut config = self.in_force(&self.configured);
+        config.peers.retain(|peer| !due.contains_key(&peer.account.id));
+        if let Err(error) = self.switch_to(config) {
+            if let Some(suppressed) = self.guest_lines.errors.admit(now) {
                 tracing::error!(error, suppressed, "guests that are away cannot be forgotten");
             }
             return;
         }
-        for (id, unsettled) in forgotten {
+        self.guests.forget(&due);
+        for (id, unsettled) in due {
             match unsettled {
                 // Not throttled, because this is money: there are no more lines than guests in `forgetAfterMs`.
                 Some(unsettled) => tracing::info!(
@@ -134,6 +140,13 @@ impl NodeTask {
                 None => tracing::debug!(peer = %id, "a guest that stayed away is forgotten"),
             }
         }
+    }
+
+    /// Events were lost, which may have been of guests.
+    pub(super) fn observe_all_guests(&mut self) {
+        let connector = &self.context.connector;
+        let is_connected = |id: &AccountId| account_of(connector, id).is_connected;
+        self.guests.observe_sessions(self.context.clock.mono(), is_connected);
     }
 
     /// The time of a guest that is away begins when it leaves.

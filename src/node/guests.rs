@@ -1,15 +1,16 @@
 //! Which guests a node has, which of them must leave, and which newcomers may come. No IO: times and the states of
 //! accounts are arguments.
 //!
-//! A guest costs nothing to make, so everything about guests is bounded: how many there are, how many come in a second,
-//! how long one that is away is remembered, and how many balances of forgotten ones the node keeps.
+//! A guest costs nothing to make, so everything about guests is bounded: how many there are, how long one that is away
+//! is remembered, and how many balances of forgotten ones the node keeps. How many come in a second is bounded at the
+//! door (`peers/guests.rs`), which each newcomer has passed.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::account::{AccountId, RateLimiter, Unsettled};
+use crate::account::{AccountId, Unsettled};
 use crate::config::{GuestSettings, NodeConfig};
-use crate::peers::{GuestRefusal, NEWCOMERS_PER_SECOND};
+use crate::peers::GuestRefusal;
 use crate::time::MonoTime;
 
 /// Forgotten guests whose balances the node keeps. When there are so many, no further guest with a balance is
@@ -61,15 +62,21 @@ struct Guest {
     arrives_until: Option<MonoTime>,
 }
 
+/// What takes a closing back.
+#[derive(Debug)]
+pub(super) struct BeforeClosing {
+    present: BTreeMap<AccountId, Guest>,
+    was_closed: bool,
+}
+
 /// The guests of a node.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Guests {
     settings: Option<GuestSettings>,
     present: BTreeMap<AccountId, Guest>,
     last_number: u64,
-    newcomers: RateLimiter,
     /// Forgotten with a balance.
-    owing: HashSet<AccountId>,
+    owing: BTreeSet<AccountId>,
     is_closed: bool,
 }
 
@@ -80,8 +87,7 @@ impl Guests {
             settings,
             present: BTreeMap::new(),
             last_number: 0,
-            newcomers: RateLimiter::default(),
-            owing: HashSet::new(),
+            owing: BTreeSet::new(),
             is_closed: false,
         }
     }
@@ -100,45 +106,34 @@ impl Guests {
         config.peers.extend(guests);
     }
 
-    /// All guests leave, and none may come until [`Self::open`].
-    pub(super) fn close(&mut self) {
-        self.present.clear();
-        self.is_closed = true;
+    /// All guests leave, and none may come until [`Self::open`]. The caller may take it back.
+    pub(super) fn close(&mut self) -> BeforeClosing {
+        let present = std::mem::take(&mut self.present);
+        BeforeClosing { present, was_closed: std::mem::replace(&mut self.is_closed, true) }
+    }
+
+    /// The guests do not leave after all.
+    pub(super) fn undo_close(&mut self, BeforeClosing { present, was_closed }: BeforeClosing) {
+        (self.present, self.is_closed) = (present, was_closed);
     }
 
     pub(super) fn open(&mut self) {
         self.is_closed = false;
     }
 
-    /// A guest wants to log in.
+    /// A guest wants to log in. A newcomer gets a place, if there is one.
     pub(super) fn admit(
         &mut self,
         id: &AccountId,
         now: MonoTime,
         account: impl Fn(&AccountId) -> GuestAccount,
     ) -> Result<Admitted, GuestRefusal> {
-        if self.settings.is_none() || self.is_closed {
-            return Err(GuestRefusal::Unavailable);
-        }
+        let settings = self.settings.as_ref().filter(|_| !self.is_closed);
+        let max = settings.ok_or(GuestRefusal::Unavailable)?.max;
         if self.contains(id) {
             return Ok(Admitted::Known);
         }
-        // Before the search for a place, whose work grows with the guests.
-        if !self.newcomers.try_take(now, 1, NEWCOMERS_PER_SECOND) {
-            return Err(GuestRefusal::TooManyNewcomers);
-        }
-        self.add(id, now, account).map(Admitted::New)
-    }
-
-    /// Gives a newcomer a place, at any rate.
-    pub(super) fn add(
-        &mut self,
-        id: &AccountId,
-        now: MonoTime,
-        account: impl Fn(&AccountId) -> GuestAccount,
-    ) -> Result<Newcomer, GuestRefusal> {
-        let max = self.settings.as_ref().ok_or(GuestRefusal::Unavailable)?.max;
-        self.observe(now, &account);
+        self.observe_sessions(now, |id| account(id).is_connected);
         let mut replaced = None;
         if self.present.len() >= max {
             let leaver = self.find_leaver(now, &account).ok_or(GuestRefusal::Full { max })?;
@@ -149,23 +144,18 @@ impl Guests {
         let guest = Guest { number: self.last_number, away_since: Some(now), arrives_until };
         self.present.insert(id.clone(), guest);
         let was_owing = self.owing.remove(id);
-        Ok(Newcomer { replaced, was_owing })
+        Ok(Admitted::New(Newcomer { replaced, was_owing }))
     }
 
-    /// A newcomer gets no account after all. The last one comes first.
-    pub(super) fn undo(&mut self, id: &AccountId, newcomer: Newcomer) {
-        let Newcomer { replaced, was_owing } = newcomer;
-        self.present.remove(id);
-        self.present.extend(replaced);
-        if was_owing {
-            self.owing.insert(id.clone());
-        }
-    }
-
-    /// An enabled guest logs in. Its session follows, so it is the last that should leave.
-    pub(super) fn note_login(&mut self, id: &AccountId, now: MonoTime) {
-        if let Some(guest) = self.present.get_mut(id) {
-            guest.away_since = guest.away_since.map(|_| now);
+    /// These newcomers, in the order in which they came, get no accounts after all. The last one leaves first, because
+    /// it may have the place of an earlier one, or be a guest that an earlier one has replaced.
+    pub(super) fn undo_all(&mut self, newcomers: Vec<(AccountId, Newcomer)>) {
+        for (id, Newcomer { replaced, was_owing }) in newcomers.into_iter().rev() {
+            self.present.remove(&id);
+            self.present.extend(replaced);
+            if was_owing {
+                self.owing.insert(id);
+            }
         }
     }
 
@@ -185,10 +175,14 @@ impl Guests {
         away.min_by_key(|(order, _)| *order).map(|(_, id)| id.clone())
     }
 
-    /// Notes which guests are connected.
-    fn observe(&mut self, now: MonoTime, account: &impl Fn(&AccountId) -> GuestAccount) {
+    /// Notes which guests are connected, because events of sessions may be lost.
+    pub(super) fn observe_sessions(
+        &mut self,
+        now: MonoTime,
+        is_connected: impl Fn(&AccountId) -> bool,
+    ) {
         for (id, guest) in &mut self.present {
-            guest.away_since = match account(id).is_connected {
+            guest.away_since = match is_connected(id) {
                 true => None,
                 false => Some(guest.away_since.unwrap_or(now)),
             };
@@ -203,32 +197,39 @@ impl Guests {
         }
     }
 
-    /// Takes the guests that have been away for too long, each with what it leaves behind.
-    pub(super) fn take_due(
-        &mut self,
+    /// The guests that have been away for too long, each with what it leaves behind. No other accounts are looked at.
+    pub(super) fn find_due(
+        &self,
         now: MonoTime,
         account: impl Fn(&AccountId) -> GuestAccount,
-    ) -> Vec<(AccountId, Option<Unsettled>)> {
-        self.observe(now, &account);
-        let Some(settings) = &self.settings else { return Vec::new() };
-        let forget_after = settings.forget_after;
-        let due = self.present.iter().filter_map(|(id, guest)| {
-            let is_due = now.since(guest.away_since?) >= forget_after;
-            let GuestAccount { is_busy, unsettled, .. } = account(id);
-            (is_due && !is_busy).then(|| (id.clone(), unsettled))
-        });
-        let mut forgotten = Vec::new();
-        for (id, unsettled) in due.collect::<Vec<_>>() {
+    ) -> BTreeMap<AccountId, Option<Unsettled>> {
+        let Some(settings) = &self.settings else { return BTreeMap::new() };
+        let mut balances_left = BALANCES_KEPT_MAX.saturating_sub(self.owing.len());
+        let mut due = BTreeMap::new();
+        for (id, guest) in &self.present {
+            let is_due =
+                guest.away_since.is_some_and(|since| now.since(since) >= settings.forget_after);
+            if !is_due {
+                continue;
+            }
+            let GuestAccount { is_connected, is_busy, unsettled } = account(id);
+            if is_connected || is_busy || (unsettled.is_some() && balances_left == 0) {
+                continue;
+            }
+            balances_left -= usize::from(unsettled.is_some());
+            due.insert(id.clone(), unsettled);
+        }
+        due
+    }
+
+    /// Forgets guests that [`Self::find_due`] has found.
+    pub(super) fn forget(&mut self, due: &BTreeMap<AccountId, Option<Unsettled>>) {
+        for (id, unsettled) in due {
+            self.present.remove(id);
             if unsettled.is_some() {
-                if self.owing.len() >= BALANCES_KEPT_MAX {
-                    continue;
-                }
                 self.owing.insert(id.clone());
             }
-            self.present.remove(&id);
-            forgotten.push((id, unsettled));
         }
-        forgotten
     }
 }
 
@@ -281,7 +282,9 @@ mod tests {
         fn due(&mut self) -> Vec<(AccountId, Option<Unsettled>)> {
             let accounts = self.accounts.borrow();
             let account = |id: &AccountId| accounts.get(id).copied().unwrap_or_default();
-            self.guests.take_due(self.now, account)
+            let due = self.guests.find_due(self.now, account);
+            self.guests.forget(&due);
+            due.into_iter().collect()
         }
     }
 
@@ -304,17 +307,30 @@ mod tests {
     }
 
     #[test]
-    fn a_newcomer_that_gets_no_account_leaves_no_trace() {
-        let mut door = door("max: 1");
-        door.guests.owing.insert(id("b"));
-        assert_eq!(door.comes("a"), new(None));
-        door.set("a", AWAY);
-        door.wait(9);
-        let before = (door.guests.present.clone(), door.guests.owing.clone());
-        let newcomer = door.guests.add(&id("b"), door.now, |_| AWAY).unwrap();
-        assert_eq!(newcomer.replaced(), Some(&id("a")));
-        door.guests.undo(&id("b"), newcomer);
-        assert_eq!((door.guests.present, door.guests.owing), before);
+    fn newcomers_that_get_no_accounts_leave_no_trace() {
+        let check = |max: usize, present: &[&str], batch: &[(&str, &str)]| {
+            let mut door = door(&format!("max: {max}"));
+            for token in present {
+                assert_eq!(door.comes(token), new(None));
+                door.set(token, AWAY);
+                door.wait(9);
+            }
+            door.guests.owing.insert(id("a"));
+            let before = (door.guests.present.clone(), door.guests.owing.clone());
+            let mut newcomers = Vec::new();
+            for (token, replaced) in batch {
+                let admitted = door.guests.admit(&id(token), door.now, |_| AWAY).unwrap();
+                let Admitted::New(newcomer) = admitted else { panic!("{token} has a place") };
+                assert_eq!(newcomer.replaced(), Some(&id(replaced)));
+                newcomers.push((id(token), newcomer));
+            }
+            door.guests.undo_all(newcomers);
+            assert_eq!((door.guests.present, door.guests.owing), before);
+        };
+        check(1, &["x"], &[("a", "x")]);
+        check(2, &["x", "y"], &[("a", "x"), ("b", "y")]);
+        // x comes back, and takes the place of y.
+        check(2, &["x", "y"], &[("a", "x"), ("x", "y")]);
     }
 
     #[test]
@@ -353,20 +369,6 @@ mod tests {
     }
 
     #[test]
-    fn newcomers_are_bounded_in_a_second_and_known_guests_are_not() {
-        let mut door = door("max: 1000");
-        let comes = |door: &mut Door, from: u32, count: u32| {
-            let all = (from..from + count).map(|number| door.comes(&number.to_string()));
-            all.filter(Result::is_ok).count()
-        };
-        assert_eq!(comes(&mut door, 0, 50), 10);
-        assert_eq!(door.comes("99"), Err(GuestRefusal::TooManyNewcomers));
-        assert!((0..1000).all(|_| door.comes("3") == Ok(Came::Known)));
-        door.wait(1);
-        assert_eq!(comes(&mut door, 100, 50), 10);
-    }
-
-    #[test]
     fn a_guest_that_stays_away_is_forgotten_and_says_what_it_owes() {
         let mut door = door("forgetAfterMs: 60000");
         for token in ["a", "b", "c", "d"] {
@@ -388,6 +390,29 @@ mod tests {
         door.wait(59);
         assert_eq!(door.due(), [(id("d"), None)], "the time of a begins when it leaves");
         assert_eq!(door.comes("b"), new(None), "it may come back");
+    }
+
+    #[test]
+    fn only_accounts_of_guests_that_are_due_are_looked_at() {
+        let mut door = door("forgetAfterMs: 60000");
+        assert_eq!(door.comes("a"), new(None));
+        door.wait(59);
+        let none = |id: &AccountId| panic!("{id} is not due");
+        assert!(door.guests.find_due(door.now, none).is_empty());
+        // Its session began without an event.
+        door.accounts.borrow_mut().insert(id("a"), CONNECTED);
+        door.wait(1);
+        assert_eq!(door.due(), []);
+        door.guests.observe_sessions(door.now, |_| true);
+        assert!(door.guests.find_due(door.now, none).is_empty());
+        door.guests.observe_sessions(door.now, |_| false);
+        door.accounts.borrow_mut().insert(id("a"), AWAY);
+        door.wait(59);
+        assert!(door.guests.find_due(door.now, none).is_empty());
+        door.wait(1);
+        assert_eq!(door.guests.find_due(door.now, |_| AWAY).len(), 1);
+        assert_eq!(door.guests.count(), 1, "until it is forgotten");
+        assert_eq!(door.due(), [(id("a"), None)]);
     }
 
     #[test]
@@ -414,8 +439,15 @@ mod tests {
         assert_eq!(comes(&mut closed), Err(GuestRefusal::Unavailable));
         let mut door = door("");
         assert_eq!(door.comes("a"), new(None));
+        let closed = door.guests.close();
+        door.guests.undo_close(closed);
+        assert_eq!((door.comes("a"), door.guests.count()), (Ok(Came::Known), 1));
         door.guests.close();
         assert_eq!(door.guests.count(), 0);
+        assert_eq!(door.comes("a"), Err(GuestRefusal::Unavailable));
+        // Once more, and back to that.
+        let closed = door.guests.close();
+        door.guests.undo_close(closed);
         assert_eq!(door.comes("a"), Err(GuestRefusal::Unavailable));
         door.guests.open();
         assert_eq!(door.comes("a"), new(None));
@@ -429,6 +461,7 @@ mod tests {
         let limits = &guest.account.limits;
         assert_eq!((limits.max_balance, limits.packets_per_second), (Some(5), NonZeroU32::new(7)));
         assert_eq!((guest.account.asset.scale, guest.required), (6, false));
+        assert_eq!(limits.exposure_alert, 0, "a guest at its limits is no event");
         assert_eq!(guest.account.address_segment(), id("t").as_str());
         assert_eq!(guest.tokens().count(), 0, "no other listener accepts it");
         assert_eq!(super::super::tests::config("nodeId: a\n").guest(&id("t")), None);

@@ -40,6 +40,7 @@ async fn run(mut lease: watch::Receiver<Lease>, context: Arc<NodeContext>) -> St
             }
             context.connector.wake_for_lease();
             tokio::select! {
+                biased;
                 () = sleep(left) => continue,
                 lost = lease.wait_for(|lease| lease.lost_to.is_some()) => if lost.is_ok() {
                     continue;

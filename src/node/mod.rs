@@ -30,6 +30,7 @@ mod guests;
 mod ildcp;
 mod lab;
 mod lease;
+mod listening_nodes;
 mod log_thread;
 mod node_task;
 mod otlp;
@@ -61,8 +62,12 @@ mod watched_files;
 mod webhook_orders;
 mod webhooks;
 
+#[cfg(feature = "simulation")]
+pub use command::NodeCommand;
 pub use command::NodeHandle;
 pub use log_thread::LogThread;
 pub use plan::{LoadedPlan, Plan};
 pub use single_flight::{SingleFlight, run_with_timeout};
+#[cfg(feature = "simulation")]
+pub use start::{ListeningNode, StartError};
 pub use supervise::{PagePort, Supervisor};

@@ -16,6 +16,7 @@ use super::derive::{RandomSecret, http_dials, peer_dials, status_settings};
 use super::diallers::Diallers;
 use super::draining::Draining;
 use super::engines::EngineTasks;
+use super::guest_orders::GuestLines;
 use super::guests::Guests;
 use super::ildcp;
 use super::otlp::OtlpExport;
@@ -31,7 +32,6 @@ use super::webhooks::WebhookTasks;
 use crate::api::{HealthStatus, NodeStatus, VerbOrder};
 use crate::config::NodeConfig;
 use crate::http::{HttpConnections, HttpContext};
-use crate::net::LogThrottle;
 use crate::peers::{GuestOrder, Logins, NodeContext, ParentInfo, PeerChange, PeerEvent};
 use crate::telemetry::Logs;
 
@@ -59,8 +59,7 @@ pub(super) struct NodeTask {
     pub(super) guests: Guests,
     /// Logins of newcomers at the guests' door. Closed without that door.
     pub(super) guest_orders: mpsc::Receiver<GuestOrder>,
-    /// For log lines that guests cause.
-    pub(super) guest_lines: LogThrottle,
+    pub(super) guest_lines: GuestLines,
     /// What operators want.
     pub(super) verbs: mpsc::Receiver<VerbOrder>,
     pub(super) logs: Logs,
@@ -130,23 +129,25 @@ impl NodeTask {
         loop {
             let next_expiry = self.next_expiry();
             tokio::select! {
-                _ = ready_polls.tick(), if is_starting => {
-                    is_starting = self.status.observe_health() == HealthStatus::Starting;
-                }
+                biased;
+                holder = books_taken(&mut self.lease) => return self.abandon(&holder),
                 command = commands.recv() => match command {
                     Some(NodeCommand::Reload(config, values)) => self.reload(*config, Some(values)),
                     Some(NodeCommand::DropLinks) => self.drop_all_links(),
                     // `None`: all handles are gone, so that nothing could stop the node later.
                     Some(NodeCommand::Stop) | None => break,
                 },
-                Some(order) = self.guest_orders.recv() => self.admit_guests(order),
+                _ = ready_polls.tick(), if is_starting => {
+                    is_starting = self.status.observe_health() == HealthStatus::Starting;
+                }
                 _ = guest_polls.tick(), if self.guests.count() > 0 => self.forget_guests(),
-                Some(order) = self.verbs.recv() => self.do_verb(order),
                 () = next_expiry => self.expire_overrides(),
-                Ok(()) = levels.changed() => self.end_replaced_levels(),
-                event = self.events.recv() => self.handle_peer_event(event),
                 info = parent_info(&mut self.ildcp_request) => self.adopt_parent_info(info),
-                holder = books_taken(&mut self.lease) => return self.abandon(&holder),
+                Ok(()) = levels.changed() => self.end_replaced_levels(),
+                Some(order) = self.verbs.recv() => self.do_verb(order),
+                event = self.events.recv() => self.handle_peer_event(event),
+                // Last, because strangers bring them.
+                Some(order) = self.guest_orders.recv() => self.admit_guests(order),
             }
         }
         self.stop().await;
@@ -205,7 +206,10 @@ impl NodeTask {
                 self.request_parent_info();
             }
             // A missed event may have been a link-up; one request too many does no harm.
-            Err(broadcast::error::RecvError::Lagged(_)) => self.request_parent_info(),
+            Err(broadcast::error::RecvError::Lagged(_)) => {
+                self.observe_all_guests();
+                self.request_parent_info();
+            }
             _ => {}
         }
     }

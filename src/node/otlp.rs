@@ -6,12 +6,14 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
 use super::task::AbortOnDrop;
 use crate::config::NodeSettings;
 use crate::connector::{PacketEvent, PacketTap, Sample};
 use crate::http::HttpClient;
+use crate::machine;
 use crate::net::LogThrottle;
 use crate::otlp::{
     ClockAnchor, ExportError, Exported, SpanBatch, SpanCollector, SpanMaker, export,
@@ -35,7 +37,14 @@ const SEED: u64 = 0x9e37_79b9_7f4a_7c15;
 /// The export of one node.
 pub(super) struct OtlpExport {
     context: Arc<NodeContext>,
-    running: Option<(ExportSettings, AbortOnDrop)>,
+    running: Option<RunningExport>,
+}
+
+struct RunningExport {
+    settings: ExportSettings,
+    task: AbortOnDrop,
+    /// Has the task send what waits, and end.
+    stop: oneshot::Sender<()>,
 }
 
 #[derive(Clone, PartialEq, Eq)]
@@ -75,6 +84,8 @@ struct ExportTask {
     since: Option<Instant>,
     /// Spans of the request that is sent.
     sent: usize,
+    /// Spans that were not sent since the node stops. Its pages do not show them any more.
+    unsent_at_stop: Option<u64>,
 }
 
 impl OtlpExport {
@@ -88,7 +99,7 @@ impl OtlpExport {
             collector: SpanCollector { url: url.clone(), token: settings.otlp_token.clone() },
             one_in: settings.otlp_one_in,
         });
-        if self.running.as_ref().map(|(running, _)| running) == wanted.as_ref() {
+        if self.running.as_ref().map(|running| &running.settings) == wanted.as_ref() {
             return;
         }
         self.running = None;
@@ -108,34 +119,84 @@ impl OtlpExport {
             waiting: SpanBatch::new(node.as_str()),
             since: None,
             sent: 0,
+            unsent_at_stop: None,
         };
-        self.running = Some((settings, AbortOnDrop::spawn(task.run())));
+        let (stop, stopped) = oneshot::channel();
+        let task = AbortOnDrop::spawn(task.run(stopped));
+        self.running = Some(RunningExport { settings, task, stop });
+    }
+
+    /// Ends the export for good. Spans that wait are sent once, within this time; the others count as unsent.
+    pub(super) async fn stop(self, time_max: Duration) {
+        self.context.connector.set_export_tap(None);
+        let Some(RunningExport { task, stop, .. }) = self.running else { return };
+        // Fails if the task has panicked.
+        let _ = stop.send(());
+        task.wait_or_abort(time_max).await;
     }
 }
 
 impl ExportTask {
-    /// Runs until it is dropped.
-    async fn run(mut self) {
+    /// Runs until it is dropped, or until the node stops.
+    async fn run(mut self, mut stopped: oneshot::Receiver<()>) {
         let mut polls = interval(POLL_INTERVAL);
         polls.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut sending: Option<Sending> = None;
+        let is_stopping = watch::Sender::new(false);
         loop {
             tokio::select! {
+                biased;
                 _ = polls.tick() => self.take_records(),
                 result = until_sent(&mut sending) => self.count(result),
+                stopped = &mut stopped => match stopped {
+                    Ok(()) => break,
+                    // Another task follows.
+                    Err(_) => return,
+                },
             }
             if sending.is_none() && self.is_due() {
-                let (count, body) = self.waiting.take_request();
-                (self.sent, self.since) = (count, (!self.waiting.is_empty()).then(Instant::now));
+                let body = self.take_request();
                 sending = Some(Box::pin(send(
                     Arc::clone(&self.context),
                     Arc::clone(&self.client),
                     self.collector.clone(),
                     body,
+                    is_stopping.subscribe(),
                 )));
             }
             self.context.otlp_meter.set_waiting(self.waiting.len() + self.sent);
         }
+        self.unsent_at_stop = Some(0);
+        is_stopping.send_replace(true);
+        if sending.is_some() {
+            let result = until_sent(&mut sending).await;
+            self.count(result);
+        }
+        self.send_rest().await;
+    }
+
+    /// Sends what waits, without a second attempt, until the collector does not take a request.
+    async fn send_rest(&mut self) {
+        loop {
+            self.take_records();
+            if self.waiting.is_empty() {
+                return;
+            }
+            let body = self.take_request();
+            let result = export(&self.client, &self.collector, &body).await;
+            let has_failed = result.is_err();
+            self.count(result);
+            if has_failed {
+                return;
+            }
+        }
+    }
+
+    /// The body of the next request. Its spans are those that are sent now.
+    fn take_request(&mut self) -> String {
+        let (count, body) = self.waiting.take_request();
+        (self.sent, self.since) = (count, (!self.waiting.is_empty()).then(Instant::now));
+        body
     }
 
     fn is_due(&self) -> bool {
@@ -144,7 +205,7 @@ impl ExportTask {
 
     /// Makes spans of what the packet path has recorded.
     fn take_records(&mut self) {
-        let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let since_epoch = machine::time_of_day().duration_since(SystemTime::UNIX_EPOCH);
         let wall_ns =
             since_epoch.map_or(0, |time| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
         let clock = ClockAnchor { wall_ns, mono: self.context.clock.mono() };
@@ -212,6 +273,9 @@ impl ExportTask {
                 }
             }
         };
+        if let Some(unsent) = &mut self.unsent_at_stop {
+            *unsent += counts.unsent;
+        }
         self.context.otlp_meter.count(counts);
     }
 }
@@ -242,6 +306,11 @@ impl Drop for ExportTask {
             unsent += u64::from(!matches!(packet.record.event, PacketEvent::Forwarded { .. }));
         }
         let lost = self.tap.lost() - self.lost;
+        if let Some(unsent) = self.unsent_at_stop.map(|before| before + unsent)
+            && unsent > 0
+        {
+            tracing::warn!(unsent, "stopped with spans that the collector has not taken");
+        }
         self.context.otlp_meter.count(OtlpCounts { unsent, lost, ..OtlpCounts::default() });
         self.context.otlp_meter.set_waiting(0);
     }
@@ -260,12 +329,13 @@ async fn until_sent(sending: &mut Option<Sending>) -> Result<Exported, ExportErr
     result
 }
 
-/// Sends a request, and again while the collector is busy or away.
+/// Sends a request, and again while the collector is busy or away, unless the node stops.
 async fn send(
     context: Arc<NodeContext>,
     client: Arc<HttpClient>,
     collector: SpanCollector,
     body: String,
+    mut is_stopping: watch::Receiver<bool>,
 ) -> Result<Exported, ExportError> {
     let mut backoff = Backoff::new(RETRY_MIN, RETRY_MAX);
     loop {
@@ -282,7 +352,12 @@ async fn send(
             ExportError::Busy { after: Some(after), .. } => after,
             _ => delay,
         };
-        sleep(after).await;
+        tokio::select! {
+            biased;
+            // Another attempt would take the time that the other spans have for theirs.
+            _ = is_stopping.wait_for(|is_stopping| *is_stopping) => return Err(error),
+            () = sleep(after) => {}
+        }
     }
 }
 

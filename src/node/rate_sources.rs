@@ -92,12 +92,13 @@ impl Reader {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
+                biased;
+                _ = ticks.tick(), if !self.due.is_empty() => self.start_due(),
                 changed = changes.changed() => match changed {
                     Ok(()) => self.follow(changes.borrow_and_update().clone()),
                     Err(_) => return,
                 },
                 Some(answer) = self.reading.next() => self.take(answer),
-                _ = ticks.tick(), if !self.due.is_empty() => self.start_due(),
             }
             let now = self.context.clock.now();
             let notices = self.context.rate_book.lock().poll(now);
@@ -159,7 +160,7 @@ impl Reader {
             let (context, new) = (Arc::clone(&self.context), Arc::clone(&sourced));
             let prepare = move || context.connector.prepare_rates(new);
             // An error is a panic, which the panic hook has logged.
-            let Ok(prepared) = tokio::task::spawn_blocking(prepare).await else { return };
+            let Ok(prepared) = task::spawn_blocking(prepare).await else { return };
             if self.context.connector.install_rates(prepared) {
                 break;
             }

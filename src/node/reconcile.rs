@@ -4,7 +4,7 @@
 //! A node without a store compares only when an operator wants it, because its books end with the process; it answers
 //! its peers nevertheless. Exchanges with different peers run beside each other: a peer that is silent delays no other.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ use crate::books::{BooksVerdict, ChangeId, EventKind, EventLevel, NewEvent, Reco
 use crate::config::NodeSettings;
 use crate::connector::{BooksAnswer, NotReconciled, Reconciled};
 use crate::link::Rejection;
+use crate::machine;
 use crate::net::sanitize;
 use crate::peers::NodeContext;
 use crate::wire::ilp::ErrorClass;
@@ -57,10 +58,10 @@ impl ReconcileTask {
             interval: changes,
             has_store,
             started_at: Instant::now(),
-            peers: HashMap::new(),
-            running: HashSet::new(),
-            alarmed: HashSet::new(),
-            waiting: HashMap::new(),
+            peers: BTreeMap::new(),
+            running: BTreeSet::new(),
+            alarmed: BTreeSet::new(),
+            waiting: BTreeMap::new(),
             done_sender,
         };
         Self { _task: AbortOnDrop::spawn(reconciling.run(orders, done)), interval }
@@ -93,12 +94,12 @@ struct Reconciling {
     interval: watch::Receiver<Duration>,
     has_store: bool,
     started_at: Instant,
-    peers: HashMap<AccountId, Schedule>,
-    running: HashSet<AccountId>,
+    peers: BTreeMap<AccountId, Schedule>,
+    running: BTreeSet<AccountId>,
     /// Peers of which an alarm was reported, and not its end.
-    alarmed: HashSet<AccountId>,
+    alarmed: BTreeSet<AccountId>,
     /// Operators that wait for the next result of a peer.
-    waiting: HashMap<AccountId, Vec<Reply>>,
+    waiting: BTreeMap<AccountId, Vec<Reply>>,
     done_sender: mpsc::Sender<Done>,
 }
 
@@ -112,12 +113,13 @@ impl Reconciling {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
+                biased;
+                _ = ticks.tick(), if self.has_store => self.begin_due(),
+                Some((peer, result)) = done.recv() => self.end(peer, result),
                 order = orders.recv() => {
                     let Some(ReconcileOrder { peer, reply }) = order else { return };
                     self.take_order(peer, reply);
                 }
-                Some((peer, result)) = done.recv() => self.end(peer, result),
-                _ = ticks.tick(), if self.has_store => self.begin_due(),
                 Ok(()) = self.interval.changed() => {
                     let interval = *self.interval.borrow_and_update();
                     let latest = Instant::now() + interval;
@@ -300,7 +302,7 @@ async fn exchange(
     if let Some(failure) = store_failure(status) {
         return Err(failure);
     }
-    let next_id = || ChangeId::from_random(rand::random());
+    let next_id = || ChangeId::from_random(machine::random());
     let (up_for, now) = (up_since.elapsed(), context.clock.now());
     let concluded = connector.conclude_exchange(peer, &books, up_for, now, next_id);
     concluded.map_err(|error| NotCompared::Unusable(error.to_string()))

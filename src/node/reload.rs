@@ -1,7 +1,5 @@
 //! Applies a new configuration to a running node. Peers that no change concerns are not disturbed (D17).
 
-use std::time::SystemTime;
-
 use super::adopt::ParentState;
 use super::derive::connector_settings;
 use super::node_task::NodeTask;
@@ -9,14 +7,31 @@ use crate::account::AccountId;
 use crate::api::{ConfigValues, OverrideEnd};
 use crate::config::{NodeConfig, diff};
 use crate::link::CloseRequest;
+use crate::machine;
 use crate::net::error_chain;
 use crate::peers::{RECONFIGURED, SUSPENDED};
+
+/// A configuration that cannot be applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct RefusedReload;
 
 impl NodeTask {
     /// Applies `new`; without `values`, the pages show the old ones without links. Values that cannot change while the
     /// node runs stay, and the log names them. What operators have changed stays in force until it ends, unless its
     /// peer is gone.
     pub(super) fn reload(&mut self, new: NodeConfig, values: Option<ConfigValues>) {
+        if self.follow_file(new, values).is_ok() {
+            self.status.set_listed(true);
+            self.guests.open();
+        }
+    }
+
+    /// See [`Self::reload`]. An error changes nothing, and is in the log and on the pages.
+    fn follow_file(
+        &mut self,
+        new: NodeConfig,
+        values: Option<ConfigValues>,
+    ) -> Result<(), RefusedReload> {
         let change = diff(&self.configured, &new);
         let configured = change.keep_until_restart(&self.configured, new);
         if let Err(error) = self.switch_to(self.in_force(&configured)) {
@@ -24,8 +39,8 @@ impl NodeTask {
                 %error,
                 "the changed configuration cannot be applied; the node goes on with the old one"
             );
-            self.status.record_refused_reload(SystemTime::now(), &error);
-            return;
+            self.status.record_refused_reload(machine::time_of_day(), &error);
+            return Err(RefusedReload);
         }
         self.configured = configured;
         match values {
@@ -39,8 +54,6 @@ impl NodeTask {
         // Dial at once: the reload, or a repair at the peer, may have ended the reason for the failures.
         self.context.client_tls.forget_system_trust();
         self.diallers.retry_now();
-        self.status.set_listed(true);
-        self.guests.open();
         self.status.record_reload();
         self.request_parent_info();
         tracing::info!(
@@ -52,6 +65,7 @@ impl NodeTask {
             let keys = change.needs_restart.join(", ");
             tracing::warn!(%keys, "these changes take effect when the node is restarted");
         }
+        Ok(())
     }
 
     /// Puts another configuration in the place of the one in force, and disturbs no peer that it does not concern. An
@@ -102,19 +116,21 @@ impl NodeTask {
         if by_operator { SUSPENDED } else { RECONFIGURED }
     }
 
-    /// Removes all peers until the topology names this node again.
+    /// Removes all peers and guests until the topology names this node again. If that cannot be applied, all of them
+    /// stay.
     pub(super) fn drop_all_links(&mut self) {
-        tracing::warn!(
-            "the topology no longer names this node; its links are dropped until it does"
-        );
         let mut config = self.configured.clone();
         config.peers.clear();
         config.receivers.clear();
         config.routes.clear();
-        self.guests.close();
-        self.reload(config, None);
-        self.guests.close();
+        let guests = self.guests.close();
+        if self.follow_file(config, None).is_err() {
+            return self.guests.undo_close(guests);
+        }
         self.status.set_listed(false);
+        tracing::warn!(
+            "the topology no longer names this node; its links are dropped until it does"
+        );
     }
 }
 

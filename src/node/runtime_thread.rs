@@ -6,6 +6,7 @@ use tokio::runtime::Builder;
 use tokio::sync::oneshot;
 
 use crate::api::{Api, NetworkApi};
+use crate::machine;
 use crate::net::TlsHandshakeWorker;
 
 /// A running thread, which ends when this value is dropped.
@@ -41,6 +42,10 @@ impl RuntimeThread {
         start_work: impl FnOnce() -> F + Send + 'static,
     ) -> io::Result<Self> {
         let (stop, stopped) = oneshot::channel::<()>();
+        if machine::is_simulated() {
+            // Pages and TLS are not simulated.
+            return Ok(Self { _stop: stop });
+        }
         let (runtime, span) = (runtime.build()?, tracing::Span::current());
         std::thread::Builder::new().name(name.to_owned()).spawn(move || {
             let _span = span.entered();

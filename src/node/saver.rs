@@ -167,6 +167,7 @@ impl Saving {
             let after_last = self.last_ended + pause;
             let due = after_last.max(changed_at + pace.interval);
             tokio::select! {
+                biased;
                 () = sleep_until(due) => return,
                 changed = self.pace.changed() => if changed.is_err() {
                     // The node is going away; the cut is taken now.
@@ -235,7 +236,9 @@ impl Saving {
             pause = (pause * 2).min(RETRY_MAX);
             let result = match self.store.reopen().await {
                 Ok(()) => {
-                    self.context.connector.note_all_accounts();
+                    if !planted!(UnsavedForgotten) {
+                        self.context.connector.note_all_accounts();
+                    }
                     self.write_next().await
                 }
                 Err(error) => Err(error),

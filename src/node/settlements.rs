@@ -18,6 +18,7 @@ use crate::account::AccountId;
 use crate::api::NodeStatus;
 use crate::books::{EventKind, EventLevel, NewEvent, Settlement};
 use crate::connector::{AnsweredSettlement, Settler, SettlerAction, SettlerInput};
+use crate::machine;
 use crate::peers::{NodeContext, SettlementProgress};
 
 /// How often all accounts are looked at.
@@ -96,6 +97,9 @@ impl Settlements {
                 poll_fn(|cx| context.connector.poll_settlements_due(cx)).await
             };
             let step = tokio::select! {
+                biased;
+                _ = looks.tick() => Step::LookAtAll,
+                Ok(()) = paused.changed() => Step::LookAtAll,
                 Some((settlement, answer)) = self.asked.next() => Step::Answered(settlement, answer),
                 accounts = saved => Step::Look(accounts),
                 accounts = due => {
@@ -106,8 +110,6 @@ impl Settlements {
                     self.settler.retry(&account);
                     Step::Look(vec![account])
                 }
-                Ok(()) = paused.changed() => Step::LookAtAll,
-                _ = looks.tick() => Step::LookAtAll,
             };
             self.take(step);
         }
@@ -122,13 +124,13 @@ impl Settlements {
             durable: connector.durable_cut(),
             may_begin: self.status.watch_store_failure().borrow().is_none(),
             paused: &paused,
-            random: &mut rand::random,
+            random: &mut machine::random,
         };
         let actions = match step {
             Step::Look(accounts) => self.settler.look_at(&accounts, connector, &mut input),
             Step::LookAtAll => self.settler.look_at_all(connector, &mut input),
             Step::Answered(settlement, answer) => {
-                let random = rand::random();
+                let random = machine::random();
                 let answered =
                     self.settler.note_answer(&settlement, &answer, connector, now, random);
                 if let Some(answered) = answered {

@@ -18,7 +18,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(10);
 const BALANCES_PER_BATCH: usize = 1000;
 /// The time for the cuts that answers wait for.
 const CUTS_TIMEOUT: Duration = Duration::from_secs(2);
-/// The time for close frames to be written and answered.
+/// The time for close frames to be written and answered, and for the last spans.
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(1500);
 
 impl NodeTask {
@@ -65,6 +65,8 @@ impl NodeTask {
             task::wait_or_abort(sessions, CLOSE_TIMEOUT),
             task::wait_or_abort_all(sessions_of_guests, CLOSE_TIMEOUT),
             task::wait_or_abort(http_tasks, CLOSE_TIMEOUT),
+            // All packets are answered, so that no span follows.
+            self.otlp.stop(CLOSE_TIMEOUT),
         );
         drop(self.tls_thread);
         drop(self.sweep);

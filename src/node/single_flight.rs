@@ -1,9 +1,12 @@
 //! Work that may block for ever, such as a read from a mount that hangs: it runs beside the packets, one piece at a
 //! time. At the end of the process it is abandoned, because the commands end their runtime with a timeout.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use super::task;
 
 /// Work that takes longer than this is reported, once.
 const SLOW_AFTER: Duration = Duration::from_secs(5);
@@ -42,7 +45,7 @@ impl<T: Send + 'static> SingleFlight<T> {
     pub fn start(&mut self, work: impl FnOnce() -> T + Send + 'static) {
         debug_assert!(self.task.is_none(), "other work is under way");
         *self = Self {
-            task: Some(tokio::task::spawn_blocking(work)),
+            task: Some(task::spawn_blocking(work)),
             started_at: Instant::now(),
             is_slow_reported: false,
         };

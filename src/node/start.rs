@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tracing::Instrument;
+use tracing::{Instrument, Span};
 
 use super::acceptor::Acceptor;
 use super::adopt::ParentState;
@@ -22,7 +22,7 @@ use super::derive::{
 use super::diallers::Diallers;
 use super::draining::Draining;
 use super::engines::{self, EngineTasks};
-use super::guest_orders;
+use super::guest_orders::{self, GuestLines};
 use super::node_task::{NodeEnd, NodeTask, set_peer_status};
 use super::otlp::OtlpExport;
 use super::overrides::Overrides;
@@ -43,9 +43,10 @@ use crate::btp::BtpServer;
 use crate::config::{NodeConfig, TlsFiles};
 use crate::connector::{Connector, RegistryError};
 use crate::http::{HttpContext, HttpServer};
+use crate::machine;
 use crate::net::{
-    BindError, ClientTls, Clock, Descriptors, HTTP_PROTOCOLS, LogThrottle, Proxies, ServerTls,
-    TlsError, TlsTrust,
+    BindError, ClientTls, Clock, Descriptors, HTTP_PROTOCOLS, Proxies, ServerTls, TlsError,
+    TlsTrust,
 };
 use crate::peers::{GuestDoor, Logins, NoRandomness, NodeContext};
 use crate::routing::HashSeed;
@@ -94,14 +95,17 @@ impl StartError {
     }
 }
 
-#[derive(Debug)]
-pub struct Node {
+/// A node whose listeners accept connections, and that does not dial yet: so all nodes of a network can listen before
+/// the first of them dials another.
+pub struct ListeningNode {
     handle: NodeHandle,
-    task: JoinHandle<NodeEnd>,
+    node_task: Box<NodeTask>,
+    commands: mpsc::Receiver<NodeCommand>,
+    span: Span,
 }
 
-impl Node {
-    /// Binds all listeners and runs the node, which dials its peers from now on.
+impl ListeningNode {
+    /// Binds all listeners.
     ///
     /// # Errors
     /// The node cannot start; nothing is left running then.
@@ -114,10 +118,28 @@ impl Node {
         let span = telemetry::node_span(config.settings.node_id.as_str());
         let (node_task, commands, handle) =
             build(config, logs, descriptors, observer).instrument(span.clone()).await?;
-        let task = task::spawn(node_task.run(commands).instrument(span));
-        Ok(Self { handle, task })
+        Ok(Self { handle, node_task: Box::new(node_task), commands, span })
     }
 
+    pub fn handle(&self) -> &NodeHandle {
+        &self.handle
+    }
+
+    /// Runs the node, which dials its peers from now on.
+    pub fn run(self) -> Node {
+        let Self { handle, node_task, commands, span } = self;
+        let task = task::spawn(node_task.run(commands).instrument(span));
+        Node { handle, task }
+    }
+}
+
+#[derive(Debug)]
+pub struct Node {
+    handle: NodeHandle,
+    task: JoinHandle<NodeEnd>,
+}
+
+impl Node {
     pub fn handle(&self) -> &NodeHandle {
         &self.handle
     }
@@ -155,8 +177,16 @@ impl NodeTls {
             let (btp, http) = (tls(&[])?, tls(HTTP_PROTOCOLS)?);
             Ok(Self { btp, http, client: ClientTls::load(trust)? })
         };
-        let read = tokio::task::spawn_blocking(read).await;
+        let read = task::spawn_blocking(read).await;
         read.map_err(|error| StartError::Thread(std::io::Error::other(error)))?
+    }
+}
+
+/// Of the hash tables on the packet path: peers must not be able to choose names that collide.
+fn hash_seed() -> HashSeed {
+    match machine::is_simulated() {
+        true => HashSeed::Fixed(machine::random()),
+        false => HashSeed::Random,
     }
 }
 
@@ -182,10 +212,10 @@ async fn build(
         Some(OpenBooks { store, books }) => {
             books::log_unknown_accounts(&books, &config);
             uncertain = books::uncertain_events(&books);
-            let connector = Connector::with_books(settings_of_packets, HashSeed::Random, books)?;
+            let connector = Connector::with_books(settings_of_packets, hash_seed(), books)?;
             (connector, Some(store))
         }
-        None => (Connector::new(settings_of_packets, HashSeed::Random)?, None),
+        None => (Connector::new(settings_of_packets, hash_seed())?, None),
     };
     let context = NodeContext::with_tls(connector, clock, settings, tls.client, descriptors);
     if let Some(lab) = observer.lab() {
@@ -310,7 +340,7 @@ async fn build(
         guests: guest_orders::at_start(&config),
         guest_acceptors: guests.into_iter().map(|door| Acceptor::start(Arc::new(door))).collect(),
         guest_orders,
-        guest_lines: LogThrottle::default(),
+        guest_lines: GuestLines::default(),
         http: http.map(|server| (server.connections(), Acceptor::start(Arc::new(server)))),
         logins,
         diallers: Diallers::new(Arc::clone(&http_context)),

@@ -14,11 +14,12 @@ use super::command::{NodeCommand, NodeHandle};
 use super::config_checks::{ConfigChecks, config_values};
 use super::config_watcher::{ConfigRefusal, ConfigWatcher};
 use super::lab::{self, LabNodes};
+use super::listening_nodes::ListeningNodes;
 use super::plan::{LoadedPlan, Plan};
 use super::runtime_thread::RuntimeThread;
 use super::service_manager::ServiceManager;
 use super::signals::Signals;
-use super::start::{Node, StartError};
+use super::start::{ListeningNode, Node, StartError};
 use crate::account::AccountId;
 use crate::api::{NetworkApi, Observer};
 use crate::config::Loaded;
@@ -118,6 +119,7 @@ impl Supervisor {
     }
 
     async fn start_all(mut self, nodes: Vec<Loaded>) -> Result<Self, SupervisorError> {
+        let mut listening = ListeningNodes::default();
         for loaded in nodes {
             log_warnings(&loaded);
             set_levels(&self.logs, &loaded);
@@ -125,35 +127,48 @@ impl Supervisor {
             let file = loaded.file.as_deref().map(|file| file.display().to_string());
             let address = loaded.config.address.as_ref().map(ToString::to_string);
             tracing::info!(node, version = env!("CARGO_PKG_VERSION"), address, file, "starting");
-            let start = self.start_node(loaded);
-            tokio::select! {
-                started = start => match started {
-                    Ok(node) => self.add_node(node),
-                    Err(source) => {
-                        stop_all(self.nodes).await;
-                        let is_network = self.config.is_network();
-                        let source = if is_network { source.with_network_hint() } else { source };
-                        return Err(SupervisorError::Start { node, source });
-                    }
-                },
-                // The node may read its files for ever.
-                () = self.signals.stop.recv() => {
+            let mut start = std::pin::pin!(self.start_node(loaded));
+            let started = loop {
+                tokio::select! {
+                    started = &mut start => break Some(started),
+                    // The node may read its files for ever.
+                    () = self.signals.stop.recv() => break None,
+                    () = listening.until_due() => self.run_nodes(&mut listening),
+                }
+            };
+            match started {
+                Some(Ok(node)) => listening.add(node),
+                Some(Err(source)) => {
+                    // They must save and close what they have opened.
+                    self.run_nodes(&mut listening);
+                    stop_all(self.nodes).await;
+                    let is_network = self.config.is_network();
+                    let source = if is_network { source.with_network_hint() } else { source };
+                    return Err(SupervisorError::Start { node, source });
+                }
+                None => {
                     self.is_stopping = true;
                     break;
                 }
             }
         }
+        self.run_nodes(&mut listening);
         Ok(self)
+    }
+
+    /// Lets nodes dial, once those that they dial listen.
+    fn run_nodes(&mut self, listening: &mut ListeningNodes<ListeningNode>) {
+        listening.take().into_iter().for_each(|node| self.add_node(node.run()));
     }
 
     fn start_node(
         &self,
         loaded: Loaded,
-    ) -> impl Future<Output = Result<Node, StartError>> + Send + 'static {
+    ) -> impl Future<Output = Result<ListeningNode, StartError>> + Send + 'static {
         let (logs, descriptors) = (self.logs.clone(), self.descriptors.clone());
         let (observer, values) = (Arc::clone(&self.observer), config_values(&loaded));
         async move {
-            let node = Node::start(loaded.config, logs, descriptors, observer).await?;
+            let node = ListeningNode::start(loaded.config, logs, descriptors, observer).await?;
             node.handle().status.set_config_values(values, &[]);
             Ok(node)
         }
@@ -177,6 +192,7 @@ impl Supervisor {
         };
         let api = bound.map_err(SupervisorError::Page)?;
         let address = api.local_addr();
+        self.observer.set_page(address);
         let thread = RuntimeThread::serve_network(api).map_err(SupervisorError::PageThread)?;
         self.page_thread = Some(thread);
         tracing::info!(url = %format_args!("http://{address}/"), "the page of the network is served");
@@ -289,7 +305,7 @@ impl Supervisor {
         let id = loaded.config.settings.node_id.clone();
         self.starting_ids.push(id.clone());
         let start = self.start_node(loaded);
-        self.starting.push(Box::pin(async move { (id, start.await) }));
+        self.starting.push(Box::pin(async move { (id, start.await.map(ListeningNode::run)) }));
     }
 
     fn handle_started(&mut self, id: &AccountId, node: Result<Node, StartError>) {

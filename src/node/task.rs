@@ -6,6 +6,8 @@ use std::time::Duration;
 use tokio::task::{JoinHandle, JoinSet};
 use tracing::Instrument;
 
+use crate::machine;
+
 /// Spawns a future in the caller's span, so that its lines name their node.
 #[expect(clippy::disallowed_methods, reason = "this is the one place that spawns")]
 pub(super) fn spawn<F>(future: F) -> JoinHandle<F::Output>
@@ -13,7 +15,25 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    tokio::spawn(future.in_current_span())
+    let task = tokio::spawn(machine::here(future.in_current_span()));
+    machine::keep_task(task.abort_handle());
+    task
+}
+
+/// Spawns a future in a set, in the caller's span.
+pub(super) fn spawn_in(set: &mut JoinSet<()>, future: impl Future<Output = ()> + Send + 'static) {
+    machine::keep_task(set.spawn(machine::here(future.in_current_span())));
+}
+
+/// Starts work that blocks, on one of tokio's blocking threads.
+pub(super) fn spawn_blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> JoinHandle<T> {
+    if machine::is_simulated() {
+        // In a simulated world, nothing happens beside the one thread.
+        return spawn(async { work() });
+    }
+    tokio::task::spawn_blocking(work)
 }
 
 /// Runs work that reads files or computes for long on one of tokio's blocking threads. `None`: it panicked, which the
@@ -21,7 +41,7 @@ where
 pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Option<T> {
-    tokio::task::spawn_blocking(work).await.ok()
+    spawn_blocking(work).await.ok()
 }
 
 /// Waits up to `timeout` until all tasks have ended; then it aborts the rest.
@@ -48,6 +68,15 @@ impl AbortOnDrop {
 
     pub(super) fn spawn(future: impl Future<Output = ()> + Send + 'static) -> Self {
         Self(spawn(future))
+    }
+
+    /// Waits up to `timeout` until it has ended; then it aborts it.
+    pub(super) async fn wait_or_abort(mut self, timeout: Duration) {
+        if tokio::time::timeout(timeout, &mut self.0).await.is_err() {
+            self.0.abort();
+            // It was aborted, or has ended at that moment.
+            let _ = (&mut self.0).await;
+        }
     }
 }
 

@@ -16,7 +16,7 @@ use tokio_tungstenite::tungstenite::Message;
 
 pub(in crate::node) use self::stored_node::{StoredNode, save_cut, save_cuts};
 use super::command::NodeCommand;
-use super::start::Node;
+use super::start::{ListeningNode, Node};
 use super::*;
 use crate::account::AccountId;
 use crate::api::{ConfigValues, HealthStatus, Observer};
@@ -59,7 +59,9 @@ fn config_of(id: &str, rest: &str) -> NodeConfig {
 }
 
 async fn start(id: &str, rest: &str) -> Node {
-    Node::start(config_of(id, rest), logs(), Descriptors::default(), Observer::new()).await.unwrap()
+    let (config, descriptors) = (config_of(id, rest), Descriptors::default());
+    let listening = ListeningNode::start(config, logs(), descriptors, Observer::new()).await;
+    listening.unwrap().run()
 }
 
 async fn reload(node: &Node, rest: &str) {

@@ -10,6 +10,7 @@ use super::webhooks::try_now;
 use crate::api::{NodeStatus, WebhookOrder, WebhookRefusal, WebhookReport};
 use crate::books::{DeliveryState, EventId, EventKind, EventLevel, NewEvent};
 use crate::config::WebhookSettings;
+use crate::machine;
 use crate::peers::NodeContext;
 use crate::store::{DeliveryQuery, StoreHandle};
 use crate::wire::Timestamp;
@@ -101,7 +102,7 @@ impl Orders {
 
     async fn test(&self, id: &str, by: &str) -> Result<String, WebhookRefusal> {
         self.check(id)?;
-        let event = EventId::from_random(rand::random());
+        let event = EventId::from_random(machine::random());
         let connector = &self.context.connector;
         let new = NewEvent {
             level: EventLevel::Info,

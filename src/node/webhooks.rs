@@ -6,7 +6,7 @@
 
 mod try_now;
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +23,7 @@ use crate::books::{DeliveryState, EventDelivery, EventId, SavedEvent};
 use crate::config::WebhookSettings;
 use crate::connector::WebhookSubscription;
 use crate::http::HttpClient;
+use crate::machine;
 use crate::peers::NodeContext;
 use crate::store::{DeliveryQuery, StoreHandle};
 use crate::time::Backoff;
@@ -128,7 +129,7 @@ impl DeliveryTask {
         let mut saved = self.context.saved_events.subscribe();
         let mut failures = self.status.watch_store_failure();
         let mut attempts: FuturesUnordered<Attempt<'_>> = FuturesUnordered::new();
-        let mut in_flight: HashSet<EventId> = HashSet::new();
+        let mut in_flight: BTreeSet<EventId> = BTreeSet::new();
         loop {
             saved.borrow_and_update();
             failures.borrow_and_update();
@@ -146,6 +147,7 @@ impl DeliveryTask {
                 }
             };
             tokio::select! {
+                biased;
                 Some((delivery, result)) = attempts.next(), if !attempts.is_empty() => {
                     in_flight.remove(&delivery.event);
                     self.note(delivery, result);
@@ -184,7 +186,7 @@ impl DeliveryTask {
     /// The next deliveries, at most `free`, and the time until there may be more.
     async fn find_due(
         &self,
-        in_flight: &HashSet<EventId>,
+        in_flight: &BTreeSet<EventId>,
         free: usize,
     ) -> (Vec<(EventDelivery, Arc<SavedEvent>)>, Duration) {
         let hook = &self.webhook.id;
@@ -237,7 +239,7 @@ impl DeliveryTask {
     fn note(&self, delivery: EventDelivery, result: Result<(), DeliveryError>) {
         let now = self.now();
         let hook = &*self.webhook.id;
-        let done = after_attempt(delivery, &result, now, rand::random());
+        let done = after_attempt(delivery, &result, now, machine::random());
         let meters = &self.context.webhook_meters;
         let was_failing = meters.update(hook, |meter| {
             match &done.error {

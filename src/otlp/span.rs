@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::connector::{ObservedPacket, PacketEvent};
-use crate::net::{mask_address, mask_random_words};
+use crate::net::mask_words_of_strangers;
 use crate::observe::{PacketBody, PacketDescriber, PacketLane};
 use crate::time::MonoTime;
 
@@ -131,7 +131,7 @@ fn failure(body: &PacketBody) -> Option<String> {
         None => body.message.as_ref(),
     };
     // A stranger may have written them.
-    let words = words.map(|words| mask_random_words(words.clone())).unwrap_or_default();
+    let words = words.map(|words| mask_words_of_strangers(words)).unwrap_or_default();
     Some(format!("{code} {words}").trim_end().to_owned())
 }
 
@@ -143,12 +143,13 @@ fn attributes(
     let (asset, outgoing_asset) =
         (body.from.as_deref().and_then(&asset_of), body.to.as_deref().and_then(&asset_of));
     let phase = body.phase.as_str().to_owned();
+    let masked = |address: String| mask_words_of_strangers(&address);
     let all = [
         ("ilp.node", Some(body.node)),
         ("ilp.outcome", Some(phase)),
         ("ilp.from", body.from),
         ("ilp.to", body.to),
-        ("ilp.destination", body.destination.map(mask_address)),
+        ("ilp.destination", body.destination.map(masked)),
         ("ilp.prefix", body.prefix),
         ("ilp.amount", body.amount),
         ("ilp.asset", asset),
@@ -159,7 +160,7 @@ fn attributes(
         ("ilp.latency_us", body.latency_us.map(|time| time.to_string())),
         ("ilp.code", body.code),
         ("ilp.reason", body.reason.map(|reason| reason.kind)),
-        ("ilp.triggered_by", body.triggered_by.map(mask_address)),
+        ("ilp.triggered_by", body.triggered_by.map(masked)),
     ];
     all.into_iter().filter_map(|(key, value)| Some((key, value?))).collect()
 }

@@ -6,7 +6,7 @@ mod fields;
 mod line;
 mod time;
 
-pub(super) use self::event::EventText;
+pub(super) use self::event::{EventText, SUPPRESSED};
 pub(super) use self::fields::LineFields;
 pub(super) use self::line::{LineHead, end_line, put_head, put_line, put_time};
 pub(super) use self::time::{LineTime, micros_now, rfc3339, rfc3339_micros};

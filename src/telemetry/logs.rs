@@ -21,7 +21,7 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry, reload};
 
-use super::format::{EventText, LineHead, put_line};
+use super::format::{EventText, LineHead, SUPPRESSED, put_line};
 use super::levels::{LogLevels, NODE_SPAN, OURS, PANIC};
 use super::libraries::LibraryThrottle;
 use super::output::{LogOutput, LogTo, LogTotals, LogWriter, OutputError, RecentLines};
@@ -250,7 +250,7 @@ impl LineLayer {
         put_line(out, format, head, &text.message, |fields| {
             fields.out.extend_from_slice(&text.fields);
             if suppressed > 0 {
-                fields.put_integer("suppressed", suppressed);
+                fields.put_integer(SUPPRESSED, suppressed);
             }
         });
         self.output.write(out);

@@ -188,11 +188,7 @@ impl ConnectionLimiter {
         let mut open = self.open.lock();
         let id = open.next_id;
         open.next_id += 1;
-        let wide = open.wide_by_address.get(&address).copied().unwrap_or(0);
-        let is_wide = is_known && wide < WIDE_PER_ADDRESS_MAX;
-        if is_wide {
-            open.wide_by_address.insert(address, wide + 1);
-        }
+        let is_wide = open.take_width(address, is_known);
         let connection = Arc::new(Connection::new(id, remote, (is_known, is_wide), now));
         open.all.insert(id, Arc::clone(&connection));
         drop(open);
@@ -380,6 +376,29 @@ impl ConnectionLimiter {
 }
 
 impl OpenConnections {
+    /// Whether a connection of this address is one of the wide ones, of which it is one from now on.
+    fn take_width(&mut self, address: ClientAddress, is_known: bool) -> bool {
+        let wide = self.wide_by_address.get(&address).copied().unwrap_or(0);
+        let is_wide = is_known && wide < WIDE_PER_ADDRESS_MAX;
+        if is_wide {
+            self.wide_by_address.insert(address, wide + 1);
+        }
+        is_wide
+    }
+
+    fn release_width(&mut self, connection: &Connection) {
+        if !connection.is_wide {
+            return;
+        }
+        let address = ClientAddress::from(connection.remote);
+        if let Some(wide) = self.wide_by_address.get_mut(&address) {
+            *wide -= 1;
+            if *wide == 0 {
+                self.wide_by_address.remove(&address);
+            }
+        }
+    }
+
     /// Of the owner's idle connections.
     fn least_recently_used(&self, owner: &Owner) -> Option<Arc<Connection>> {
         let idle = self.by_owner.get(owner)?.connections.values().filter(|one| one.is_idle());

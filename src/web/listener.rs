@@ -1,6 +1,7 @@
 //! Accepts sockets within the limits of a listener. It spawns nothing: its user runs the future of each connection.
 //!
-//! A connection of a proxy with the PROXY protocol counts at the proxy's address until its header has named the client.
+//! A connection of a proxy with the PROXY protocol counts at the proxy's address until its header has named the client,
+//! and from then on, without a moment in between, at the client's.
 
 use std::io;
 use std::net::SocketAddr;
@@ -9,15 +10,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::connection_limiter::{ConnectionEvent, ConnectionGuard, ConnectionLimiter};
 use super::serve::{WebService, serve};
 use super::spare_file::SpareFile;
+use crate::machine::TcpStream;
 use crate::net::{
-    ClientAddress, Descriptor, Listener, ProxiedListener, ProxyHeaderError, RemoteAddress,
-    read_proxy_header,
+    ClientAddress, Descriptor, Listener, NoDescriptor, ProxiedListener, ProxyHeaderError,
+    RemoteAddress, read_proxy_header,
 };
 
 /// The pause after the system refused to accept a connection.
@@ -92,13 +93,16 @@ impl WebListener {
                 (stream, remote, None)
             }
             OpenFiles::Shared => {
-                context.descriptors.until_within_limit().await;
-                let (stream, remote) = self.listener.accept(&context.clock).await;
-                if context.descriptors.are_exhausted() && !limiter.evict_one() {
-                    (self.service.above_limit)(&self.service, remote.into());
-                    return None;
+                let make_room = || limiter.evict_one();
+                let accepted =
+                    self.listener.accept_within(&context.descriptors, &context.clock, make_room);
+                match accepted.await {
+                    Ok((stream, remote, descriptor)) => (stream, remote, Some(descriptor)),
+                    Err(NoDescriptor { remote }) => {
+                        (self.service.above_limit)(&self.service, remote.into());
+                        return None;
+                    }
                 }
-                (stream, remote, Some(context.descriptors.take()))
             }
         };
         let guard = self.service.admit(remote.into());
@@ -137,6 +141,14 @@ impl WebService {
         guard
     }
 
+    /// Counts a connection of a proxy at the address of its client; another one may be closed for it.
+    fn move_to_client(&self, guard: &mut ConnectionGuard, client: RemoteAddress) {
+        let is_known = self.context.known_addresses.contains(client.into());
+        if guard.move_to(client, is_known) {
+            (self.above_limit)(self, client);
+        }
+    }
+
     fn needs_proxy_header(&self, remote: RemoteAddress) -> bool {
         let is_needed = |listener| self.context.proxies.load().needs_header(listener, remote.ip());
         self.proxied.is_some_and(is_needed)
@@ -167,6 +179,7 @@ async fn within_limits<T>(
     let mut work = pin!(timeout(limiter.limits().head_time, work));
     loop {
         tokio::select! {
+            biased;
             done = work.as_mut() => return done.ok(),
             event = guard.next_event() => match event {
                 ConnectionEvent::Evicted | ConnectionEvent::Close => return None,
@@ -185,10 +198,7 @@ impl AcceptedConnection {
             let header = within_limits(&mut guard, limiter, read_proxy_header(&mut stream)).await;
             match header.unwrap_or(Err(ProxyHeaderError::Timeout)) {
                 Ok(None) => {}
-                Ok(Some(client)) => {
-                    drop(guard);
-                    guard = service.admit(client);
-                }
+                Ok(Some(client)) => service.move_to_client(&mut guard, client),
                 Err(reason) => {
                     service.report_missing_header(guard.remote, &reason);
                     return Ok(());

@@ -156,6 +156,7 @@ pub(super) async fn serve(
         let deadline = connection.deadline(limits).min(now.after(limits.head_time));
         let wake_at = cut_at.unwrap_or(deadline);
         let must_close = tokio::select! {
+            biased;
             // Errors of the connection are the client's.
             _ = serving.as_mut() => return,
             never = streams.run() => match never {},

@@ -6,8 +6,8 @@ use std::net::SocketAddr;
 
 use futures_util::future::FutureExt;
 use parking_lot::Mutex;
-use tokio::net::TcpStream;
 
+use crate::machine::TcpStream;
 use crate::net::Listener;
 
 #[derive(Debug, Default)]

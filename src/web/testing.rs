@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
 use crate::testing::TEST_TIMEOUT;
@@ -51,6 +51,13 @@ impl RawConnection {
         self.0.write_all(bytes.as_ref()).await.unwrap();
     }
 
+    /// The next connection of a server.
+    pub(crate) async fn accept(listener: &TcpListener) -> Self {
+        let stream = listener.accept().await.unwrap().0;
+        stream.set_nodelay(true).unwrap();
+        Self(stream)
+    }
+
     /// Sends a GET request; returns head and body of its answer.
     pub(crate) async fn get(&mut self, path: &str) -> (String, String) {
         self.write(&format!("GET {path} HTTP/1.1\r\nHost: h\r\n\r\n")).await;
@@ -91,6 +98,15 @@ impl RawConnection {
         let head = self.read_head().await;
         let body = self.read_body(&head).await;
         (head, body)
+    }
+
+    /// The head of the next message, without its body; `None`: the other side has closed the connection before it.
+    pub(crate) async fn next_head(&mut self) -> Option<String> {
+        let is_open = async { self.0.peek(&mut [0; 1]).await.is_ok_and(|bytes| bytes > 0) };
+        match timeout(TEST_TIMEOUT, is_open).await.unwrap() {
+            true => Some(self.read_head().await),
+            false => None,
+        }
     }
 
     /// The head of a message, without its body.

@@ -148,6 +148,19 @@ impl<'a> BtpFrame<'a> {
         Ok(Self { request_id: RequestId(request_id), body, protocol_data })
     }
 
+    /// The request that a frame answers, by its first bytes alone: the rest of a RESPONSE or an ERROR may be
+    /// unreadable. `None`: the frame is no answer, or ends before its id.
+    #[must_use]
+    pub fn answered_request(bytes: &[u8]) -> Option<(FrameKind, RequestId)> {
+        let mut frame = Reader::new(bytes);
+        let kind = match frame.u8().ok()? {
+            1 => FrameKind::Response,
+            2 => FrameKind::Error,
+            _ => return None,
+        };
+        Some((kind, RequestId(frame.u32().ok()?)))
+    }
+
     /// The ILP packet. Other implementations may put its entry anywhere, not only first. [row 82]
     #[must_use]
     #[inline]

@@ -1,6 +1,7 @@
 //! The accepting end, from the first byte of a stream to the close frame: in memory, and on loopback.
 
 mod budget;
+mod guests;
 mod limits;
 mod loopback;
 mod mistakes;
@@ -40,7 +41,8 @@ fn limited_node(limits: Limits, settings: TransportSettings) -> Node {
 }
 
 fn node_with(context: Arc<NodeContext>) -> Node {
-    let shared = Shared::new(Arc::clone(&context), logins(&PEERS), None);
+    let limits = context.settings.unauthenticated;
+    let shared = Shared::new(Arc::clone(&context), logins(&PEERS), limits, None);
     Node { context, shared, sessions: JoinSet::new() }
 }
 

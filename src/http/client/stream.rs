@@ -3,15 +3,12 @@
 use std::future::poll_fn;
 use std::pin::Pin;
 
-use axum::body::Body;
-use axum::http::Response;
 use bytes::Bytes;
 use hyper::body::{Body as _, Incoming};
-use tokio::time::timeout;
 
-use super::{Document, DocumentRequest, FetchError, HttpClient, HttpVerb, broken, read_document};
-use crate::http::connect::{HttpSender, connect};
-use crate::web::{TaskPoller, Tasks};
+use super::{Document, FetchError, broken};
+use crate::http::connect::HttpSender;
+use crate::web::TaskPoller;
 
 /// The answer to a request for a stream.
 #[derive(Debug)]
@@ -35,49 +32,11 @@ impl std::fmt::Debug for DocumentStream {
     }
 }
 
-impl HttpClient {
-    /// Requests a stream. The timeout is for the connection and for the head of the answer.
-    pub async fn open(&self, asked: DocumentRequest<'_>) -> Result<Opened, FetchError> {
-        let tasks = Tasks::default();
-        let mut poller = tasks.poller();
-        let opening = self.send_request(asked, &tasks);
-        let (sender, answer): (HttpSender, Response<Incoming>) = tokio::select! {
-            never = poller.run() => match never {},
-            opened = opening => opened?,
-        };
-        if answer.status() == 200 {
-            return Ok(Opened::Stream(DocumentStream { sender, poller, body: answer.into_body() }));
-        }
-        let read = timeout(asked.timeout, read_document(answer, asked.bytes_max));
-        tokio::select! {
-            never = poller.run() => match never {},
-            read = read => {
-                read.map_err(|_| FetchError::Timeout(asked.timeout))?.map(Opened::Document)
-            }
-        }
-    }
-
-    pub(super) async fn send_request(
-        &self,
-        asked: DocumentRequest<'_>,
-        tasks: &Tasks,
-    ) -> Result<(HttpSender, Response<Incoming>), FetchError> {
-        let (mut sender, _) = connect(asked.url, &self.tls, asked.timeout, tasks, None).await?;
-        let request = super::begin_request(&sender, asked)?;
-        let body = match asked.verb {
-            HttpVerb::Get => Body::empty(),
-            HttpVerb::Post(body) | HttpVerb::PostBytes(body) | HttpVerb::Delete(body) => {
-                Body::from(body.to_vec())
-            }
-        };
-        let request = request.body(body).map_err(FetchError::Url)?;
-        let answer = timeout(asked.timeout, sender.send(request, asked.bytes_max)).await;
-        let answer = answer.map_err(|_| FetchError::Timeout(asked.timeout))?;
-        Ok((sender, answer.map_err(|error| broken(&error.into_error()))?))
-    }
-}
-
 impl DocumentStream {
+    pub(super) fn new(sender: HttpSender, poller: TaskPoller, body: Incoming) -> Self {
+        Self { sender, poller, body }
+    }
+
     /// The next bytes; `None` at the end. Cancel safe.
     ///
     /// # Errors

@@ -180,6 +180,19 @@ async fn other_methods_are_not_allowed() {
 }
 
 #[tokio::test]
+async fn only_what_exists_refuses_a_method() {
+    let node = node(&["wallet"], Some("test.node")).await;
+    for method in ["POST", "PUT", "DELETE"] {
+        for path in ["/nothing", "/ilp/", "/spsp/nobody", "/accounts/nobody/spsp", "/%ff"] {
+            let (status, head, body) = query(&node, method, path).await;
+            assert_eq!(status, 404, "{method} {path}: {body}");
+            check_headers(&head, &["content-type: application/problem+json"]);
+            assert!(body.contains("there is nothing at this path"), "{method} {path}: {body}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn without_an_address_no_receiver_can_be_paid() {
     let node = node(&["wallet"], None).await;
     for path in ["/wallet", "/.well-known/pay"] {

@@ -82,3 +82,61 @@ impl OutboxShares {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shares() -> OutboxShares {
+        let frames = [(Slot(1), 20), (Slot::NONE, 99), (Slot(2), 10), (Slot(1), 10)];
+        OutboxShares::new(frames.into_iter())
+    }
+
+    fn bytes(shares: &OutboxShares) -> [usize; 3] {
+        [1, 2, 3].map(|slot| shares.bytes_of(Slot(slot)))
+    }
+
+    fn reserved(shares: &OutboxShares) -> [usize; 3] {
+        [1, 2, 3].map(|slot| shares.reserved_for_others(Slot(slot)))
+    }
+
+    #[test]
+    fn half_of_the_outbox_is_divided_among_the_requesters() {
+        let mut shares = shares();
+        assert_eq!((bytes(&shares), shares.bytes_of(Slot::NONE)), ([30, 10, 0], 0));
+        shares.divide(2, 100);
+        // A share is 25, and 16 are for a newcomer. The second requester has used 10 of its share.
+        assert_eq!(reserved(&shares), [15 + 16, 0, 0]);
+        for (requester, len, expected) in
+            [(1, 0, false), (2, 15, true), (2, 16, false), (3, 25, true), (3, 26, false)]
+        {
+            let is_within = shares.is_within_share(Slot(requester), len);
+            assert_eq!(is_within, expected, "{len} more bytes of {requester}");
+        }
+        shares.divide(2, 1_000);
+        assert_eq!(reserved(&shares), [31, 0, 0], "it was divided among as many already");
+        shares.divide(4, 100);
+        // A share is 12, and 10 are for a newcomer. The second requester has used 10 of its share.
+        assert_eq!(reserved(&shares), [3 * 12 - 10 + 10, 3 * 12 - 12, 3 * 12 - 22]);
+        shares.divide(0, 100);
+        assert!(shares.is_within_share(Slot(3), 50) && !shares.is_within_share(Slot(3), 51));
+    }
+
+    #[test]
+    fn frames_that_come_and_go_change_what_is_reserved() {
+        let mut shares = shares();
+        shares.divide(2, 100);
+        shares.remove(Slot(1), 10);
+        assert_eq!((bytes(&shares), reserved(&shares)), ([20, 10, 0], [15, 5, 0]));
+        shares.add(Slot(2), 20);
+        assert_eq!((bytes(&shares), reserved(&shares)), ([20, 30, 0], [0, 5 + 16, 0]));
+        shares.add(Slot::NONE, 20);
+        shares.remove(Slot(7), 20);
+        assert_eq!((bytes(&shares), reserved(&shares)), ([20, 30, 0], [0, 5 + 16, 0]));
+        shares.remove(Slot(1), 20);
+        assert_eq!((bytes(&shares), reserved(&shares)), ([0, 30, 0], [0, 25 + 16, 0]));
+        assert_eq!(shares.bytes.len(), 1, "a requester without frames is forgotten");
+        shares.remove(Slot(2), 31);
+        assert_eq!((bytes(&shares), reserved(&shares)), ([0, 0, 0], [25, 25, 25]));
+    }
+}

@@ -207,6 +207,31 @@ mod tests {
     }
 
     #[test]
+    fn bytes_are_counted_by_requester_and_for_prepares() {
+        let mut queues = PacketQueues::default();
+        queues.put_packet(packet(1, 10));
+        queues.put_packet(packet(2, 20));
+        queues.put_packet(packet(1, 11));
+        let mut reply = packet(0, 30);
+        (reply.packet.kind, reply.packet.requester) = (PacketKind::Reply, None);
+        reply.packet.packet = vec![0; 7];
+        reply.after = CutNumber(4);
+        queues.put_packet(reply);
+        let mut by_requester: Vec<_> = queues.bytes_by_requester().collect();
+        by_requester.sort_unstable();
+        assert_eq!(by_requester, [(Slot(1), 20), (Slot(2), 10)]);
+        assert_eq!((queues.bytes(), queues.prepare_bytes()), (37, 30));
+        assert_eq!(queues.first_cut(None), Some(CutNumber(4)));
+        assert_eq!(queues.first_cut(Some(Slot(1))), Some(CutNumber::NONE));
+        assert_eq!(queues.first_cut(Some(Slot(3))), None);
+        assert_eq!(ids(&mut queues, 1, |requester| requester.is_none()), [30]);
+        assert_eq!((queues.bytes(), queues.prepare_bytes()), (30, 30));
+        assert_eq!(ids(&mut queues, 1, |_| true), [10]);
+        assert_eq!((queues.bytes(), queues.prepare_bytes()), (20, 20));
+        assert_eq!(queues.bytes_by_requester().find(|of| of.0 == Slot(1)), Some((Slot(1), 10)));
+    }
+
+    #[test]
     fn all_packets_can_be_taken_at_once() {
         let mut queues = PacketQueues::default();
         for id in 0..10 {

@@ -139,6 +139,45 @@ fn a_lost_session_returns_the_packets_that_were_not_written() {
 }
 
 #[test]
+fn a_packet_is_unsent_until_its_first_byte_is_written() {
+    let frame_len = {
+        let outbox = Outbox::new(Framing::Server, 1 << 20);
+        put(&outbox, PacketKind::Prepare, 0);
+        outbox.waiting_bytes()
+    };
+    for written in 0..=4 * frame_len {
+        let outbox = Outbox::new(Framing::Server, 1 << 20);
+        for id in 0..4 {
+            put(&outbox, PacketKind::Prepare, id);
+        }
+        assert_eq!(write(&outbox, written).0.len(), written);
+        let begun = written.div_ceil(frame_len);
+        let ids: Vec<_> = outbox.end_session().prepares.iter().map(|id| id.0 as usize).collect();
+        assert_eq!(ids, (begun..4).collect::<Vec<_>>(), "after {written} bytes");
+        let rest = write(&outbox, usize::MAX).0.len();
+        assert_eq!(rest, begun * frame_len - written, "of the frame that was begun");
+    }
+}
+
+#[test]
+fn written_bytes_are_removed_once_they_are_the_larger_part() {
+    for (bytes, written, kept) in [
+        (10, 0, (10, 0)),
+        (10, 4, (10, 4)),
+        (10, 5, (10, 5)),
+        (10, 6, (4, 0)),
+        (11, 5, (11, 5)),
+        (11, 6, (5, 0)),
+    ] {
+        let outbox = Outbox::new(Framing::Server, 1 << 20);
+        outbox.put_ws_frames(&vec![0; bytes]);
+        assert!(write(&outbox, written).1.is_pending());
+        let inner = outbox.inner.lock();
+        assert_eq!((inner.buffer.len(), inner.written), kept, "{written} of {bytes} bytes");
+    }
+}
+
+#[test]
 fn prepares_are_refused_before_answers_close_the_session() {
     let outbox = Outbox::new(Framing::Server, 100);
     while put_if_permitted(&outbox, 1, 1).is_ok() {}
@@ -195,6 +234,22 @@ fn memory_follows_recent_use() {
         let _ = write(&outbox, usize::MAX);
     }
     assert!(outbox.inner.lock().buffer.capacity() <= 2 * RETAINED_BYTES_MAX);
+}
+
+#[test]
+fn memory_for_many_packets_shrinks_with_the_buffer() {
+    let outbox = Outbox::new(Framing::Server, 1 << 30);
+    // Just too many for a half of its capacity.
+    for id in 0..16_500 {
+        put(&outbox, PacketKind::Reply, id);
+    }
+    let _ = write(&outbox, usize::MAX);
+    let before = outbox.inner.lock().buffer.capacity();
+    put(&outbox, PacketKind::Reply, 2);
+    let _ = write(&outbox, usize::MAX);
+    let inner = outbox.inner.lock();
+    let (bytes, frames) = (inner.buffer.capacity(), inner.frames.capacity());
+    assert!(bytes < before && frames < 100, "{bytes} bytes, {frames} frames");
 }
 
 #[test]
@@ -291,6 +346,56 @@ fn the_node_itself_may_exceed_a_full_outbox_within_bounds() {
 }
 
 #[test]
+fn the_bounds_of_prepares_are_exact() {
+    use NoPermit::{Full, Reserved};
+    const MAX: usize = 100_000;
+    const HARD_MAX: usize = MAX + 64 * 1024;
+    for (requester, requesters, waiting, expected) in [
+        // One requester has all of the outbox, and no more.
+        (Some(1), 1, MAX - 1, Ok(())),
+        (Some(1), 1, MAX, Err(Full)),
+        // Within its share, and for the node itself, there is space beyond that.
+        (Some(1), 2, HARD_MAX - 1, Ok(())),
+        (Some(1), 2, HARD_MAX, Err(Full)),
+        (None, 2, HARD_MAX - 1, Ok(())),
+        (None, 2, HARD_MAX, Err(Full)),
+        // A Prepare is longer than this share of 5 bytes, and the other 9999 have nothing of theirs yet.
+        (Some(1), 10_000, MAX - 9_999 * 5 - 1, Ok(())),
+        (Some(1), 10_000, MAX - 9_999 * 5, Err(Reserved)),
+        (Some(1), 10_000, MAX - 1, Err(Reserved)),
+        (Some(1), 10_000, MAX, Err(Full)),
+    ] {
+        let (outbox, prepare) = (Outbox::new(Framing::Server, MAX), prepare());
+        outbox.put_ws_frames(&vec![0; waiting]);
+        let requester = requester.map(Slot);
+        let request = PermitRequest { requester, requesters, prepare: &prepare };
+        let permit = outbox.request_permit(&request).map(drop);
+        assert_eq!(permit, expected, "{requester:?} of {requesters}, behind {waiting} bytes");
+    }
+}
+
+#[test]
+fn requesters_are_told_apart_only_in_an_outbox_that_is_half_full() {
+    for (waiting, is_counted) in [(49, false), (50, true)] {
+        let outbox = Outbox::new(Framing::Server, 100);
+        outbox.put_ws_frames(&vec![0; waiting]);
+        assert_eq!(put_if_permitted(&outbox, 1, 2), Ok(()));
+        assert_eq!(outbox.inner.lock().shares.is_some(), is_counted, "behind {waiting} bytes");
+    }
+}
+
+#[test]
+fn frames_of_the_session_itself_end_with_it() {
+    let (outbox, wakes) = counted(Framing::Server, 1 << 20);
+    let put = || outbox.put_frame(2, |out| out.extend_from_slice(b"hi"));
+    assert!(put());
+    assert_eq!((wakes(), write(&outbox, usize::MAX).0), (1, b"\x82\x02hi".to_vec()));
+    outbox.end_session();
+    assert!(!put());
+    assert_eq!((wakes(), outbox.waiting_bytes()), (1, 0));
+}
+
+#[test]
 fn a_packet_larger_than_its_share_fits_an_outbox_that_is_not_full() {
     let outbox = Outbox::new(Framing::Server, 100);
     assert_eq!(put_if_permitted(&outbox, 0, 50), Ok(()));
@@ -322,4 +427,46 @@ fn space_is_reserved_in_an_unframed_outbox_too() {
     assert_eq!(put_if_permitted(&outbox, 1, 2), Ok(()));
     while outbox.take_packet_if(|requester| requester == Some(Slot(0))).is_some() {}
     assert_eq!(put_if_permitted(&outbox, 0, 2), Ok(()), "packets that were taken make space");
+}
+
+#[test]
+fn answers_pause_reading_and_close_the_session_at_their_bounds() {
+    for framing in [Framing::Server, Framing::Client([1; 32])] {
+        let outbox = Outbox::new(framing, 100);
+        outbox.put_ws_frames(&[0; 99]);
+        assert!(!outbox.is_full_of_answers());
+        outbox.put_ws_frames(&[0; 1]);
+        assert!(outbox.is_full_of_answers());
+        let _ = write(&outbox, 1);
+        assert!(!outbox.is_full_of_answers(), "what is written does not count");
+        outbox.put_ws_frames(&[0; 16 * 100 - 99]);
+        assert_eq!((outbox.waiting_bytes(), outbox.close_request()), (16 * 100, None));
+        outbox.put_ws_frames(&[0; 1]);
+        assert!(outbox.close_request().is_some());
+    }
+}
+
+#[test]
+fn the_first_close_request_stands() {
+    let first = CloseRequest { code: 1001, reason: "stopping" };
+    let outbox = Outbox::new(Framing::Server, 1);
+    outbox.request_close(first);
+    outbox.request_close(CloseRequest { code: 1000, reason: "done" });
+    outbox.put_ws_frames(&[0; 100]);
+    assert_eq!(outbox.close_request(), Some(first));
+}
+
+#[test]
+fn only_answers_pause_reading_in_an_unframed_outbox_too() {
+    let outbox = Outbox::new(Framing::None, 100);
+    for id in 0..5 {
+        put(&outbox, PacketKind::Prepare, id);
+    }
+    assert!(outbox.waiting_bytes() > 100 && !outbox.is_full_of_answers());
+    let answer = encode(&FULFILL).len();
+    for id in 0..100_usize.div_ceil(answer) {
+        assert!(!outbox.is_full_of_answers(), "after {id} answers of {answer} bytes");
+        put(&outbox, PacketKind::Reply, 10);
+    }
+    assert!(outbox.is_full_of_answers());
 }

@@ -1,22 +1,21 @@
 //! Headers of each kind, cut at each byte, and bytes that are none.
 
 use proptest::prelude::*;
+use serde_json::Value;
 use tokio::io::AsyncWriteExt;
 
 use super::*;
+use crate::wire::vectors;
 
-/// A header of version 2.
-fn binary(command: u8, family: u8, rest: &[u8]) -> Vec<u8> {
-    let length = u16::try_from(rest.len()).unwrap().to_be_bytes();
-    [SIGNATURE, &[command, family][..], &length, rest].concat()
-}
-
-const V4: [u8; 12] = [192, 0, 2, 1, 192, 0, 2, 2, 0xdb, 0xfc, 1, 187];
-
-fn v6() -> Vec<u8> {
-    let source: Ipv6Addr = "2001:db8::1".parse().unwrap();
-    let destination: Ipv6Addr = "2001:db8::2".parse().unwrap();
-    [&source.octets()[..], &destination.octets(), &[0xdb, 0xfc, 1, 187]].concat()
+/// The bytes of a vector, of which a long run of one byte is given as such.
+fn bytes_of(entry: &Value) -> Vec<u8> {
+    if entry["hex"].is_string() {
+        return vectors::bytes(entry, "hex");
+    }
+    let fill = vectors::bytes(entry, "fill_byte");
+    let count = usize::try_from(entry["fill_count"].as_u64().unwrap()).unwrap();
+    let [begin, end] = ["hex_prefix", "hex_suffix"].map(|key| vectors::bytes(entry, key));
+    [begin, fill.repeat(count), end].concat()
 }
 
 /// Sends `bytes`, the first `first` of them alone, and reads the header. Returns it with what follows.
@@ -43,71 +42,27 @@ async fn read(bytes: &[u8], first: usize) -> (Result<Option<String>, String>, Ve
 
 #[tokio::test]
 async fn the_client_of_each_version_wherever_the_segments_end() {
-    let line = |text: &str| text.as_bytes().to_vec();
-    let tlvs = [3, 0, 4, 1, 2, 3, 4, 0x20, 0, 5, 1, 0, 0, 0, 0];
-    for (header, expected) in [
-        (line("PROXY TCP4 192.0.2.1 192.0.2.2 56316 443\r\n"), Some("192.0.2.1:56316")),
-        (line("PROXY TCP6 2001:db8::1 2001:db8::2 56316 443\r\n"), Some("[2001:db8::1]:56316")),
-        (line("PROXY UNKNOWN\r\n"), None),
-        (line("PROXY UNKNOWN 1 2 3 anything\r\n"), None),
-        (binary(0x21, 0x11, &V4), Some("192.0.2.1:56316")),
-        (binary(0x21, 0x21, &v6()), Some("[2001:db8::1]:56316")),
-        (binary(0x21, 0x11, &[&V4[..], &tlvs].concat()), Some("192.0.2.1:56316")),
-        (binary(0x20, 0x00, &[]), None),
-        (binary(0x20, 0x11, &V4), None),
-        (binary(0x20, 0xff, &[9; 300]), None),
-        (binary(0x21, 0x00, &[]), None),
-        (binary(0x21, 0x12, &V4), None),
-        (binary(0x21, 0x31, &[0; 216]), None),
-        (binary(0x21, 0x00, &vec![0; HEADER_BYTES_MAX - FIXED_BYTES]), None),
-    ] {
-        let expected = Ok(expected.map(str::to_owned));
+    let file = vectors::load("proxy-header");
+    for entry in vectors::list(&file, "accepted") {
+        let header = bytes_of(entry);
+        let expected = Ok(entry["client"].as_str().map(str::to_owned));
         for first in 0..=header.len() {
             // What follows may itself look like a header, and stays unread.
             let bytes = [&header[..], b"PROXY and \r\n\r\n\0"].concat();
             let (found, rest) = read(&bytes, first).await;
-            assert_eq!(found, expected, "{header:?} {first}");
-            assert_eq!(rest, b"PROXY and \r\n\r\n\0", "{header:?} {first}");
+            assert_eq!(found, expected, "{entry} {first}");
+            assert_eq!(rest, b"PROXY and \r\n\r\n\0", "{entry} {first}");
         }
     }
 }
 
 #[tokio::test]
 async fn what_is_no_header_is_refused() {
-    let missing = "does not begin with a header";
-    let long = format!("PROXY UNKNOWN {}\r\n", "x".repeat(LINE_BYTES_MAX));
-    let line = |text: &str| text.as_bytes().to_vec();
-    for (bytes, expected) in [
-        (vec![], "before the header"),
-        (line("GET / HTTP/1.1\r\nHost: a\r\n\r\n"), missing),
-        (line("proxy TCP4 192.0.2.1 192.0.2.2 1 2\r\n"), missing),
-        (vec![0x16, 3, 1], missing),
-        (line("\r\n\r\n\r\n"), missing),
-        (line("PROXY "), "within the header"),
-        (line("PROXY TCP4 192.0.2.1 192"), "within the header"),
-        (line(&long), "too long"),
-        (line("PROXY TCP4 192.0.2.1 192.0.2.2 1\r\n"), "malformed"),
-        (line("PROXY TCP4 192.0.2.1 192.0.2.2 1 2 3\r\n"), "malformed"),
-        (line("PROXY TCP4  192.0.2.1 192.0.2.2 1 2\r\n"), "malformed"),
-        (line("PROXY TCP4 192.0.2.1 192.0.2.2 +1 2\r\n"), "malformed"),
-        (line("PROXY TCP4 192.0.2.1 192.0.2.2 65536 2\r\n"), "malformed"),
-        (line("PROXY TCP4 2001:db8::1 2001:db8::2 1 2\r\n"), "malformed"),
-        (line("PROXY TCP6 192.0.2.1 192.0.2.2 1 2\r\n"), "malformed"),
-        (line("PROXY UDP4 192.0.2.1 192.0.2.2 1 2\r\n"), "malformed"),
-        (line("PROXY unknown  \r\n"), "malformed"),
-        (b"PROXY TCP4 \xff\xff\xff\xff\xff\xff\r\n".to_vec(), "malformed"),
-        (binary(0x11, 0x11, &V4), "of version 2"),
-        (binary(0x22, 0x11, &V4), "of version 2"),
-        (binary(0x21, 0x11, &V4[..11]), "cut short"),
-        (binary(0x21, 0x21, &v6()[..35]), "cut short"),
-        (binary(0x21, 0x41, &v6()), "unknown family"),
-        (binary(0x21, 0x13, &V4), "unknown family"),
-        (binary(0x21, 0x11, &V4)[..20].to_vec(), "within the header"),
-        (binary(0x21, 0x11, &vec![0; HEADER_BYTES_MAX - FIXED_BYTES + 1]), "too long"),
-    ] {
-        let (found, _) = read(&bytes, 0).await;
+    let file = vectors::load("proxy-header");
+    for entry in vectors::list(&file, "refused") {
+        let (found, _) = read(&bytes_of(entry), 0).await;
         let error = found.unwrap_err();
-        assert!(error.contains(expected), "{bytes:?}: {error}");
+        assert!(error.contains(vectors::text(entry, "error")), "{entry}: {error}");
     }
 }
 

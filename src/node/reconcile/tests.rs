@@ -14,10 +14,10 @@ fn reconciling(node: &StoredNode) -> (Reconciling, mpsc::Receiver<Done>) {
         interval: watch::channel(Duration::from_secs(300)).1,
         has_store: true,
         started_at: Instant::now(),
-        peers: HashMap::new(),
-        running: HashSet::new(),
-        alarmed: HashSet::new(),
-        waiting: HashMap::new(),
+        peers: BTreeMap::new(),
+        running: BTreeSet::new(),
+        alarmed: BTreeSet::new(),
+        waiting: BTreeMap::new(),
         done_sender,
     };
     (reconciling, done)

@@ -23,6 +23,11 @@ fn webhook(listener: &TcpListener, secret: &str) -> WebhookSettings {
     }
 }
 
+fn peer_down() -> NewEvent {
+    let (level, kind, text) = (EventLevel::Warn, EventKind::PeerDown, "c is down".to_owned());
+    NewEvent { level, kind, text, peer: None, fields: Vec::new() }
+}
+
 /// Answers one request. Returns its head.
 async fn answer_one(listener: &TcpListener, status: u16) -> String {
     let (mut stream, _) = listener.accept().await.unwrap();
@@ -49,15 +54,8 @@ async fn a_changed_url_or_secret_is_tried_at_once_and_the_old_error_is_forgotten
     let changes = [(&first, &second, SECRET), (&second, &second, NEXT_SECRET)];
     for (number, (before, after, secret)) in changes.into_iter().enumerate() {
         let id = EventId::from_random(number as u128);
-        let event = NewEvent {
-            level: EventLevel::Warn,
-            kind: EventKind::PeerDown,
-            text: "c is down".to_owned(),
-            peer: None,
-            fields: Vec::new(),
-        };
         let now = || context.clock.now().wall;
-        context.connector.note_event_for("ops", id.clone(), &event, now());
+        context.connector.note_event_for("ops", id.clone(), &peer_down(), now());
         answer_one(before, 401).await;
         until("the failure", || meter().is_failing).await;
         // As after many attempts.
@@ -83,13 +81,6 @@ async fn what_was_delivered_and_is_not_saved_yet_is_not_tried_again() {
     let connector = &context.connector;
     let subscription = WebhookSubscription { hook: "ops".into(), kinds: Vec::new() };
     connector.set_webhooks(vec![subscription]);
-    let event = NewEvent {
-        level: EventLevel::Warn,
-        kind: EventKind::PeerDown,
-        text: "c is down".to_owned(),
-        peer: None,
-        fields: Vec::new(),
-    };
     let hook: Arc<str> = "ops".into();
     let now = context.clock.now().wall;
     let later = now.saturating_add(Duration::from_millis(HOUR_MS));
@@ -100,7 +91,7 @@ async fn what_was_delivered_and_is_not_saved_yet_is_not_tried_again() {
     };
     let states = [DeliveryState::Pending, DeliveryState::Pending, DeliveryState::GivenUp];
     for (id, state) in ids.iter().zip(states) {
-        connector.note_event_for("ops", id.clone(), &event, now);
+        connector.note_event_for("ops", id.clone(), &peer_down(), now);
         connector.note_delivery(delivery(id, state));
     }
     until("the cut", || connector.unsaved_deliveries("ops").is_empty()).await;

@@ -9,6 +9,9 @@ use tracing::field::{Field, Visit};
 use super::escape::{Escaped, escape};
 use super::{LineFields, LineFormat};
 
+/// The field of throttled lines: how many were left out before this one.
+pub(in crate::telemetry) const SUPPRESSED: &str = "suppressed";
+
 /// An event's message and fields as they stand in a line.
 #[derive(Default)]
 pub(in crate::telemetry) struct EventText {
@@ -60,8 +63,11 @@ impl Visit for EventText {
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        if !field.name().starts_with("log.") {
-            self.fields().put_integer(field.name(), value);
+        let name = field.name();
+        // Only lines that were left out are worth a field.
+        let says_nothing = name == SUPPRESSED && value == 0;
+        if !says_nothing && !name.starts_with("log.") {
+            self.fields().put_integer(name, value);
         }
     }
 

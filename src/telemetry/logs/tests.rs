@@ -53,6 +53,21 @@ fn one_event_is_one_json_line() {
 }
 
 #[test]
+fn a_line_before_which_none_was_left_out_does_not_count_them() {
+    let json = lines(LineFormat::Json, "info", None, || {
+        tracing::info!(suppressed = 0_u64, count = 0_u64, "first");
+        tracing::info!(suppressed = 3_u64, "second");
+    });
+    let found: Vec<_> = json.lines().map(without_time).collect();
+    assert_eq!((&found[0]["count"], found[0].get("suppressed")), (&0.into(), None), "{json}");
+    assert_eq!(found[1]["suppressed"], 3, "{json}");
+    let human = lines(LineFormat::Human { colour: false }, "info", None, || {
+        tracing::info!(suppressed = 0_u64, "first");
+    });
+    assert!(!human.contains("suppressed"), "{human}");
+}
+
+#[test]
 fn every_kind_of_value_is_json() {
     let written = lines(LineFormat::Json, "info", None, || {
         tracing::info!(

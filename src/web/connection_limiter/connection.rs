@@ -86,6 +86,19 @@ impl Connection {
         }
     }
 
+    /// The same connection, counted at another address. What was decided about it stays, and so does its time.
+    pub(super) fn at(&self, remote: RemoteAddress, is_known: bool, is_wide: bool) -> Self {
+        let moved = Self::new(self.id, remote, (is_known, is_wide), self.accepted_at);
+        for (from, to) in [
+            (&self.evicted, &moved.evicted),
+            (&self.close_requested, &moved.close_requested),
+            (&self.may_only_log_in, &moved.may_only_log_in),
+        ] {
+            to.store(from.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+        moved
+    }
+
     /// A request without a login came. It ends a connection that may only log in.
     pub(crate) fn record_anonymous_request(&self) {
         if self.may_only_log_in.load(Ordering::Relaxed) && !self.is_owned() {

@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::ConnectionLimiter;
 use super::connection::{Connection, ConnectionEvent};
-use crate::net::{ClientAddress, UnauthenticatedPermit};
+use crate::net::{ClientAddress, RemoteAddress, UnauthenticatedPermit};
 
 /// An admitted connection. Dropping it makes room for another.
 #[derive(Debug)]
@@ -29,6 +29,21 @@ impl ConnectionGuard {
     ) -> Self {
         let (permit, evicted_at, reported_outgrown) = (Some(permit), None, false);
         Self { connection, limiter, permit, evicted_at, reported_outgrown }
+    }
+
+    /// Counts the connection at another address from now on, in one step: that of the client, once its proxy has named
+    /// it, and before it is anybody's. No other connection is admitted in between; a connection that was evicted or has
+    /// to close does so there, too. `true`: the permit of another connection was evicted for it.
+    pub(crate) fn move_to(&mut self, remote: RemoteAddress, is_known: bool) -> bool {
+        let limiter = Arc::clone(&self.limiter);
+        // A connection is evicted or closed under this lock, so nothing is decided about the old one meanwhile.
+        let mut open = limiter.open.lock();
+        let address = ClientAddress::from(remote);
+        open.release_width(&self.connection);
+        let is_wide = open.take_width(address, is_known);
+        self.connection = Arc::new(self.connection.at(remote, is_known, is_wide));
+        open.all.insert(self.connection.id, Arc::clone(&self.connection));
+        self.permit.as_mut().is_some_and(|permit| permit.move_to(address, is_known))
     }
 
     /// Waits for the next event; each is reported once. Dropping the future loses nothing.
@@ -94,14 +109,6 @@ impl Drop for ConnectionGuard {
         let mut open = self.limiter.open.lock();
         open.all.remove(&self.connection.id);
         open.remove_from_owner(&self.connection);
-        if self.connection.is_wide {
-            let address = ClientAddress::from(self.connection.remote);
-            if let Some(wide) = open.wide_by_address.get_mut(&address) {
-                *wide -= 1;
-                if *wide == 0 {
-                    open.wide_by_address.remove(&address);
-                }
-            }
-        }
+        open.release_width(&self.connection);
     }
 }

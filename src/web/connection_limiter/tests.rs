@@ -315,3 +315,77 @@ async fn streams_have_no_age_and_are_not_closed_for_others_but_when_they_are_blo
     stream.record_write(false, || seconds(108));
     assert_eq!(deadline(), MonoTime::MAX);
 }
+
+fn move_to(guard: &mut ConnectionGuard, address: &str, is_known: bool) -> bool {
+    guard.move_to(RemoteAddress::new(address.parse().unwrap(), Some(1)), is_known)
+}
+
+/// A connection whose proxy names its client counts there in one step.
+#[test]
+fn a_connection_that_moves_to_its_client_leaves_one_limit_and_meets_another() {
+    let limiter = ConnectionLimiter::new(limits());
+    let mut moved = connect(&limiter, "10.0.0.1");
+    let accepted = moved.deadline(limiter.limits());
+    let at_client: Vec<_> = (0..2).map(|_| connect(&limiter, "10.0.0.2")).collect();
+    assert!(!move_to(&mut moved, "10.0.0.2", false), "the third of this address");
+    assert_eq!(limiter.connections(), 3);
+    assert_eq!(moved.remote.to_string(), "10.0.0.2:1");
+    assert_eq!(moved.deadline(limiter.limits()), accepted, "its time goes on");
+    // Of its new address: one more closes the oldest there, not the newest that has moved.
+    let mut another = connect(&limiter, "10.0.0.3");
+    let mut guards: Vec<_> = at_client.into_iter().chain([moved]).collect();
+    assert!(move_to(&mut another, "10.0.0.2", false), "one is closed for it");
+    let lost = |guard: &mut ConnectionGuard| {
+        guard.permit.as_ref().unwrap().evicted().now_or_never().is_some()
+    };
+    assert_eq!(guards.iter_mut().map(lost).collect::<Vec<_>>(), [true, false, false]);
+    assert!(!lost(&mut another));
+    // The connection that others look for is the moved one.
+    limiter.close_all_when_idle();
+    assert_eq!(guards[2].take_event(), Some(ConnectionEvent::Close));
+    drop((guards, another));
+    assert_eq!(limiter.connections(), 0);
+}
+
+/// What was decided while the proxy was silent stays so: the move is no way around a limit.
+#[tokio::test]
+async fn a_connection_that_must_close_does_so_at_its_client_too() {
+    let limiter = ConnectionLimiter::new(limits());
+    let mut guards: Vec<_> = (0..5).map(|_| connect(&limiter, "10.0.0.1")).collect();
+    // Three are admitted: the permits of the first two are evicted. One moves before that is noticed, one after it.
+    assert!(!move_to(&mut guards[0], "10.0.0.9", false), "it gets no permit again");
+    assert_eq!(guards[1].next_event().now_or_never(), None);
+    assert!(!move_to(&mut guards[1], "10.0.0.8", false));
+    for guard in &mut guards[..2] {
+        assert_eq!(guard.next_event().now_or_never(), None, "it may only log in");
+        guard.record_anonymous_request();
+        assert_eq!(guard.next_event().now_or_never(), Some(ConnectionEvent::Evicted));
+    }
+    // Open files are short, or the listener closes.
+    limiter.open.lock().evict(&guards[2]);
+    limiter.close_all_when_idle();
+    for guard in &mut guards[2..] {
+        assert!(!move_to(guard, "10.0.0.7", false));
+    }
+    let events: Vec<_> = guards[2..].iter_mut().map(ConnectionGuard::take_event).collect();
+    let expected = [ConnectionEvent::Evicted, ConnectionEvent::Close, ConnectionEvent::Close];
+    assert_eq!(events, expected.map(Some));
+}
+
+#[test]
+fn a_moved_connection_takes_its_width_along() {
+    let limiter = ConnectionLimiter::new(limits());
+    let mut moved = connect_from(&limiter, "10.0.0.1", true);
+    assert_eq!(moved.streams_max(), WIDE_STREAMS);
+    move_to(&mut moved, "10.0.0.2", false);
+    assert_eq!(moved.streams_max(), NARROW_STREAMS);
+    move_to(&mut moved, "10.0.0.3", true);
+    assert_eq!(moved.streams_max(), WIDE_STREAMS);
+    let count = |address: &str| {
+        let address = ClientAddress::from(address.parse::<std::net::IpAddr>().unwrap());
+        limiter.open.lock().wide_by_address.get(&address).copied()
+    };
+    assert_eq!(["10.0.0.1", "10.0.0.2", "10.0.0.3"].map(count), [None, None, Some(1)]);
+    drop(moved);
+    assert!(limiter.open.lock().wide_by_address.is_empty());
+}

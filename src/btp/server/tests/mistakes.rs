@@ -77,6 +77,52 @@ async fn answers_without_a_usable_packet_become_t00() {
     }
 }
 
+/// The packet must not wait for its expiry, 30 seconds later.
+#[tokio::test]
+async fn an_unreadable_answer_fails_its_request_at_once() {
+    let mut node = node();
+    let (mut alice, mut bob) = (node.log_in("alice").await, node.log_in("bob").await);
+    let cut_off = |mut frame: Vec<u8>| {
+        frame.pop();
+        frame
+    };
+    let spoilt = |id, part: &[u8]| {
+        let mut frame = error(id, b"{}");
+        let at = frame.windows(part.len()).position(|found| found == part).expect("has this part");
+        frame[at] = 0xff;
+        frame
+    };
+    let answers: [&dyn Fn(u32) -> Vec<u8>; 5] = [
+        &|id| spoilt(id, b"1970"),
+        &|id| cut_off(error(id, b"{}")),
+        &|id| spoilt(id, b"NotAccepted"),
+        &|id| cut_off(response(id, &fulfillment())),
+        // Only the type and the id.
+        &|id| [&[2], &id.to_be_bytes()[..]].concat(),
+    ];
+    for (n, unreadable) in (0..).zip(answers) {
+        alice.send(&request(n, &payment("test.bob"))).await;
+        let id = bob.prepare_id().await;
+        bob.send(&unreadable(id)).await;
+        assert_eq!(alice.frame().await, format!("RESPONSE {n} Reject T00"));
+        // Nothing is in flight with this id now.
+        bob.send(&unreadable(id)).await;
+        assert_eq!(bob.frames_so_far().await, [""; 0]);
+    }
+    let status = node.status("bob");
+    assert_eq!((status.counts.wrong_answers, status.counts.unreadable_frames), (5, 5));
+    let error = status.last_error.unwrap_or_default();
+    assert!(error.starts_with("it answers with a BTP frame that cannot be read: "), "{error}");
+    // A request of the peer with the same id is no answer.
+    alice.send(&request(9, &payment("test.bob"))).await;
+    let id = bob.prepare_id().await;
+    bob.send(&cut_off(request(id, &payment("test.alice")))).await;
+    assert_eq!(bob.frames_so_far().await, [""; 0]);
+    bob.send(&response(id, &fulfillment())).await;
+    assert_eq!(alice.frame().await, "RESPONSE 9 Fulfill");
+    assert_eq!(node.status("bob").counts.unreadable_frames, 6);
+}
+
 #[tokio::test]
 async fn each_kind_of_mistake_has_a_debug_line_with_its_number() {
     let log = Log::of_this_thread();

@@ -117,6 +117,37 @@ fn a_lost_session_returns_what_waits_for_a_cut() {
 }
 
 #[test]
+fn a_packet_behind_a_later_cut_waits_for_that_one() {
+    let (outbox, durable, _) = gated(Framing::Server, 1 << 20);
+    put_after(&outbox, 1, 2);
+    put_after(&outbox, 2, 1);
+    durable.publish(CutNumber(1));
+    assert!(write(&outbox, usize::MAX).0.is_empty());
+    put_after(&outbox, 3, 1);
+    let unsent = outbox.end_session();
+    let expected = [unsent_reply(1, 2, 1), unsent_reply(2, 2, 2), unsent_reply(3, 2, 3)];
+    assert_eq!(unsent.replies, expected);
+    let (outbox, _, _) = gated(Framing::Server, 1 << 20);
+    put_after(&outbox, 1, 2);
+    put_after(&outbox, 2, 1);
+    assert_eq!(outbox.end_session().replies, [unsent_reply(1, 2, 1), unsent_reply(2, 2, 2)]);
+}
+
+#[test]
+fn a_prepare_waits_for_its_cut_too() {
+    let (outbox, durable, _) = gated(Framing::Server, 1 << 20);
+    let prepare = prepare();
+    let request = PermitRequest { requester: Some(Slot(1)), requesters: 1, prepare: &prepare };
+    let permit = outbox.request_permit(&request).unwrap();
+    permit.put_prepare(RequestId(4), &prepare, CutNumber(1));
+    assert!(write(&outbox, usize::MAX).0.is_empty());
+    durable.publish(CutNumber(1));
+    let payload = payload_in(&write(&outbox, usize::MAX).0).unwrap();
+    let frame = BtpFrame::parse(&payload).unwrap();
+    assert_eq!((frame.request_id, frame.ilp()), (RequestId(4), Some(&encode(&prepare)[..])));
+}
+
+#[test]
 fn a_task_that_has_ended_does_not_wait_for_its_cut() {
     let durable = Arc::new(DurableCuts::default());
     let count = Arc::new(Count::default());
@@ -180,6 +211,18 @@ fn a_session_with_too_many_answers_closes_with_the_reason() {
         put_after(&outbox, id, u64::from(id) / 10);
     }
     assert_eq!(outbox.close_request(), Some(ANSWERS_NOT_READ));
+}
+
+#[test]
+fn answers_that_the_peer_could_read_up_to_the_bound_are_the_reason() {
+    for (readable, reason) in [(99, ANSWERS_NOT_SAVED), (100, ANSWERS_NOT_READ)] {
+        let (outbox, _, _) = gated(Framing::Server, 100);
+        outbox.put_ws_frames(&vec![0; readable]);
+        for id in 0..100 {
+            put_after(&outbox, id, 1);
+        }
+        assert_eq!(outbox.close_request(), Some(reason), "{readable} bytes");
+    }
 }
 
 /// Durable cuts with a lease that ends and is renewed as the test says.
