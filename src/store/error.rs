@@ -240,3 +240,35 @@ pub enum WriteError {
     #[error("the thread of the store has ended")]
     NoThread,
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    /// A standby waits for the holder, and for a database that may come back; nothing else ends by itself.
+    #[test]
+    fn a_process_waits_only_for_what_ends_by_itself() {
+        let of_database = |error| OpenError::Postgres {
+            database: "postgres://db/books".to_owned(),
+            error: Box::new(error),
+        };
+        let holder = BooksHolder { process: "process 7 on a".to_owned(), until: "?".to_owned() };
+        let path = PathBuf::from("n.db");
+        let locked = OpenError::Locked { path: path.clone(), holder: "7".to_owned() };
+        for (error, is_in_use, is_held, is_temporary) in [
+            (locked, true, false, false),
+            (OpenError::Foreign { path }, false, false, false),
+            (of_database(PostgresError::Held(holder.clone())), true, true, false),
+            (of_database(PostgresError::Foreign), false, false, false),
+            (of_database(PostgresError::Closed), false, false, true),
+            (of_database(PostgresError::Timeout(Duration::from_secs(5))), false, false, true),
+            (of_database(PostgresError::ReadOnlyServer), false, false, true),
+        ] {
+            assert_eq!(error.is_in_use(), is_in_use, "{error:?}");
+            assert_eq!(error.holder(), is_held.then(|| holder.clone()), "{error:?}");
+            assert_eq!(error.is_temporary(), is_temporary, "{error:?}");
+        }
+    }
+}

@@ -28,3 +28,22 @@ pub struct BooksHolder {
     /// The time of day, UTC, at which its lease ends unless it is renewed.
     pub until: String,
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_lease_is_valid_before_its_end_unless_it_is_lost() {
+        let at = |seconds| MonoTime::default().after(Duration::from_secs(seconds));
+        let mut lease = Lease { valid_until: at(8), failure: None, lost_to: None };
+        let valid = |lease: &Lease| [7, 8, 9].map(|seconds| lease.is_valid(at(seconds)));
+        assert_eq!(valid(&lease), [true, false, false]);
+        lease.failure = Some("no answer".to_owned());
+        assert_eq!(valid(&lease), [true, false, false], "it can still be renewed");
+        lease.lost_to = Some("process 7 on a".to_owned());
+        assert_eq!(valid(&lease), [false; 3]);
+    }
+}

@@ -11,7 +11,11 @@ mod lease;
 mod ownership;
 mod paths;
 mod postgres;
+#[cfg(feature = "simulation")]
+mod simulated_worker;
 mod sqlite;
+#[cfg(test)]
+mod tests;
 mod worker;
 
 pub use delivery_query::DeliveryQuery;

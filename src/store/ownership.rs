@@ -15,6 +15,7 @@ use rustix::io::Errno;
 use super::error::OpenError;
 use super::file_lock::FileLock;
 use super::paths::{follow_links, with_suffix};
+use crate::net::directory_of;
 
 /// Gives a file that this process has made the owner and the group of another one. A process that may not do so leaves
 /// it as it is: only root makes files for other users.
@@ -55,11 +56,6 @@ pub(super) fn check_link(path: &Path) -> io::Result<()> {
             format!("it is a link of user {owner}; name the file that it leads to"),
         )),
     }
-}
-
-/// The directory of a file.
-pub(super) fn directory_of(path: &Path) -> &Path {
-    path.parent().filter(|directory| !directory.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// An error of the system or of SQLite that may come from the rights of this process, with the file that it may not

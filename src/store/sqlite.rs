@@ -33,7 +33,8 @@ use crate::books::{
     recover_account,
 };
 use crate::link::CutNumber;
-use crate::net::Clock;
+use crate::machine;
+use crate::net::{Clock, directory_of};
 use crate::wire::Timestamp;
 
 /// Marks a file as ours ("ILPB").
@@ -50,6 +51,10 @@ const MIGRATIONS: [&str; 7] = [
 ];
 /// How long a commit waits for a reader that blocks it.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// In a simulated world, the log is copied into the file from so many pages on.
+#[cfg(feature = "simulation")]
+const SIMULATED_LOG_PAGES: u32 = 30;
 
 /// An open store.
 #[derive(Debug)]
@@ -76,8 +81,7 @@ impl SqliteStore {
         path: &Path,
         identity: &StoreIdentity,
     ) -> Result<(Self, SavedBooks), OpenError> {
-        let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
-        if directory.is_some_and(|directory| !directory.is_dir()) {
+        if !directory_of(path).is_dir() {
             return Err(OpenError::NoDirectory { path: path.to_owned() });
         }
         let mut lock = FileLock::acquire(path)?;
@@ -179,9 +183,13 @@ impl SqliteStore {
 
     fn write_transaction(&mut self, cut: &Cut, is_last: bool) -> Result<(), WriteError> {
         self.check_files()?;
-        let transaction = self.connection.transaction()?;
+        let mut transaction = self.connection.transaction()?;
         accounts::save(&transaction, cut)?;
         flows::write(&transaction, &cut.flows)?;
+        if planted!(CutInTwo) {
+            transaction.commit()?;
+            transaction = self.connection.transaction()?;
+        }
         for adjustment in &cut.records().adjustments {
             adjustments::insert(&transaction, adjustment)?;
         }
@@ -314,6 +322,11 @@ fn connect(path: &Path, more: OpenFlags) -> Result<Connection, StoreFault> {
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "fullfsync", true)?;
     connection.pragma_update(None, "trusted_schema", false)?;
+    #[cfg(feature = "simulation")]
+    if machine::is_simulated() {
+        // So that crashes come while SQLite copies its log, too.
+        connection.pragma_update(None, "wal_autocheckpoint", SIMULATED_LOG_PAGES)?;
+    }
     Ok(connection)
 }
 
@@ -397,7 +410,7 @@ fn prepare(
     transaction.pragma_update(None, "user_version", known)?;
     if is_new {
         transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
-        set_meta(&transaction, "books_id", &format!("{:032x}", rand::random::<u128>()))?;
+        set_meta(&transaction, "books_id", &format!("{:032x}", machine::random::<u128>()))?;
         let node = identity.node.as_ref().map_or("", AccountId::as_str);
         set_meta(&transaction, "node", node)?;
         set_meta(&transaction, "cut", "0")?;

@@ -18,18 +18,18 @@ use crate::books::{
 const REQUESTS_MAX: usize = 4;
 
 #[derive(Debug)]
-enum StoreRequest {
-    Write(Cut, Reply<()>),
-    WriteLast(Cut, Reply<()>),
-    Reopen(Reply<()>),
-    FindAdjustment(ChangeId, Reply<Option<Adjustment>>),
-    FindSettlement(SettlementDirection, Arc<str>, SettlementKey, Reply<Option<Settlement>>),
-    ListSettlements(Option<String>, u32, Reply<Vec<Settlement>>),
-    FindDeliveries(DeliveryQuery, Reply<FoundDeliveries>),
-    FindEvents(EventQuery, Reply<Vec<NumberedEvent>>),
+pub(super) enum StoreRequest {
+    Write(Cut, StoreReply<()>),
+    WriteLast(Cut, StoreReply<()>),
+    Reopen(StoreReply<()>),
+    FindAdjustment(ChangeId, StoreReply<Option<Adjustment>>),
+    FindSettlement(SettlementDirection, Arc<str>, SettlementKey, StoreReply<Option<Settlement>>),
+    ListSettlements(Option<String>, u32, StoreReply<Vec<Settlement>>),
+    FindDeliveries(DeliveryQuery, StoreReply<FoundDeliveries>),
+    FindEvents(EventQuery, StoreReply<Vec<NumberedEvent>>),
 }
 
-type Reply<T> = oneshot::Sender<Result<T, WriteError>>;
+type StoreReply<T> = oneshot::Sender<Result<T, WriteError>>;
 
 /// Sends requests to the thread of a store.
 #[derive(Clone, Debug)]
@@ -41,8 +41,8 @@ pub struct StoreHandle {
 /// The work of the thread.
 #[derive(Debug)]
 pub struct StoreWorker {
-    store: Store,
-    requests: mpsc::Receiver<StoreRequest>,
+    pub(super) store: Store,
+    pub(super) requests: mpsc::Receiver<StoreRequest>,
 }
 
 impl StoreWorker {
@@ -57,38 +57,66 @@ impl StoreWorker {
     pub fn run(self) {
         let Self { mut store, mut requests } = self;
         while let Some(request) = store.next_request(&mut requests) {
-            // If a reply cannot be sent, the node has stopped to wait.
-            match request {
-                StoreRequest::Write(cut, reply) => drop(reply.send(store.write(&cut))),
-                StoreRequest::WriteLast(cut, reply) => {
-                    let written = store.write_last(&cut);
-                    if written.is_ok() {
-                        // The process may end with the reply, and SQLite would leave its log beside the file.
-                        drop(store);
-                        drop(reply.send(written));
-                        return;
-                    }
-                    drop(reply.send(written));
-                }
-                StoreRequest::Reopen(reply) => drop(reply.send(store.reopen())),
-                StoreRequest::FindAdjustment(id, reply) => {
-                    drop(reply.send(store.find_adjustment(&id)));
-                }
-                StoreRequest::FindSettlement(direction, account, key, reply) => {
-                    drop(reply.send(store.find_settlement(direction, &account, &key)));
-                }
-                StoreRequest::ListSettlements(account, max, reply) => {
-                    drop(reply.send(store.list_settlements(account.as_deref(), max)));
-                }
-                StoreRequest::FindDeliveries(query, reply) => {
-                    drop(reply.send(store.find_deliveries(&query)));
-                }
-                StoreRequest::FindEvents(query, reply) => {
-                    drop(reply.send(store.find_events(&query)));
-                }
-            }
+            let handled = request.handle(&mut store);
+            let Some(open) = handled.reply(store) else { return };
+            store = open;
         }
         store.close();
+    }
+}
+
+/// What became of a request.
+pub(super) struct Handled {
+    /// Sends the answer, unless nothing waits for it any more.
+    send: Box<dyn FnOnce() + Send>,
+    /// It was the last cut, and is saved.
+    is_end: bool,
+}
+
+impl Handled {
+    pub(super) fn new<T: Send + 'static>(
+        result: Result<T, WriteError>,
+        reply: StoreReply<T>,
+    ) -> Self {
+        Self { send: Box::new(move || drop(reply.send(result))), is_end: false }
+    }
+
+    /// Answers. Returns the store, unless this was the end of it.
+    pub(super) fn reply(self, store: Store) -> Option<Store> {
+        if self.is_end {
+            // The process may end with the reply, and SQLite would leave its log beside the file.
+            drop(store);
+            (self.send)();
+            return None;
+        }
+        (self.send)();
+        Some(store)
+    }
+}
+
+impl StoreRequest {
+    /// Does what is requested.
+    pub(super) fn handle(self, store: &mut Store) -> Handled {
+        match self {
+            Self::Write(_, reply) if planted!(LostCommit) => Handled::new(Ok(()), reply),
+            Self::Write(cut, reply) => Handled::new(store.write(&cut), reply),
+            Self::WriteLast(cut, reply) => {
+                let saved = store.write_last(&cut);
+                Handled { is_end: saved.is_ok(), ..Handled::new(saved, reply) }
+            }
+            Self::Reopen(reply) => Handled::new(store.reopen(), reply),
+            Self::FindAdjustment(id, reply) => Handled::new(store.find_adjustment(&id), reply),
+            Self::FindSettlement(direction, account, key, reply) => {
+                Handled::new(store.find_settlement(direction, &account, &key), reply)
+            }
+            Self::ListSettlements(account, max, reply) => {
+                Handled::new(store.list_settlements(account.as_deref(), max), reply)
+            }
+            Self::FindDeliveries(query, reply) => {
+                Handled::new(store.find_deliveries(&query), reply)
+            }
+            Self::FindEvents(query, reply) => Handled::new(store.find_events(&query), reply),
+        }
     }
 }
 
@@ -187,7 +215,7 @@ impl StoreHandle {
 
     async fn request<T>(
         &self,
-        request: impl FnOnce(Reply<T>) -> StoreRequest,
+        request: impl FnOnce(StoreReply<T>) -> StoreRequest,
     ) -> Result<T, WriteError> {
         let (reply, result) = oneshot::channel();
         self.requests.send(request(reply)).await.map_err(|_| WriteError::NoThread)?;

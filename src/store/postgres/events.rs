@@ -5,13 +5,13 @@ use std::sync::Arc;
 use tokio_postgres::{GenericClient, Row};
 
 use super::error::PostgresError;
+use super::read::from_signed;
 use super::save::{signed, without_zero_bytes};
 use crate::books::{
     DeliveryCounts, DeliveryState, EventDelivery, EventId, EventLevel, EventQuery, FoundDeliveries,
     NumberedEvent, SavedEvent,
 };
 use crate::store::DeliveryQuery;
-use crate::wire::Timestamp;
 
 const SELECT_DUE: &str = "\
 SELECT delivery.event, state, attempts, since, due, error, at, level, kind, text, peer, fields \
@@ -130,10 +130,6 @@ pub(super) async fn find_events(
     let numbered =
         |row: &Row| Ok(NumberedEvent { number: row.try_get("number")?, event: read_event(row)? });
     rows.iter().map(numbered).collect()
-}
-
-fn from_signed(millis: i64) -> Option<Timestamp> {
-    u64::try_from(millis).ok().map(Timestamp::from_millis)
 }
 
 fn read(hook: &Arc<str>, row: &Row) -> Result<(EventDelivery, Arc<SavedEvent>), PostgresError> {

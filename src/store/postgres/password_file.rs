@@ -80,6 +80,10 @@ mod tests {
         fs::remove_file(&path).unwrap();
         fs::write(&path, "#\n".repeat(32 * 1024) + "*:*:*:*:hunter2").unwrap();
         check("it is larger than 64 KiB");
+        let line = "*:*:*:*:hunter2";
+        let largest = "#".repeat(64 * 1024 - line.len() - 1) + "\n" + line;
+        fs::write(&path, largest).unwrap();
+        assert_eq!(read_password(&url, &path).unwrap(), "hunter2");
     }
 
     #[test]

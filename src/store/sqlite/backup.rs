@@ -5,11 +5,12 @@ use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use super::read_only::connect_read_only;
+use super::read_only::connect_without_links;
 use super::{SqliteStore, StoreFault};
+use crate::net::{directory_of, sync_directory};
 use crate::store::OpenError;
 use crate::store::identity::StoreIdentity;
-use crate::store::ownership::{directory_of, is_named};
+use crate::store::ownership::is_named;
 
 /// The permissions of a new file: other users must not read balances.
 const PRIVATE: u32 = 0o600;
@@ -28,22 +29,19 @@ impl SqliteStore {
     pub(super) fn copy_to_new(path: &Path, target: &Path) -> Result<File, OpenError> {
         Self::read(path)?;
         let failed = |error| OpenError::Io { path: target.to_owned(), error };
-        let Some(name) = target.to_str() else {
-            return Err(failed(io::ErrorKind::InvalidFilename.into()));
-        };
         // SQLite writes to an empty file too. This way, nothing that another program has made is removed below.
         let new = File::options().write(true).create_new(true).mode(PRIVATE).open(target);
         let new = new.map_err(|error| match error.kind() {
             io::ErrorKind::AlreadyExists => OpenError::Exists { path: target.to_owned() },
             _ => failed(error),
         })?;
-        let copied = copy(path, name)
+        let copied = copy(path, target)
             .map_err(|fault| match &fault {
                 // A new file is not damaged.
                 StoreFault::Damaged(_) => fault.into_open_error(path),
                 _ => fault.into_open_error(target),
             })
-            .and_then(|()| sync(target).map_err(failed))
+            .and_then(|()| new.sync_all().and_then(|()| sync_directory(target)).map_err(failed))
             .and_then(|()| Self::verify(target, &StoreIdentity { node: None }))
             .and_then(|_| match is_named(&new, target) {
                 Ok(true) => Ok(()),
@@ -59,17 +57,31 @@ impl SqliteStore {
     }
 }
 
-fn copy(path: &Path, target: &str) -> Result<(), StoreFault> {
-    connect_read_only(path)?.connection.execute("VACUUM INTO ?1", [target])?;
+/// Follows no link at the name of the target: another user may put one there at any moment.
+fn copy(path: &Path, target: &Path) -> Result<(), StoreFault> {
+    let failed = |error| StoreFault::open(OpenError::Io { path: target.to_owned(), error });
+    let name = target.file_name().ok_or_else(|| failed(io::ErrorKind::InvalidFilename.into()));
+    let real = fs::canonicalize(directory_of(target)).map_err(failed)?.join(name?);
+    let real = real.to_str().ok_or_else(|| failed(io::ErrorKind::InvalidFilename.into()))?;
+    connect_without_links(path)?.connection.execute("VACUUM INTO ?1", [real])?;
     Ok(())
 }
 
-fn sync(file: &Path) -> io::Result<()> {
-    File::open(file)?.sync_all()?;
-    sync_directory(file)
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// Makes new names in the directory of a file durable.
-pub(super) fn sync_directory(path: &Path) -> io::Result<()> {
-    File::open(directory_of(path))?.sync_all()
+    #[test]
+    fn a_copy_is_not_written_through_a_link_that_takes_its_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let [store, foreign, target] =
+            ["a.db", "foreign", "copy.db"].map(|name| folder.path().join(name));
+        let connection = rusqlite::Connection::open(&store).unwrap();
+        connection.execute_batch("CREATE TABLE t (x); INSERT INTO t VALUES (1)").unwrap();
+        copy(&store, &target).unwrap();
+        fs::remove_file(&target).unwrap();
+        std::os::unix::fs::symlink(&foreign, &target).unwrap();
+        assert!(copy(&store, &target).is_err());
+        assert!(!foreign.exists());
+    }
 }

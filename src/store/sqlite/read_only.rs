@@ -10,7 +10,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use super::{BUSY_TIMEOUT, StoreFault};
 use crate::store::OpenError;
 use crate::store::file_lock::FileLock;
-use crate::store::paths::log_of;
+use crate::store::paths::{follow_links, log_of};
 
 /// A connection that cannot write.
 pub(super) struct ReadOnly {
@@ -23,6 +23,15 @@ pub(super) struct ReadOnly {
 /// the directory is read-only, the file is read as one that nobody changes, provided that no process has the store
 /// open and no cut is outside of the file.
 pub(super) fn connect_read_only(path: &Path) -> Result<ReadOnly, StoreFault> {
+    connect(path, OpenFlags::empty())
+}
+
+/// The same. What the connection opens besides, such as the target of a copy, must not be behind a link.
+pub(super) fn connect_without_links(path: &Path) -> Result<ReadOnly, StoreFault> {
+    connect(&follow_links(path), OpenFlags::SQLITE_OPEN_NOFOLLOW)
+}
+
+fn connect(path: &Path, more: OpenFlags) -> Result<ReadOnly, StoreFault> {
     fs::metadata(path).map_err(|error| {
         let path = path.to_owned();
         StoreFault::open(match error.kind() {
@@ -30,7 +39,7 @@ pub(super) fn connect_read_only(path: &Path) -> Result<ReadOnly, StoreFault> {
             _ => OpenError::Io { path, error },
         })
     })?;
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | more;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     // The first read opens the other files.
@@ -92,5 +101,19 @@ mod tests {
     fn any_path_is_a_uri() {
         let uri = immutable_uri(Path::new("/a b/ü?#%.db"));
         assert_eq!(uri, "file:///a%20b/%c3%bc%3f%23%25.db?immutable=1");
+    }
+
+    /// Only a file that no program changes may be read without SQLite's locks.
+    #[test]
+    fn a_file_that_another_program_has_locked_is_not_read_around_the_lock() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.db");
+        let other = Connection::open(&path).unwrap();
+        other.execute_batch("CREATE TABLE t (x); BEGIN EXCLUSIVE").unwrap();
+        let reader = connect_read_only(&path).unwrap().connection;
+        reader.busy_timeout(std::time::Duration::ZERO).unwrap();
+        let read = reader.query_row("SELECT count(*) FROM t", [], |row| row.get::<_, u32>(0));
+        let code = read.unwrap_err().sqlite_error_code();
+        assert_eq!(code, Some(ErrorCode::DatabaseBusy));
     }
 }

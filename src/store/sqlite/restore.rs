@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use rustix::fs::Access;
 
 use super::SqliteStore;
-use super::backup::sync_directory;
 use crate::books::SavedBooks;
+use crate::net::sync_directory;
 use crate::store::error::OpenError;
 use crate::store::file_lock::FileLock;
 use crate::store::identity::StoreIdentity;
@@ -99,5 +99,22 @@ fn rename_if_there(from: &Path, to: &Path) -> io::Result<bool> {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_missing_file_is_taken_for_one_that_was_never_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let [file, other] = ["file", "other"].map(|name| folder.path().join(name));
+        let opened = File::create(&file).unwrap();
+        assert!(!rename_if_there(&other, &file).unwrap());
+        rename_if_there(&file.join("below-a-file"), &other).unwrap_err();
+        let lock = FileLock::acquire(&folder.path().join("n.db")).unwrap();
+        take_rights(&opened, &other, &lock).unwrap();
+        take_rights(&opened, &file.join("below-a-file"), &lock).unwrap_err();
     }
 }

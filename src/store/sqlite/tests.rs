@@ -1,6 +1,10 @@
 //! Cuts survive the end of the process; a file that cannot be trusted is refused with its own message.
 
+mod damage;
+mod versions;
+
 use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use tempfile::TempDir;
 
@@ -247,29 +251,6 @@ fn files_of_other_programs_versions_and_nodes_are_refused() {
 }
 
 #[test]
-fn damaged_files_are_refused() {
-    let garbage = Fixture::with_books();
-    fs::write(garbage.path(), [b'x'; 8192]).unwrap();
-    assert!(
-        garbage.refusal().contains("is damaged (file is not a database"),
-        "{}",
-        garbage.refusal()
-    );
-    let zeroed = Fixture::with_books();
-    let len = fs::metadata(zeroed.path()).unwrap().len();
-    fs::write(zeroed.path(), vec![0; usize::try_from(len).unwrap()]).unwrap();
-    assert!(zeroed.refusal().contains("is damaged"), "{}", zeroed.refusal());
-    let truncated = Fixture::with_books();
-    truncated.execute("PRAGMA wal_checkpoint(TRUNCATE)");
-    let bytes = fs::read(truncated.path()).unwrap();
-    fs::write(truncated.path(), &bytes[..bytes.len() - 4096]).unwrap();
-    assert!(truncated.refusal().contains("is damaged"), "{}", truncated.refusal());
-    let text = Fixture::with_books();
-    text.execute("UPDATE account SET held_out = '1.5'");
-    assert!(text.refusal().contains("is damaged (the account c has a wrong held_out)"));
-}
-
-#[test]
 fn a_file_that_has_become_empty_is_not_taken_for_a_new_one() {
     let fixture = Fixture::with_books();
     fs::write(fixture.path(), "").unwrap();
@@ -277,6 +258,7 @@ fn a_file_that_has_become_empty_is_not_taken_for_a_new_one() {
     fs::remove_file(fixture.path()).unwrap();
     let refusal = fixture.refusal();
     assert!(refusal.contains("is missing, but it held the books"), "{refusal}");
+    assert!(!fixture.path().exists(), "the next start must not find an empty file");
     assert!(refusal.contains("ledger restore"), "{refusal}");
     assert!(refusal.contains("remove DIR/b.db.lock"), "{refusal}");
     fixture.execute("PRAGMA journal_mode = WAL");
@@ -415,8 +397,13 @@ fn a_restored_backup_replaces_the_store_with_its_log() {
     let kept = fs::read(&log).unwrap();
     drop(store);
     fs::write(&log, kept).unwrap();
+    // What an earlier attempt has left does not matter.
+    fs::write(fixture.directory.path().join("b.db.restoring"), "half of a copy").unwrap();
+    let mode = fs::Permissions::from_mode(0o640);
+    fs::set_permissions(fixture.path(), mode.clone()).unwrap();
     let (books, aside) = SqliteStore::restore(&fixture.path(), &backup, &identity()).unwrap();
     assert_eq!((&books.books_id, books.cut), (&before.books_id, CutNumber(1)));
+    assert_eq!(fs::metadata(fixture.path()).unwrap().mode() & 0o777, mode.mode());
     assert!(!log.exists());
     let (_, books) = fixture.open();
     assert_eq!(books.accounts[0].ledger().balance(), 6);
@@ -431,6 +418,8 @@ fn a_damaged_backup_is_not_restored() {
     fs::write(&backup, [b'x'; 8192]).unwrap();
     let error = SqliteStore::restore(&fixture.path(), &backup, &identity()).unwrap_err();
     assert!(matches!(error, OpenError::Damaged { .. }), "{error}");
+    let missing = SqliteStore::read(&fixture.directory.path().join("other.db")).unwrap_err();
+    assert!(matches!(missing, OpenError::Missing { .. }), "{missing}");
     assert_eq!(fixture.open().1.cut, CutNumber(1));
 }
 
@@ -443,29 +432,6 @@ fn a_backup_of_another_node_is_not_restored() {
     let error = SqliteStore::restore(&fixture.path(), &backup, &other).unwrap_err().to_string();
     assert!(error.contains("backup.db belongs to the node b, not to a"), "{error}");
     SqliteStore::restore(&fixture.path(), &backup, &StoreIdentity { node: None }).unwrap();
-}
-
-#[test]
-fn a_backup_that_fails_leaves_no_file() {
-    let fixture = Fixture::with_books();
-    fixture.execute("PRAGMA wal_checkpoint(TRUNCATE)");
-    let page = "SELECT rootpage FROM sqlite_schema WHERE name = 'adjustment'";
-    let store = Connection::open(fixture.path()).unwrap();
-    let page: u16 = store.query_row(page, [], |row| row.get(0)).unwrap();
-    let end = usize::from(page) * 4096;
-    drop(store);
-    let mut bytes = fs::read(fixture.path()).unwrap();
-    bytes[end - 4096..end].fill(0xff);
-    fs::write(fixture.path(), bytes).unwrap();
-    let backup = fixture.directory.path().join("backup.db");
-    let error = SqliteStore::backup(&fixture.path(), &backup).unwrap_err().to_string();
-    assert!(error.contains("b.db is damaged") && !error.contains("backup.db"), "{error}");
-    assert!(!backup.exists());
-    let fixture = Fixture::with_books();
-    fs::write(&backup, "of another program").unwrap();
-    let error = SqliteStore::backup(&fixture.path(), &backup).unwrap_err().to_string();
-    assert!(error.ends_with("backup.db exists already; name a new file"), "{error}");
-    assert_eq!(fs::read(&backup).unwrap(), b"of another program");
 }
 
 #[test]
