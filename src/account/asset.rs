@@ -7,7 +7,7 @@ use std::sync::Arc;
 pub const MAX_ASSET_SCALE: u8 = 38;
 
 /// An asset and its scale: amount 1 is `10^-scale` of a unit (RFC 34 "Amounts").
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Asset {
     /// The asset code, such as `USD`. Equal codes are the same asset.
     pub code: Arc<str>,
@@ -102,5 +102,10 @@ mod tests {
         ] {
             assert_eq!(Asset::checked(code, scale).map(drop), expected, "{code:?}/{scale}");
         }
+    }
+
+    #[test]
+    fn an_asset_is_shown_with_its_scale() {
+        assert_eq!(Asset::new("EUR", 2).to_string(), "EUR/2");
     }
 }

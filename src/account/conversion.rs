@@ -130,6 +130,9 @@ impl Conversion {
         };
         match Self::convert_floor(amount.0, numerator, denominator) {
             Some(0) if amount.0 > 0 => Converted::RoundedToZero,
+            Some(converted) if planted!(RoundedUp) => {
+                Converted::Amount(Amount(converted.saturating_add(1)))
+            }
             Some(converted) => Converted::Amount(Amount(converted)),
             None => Converted::TooLarge { maximum: Self::largest_amount(numerator, denominator) },
         }
@@ -208,12 +211,15 @@ mod tests {
         check("1", Ok(()));
         check("0.5", Ok(()));
         check("007.50", Ok(()));
+        check("123456789012345678.123456789012345678", Ok(()));
+        check("000123456789012345678.123456789012345678000", Ok(()));
         check("", Err(RateError::NotADecimal));
         check(".5", Err(RateError::NotADecimal));
         check("-1", Err(RateError::NotADecimal));
         check("1e3", Err(RateError::NotADecimal));
         check("0.000", Err(RateError::Zero));
         check("1234567890123456789", Err(RateError::TooManyDigits));
+        check("0.1234567890123456789", Err(RateError::TooManyDigits));
     }
 
     #[test]

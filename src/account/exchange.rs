@@ -243,10 +243,29 @@ mod tests {
         for zero in ["0", "0.000", "0e5"] {
             assert_eq!(Rate::from_quote(zero), Err(RateError::Zero), "{zero}");
         }
-        for far in ["1e39", "1e-39", "1e38", "1e99999999999", &"1".repeat(65), "0.1e-38"] {
-            let read = Rate::from_quote(far);
-            assert!(read == Err(RateError::TooManyDigits) || read.is_ok_and(|_| far == "1e38"));
+        check("1e38", &format!("1{}", "0".repeat(38)));
+        check("1e-38", &format!("0.{}1", "0".repeat(37)));
+        check("1e-25", "0.0000000000000000000000001");
+        for far in ["1e39", "1e-39", "1e99999999999", &"1".repeat(65), "0.1e-38", "0.1e39"] {
+            assert_eq!(Rate::from_quote(far), Err(RateError::TooManyDigits), "{far}");
         }
+    }
+
+    #[test]
+    fn quotes_are_cut_if_they_are_long_and_refused_if_they_are_very_long() {
+        let ones = |places| format!("1.{}", "1".repeat(places));
+        assert_eq!(rate(&ones(QUOTE_LEN_MAX - 2)).to_string(), ones(20));
+        for places in [QUOTE_LEN_MAX - 1, QUOTE_LEN_MAX, 10_000] {
+            assert_eq!(Rate::from_quote(&ones(places)), Err(RateError::TooManyDigits), "{places}");
+        }
+        assert_eq!(rate("1.0000000000000000000000000001"), Rate::ONE);
+    }
+
+    #[test]
+    fn a_ratio_needs_an_amount_of_something() {
+        assert_eq!(Rate::ratio(3, 4), Some(rate("0.75")));
+        assert_eq!(Rate::ratio(8, 2), Some(rate("4")));
+        assert_eq!((Rate::ratio(3, 0), Rate::ratio(0, 3)), (None, None));
     }
 
     #[test]
@@ -282,6 +301,8 @@ mod tests {
         let conversion = Conversion::less(&usd, &eur, rate("0.92"), half_percent).unwrap();
         let converted = conversion.convert(Amount(1_000_000_000_000));
         assert_eq!(converted, Converted::Amount(Amount(915_400_000)));
+        let back = Conversion::less(&eur, &usd, rate("1.25"), half_percent).unwrap();
+        assert_eq!(back.convert(Amount(1_000_000)), Converted::Amount(Amount(1_243_750_000)));
         let same = Conversion::less(&usd, &usd, Rate::ONE, half_percent).unwrap();
         assert_eq!(same.convert(Amount(1_000)), Converted::Amount(Amount(995)));
         assert_eq!(
@@ -294,13 +315,19 @@ mod tests {
     #[test]
     fn jumps_are_shares_of_the_rate_before() {
         let step = "0.2".parse().unwrap();
-        let check = |now: &str, expected| {
-            assert_eq!(rate(now).differs_by_more(rate("100"), step), expected, "{now}");
+        let check = |now: &str, before: &str, expected| {
+            let differs = rate(now).differs_by_more(rate(before), step);
+            assert_eq!(differs, expected, "{now} after {before}");
         };
-        check("120", false);
-        check("120.000001", true);
-        check("80", false);
-        check("79.999999", true);
+        check("120", "100", false);
+        check("120.000001", "100", true);
+        check("80", "100", false);
+        check("79.999999", "100", true);
+        check("0.25", "0.25", false);
+        check("0.3", "0.25", false);
+        check("0.31", "0.25", true);
+        check("0.2", "0.25", false);
+        check("0.125", "0.25", true);
     }
 
     #[test]
@@ -309,6 +336,22 @@ mod tests {
         assert_eq!(rate("0.5").of_sum(-7), -3);
         assert_eq!(rate("2").of_sum(i128::MAX), i128::MAX);
         assert_eq!(rate("1.5").between_scales(9, 6).unwrap().of_sum(2_000_000), 3_000);
+        assert_eq!(rate("1.5").between_scales(9, 6), Some(rate("0.0015")));
+        assert_eq!(rate("1.5").between_scales(6, 9), Some(rate("1500")));
+    }
+
+    #[test]
+    fn a_round_trip_gains_above_one_for_one() {
+        let check = |there: (&str, &str), back: (&str, &str), expected| {
+            let of = |(quote, spread): (&str, &str)| (rate(quote), spread.parse().unwrap());
+            assert_eq!(has_round_trip_gain(of(there), of(back)), expected, "{there:?} {back:?}");
+        };
+        check(("2", "0"), ("0.5", "0"), false);
+        check(("2", "0"), ("0.51", "0"), true);
+        check(("3", "0"), ("0.5", "0"), true);
+        check(("3", "0.3"), ("0.5", "0"), true);
+        check(("3", "0.5"), ("0.5", "0"), false);
+        check(("3", "0.2"), ("0.5", "0.2"), false);
     }
 
     fn quote() -> impl Strategy<Value = Rate> {

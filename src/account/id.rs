@@ -111,4 +111,21 @@ mod tests {
         check("ä", Err(AccountIdError::BadCharacter('ä')));
         check(&"x".repeat(65), Err(AccountIdError::TooLong(65)));
     }
+
+    #[test]
+    fn an_id_is_its_text() {
+        let id: AccountId = "alice".parse().unwrap();
+        assert_eq!(
+            (id.as_str(), id.to_string(), String::from(id.clone())),
+            ("alice", "alice".into(), "alice".into())
+        );
+        assert_eq!(&*<Arc<str>>::from(&id), "alice");
+        assert!(std::collections::HashSet::from([id]).contains("alice"));
+    }
+
+    #[test]
+    fn the_ids_of_guests_begin_with_their_prefix() {
+        let is_guest = |text: &str| text.parse::<AccountId>().unwrap().is_guest();
+        assert!(is_guest("guest~1") && !is_guest("guest") && !is_guest("a-guest~1"));
+    }
 }

@@ -211,6 +211,7 @@ impl Ledger {
 
     /// Of our packets, the peer fulfilled this much more: it is owed.
     pub fn concede(&mut self, amount: i128) {
+        let amount = if planted!(ConcededTwice) { amount.saturating_mul(2) } else { amount };
         self.corrected.conceded = self.corrected.conceded.saturating_add(amount);
         self.adjust(amount.saturating_neg());
     }
@@ -261,7 +262,8 @@ impl Ledger {
         let held = self.held_in.wrapping_add(amount.0.into());
         // A packet with amount zero moves no money and passes every limit. [row 50]
         if let (Some(limit), 1..) = (max_balance, amount.0) {
-            let reached = self.balance().saturating_add(held);
+            let counted = if planted!(HoldsUncounted) { amount.0.into() } else { held };
+            let reached = self.balance().saturating_add(counted);
             if reached > limit {
                 return Err(OverLimit { reached, limit });
             }
@@ -361,6 +363,7 @@ mod tests {
         let mut ledger = Ledger::default();
         assert!(ledger.hold_in(Amount(6), Some(10)).is_ok());
         assert!(ledger.hold_in(Amount(5), Some(10)).is_err());
+        assert!(ledger.hold_in(Amount(4), Some(10)).is_ok());
         assert!(ledger.hold_out(Amount(6), Some(-10)).is_ok());
         assert!(ledger.hold_out(Amount(5), Some(-10)).is_err());
         assert!(ledger.hold_out(Amount(4), Some(-10)).is_ok());
@@ -398,6 +401,7 @@ mod tests {
         assert!(ledger.hold_out(Amount(16), Some(0)).is_err(), "25 - 10 are left");
         ledger.hold_out(Amount(15), Some(0)).unwrap();
         assert_eq!((ledger.held_out(), ledger.credit_left(0)), (15, 0));
+        assert_eq!((ledger.credit_left(-5), ledger.credit_left(5)), (5, -5));
         ledger.release_out(Amount(15));
         assert_eq!((ledger.held_out(), ledger.excess_releases()), (0, 0));
         ledger.release_out(Amount(1));
@@ -413,6 +417,31 @@ mod tests {
         assert_eq!(ledger.corrected(), Corrected { conceded: 5, written_off: -3 });
         assert_eq!((ledger.balance(), ledger.totals().adjusted), (23, -7));
         assert_eq!(ledger.balance(), ledger.totals().balance());
+    }
+
+    #[test]
+    fn a_restored_ledger_knows_its_restart_and_its_corrections() {
+        let (restart, corrected) =
+            (Timestamp::from_millis(5), Corrected { conceded: 3, written_off: -1 });
+        let totals = Totals { fulfilled_in: 50, ..Totals::default() };
+        let mut ledger = Ledger::restore(totals, 10)
+            .with_uncertain_since(Some(restart))
+            .with_corrected(corrected);
+        assert_eq!((ledger.balance(), ledger.uncertain(), ledger.held_in()), (50, 10, 0));
+        assert_eq!((ledger.uncertain_since(), ledger.corrected()), (Some(restart), corrected));
+        assert_eq!(ledger.unsettled(), Unsettled::new(50, 10));
+
+        ledger.hold_out(Amount(4), None).unwrap();
+        ledger.make_uncertain(Amount(4));
+        assert_eq!((ledger.held_out(), ledger.uncertain()), (0, 14));
+        assert_eq!(ledger.uncertain_since(), None, "its restart is still to come");
+
+        let mut ledger = ledger.with_uncertain_since(Some(restart));
+        ledger.resolve_uncertain(14).unwrap();
+        assert_eq!((ledger.uncertain(), ledger.uncertain_since()), (0, None));
+        assert_eq!((ledger.balance(), ledger.corrected().conceded), (36, 17));
+        ledger.concede(36);
+        assert_eq!(ledger.unsettled(), None);
     }
 
     #[test]

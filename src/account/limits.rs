@@ -70,6 +70,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn several_programs_may_log_in_as_one_child() {
+        let sessions =
+            [Relation::Parent, Relation::Peer, Relation::Child].map(Limits::default_max_sessions);
+        assert_eq!(sessions, [1, 1, 8]);
+    }
+
+    #[test]
     fn the_largest_amount_within_the_balance_limits() {
         let check = |max_balance, min_balance, expected: Option<u64>| {
             let limits = Limits { max_balance, min_balance, ..Limits::default() };

@@ -106,3 +106,36 @@ impl AccountSettings {
         self.child_segment.as_deref().unwrap_or(self.id.as_str())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn relations_are_spelled_as_in_configurations() {
+        for (relation, text) in
+            [(Relation::Parent, "parent"), (Relation::Peer, "peer"), (Relation::Child, "child")]
+        {
+            assert_eq!((relation.as_str(), relation.to_string().as_str()), (text, text));
+        }
+    }
+
+    #[test]
+    fn a_receiver_is_a_child_and_no_peer() {
+        let id = || "shop".parse::<AccountId>().unwrap();
+        let shop = AccountSettings::receiver(id(), Receiver::new(&[1; 32], "shop"));
+        assert!(shop.is_receiver() && shop.receiver.is_some());
+        assert_eq!(shop.relation, Relation::Child);
+        let peer = AccountSettings::new(id(), Relation::Peer);
+        assert!(!peer.is_receiver() && peer.enabled);
+        assert_eq!(peer.relation, Relation::Peer);
+    }
+
+    #[test]
+    fn the_address_of_a_child_ends_with_its_segment() {
+        let mut child = AccountSettings::new("alice".parse().unwrap(), Relation::Child);
+        assert_eq!(child.address_segment(), "alice");
+        child.child_segment = Some("a1".into());
+        assert_eq!(child.address_segment(), "a1");
+    }
+}

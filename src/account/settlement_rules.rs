@@ -74,6 +74,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn modes_are_spelled_as_in_configurations() {
+        for (mode, text) in [
+            (SettlementMode::None, "none"),
+            (SettlementMode::Manual, "manual"),
+            (SettlementMode::Engine, "engine"),
+        ] {
+            assert_eq!(mode.as_str(), text);
+            assert_eq!(serde_json::to_value(mode).unwrap(), text);
+        }
+    }
+
+    #[test]
     fn a_settlement_is_due_at_the_threshold() {
         let rules = SettlementRules {
             mode: SettlementMode::Engine,

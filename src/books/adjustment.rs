@@ -308,8 +308,11 @@ mod tests {
             BalanceChange::Adjust(amount).apply(&mut ledger).unwrap();
         }
         for amount in [AMOUNT_MAX + 1, -AMOUNT_MAX - 1, i128::MAX, i128::MIN] {
-            let error = BalanceChange::Adjust(amount).apply(&mut ledger).unwrap_err();
-            assert_eq!(error, ChangeError::AmountTooLarge(amount));
+            let changes = [BalanceChange::Adjust, BalanceChange::Concede, BalanceChange::WriteOff];
+            for change in changes {
+                let error = change(amount).apply(&mut ledger).unwrap_err();
+                assert_eq!(error, ChangeError::AmountTooLarge(amount));
+            }
         }
         assert_eq!(ledger, Ledger::default());
         assert_eq!(
@@ -339,5 +342,25 @@ mod tests {
                 "{error}"
             );
         }
+    }
+
+    #[test]
+    fn each_change_says_what_it_does_to_the_balance() {
+        for (change, kind, amount, text) in [
+            (BalanceChange::Adjust(-5), "adjust", -5, "the balance changes by -5"),
+            (
+                BalanceChange::Resolve { conceded: 7 },
+                "resolve",
+                -7,
+                "7 of the uncertain amount is owed",
+            ),
+            (BalanceChange::Concede(3), "concede", -3, "3 that the peer claims is conceded"),
+            (BalanceChange::WriteOff(4), "write_off", -4, "4 of what the peer owes is written off"),
+            (BalanceChange::WriteOff(-4), "write_off", 4, "4 that the peer admits to owe is added"),
+        ] {
+            assert_eq!((change.kind(), change.amount()), (kind, amount));
+            assert_eq!(change.to_string(), text);
+        }
+        assert_eq!("2026-11-27.fee_1".parse::<ChangeId>().unwrap().to_string(), "2026-11-27.fee_1");
     }
 }

@@ -69,3 +69,18 @@ impl Cut {
         Self { records: Some(Box::new(records)), ..self }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cut_keeps_its_records_and_without_any_has_none() {
+        let cut = Cut { number: CutNumber(7), at: Timestamp::from_millis(5), ..Cut::default() };
+        assert_eq!(cut.records(), &CutRecords::default());
+        let records = CutRecords { forget_events_before: Some(cut.at), ..CutRecords::default() };
+        let with_records = cut.clone().with_records(records.clone());
+        assert_eq!(with_records.records(), &records);
+        assert_eq!(Cut { records: None, ..with_records }, cut);
+    }
+}

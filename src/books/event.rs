@@ -185,6 +185,7 @@ pub struct NewEvent {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::check_block;
 
     #[test]
     fn each_kind_has_a_name_of_its_own() {
@@ -199,21 +200,22 @@ mod tests {
     /// `BLESS=1` writes the table.
     #[test]
     fn the_reference_lists_all_kinds() {
-        const PATH: &str = "docs/REFERENCE.md";
-        const BEGIN: &str = "<!-- generated: kinds of events -->\n";
-        const END: &str = "<!-- end -->\n";
-        let page = std::fs::read_to_string(PATH).unwrap();
-        let (before, rest) = page.split_once(BEGIN).unwrap();
-        let (found, after) = rest.split_once(END).unwrap();
+        const MARKS: (&str, &str) = ("<!-- generated: kinds of events -->\n", "<!-- end -->\n");
         let mut table = "| kind | saved | what happened |\n|---|---|---|\n".to_owned();
         for kind in EventKind::ALL {
             let saved = if kind.is_saved() { "yes" } else { "" };
             table += &format!("| `{}` | {saved} | {} |\n", kind.as_str(), kind.description());
         }
-        if std::env::var_os("BLESS").is_some() {
-            std::fs::write(PATH, format!("{before}{BEGIN}{table}{END}{after}")).unwrap();
-        } else {
-            assert_eq!(found, table, "run BLESS=1 cargo test --lib books::event");
+        check_block("docs/REFERENCE.md", MARKS, &table);
+    }
+
+    #[test]
+    fn levels_are_read_as_they_are_saved() {
+        for (level, word) in
+            [(EventLevel::Info, "info"), (EventLevel::Warn, "warn"), (EventLevel::Error, "error")]
+        {
+            assert_eq!((level.as_str(), EventLevel::from_saved(word)), (word, Some(level)));
         }
+        assert_eq!(EventLevel::from_saved("debug"), None);
     }
 }

@@ -1,6 +1,6 @@
 //! What was paid from one account to another, by the hour.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::account::{Asset, Rate, Spread};
@@ -12,7 +12,7 @@ const HOUR_MS: u64 = 3_600_000;
 const FLOWS_EVERY_MS: u64 = 1_000;
 
 /// One end of a flow: an account, by its name in the store.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FlowEnd {
     /// The account's name.
     pub name: Arc<str>,
@@ -84,8 +84,8 @@ pub struct FlowBook {
     /// new ones would replace theirs.
     hour: Timestamp,
     /// Packets since the last cut.
-    since_cut: HashMap<(FlowEnd, FlowEnd), FlowSums>,
-    rows: HashMap<FlowKey, BookedFlow>,
+    since_cut: BTreeMap<(FlowEnd, FlowEnd), FlowSums>,
+    rows: BTreeMap<FlowKey, BookedFlow>,
     /// The time of the last cut with flows.
     taken_at: Timestamp,
     /// The next cut has all rows.
@@ -139,7 +139,7 @@ impl FlowBook {
             self.has_earlier = !self.rows.is_empty();
         }
         let mut changed = Vec::new();
-        for ((from, to), sums) in self.since_cut.drain() {
+        for ((from, to), sums) in std::mem::take(&mut self.since_cut) {
             let key = (self.hour, from, to);
             let new = || BookedFlow { sums: FlowSums::default(), cut };
             let flow = self.rows.entry(key.clone()).or_insert_with(new);
@@ -240,5 +240,63 @@ mod tests {
         cut(&mut book, 2 * HOUR_MS, 1);
         add(&mut book, 2);
         assert_eq!(cut(&mut book, HOUR_MS, 2), [(2, 3)]);
+    }
+
+    #[test]
+    fn spread_and_rounding_are_parts_of_the_value_at_the_mid_rate() {
+        let (rate, spread) = (Rate::from_quote("0.92").unwrap(), "0.01".parse().unwrap());
+        let sums = FlowSums { amount_out: 905, ..FlowSums::at_par(2, 1_000) }.at_rate(rate, spread);
+        // 910.8 are left by the spread, and 905 of them were paid.
+        let expected = FlowSums {
+            packets: 2,
+            amount_in: 1_000,
+            amount_out: 905,
+            amount_at_mid: 920,
+            spread: 10,
+        };
+        assert_eq!((sums, sums.rounding()), (expected, 5));
+        assert_eq!(FlowSums::at_par(2, 1_000).rounding(), 0);
+    }
+
+    #[test]
+    fn flows_are_due_every_second_after_a_lost_cut_and_if_the_clock_goes_back() {
+        let at = Timestamp::from_millis;
+        let mut book = FlowBook::default();
+        assert_eq!([999, 1_000].map(|ms| book.is_due(at(ms))), [false, true]);
+        book.take_changed(at(5_000), CutNumber(1));
+        let due = [4_999, 5_000, 5_999, 6_000].map(|ms| book.is_due(at(ms)));
+        assert_eq!(due, [true, false, false, true]);
+        book.note_all();
+        assert!(book.is_due(at(5_000)));
+    }
+
+    #[test]
+    fn packets_are_new_until_a_cut_has_them() {
+        let mut book = FlowBook::default();
+        assert!(!book.has_new());
+        add(&mut book, 1);
+        assert!(book.has_new());
+        cut(&mut book, 0, 1);
+        assert!(!book.has_new());
+    }
+
+    #[test]
+    fn rows_of_earlier_hours_are_kept_until_a_durable_cut_has_them() {
+        let mut book = FlowBook::default();
+        add(&mut book, 1);
+        cut(&mut book, HOUR_MS, 1);
+        add(&mut book, 2);
+        cut(&mut book, 2 * HOUR_MS, 2);
+        // After an error, no cut is known to be in the store.
+        book.note_all();
+        book.forget_saved(CutNumber(2));
+        assert_eq!(cut(&mut book, 2 * HOUR_MS, 3), [(1, 1), (2, 2)]);
+        assert_eq!(cut(&mut book, 3 * HOUR_MS, 4), []);
+        book.forget_saved(CutNumber(2));
+        book.note_all();
+        assert_eq!(cut(&mut book, 3 * HOUR_MS, 5), [(1, 1), (2, 2)], "in cut 3 only");
+        book.forget_saved(CutNumber(5));
+        book.note_all();
+        assert_eq!(cut(&mut book, 3 * HOUR_MS, 6), []);
     }
 }

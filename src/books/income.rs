@@ -146,7 +146,7 @@ impl Income {
 /// The mid rate of a flow: units of the one asset for one unit of the other, on average. `None`: no amount came in, or
 /// none that is known to be worth anything.
 pub fn mid_rate(from: &Asset, to: &Asset, sums: FlowSums) -> Option<Rate> {
-    let amount = |amount: i128| u128::try_from(amount).ok().filter(|amount| *amount > 0);
+    let amount = |amount: i128| u128::try_from(amount).ok();
     let rate = Rate::ratio(amount(sums.amount_at_mid)?, amount(sums.amount_in)?)?;
     // From units to whole assets: the other way around.
     rate.between_scales(to.scale, from.scale)
@@ -359,7 +359,10 @@ mod tests {
         let sums = FlowSums { amount_in: 2_000_000_000, amount_at_mid: 184, ..FlowSums::default() };
         let (usd, eur) = (Asset::new("USD", 9), Asset::new("EUR", 2));
         assert_eq!(mid_rate(&usd, &eur, sums).unwrap().to_string(), "0.92");
-        assert_eq!(mid_rate(&usd, &eur, FlowSums::default()), None);
+        for (amount_in, amount_at_mid) in [(0, 0), (0, 184), (184, 0), (-5, 184), (184, -5)] {
+            let sums = FlowSums { amount_in, amount_at_mid, ..FlowSums::default() };
+            assert_eq!(mid_rate(&usd, &eur, sums), None, "{amount_in} at {amount_at_mid}");
+        }
     }
 
     #[test]

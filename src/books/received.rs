@@ -6,7 +6,7 @@ use crate::account::Asset;
 use crate::wire::Timestamp;
 
 /// Names the payments through one connection.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PaymentKey {
     /// The receiver's id.
     pub receiver: Arc<str>,

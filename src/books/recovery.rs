@@ -72,7 +72,7 @@ pub fn recover_account(
             balance,
         }));
     }
-    let newly_uncertain = row.held_out;
+    let newly_uncertain = if planted!(UncertainForgotten) { 0 } else { row.held_out };
     row.uncertain = row.uncertain.saturating_add(newly_uncertain);
     row.held_out = 0;
     let begins_now = newly_uncertain != 0 || (row.uncertain != 0 && row.uncertain_since.is_none());
@@ -87,7 +87,7 @@ pub fn recover_account(
 mod tests {
     use super::*;
     use crate::account::{Asset, Totals};
-    use crate::books::AccountKind;
+    use crate::books::{AccountKind, SavedBooks};
 
     const NOW: Timestamp = Timestamp::from_millis(1000);
 
@@ -129,8 +129,11 @@ mod tests {
         let since = Some(Timestamp::from_millis(1));
         assert_eq!((account.row.uncertain_since, account.is_changed), (since, false));
         stored.row.uncertain_since = None;
-        let account = recover_account(stored, NOW).unwrap();
+        let account = recover_account(stored.clone(), NOW).unwrap();
         assert_eq!((account.row.uncertain_since, account.is_changed), (Some(NOW), true));
+        stored.row.uncertain = 0;
+        let account = recover_account(stored, NOW).unwrap();
+        assert_eq!((account.row.uncertain_since, account.is_changed), (None, false));
     }
 
     #[test]
@@ -140,5 +143,21 @@ mod tests {
             message,
             "the account c (USD/9) does not add up: fulfilled_in 100 - fulfilled_out 30 - settled_in 4 + settled_out 4 + adjusted -1 is 69, but its balance is 70"
         );
+    }
+
+    #[test]
+    fn a_reader_of_the_books_has_the_rows_as_they_were_saved() {
+        let mut stored = stored(69);
+        stored.row.uncertain_since = None;
+        let account = recover_account(stored.clone(), NOW).unwrap();
+        assert_ne!(account.row, stored.row);
+        let mut books = SavedBooks { accounts: vec![account], ..SavedBooks::default() };
+        books.show_as_saved();
+        assert_eq!(books.accounts[0].row, stored.row);
+        // Nothing has changed, so neither has the time.
+        stored.row.held_out = 0;
+        stored.row.uncertain_since = Some(Timestamp::from_millis(1));
+        let account = recover_account(stored.clone(), NOW).unwrap();
+        assert_eq!(account.saved_row(), stored.row);
     }
 }

@@ -102,4 +102,35 @@ mod tests {
         }
         assert_eq!("bank".parse::<AccountKind>(), Err(()));
     }
+
+    #[test]
+    fn a_row_is_empty_if_nothing_was_booked_and_nothing_is_open() {
+        let name = own_account_name(&Asset::default());
+        assert_eq!(&*name, "own:USD/9");
+        let empty = AccountRow {
+            name,
+            kind: AccountKind::Own,
+            asset: Asset::default(),
+            totals: Totals::default(),
+            held_out: 0,
+            uncertain: 0,
+            uncertain_since: None,
+        };
+        let booked = |fulfilled_in, fulfilled_out| AccountRow {
+            totals: Totals { fulfilled_in, fulfilled_out, ..Totals::default() },
+            ..empty.clone()
+        };
+        let held = AccountRow { held_out: 1, ..empty.clone() };
+        let uncertain = AccountRow { uncertain: 1, ..empty.clone() };
+        for (row, is_empty, unsettled) in [
+            (empty.clone(), true, None),
+            (booked(5, 2), false, Some("a balance of 3")),
+            (booked(5, 5), false, None),
+            (held, false, None),
+            (uncertain, false, Some("an uncertain amount of 1")),
+        ] {
+            let text = row.unsettled().map(|unsettled| unsettled.to_string());
+            assert_eq!((row.is_empty(), text.as_deref()), (is_empty, unsettled), "{row:?}");
+        }
+    }
 }

@@ -214,4 +214,25 @@ mod tests {
         }
         assert_eq!(DeliveryState::from_saved("lost"), None);
     }
+
+    #[test]
+    fn a_new_delivery_is_pending_and_due_at_once() {
+        let (at, event) = (Timestamp::from_millis(5), EventId::from_saved("evt_1"));
+        let delivery = EventDelivery::new(event.clone(), "hook".into(), at);
+        assert_eq!((delivery.state, delivery.attempts), (DeliveryState::Pending, 0));
+        assert_eq!((delivery.since, delivery.due, delivery.error), (at, at, None));
+        assert_eq!((delivery.event.as_str(), delivery.event == event), ("evt_1", true));
+    }
+
+    #[test]
+    fn deliveries_are_counted_by_their_state() {
+        let mut counts = DeliveryCounts::default();
+        counts.add(DeliveryState::Pending, 3);
+        counts.add(DeliveryState::Delivered, 4);
+        counts.add(DeliveryState::GivenUp, 5);
+        counts.add(DeliveryState::Pending, 2);
+        counts.add(DeliveryState::Delivered, -1);
+        let expected = DeliveryCounts { pending: 5, delivered: 4, given_up: 5 };
+        assert_eq!(counts, expected, "no number of rows is below zero");
+    }
 }

@@ -245,6 +245,7 @@ pub enum SettlementError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::settlement;
 
     #[test]
     fn keys_of_all_engines_are_accepted() {
@@ -261,7 +262,8 @@ mod tests {
         for bad in ["", "a b", "a\n", "ä", "\u{7f}", &"k".repeat(KEY_MAX + 1)] {
             assert_eq!(bad.parse::<SettlementKey>(), Err(KeyError), "{bad}");
         }
-        assert_eq!(SettlementKey::from_random(255).as_str().len(), 32);
+        let random = SettlementKey::from_random(255);
+        assert_eq!(random.to_string(), "000000000000000000000000000000ff");
     }
 
     #[test]
@@ -274,5 +276,36 @@ mod tests {
         }
         assert_eq!("both".parse::<SettlementDirection>(), Err(()));
         assert_eq!("lost".parse::<SettlementState>(), Err(()));
+    }
+
+    #[test]
+    fn a_key_is_one_settlement_of_its_direction_and_for_operators_of_either() {
+        use SettlementDirection::{Incoming, Outgoing};
+        let (same, other) = (Quantity::of_units(10, 9), Quantity::of_units(11, 9));
+        for (direction, way) in [(Outgoing, "sent to"), (Incoming, "received from")] {
+            let made = settlement("k", direction, SettlementState::Done, 5);
+            let again = |quantity| made.clone().check_repeated(quantity);
+            let recorded = |direction, quantity| made.clone().check_recorded(direction, quantity);
+            assert_eq!(again(&same), Ok(made.clone()));
+            assert_eq!(recorded(direction, &same), Ok(made.clone()));
+            let mistakes =
+                [again(&other), recorded(direction, &other), recorded(direction.reversed(), &same)];
+            for mistake in mistakes {
+                assert_eq!(
+                    mistake.unwrap_err().to_string(),
+                    format!("the key k belongs to another settlement: {way} c, 10 at scale 9")
+                );
+            }
+            assert_eq!(made.id(), (direction, "c", &made.key));
+        }
+    }
+
+    #[test]
+    fn what_the_peer_pays_lowers_the_balance_and_what_we_pay_raises_it() {
+        use SettlementDirection::{Incoming, Outgoing};
+        for (direction, other, change) in [(Incoming, Outgoing, -10), (Outgoing, Incoming, 10)] {
+            let made = settlement("k", direction, SettlementState::Done, 5);
+            assert_eq!((made.balance_change(), direction.reversed()), (change, other));
+        }
     }
 }

@@ -102,7 +102,10 @@ impl Batch<'_> {
         state.stats.count_latency(self.now.mono.micros_since(pending.sent_at));
         match reply {
             // RFC 27 "ILP Packet Lifecycle": a Fulfill counts only if its fulfillment hashes to the condition. [row 40]
-            Ok(Reply::Fulfill(fulfill)) if fulfill.fulfillment.condition() == pending.condition => {
+            Ok(Reply::Fulfill(fulfill))
+                if fulfill.fulfillment.condition() == pending.condition
+                    || planted!(UncheckedFulfillment) =>
+            {
                 state.commit_out(pending);
                 Ok(Reply::Fulfill(fulfill))
             }
@@ -120,7 +123,12 @@ impl Batch<'_> {
                 Err(failure)
             }
             other => {
-                state.release_out(pending);
+                if !planted!(HoldKept) {
+                    state.release_out(pending);
+                }
+                if planted!(HoldReleasedTwice) {
+                    state.release_out(pending);
+                }
                 other
             }
         }
@@ -236,7 +244,9 @@ impl Batch<'_> {
         state.in_flight = state.in_flight.saturating_sub(incoming.weight.into());
         let (after, amount) = match reply {
             Reply::Fulfill(_) => {
-                state.ledger.commit_in(incoming.held);
+                if !planted!(HalfBooked) {
+                    state.ledger.commit_in(incoming.held);
+                }
                 // A proof leaves when the books have it.
                 (self.cut_before(incoming.held), incoming.held)
             }
@@ -254,6 +264,9 @@ impl Batch<'_> {
             }
             None => find_substitute_session(&state.sessions, id).map(|session| &session.outbox),
         };
+        if planted!(AnsweredTwice) {
+            outbox.map(|outbox| outbox.put_reply(id, reply, after, amount));
+        }
         if !outbox.is_some_and(|outbox| outbox.put_reply(id, reply, after, amount)) {
             state.count_dropped_answer(after, amount);
         }

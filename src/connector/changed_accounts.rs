@@ -80,3 +80,30 @@ impl ChangedAccounts {
         Poll::Ready(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_memory_of_a_list_is_used_again_unless_it_is_long() {
+        for (count, is_kept) in [(SLOTS_REUSED_MAX, true), (SLOTS_REUSED_MAX + 1, false)] {
+            let changed = ChangedAccounts::default();
+            changed.reuse(Vec::with_capacity(count));
+            let kept = changed.take();
+            assert_eq!((kept.len(), kept.capacity() == count), (0, is_kept), "{count}");
+        }
+    }
+
+    #[test]
+    fn a_list_that_is_taken_back_leaves_no_account_out() {
+        let changed = ChangedAccounts::default();
+        changed.note(Slot::from_index(1));
+        let taken = changed.take();
+        changed.note(Slot::from_index(2));
+        changed.reuse(taken);
+        assert_eq!(changed.take(), [Slot::from_index(2)]);
+        changed.reuse(vec![Slot::from_index(2)]);
+        assert_eq!(changed.take(), [], "it was in the last cut");
+    }
+}

@@ -265,6 +265,9 @@ impl Connector {
                 due
             };
             for (request_id, pending) in due {
+                if planted!(NoAnswerAtDeadline) {
+                    continue;
+                }
                 let refusal = NextHopFailure::TimedOut.refusal_at(entry.account.id());
                 batch.reject_pending(request_id, pending, &entry.account, &refusal);
             }

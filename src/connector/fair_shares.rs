@@ -14,9 +14,9 @@
 //! Otherwise a requester could spend the shares of the others bit by bit.
 //!
 //! A packet costs a few comparisons and additions. Sums over all requesters are computed only when a requester comes or
-//! goes, or every [`REVIEW_INTERVAL`]. There is no lock and no clock here: the next hop's own lock protects this state.
+//! goes, or every [`REVIEW_INTERVAL`]. A packet of a guest costs a few more, because the table has the share of all
+//! guests and not its slot. There is no lock and no clock here: the next hop's own lock protects this state.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -146,14 +146,14 @@ pub(super) struct FairShares {
     credit: Division<u128>,
     next_review: MonoTime,
     period_started_at: MonoTime,
-    /// The guests.
-    guests: Option<Arc<HashSet<Slot>>>,
+    /// Whether each slot is that of a guest; empty while there are none.
+    is_guest: Arc<[bool]>,
 }
 
 impl FairShares {
-    /// From now on these requesters have one share together.
-    pub(super) fn set_guests(&mut self, guests: &Arc<HashSet<Slot>>) {
-        self.guests = Some(Arc::clone(guests)).filter(|guests| !guests.is_empty());
+    /// From now on the requesters whose slots are those of guests have one share together.
+    pub(super) fn set_guests(&mut self, is_guest: &Arc<[bool]>) {
+        self.is_guest = Arc::clone(is_guest);
     }
 
     /// Number of active requesters.
@@ -178,7 +178,9 @@ impl FairShares {
         let division = &self.in_flight;
         let share = self.table.get_mut(index).expect("found or inserted above");
         share.last_request_at = now;
-        let reserved_for_others = if share.in_flight as usize >= division.share {
+        let reserved_for_others = if planted!(ShareNotKept) {
+            0
+        } else if share.in_flight as usize >= division.share {
             division.unused + division.newcomer
         } else if share.in_flight_covered {
             0
@@ -292,7 +294,7 @@ impl FairShares {
         if is_due {
             self.remove_idle(now);
         }
-        let is_guest = self.guests.as_ref().is_some_and(|guests| guests.contains(&requester));
+        let is_guest = self.is_guest.get(requester.index()).is_some_and(|is_guest| *is_guest);
         let mut requester = if is_guest { OTHER_REQUESTERS } else { requester };
         let mut found = self.index_of(requester);
         if found.is_none() && self.requesters >= REQUESTERS_MAX {
@@ -309,14 +311,14 @@ impl FairShares {
     /// Removes idle requesters, and credit that was spent long ago.
     fn remove_idle(&mut self, now: MonoTime) {
         self.next_review = now.after(REVIEW_INTERVAL);
-        let mut periods = 0;
-        while periods < 2 && now.since(self.period_started_at) >= SPENT_PERIOD {
-            self.period_started_at = self.period_started_at.after(SPENT_PERIOD);
-            periods += 1;
-        }
-        if now.since(self.period_started_at) >= SPENT_PERIOD {
-            self.period_started_at = now;
-        }
+        let (periods, period_started_at) = match now.since(self.period_started_at) {
+            elapsed if elapsed < SPENT_PERIOD => (0, self.period_started_at),
+            elapsed if elapsed < SPENT_PERIOD * 2 => {
+                (1, self.period_started_at.after(SPENT_PERIOD))
+            }
+            _ => (2, now),
+        };
+        self.period_started_at = period_started_at;
         let old = std::mem::take(&mut self.table);
         self.requesters = 0;
         for mut share in old {

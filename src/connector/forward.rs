@@ -17,9 +17,9 @@ use crate::time::MonoTime;
 use crate::wire::ilp::Prepare;
 use crate::wire::{Amount, Timestamp};
 
-/// How many of the node's own requests (IL-DCP, routes) may be in flight to a peer beyond `maxPacketsInFlight`, so that
-/// other accounts cannot cut the node off from its neighbour.
-const OWN_REQUESTS_MAX: usize = 16;
+/// How many requests between two neighbours (IL-DCP, routes) may be in flight beyond `maxPacketsInFlight`, on either
+/// side, so that other accounts cannot cut the nodes off from each other.
+pub(super) const OWN_REQUESTS_MAX: usize = 16;
 
 impl Batch<'_> {
     /// The amount in the next hop's asset and scale.

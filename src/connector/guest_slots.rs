@@ -1,10 +1,10 @@
-//! The slots of guests that were forgotten, for the accounts that come after them: guests come and go as they like, and
+//! The slots of guests that were forgotten, for the guests that come after them: guests come and go as they like, and
 //! must not make the table of accounts longer for ever.
 //!
 //! An account gives its slot up once nothing refers to it any more: it was removed by an earlier configuration, has no
 //! session and nothing in flight, and only the snapshot in force holds it. Its ledger is kept, so that no money is
 //! lost, and goes on when the guest comes back. What still counts for the slot for a while (a share of a next hop,
-//! counters of Rejects) passes to the next guest.
+//! counters of Rejects) passes to the next guest, and never to a peer.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -28,10 +28,8 @@ const HOLDERS_MAX: usize = 2;
 pub(super) struct ForgottenGuests {
     /// The guests that the snapshot in force has without serving them.
     removed: HashSet<AccountId>,
-    /// Slots that their accounts have given up, for the accounts of the snapshot that is built.
+    /// Slots that their accounts have given up, for the new guests of the snapshot that is built.
     free: Vec<Slot>,
-    /// All slots of guests.
-    slots: Arc<HashSet<Slot>>,
 }
 
 /// What guests owe the node, and what it owes them.
@@ -64,13 +62,16 @@ impl Connector {
 }
 
 impl Registry {
-    /// Frees as many slots as there are new accounts, if so many guests have left. `removed`: the accounts that no
-    /// configuration names now; those whose slots are freed leave the list.
+    /// Frees as many slots as there are new guests in `configured`, if so many guests have left. `removed`: the
+    /// accounts that no configuration names now; those whose slots are freed leave the list.
     pub(super) fn free_slots_of_guests(
         &mut self,
-        wanted: usize,
+        configured: &[AccountSettings],
         removed: &mut Vec<AccountSettings>,
     ) {
+        let is_new_guest =
+            |new: &&AccountSettings| new.id.is_guest() && !self.by_id.contains_key(&new.id);
+        let wanted = configured.iter().filter(is_new_guest).count();
         let is_leaving = |settings: &&AccountSettings| {
             let account = self.by_id.get(&settings.id);
             self.forgotten_guests.removed.contains(&settings.id) && account.is_some_and(is_unused)
@@ -110,10 +111,12 @@ impl Registry {
         }
     }
 
-    /// The slot of the next new account.
-    pub(super) fn next_slot(&mut self) -> Slot {
-        let freed = self.forgotten_guests.free.pop();
-        freed.unwrap_or_else(|| Slot::from_index(self.by_id.len()))
+    /// The slot of a new account. Only a guest gets one that was freed: a peer must not begin with what is counted for
+    /// another account.
+    pub(super) fn next_slot(&mut self, id: &AccountId) -> Slot {
+        let free = &mut self.forgotten_guests.free;
+        let freed = if id.is_guest() { free.pop() } else { None };
+        freed.unwrap_or_else(|| Slot::from_index(self.by_id.len() + free.len()))
     }
 
     /// Notes the guests of a snapshot. Where a next hop is shared, all of them count as one requester.
@@ -121,13 +124,13 @@ impl Registry {
         let guests = || entries.iter().filter(|entry| entry.settings.id.is_guest());
         let removed = guests().filter(|guest| guest.removed);
         self.forgotten_guests.removed = removed.map(|guest| guest.settings.id.clone()).collect();
-        let slots: HashSet<Slot> = guests().map(|guest| guest.account.slot()).collect();
-        if slots.is_empty() && self.forgotten_guests.slots.is_empty() {
+        // The slot of a guest is never that of another account, so that an earlier snapshot had no guests either.
+        if guests().next().is_none() {
             return;
         }
-        let slots = Arc::new(slots);
-        entries.iter().for_each(|entry| entry.account.lock().shares.set_guests(&slots));
-        self.forgotten_guests.slots = slots;
+        let is_guest: Arc<[bool]> =
+            entries.iter().map(|entry| entry.settings.id.is_guest()).collect();
+        entries.iter().for_each(|entry| entry.account.lock().shares.set_guests(&is_guest));
     }
 }
 

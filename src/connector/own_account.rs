@@ -4,7 +4,7 @@
 //! each entry is booked here. So the balances of all accounts of one asset, including these and the receivers', add up
 //! to zero after every packet. The signs are those of receivers: what the node received is a balance below zero.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -22,7 +22,7 @@ use crate::wire::Amount;
 
 /// The own accounts of the process, by asset. At most one for each asset that an account ever had.
 #[derive(Debug, Default)]
-pub(super) struct OwnAccounts(HashMap<Asset, Arc<OwnAccount>>);
+pub(super) struct OwnAccounts(BTreeMap<Asset, Arc<OwnAccount>>);
 
 #[derive(Debug)]
 pub(super) struct OwnAccount {

@@ -4,6 +4,7 @@ use parking_lot::MutexGuard;
 
 use super::account::{Account, AccountState};
 use super::batch::{Batch, IncomingRequest, OutgoingTerms};
+use super::forward::OWN_REQUESTS_MAX;
 use super::packet_log::PacketEvent;
 use super::receive::Delivery;
 use super::refusal::{AmountLimit, Refusal};
@@ -70,12 +71,13 @@ impl Batch<'_> {
         self.charge_rate(&mut state, incoming)?;
         if let Some(maximum) = from.settings.limits.max_packet_amount
             && prepare.amount > maximum
+            && !planted!(LimitIgnored)
         {
             let (received, limit) = (prepare.amount, AmountLimit::Packet);
             return Err(Refusal::AmountTooLarge { received, maximum, limit });
         }
         self.connector.admission.check(prepare.amount)?;
-        self.count_in_flight(&mut state, incoming)?;
+        self.count_in_flight(&mut state, incoming, prepare.destination)?;
         if let Some(session) = state.session_mut(incoming.session) {
             session.request_ids.insert(incoming.request_id.0);
         }
@@ -135,10 +137,18 @@ impl Batch<'_> {
         &self,
         state: &mut AccountState,
         incoming: &mut IncomingRequest,
+        destination: AddressRef<'_>,
     ) -> Result<(), Refusal> {
         let limit = state.limits.max_packets_in_flight;
         if state.in_flight >= limit {
-            return Err(Refusal::TooManyInFlight { limit });
+            // The packets that fill the limit may come from others behind the neighbour. They must not cut its own
+            // requests off, such as its routes. A limit of zero is that of a closed account.
+            let is_own_request =
+                limit > 0 && destination.scheme() == Scheme::Peer && !planted!(NeighbourCutOff);
+            let most = limit.saturating_add(if is_own_request { OWN_REQUESTS_MAX } else { 0 });
+            if state.in_flight >= most {
+                return Err(Refusal::TooManyInFlight { limit });
+            }
         }
         state.in_flight += 1;
         incoming.weight += 1;
@@ -246,7 +256,7 @@ impl Batch<'_> {
             return Err(Refusal::BadReturnAddress);
         }
         self.charge_rate(&mut state, incoming)?;
-        self.count_in_flight(&mut state, incoming)?;
+        self.count_in_flight(&mut state, incoming, prepare.destination)?;
         let pong = Prepare { destination: return_address, data: ping::ECHO_RESPONSE, ..*prepare };
         self.route_and_send(from, state, incoming, &pong, None)
     }

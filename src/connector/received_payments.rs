@@ -4,7 +4,7 @@
 //!
 //! Anyone may make up connections, so their number is bounded: the one that was silent for longest is added to a sum.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -57,7 +57,7 @@ struct State {
     changed: Vec<PaymentKey>,
     /// Those with an amount that is not announced. Some may be in a sum by now. A connection may come and go often
     /// before it is announced, so each is here once.
-    unannounced: HashSet<PaymentKey>,
+    unannounced: BTreeSet<PaymentKey>,
     /// What was added to a sum, with the first cut that has it. Later cuts repeat it until one is durable.
     summed_up: Vec<(CutNumber, PaymentKey)>,
 }
@@ -173,6 +173,34 @@ impl ReceivedPayments {
         announced
     }
 
+    /// At most `max` totals after a key, in the order of receiver, asset and connection; of one receiver, or of all.
+    /// The lock, which packets to receivers need, is held for the connections of one receiver at a time.
+    pub(super) fn list(
+        &self,
+        receiver: Option<&str>,
+        after: Option<&PaymentKey>,
+        max: usize,
+    ) -> Vec<ReceivedPayment> {
+        let is_wanted = |id: &&AccountId| receiver.is_none_or(|wanted| wanted == id.as_str());
+        let mut ids: Vec<AccountId> =
+            self.state.lock().receivers.keys().filter(is_wanted).cloned().collect();
+        ids.sort_unstable();
+        let mut found = Vec::new();
+        for id in ids.iter().filter(|id| after.is_none_or(|after| *id.as_str() >= *after.receiver))
+        {
+            let mut of_one = self.state.lock().payments_of(id);
+            of_one.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+            found.extend(
+                of_one.into_iter().filter(|payment| after.is_none_or(|after| payment.key > *after)),
+            );
+            if found.len() >= max {
+                found.truncate(max);
+                break;
+            }
+        }
+        found
+    }
+
     /// All cuts up to this one are durable.
     pub(super) fn forget_saved(&self, cut: CutNumber) {
         self.state.lock().summed_up.retain(|(first, _)| *first > cut);
@@ -189,6 +217,8 @@ impl ReceivedPayments {
                 }
             }
         }
+        // Rows of a cut have one order, so that the same payments make the same file.
+        changed.sort_unstable();
     }
 }
 
@@ -224,6 +254,20 @@ impl State {
         let totals = self.receivers.get(receiver).and_then(|assets| assets.get(asset));
         let total = totals.and_then(|totals| totals.get(connection));
         total.map_or(0, |total| total.amount)
+    }
+
+    fn payments_of(&self, receiver: &AccountId) -> Vec<ReceivedPayment> {
+        let assets = self.receivers.get(receiver).into_iter().flatten();
+        let totals = assets.flat_map(|(asset, totals)| totals.iter().map(move |one| (asset, one)));
+        let payment =
+            |(asset, (connection, total)): (&Asset, (&Arc<str>, &Total))| ReceivedPayment {
+                key: key_of((receiver, asset), connection),
+                packets: total.packets,
+                amount: total.amount,
+                announced: total.announced,
+                last_at: total.last_at,
+            };
+        totals.map(payment).collect()
     }
 
     fn find(&mut self, key: &PaymentKey) -> Option<&mut Total> {
@@ -270,140 +314,4 @@ fn take_oldest(totals: &mut Totals) -> Option<(Arc<str>, Total)> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn note(payments: &ReceivedPayments, connection: &str, amount: u64, at: u64) {
-        let receiver = "wallet".parse().unwrap();
-        let (at, next) = (Timestamp::from_millis(at), CutNumber(7));
-        payments.note((&receiver, &Asset::default()), connection, Amount(amount), at, next);
-    }
-
-    fn seen(changed: &ChangedPayments) -> Vec<(&str, u64, i128, u64)> {
-        let rows = changed
-            .payments
-            .iter()
-            .map(|row| (&*row.key.connection, row.packets, row.amount, row.last_at.as_millis()));
-        let mut rows: Vec<_> = rows.collect();
-        rows.sort_unstable();
-        rows
-    }
-
-    #[test]
-    fn packets_of_a_connection_add_up_and_a_cut_has_what_changed() {
-        let payments = ReceivedPayments::default();
-        note(&payments, "c1", 5, 10);
-        note(&payments, "c1", 6, 20);
-        note(&payments, "c2", 1, 15);
-        note(&payments, "c3", 0, 15);
-        let first = payments.take_changed();
-        assert_eq!(seen(&first), [("c1", 2, 11, 20), ("c2", 1, 1, 15)]);
-        note(&payments, "c2", 2, 30);
-        assert_eq!(seen(&payments.take_changed()), [("c2", 2, 3, 30)]);
-        assert_eq!(seen(&payments.take_changed()), []);
-        payments.note_all();
-        let saved = payments.take_changed();
-        assert_eq!(seen(&saved), [("c1", 2, 11, 20), ("c2", 2, 3, 30)]);
-        let restarted = ReceivedPayments::new(saved.payments);
-        note(&restarted, "c1", 1, 40);
-        assert_eq!(seen(&restarted.take_changed()), [("c1", 3, 12, 40)]);
-    }
-
-    #[test]
-    fn too_many_connections_are_summed_up_and_no_unit_is_lost() {
-        let payments = ReceivedPayments::default();
-        let count = u64::try_from(CONNECTIONS_MAX).unwrap() + 3;
-        for number in 0..count {
-            note(&payments, &format!("c{number}"), 10, number);
-        }
-        note(&payments, &"x".repeat(CONNECTION_ID_BYTES_MAX + 1), 1, count);
-        let changed = payments.take_changed();
-        let gone: Vec<_> = changed.summed_up.iter().map(|key| &*key.connection).collect();
-        assert_eq!(gone, ["c0", "c1", "c2"]);
-        assert_eq!(seen(&changed)[0], (SUM, 4, 31, count));
-        assert_eq!(changed.payments.len(), CONNECTIONS_MAX + 1);
-        let sum: i128 = changed.payments.iter().map(|row| row.amount).sum();
-        assert_eq!(sum, i128::from(count * 10 + 1));
-        // One of them comes back: it has a row of its own, and another one makes room.
-        note(&payments, "c0", 2, count);
-        let changed = payments.take_changed();
-        let gone: Vec<_> = changed.summed_up.iter().map(|key| &*key.connection).collect();
-        assert_eq!(gone, ["c1", "c2", "c3"], "until a cut with them is durable");
-        assert_eq!(seen(&changed), [(SUM, 5, 41, count), ("c0", 1, 2, count)]);
-        payments.forget_saved(CutNumber(7));
-        assert!(payments.take_changed().summed_up.is_empty());
-    }
-
-    fn announced(payments: &ReceivedPayments, at: u64, max: usize) -> Vec<(String, i128, i128)> {
-        let due = payments.announce(Timestamp::from_millis(at), max).into_iter();
-        due.map(|one| (one.key.connection.to_string(), one.news, one.amount)).collect()
-    }
-
-    #[test]
-    fn a_payment_is_announced_when_it_is_over_and_each_minute_while_it_goes_on() {
-        let payments = ReceivedPayments::default();
-        note(&payments, "c1", 5, 1_000);
-        note(&payments, "c1", 6, 2_000);
-        assert_eq!(announced(&payments, 3_999, 9), []);
-        assert_eq!(announced(&payments, 4_000, 9), [("c1".to_owned(), 11, 11)]);
-        assert_eq!(announced(&payments, 9_000, 9), []);
-        (10..=70).for_each(|second| note(&payments, "c1", 1, second * 1_000));
-        assert_eq!(announced(&payments, 69_999, 9), []);
-        assert_eq!(announced(&payments, 70_000, 9), [("c1".to_owned(), 61, 72)]);
-    }
-
-    #[test]
-    fn a_restart_announces_what_was_not_announced_and_nothing_twice() {
-        let payments = ReceivedPayments::default();
-        note(&payments, "c1", 5, 1_000);
-        note(&payments, "c2", 7, 1_000);
-        let saved = payments.take_changed().payments;
-        assert_eq!(announced(&payments, 5_000, 1).len(), 1, "the other one later");
-        let mut later = payments.take_changed().payments;
-        assert_eq!((later.len(), later[0].announced), (1, later[0].amount));
-        let other = saved.into_iter().find(|row| row.key != later[0].key).unwrap();
-        let expected = vec![(other.key.connection.to_string(), other.amount, other.amount)];
-        later.push(other);
-        let restarted = ReceivedPayments::new(later);
-        assert_eq!(announced(&restarted, 5_000, 9), expected);
-        assert_eq!(announced(&restarted, 9_000, 9), []);
-    }
-
-    #[test]
-    fn what_is_summed_up_is_announced_too() {
-        let payments = ReceivedPayments::default();
-        let count = u64::try_from(CONNECTIONS_MAX).unwrap() + 3;
-        (0..count).for_each(|number| note(&payments, &format!("c{number}"), 10, 0));
-        let all = announced(&payments, 5_000, usize::MAX);
-        assert_eq!(all.iter().map(|(_, news, _)| news).sum::<i128>(), i128::from(count * 10));
-        assert!(all.contains(&(SUM.to_owned(), 30, 30)));
-    }
-
-    #[test]
-    fn connections_that_come_and_go_are_remembered_once_each() {
-        let payments = ReceivedPayments::default();
-        let count = u64::try_from(CONNECTIONS_MAX).unwrap() + 1;
-        for round in 0..5 {
-            (0..count).for_each(|number| note(&payments, &format!("c{number}"), 1, round));
-            assert_eq!(announced(&payments, round, usize::MAX), []);
-            // The connections that are kept one by one, and the sum of the others.
-            assert!(payments.state.lock().unannounced.len() <= CONNECTIONS_MAX + 1, "{round}");
-        }
-        let all = announced(&payments, 5_000, usize::MAX);
-        assert_eq!(all.iter().map(|(_, news, _)| news).sum::<i128>(), i128::from(count * 5));
-    }
-
-    #[test]
-    fn a_connection_that_comes_back_before_the_cut_is_in_it_once() {
-        let payments = ReceivedPayments::default();
-        let count = u64::try_from(CONNECTIONS_MAX).unwrap() + 1;
-        for number in 0..count {
-            note(&payments, &format!("c{number}"), 10, number);
-        }
-        note(&payments, "c0", 2, count);
-        let changed = payments.take_changed();
-        let rows = seen(&changed);
-        let rows: Vec<_> = rows.iter().filter(|(connection, ..)| *connection == "c0").collect();
-        assert_eq!(rows, [&("c0", 1, 2, count)]);
-    }
-}
+mod tests;

@@ -3,7 +3,7 @@
 //! The books are read under the account's lock, and an answer goes into the outbox under the same lock: what is in
 //! front of it there is in the books that it shows. That makes an exchange on a single session exact.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -135,6 +135,14 @@ pub struct BooksExchange {
     is_asked_in_order: bool,
     /// See [`Exchange`]. `false` if an answer to the peer may have gone out beside the question.
     pub is_answered_in_order: bool,
+}
+
+#[cfg(test)]
+impl BooksExchange {
+    /// Whether packets to the peer, and from it, have kept their order beside the question.
+    pub(super) fn order(&self) -> (bool, bool) {
+        (self.is_asked_in_order, self.is_answered_in_order)
+    }
 }
 
 /// What was concluded from an exchange, and done.
@@ -355,12 +363,12 @@ impl Connector {
     }
 
     /// Each configured peer that is not suspended, and whether packets can go to it now.
-    pub fn reachable_peers(&self) -> HashMap<AccountId, bool> {
+    pub fn reachable_peers(&self) -> BTreeMap<AccountId, bool> {
         let snapshot = self.snapshot.load();
         let peers = snapshot
             .entries
             .iter()
-            .filter(|entry| !entry.settings.is_receiver() && entry.is_served() && !entry.removed);
+            .filter(|entry| !entry.settings.is_receiver() && entry.is_served());
         peers.map(|entry| (entry.account.id().clone(), entry.is_reachable())).collect()
     }
 

@@ -220,8 +220,7 @@ impl Registry {
             .collect();
         let mut removed = std::mem::take(&mut self.last_settings);
         removed.retain(|account| !configured.contains(&account.id));
-        let new = settings.accounts.iter().filter(|new| !self.by_id.contains_key(&new.id));
-        self.free_slots_of_guests(new.count(), &mut removed);
+        self.free_slots_of_guests(&settings.accounts, &mut removed);
         let configured = settings.accounts.iter().map(|account| (account.clone(), false));
         let all = configured.chain(removed.into_iter().map(|account| (account, true)));
         let mut entries: Vec<AccountEntry> = Vec::new();
@@ -342,7 +341,7 @@ impl Registry {
         }
     }
 
-    /// The account with these settings, with the next free slot if it is new.
+    /// The account with these settings, with a slot if it is new.
     fn find_or_add_account(&mut self, settings: &AccountSettings, seed: HashSeed) -> Arc<Account> {
         if let Some(known) = self.account(settings.id.as_str()) {
             let known = Arc::clone(known);
@@ -352,11 +351,12 @@ impl Registry {
         // As random as the seed: with a fixed one, runs repeat.
         let [a, b, c, d, ..] = seed.hash_state().hash_one(&settings.id).to_be_bytes();
         let first_request_id = RequestId(u32::from_be_bytes([a, b, c, d]));
-        let (id, slot) = (settings.id.clone(), self.next_slot());
+        let (id, slot) = (settings.id.clone(), self.next_slot(&settings.id));
         let saved = self.unused_ledgers.remove(&id, &settings.asset);
         let is_changed = saved.is_some_and(|saved| saved.is_changed);
         let comparison = self.comparison(&id, &settings.asset, saved);
-        let ledger = saved.map_or_else(Ledger::default, |saved| saved.ledger);
+        let kept = saved.filter(|_| !planted!(BalanceForgotten));
+        let ledger = kept.map_or_else(Ledger::default, |saved| saved.ledger);
         let mut ledger = TrackedLedger::new(ledger, slot, self.changed.clone());
         if is_changed || comparison.is_changed() {
             ledger.note();

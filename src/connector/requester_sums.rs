@@ -119,6 +119,16 @@ mod tests {
     }
 
     #[test]
+    fn what_the_node_itself_paid_is_noted_and_summed() {
+        let changed = Arc::<ChangedAccounts>::default();
+        let mut sums = RequesterSums::new(Slot(3), Arc::clone(&changed));
+        sums.add(Slot::NONE, Amount(5), Amount(5));
+        assert_eq!(changed.take_paid(), [Slot(3)]);
+        let paid = FlowSums { amount_in: 5, ..FlowSums::at_par(1, 5) };
+        assert_eq!(sums.take(), [(Slot::NONE, paid)]);
+    }
+
+    #[test]
     fn too_many_requesters_have_no_sums() {
         let changed = Arc::<ChangedAccounts>::default();
         let mut sums = RequesterSums::new(Slot(3), Arc::clone(&changed));

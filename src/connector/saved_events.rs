@@ -290,6 +290,16 @@ mod tests {
     }
 
     #[test]
+    fn deliveries_do_not_pile_up_while_the_store_fails() {
+        let all: &[EventKind] = &[];
+        let events = subscribed(&[all; 5]);
+        (0..8_002).for_each(|number| note(&events, number, EventKind::PeerDown, 1));
+        let changed = events.take_changed(Timestamp::EPOCH);
+        assert_eq!((changed.events.len(), changed.deliveries.len()), (8_000, 40_000));
+        assert_eq!(events.0.lock().lost, 2, "an event has all of its deliveries or none");
+    }
+
+    #[test]
     fn old_events_are_removed_now_and_then() {
         let events = subscribed(&[]);
         let at = Timestamp::from_millis(40 * 86_400_000);

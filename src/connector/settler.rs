@@ -6,7 +6,7 @@
 //!
 //! Like everything in this room it has no clock and no IO: `node/settlements.rs` calls it.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::core::Connector;
@@ -28,7 +28,7 @@ const BY: &str = "ilp-connector";
 /// The settlements of all accounts.
 #[derive(Debug, Default)]
 pub struct Settler {
-    accounts: HashMap<AccountId, Settling>,
+    accounts: BTreeMap<AccountId, Settling>,
 }
 
 /// What is known of one account beyond the books.
@@ -56,7 +56,7 @@ enum Stage {
     Saving(CutNumber),
     /// The engine has the request.
     Asking,
-    /// The request is repeated at this time.
+    /// The request goes out, for the first time or again, at the first look after this time.
     Waiting(MonoTime),
 }
 
@@ -163,8 +163,15 @@ impl Settler {
         input: &mut SettlerInput<'_>,
     ) -> Vec<SettlerAction> {
         let mut actions = Vec::new();
-        for view in accounts.iter().filter_map(|account| connector.settlement_view(account)) {
-            self.look(&view, connector, input, &mut actions);
+        for account in accounts {
+            if let Some(view) = connector.settlement_view(account) {
+                self.look(&view, connector, input, &mut actions);
+            } else if let Some(one) = self.accounts.get_mut(account)
+                && matches!(one.stage, Stage::Saving(cut) if cut <= input.durable)
+            {
+                // A reload has removed the peer. What is pending is durable, and goes on if it comes back.
+                one.stage = Stage::Idle;
+            }
         }
         actions
     }
@@ -205,14 +212,22 @@ impl Settler {
             one.stage = Stage::Saving(CutNumber::NONE);
         }
         let is_ready = match one.stage {
-            Stage::Saving(cut) => cut <= input.durable,
+            Stage::Saving(cut) => cut <= input.durable || planted!(EarlySettlement),
             Stage::Waiting(until) => until <= input.now.mono,
             Stage::Idle | Stage::Asking => false,
         };
-        if is_ready && !is_paused && view.rules.mode == SettlementMode::Engine {
-            one.stage = Stage::Asking;
-            actions.push(SettlerAction::Ask(pending));
+        if !is_ready {
+            return;
         }
+        if is_paused || view.rules.mode != SettlementMode::Engine {
+            if !planted!(HeldUpSettlementSpins) {
+                // It waits for an operator, and for no cut any more.
+                one.stage = Stage::Waiting(input.now.mono);
+            }
+            return;
+        }
+        one.stage = Stage::Asking;
+        actions.push(SettlerAction::Ask(pending));
     }
 
     /// The engine has accepted a settlement, or has not: then `Err` says why. `None`: it is not under way.

@@ -1,8 +1,9 @@
 //! Issues the address and secret with which a sender can pay a receiver of this node (SPSP). Nothing is stored: see
-//! `stream::Receiver`.
+//! `stream::Receiver`. What has arrived is another question, which `received_payments` answers.
 
 use super::core::Connector;
 use crate::account::Asset;
+use crate::books::{PaymentKey, ReceivedPayment};
 use crate::stream::{CONNECTION_ID_BYTES, ReceiptKey, SharedSecret, encode_connection_id};
 use crate::wire::Address;
 
@@ -32,6 +33,26 @@ pub enum StreamCredentialsError {
 }
 
 impl Connector {
+    /// What receivers got by connection, now: at most `max` after a key, in the order of receiver, asset and
+    /// connection; of one receiver, or of all. Without a store, only connections with receipts have totals.
+    pub fn received_payments(
+        &self,
+        receiver: Option<&str>,
+        after: Option<&PaymentKey>,
+        max: usize,
+    ) -> Vec<ReceivedPayment> {
+        let received = self.cuts.as_ref().map_or(&self.receipted, |cuts| &cuts.received);
+        received.list(receiver, after, max)
+    }
+
+    /// Whether [`Self::issue_stream_credentials`] knows a receiver of this id.
+    pub fn has_receiver(&self, id: &str) -> bool {
+        let snapshot = self.snapshot.load();
+        let slot = snapshot.accounts_by_id.get(id).map(|account| account.slot());
+        let found = slot.and_then(|slot| snapshot.entry(slot)).filter(|entry| entry.is_served());
+        found.is_some_and(|entry| entry.settings.receiver.is_some())
+    }
+
     /// Credentials of a new connection to a receiver, or to the one that was configured first. `random` makes them
     /// unique. With `receipts`, its money gets receipts that are signed with this key.
     ///

@@ -1,6 +1,6 @@
 //! Ledgers that no account uses now: of saved accounts that are not configured, or that had another asset.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use super::cuts::account_row;
 use crate::account::{AccountId, Asset, Ledger};
@@ -21,7 +21,7 @@ pub(super) struct SavedLedger {
 /// By account and asset.
 #[derive(Debug, Default)]
 pub(super) struct UnusedLedgers {
-    ledgers: HashMap<(AccountId, Asset), SavedLedger>,
+    ledgers: BTreeMap<(AccountId, Asset), SavedLedger>,
     /// Perhaps one of them has changed since the last cut. Otherwise a cut does not look at them.
     has_changed: bool,
 }
@@ -93,5 +93,32 @@ impl UnusedLedgers {
     pub(super) fn note_all(&mut self) {
         self.has_changed = !self.ledgers.is_empty();
         self.ledgers.values_mut().for_each(|saved| saved.is_changed = true);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::account::Totals;
+
+    #[test]
+    fn of_very_many_forgotten_guests_those_go_that_are_settled_and_saved() {
+        let mut ledgers = UnusedLedgers::default();
+        let mut insert = |id: &str, fulfilled_in, is_changed| {
+            let totals = Totals { fulfilled_in, ..Totals::default() };
+            let ledger = Ledger::restore(totals, 0);
+            let saved = SavedLedger { ledger, is_receiver: false, is_changed };
+            ledgers.insert_guest(id.parse().unwrap(), Asset::default(), saved);
+            ledgers.ledgers.len()
+        };
+        insert("peer", 0, false);
+        insert("guest~owes", 5, false);
+        insert("guest~unsaved", 0, true);
+        for number in 3..GUESTS_KEPT_MAX {
+            assert_eq!(insert(&format!("guest~{number}"), 0, false), number + 1);
+        }
+        assert_eq!(insert("guest~new", 0, false), 4);
+        let kept: Vec<_> = ledgers.iter().map(|(id, ..)| id.as_str()).collect();
+        assert_eq!(kept, ["guest~new", "guest~owes", "guest~unsaved", "peer"]);
     }
 }

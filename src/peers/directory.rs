@@ -40,6 +40,8 @@ pub struct LoginDirectory {
     /// Tags of all secrets that must not be shown: tokens, and other secrets of the node.
     secrets: HashSet<Tag>,
     guests: HashSet<AccountId>,
+    /// Names of peers that are suspended.
+    suspended: HashSet<String>,
 }
 
 type Tag = [u8; 32];
@@ -91,6 +93,7 @@ impl LoginDirectory {
             signing_keys_max: 0,
             secrets: HashSet::new(),
             guests: HashSet::new(),
+            suspended: HashSet::new(),
         };
         for login in logins {
             directory.add(login);
@@ -137,6 +140,12 @@ impl LoginDirectory {
         Self { guests, ..self }
     }
 
+    /// The same with the names of peers that are suspended, and so cannot log in.
+    #[must_use]
+    pub fn with_suspended(self, suspended: HashSet<String>) -> Self {
+        Self { suspended, ..self }
+    }
+
     /// Whether a guest may log in, at the guests' door.
     #[must_use]
     pub fn has_guest(&self, id: &AccountId) -> bool {
@@ -175,6 +184,19 @@ impl LoginDirectory {
     /// The account with this login name. Reveals whether the name exists: for logs and pages of the operator only.
     pub fn find_by_name(&self, name: &str) -> Option<&AccountId> {
         self.by_name.get(name).map(|entry| &entry.account)
+    }
+
+    /// Why a login with this name was refused. Reveals whether the name exists: for logs and pages of the operator
+    /// only.
+    #[must_use]
+    pub fn explain_refusal(&self, name: &str) -> &'static str {
+        if self.by_name.contains_key(name) {
+            "wrong token"
+        } else if self.suspended.contains(name) {
+            "the peer with this name is suspended"
+        } else {
+            "no peer has this name as its id"
+        }
     }
 
     /// The fingerprint of sessions that log in with this token.
@@ -270,6 +292,16 @@ mod tests {
         let directory = directory();
         let found = directory.find_account(name, token.as_bytes()).map(AccountId::as_str);
         assert_eq!(found, expected, "{name:?} {token:?}");
+    }
+
+    #[test]
+    fn operators_read_why_a_name_was_refused() {
+        let directory = directory().with_suspended(["ivan".to_owned()].into());
+        let explain = |name| directory.explain_refusal(name);
+        assert_eq!(explain("robert"), "wrong token");
+        assert_eq!(explain("ivan"), "the peer with this name is suspended");
+        // It logs in with another name.
+        assert_eq!(explain("bob"), "no peer has this name as its id");
     }
 
     #[test]

@@ -16,8 +16,8 @@ use crate::time::MonoTime;
 /// Logins of newcomers that may wait for the node's task.
 pub const GUEST_ORDERS_MAX: usize = 64;
 
-/// New guests in a second, and at once. As many tokens that no guest has can be tried at the door.
-pub const NEWCOMERS_PER_SECOND: NonZeroU32 = NonZeroU32::new(10).expect("ten is not zero");
+/// Tokens that no guest has and that can be tried at the door in a second, and at once. All newcomers are among them.
+const UNKNOWN_TOKENS_PER_SECOND: NonZeroU32 = NonZeroU32::new(10).expect("ten is not zero");
 
 /// The account of the guest with this token: `guest~` and the SHA-256 of the token in base64url, as
 /// `ilp-plugin-mini-accounts` names its accounts. It is the last segment of the guest's address too, so the token does
@@ -47,7 +47,7 @@ pub enum GuestRefusal {
     #[error("an operator has suspended this guest")]
     Suspended,
     /// The node cannot have the account, or is about to stop.
-    #[error("this node cannot take a guest now; its log says why")]
+    #[error("this node cannot take a guest now; try again later")]
     Unavailable,
 }
 
@@ -79,7 +79,7 @@ impl GuestDoor {
     /// no more guesses.
     #[must_use]
     pub fn admit_unknown_token(&self, now: MonoTime) -> bool {
-        self.unknown_tokens.lock().try_take(now, 1, NEWCOMERS_PER_SECOND)
+        self.unknown_tokens.lock().try_take(now, 1, UNKNOWN_TOKENS_PER_SECOND)
     }
 
     /// Waits until a guest has an account. The caller bounds the wait.

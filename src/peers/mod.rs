@@ -31,7 +31,7 @@ pub use dial_handle::{DialHandle, DialSignals, WaitEnd};
 pub use directory::{LoginDirectory, Logins, NoRandomness, PeerLogin, TokenFingerprinter};
 pub use engine_account::{EngineAccount, EngineRefusal, EngineState};
 pub use expired_packets::{ArrivedPackets, ExpiredAt, ExpiredPackets};
-pub use guests::{GuestDoor, GuestOrder, GuestRefusal, NEWCOMERS_PER_SECOND, guest_id};
+pub use guests::{GuestDoor, GuestOrder, GuestRefusal, guest_id};
 pub use ildcp::{IldcpRequestError, ParentInfo};
 pub use node_context::{BtpCounts, HttpCounts, NodeContext};
 pub use otlp_meter::OtlpCounts;

@@ -33,9 +33,10 @@ pub struct OtlpCounts {
 }
 
 impl OtlpMeter {
-    /// From now on there are figures, zeros included.
+    /// From now on there are figures, zeros included. What failed at another collector says nothing of this one.
     pub fn switch_on(&self) {
         self.is_on.store(true, Ordering::Relaxed);
+        self.logged.lock().clear();
     }
 
     /// Adds to the counters; `waiting` is ignored.
@@ -80,5 +81,20 @@ impl OtlpMeter {
             unsent: read(&self.unsent),
             waiting: read(&self.waiting),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_collector_has_not_failed_yet() {
+        let meter = OtlpMeter::default();
+        meter.switch_on();
+        assert!(meter.is_new_failure("no answer") && !meter.is_new_failure("no answer"));
+        meter.switch_on();
+        assert!(!meter.end_failures(), "that was another collector");
+        assert!(meter.is_new_failure("no answer"));
     }
 }

@@ -5,6 +5,7 @@
 //! the last. An event that is logged is logged once, where it happens. Subscribers get copies through a bounded
 //! channel: a slow one loses the oldest and delays nothing.
 
+mod lines;
 mod mistakes;
 mod snapshot;
 mod wrong_answers;
@@ -12,28 +13,29 @@ mod wrong_answers;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::broadcast;
 
+use self::lines::PeerLines;
 use self::mistakes::Mistakes;
 pub use self::mistakes::{PeerMistake, SwappedType};
 pub use self::snapshot::{PeerCounts, PeerSnapshot, PeerState, RefusedLogin};
 use self::wrong_answers::WrongAnswers;
 use super::close_reason::CloseReason;
 use crate::account::AccountId;
-use crate::net::LogThrottle;
+use crate::machine;
 use crate::time::MonoTime;
 
 /// Events that a subscriber may lag behind.
 const EVENTS_MAX: usize = 1024;
-/// The shortest time between two lines about mistakes of a peer, or about its replaced sessions.
+/// The shortest time between two lines about mistakes of a peer.
 const LINE_INTERVAL: Duration = Duration::from_secs(60);
 /// Logs a line about a peer with the number of suppressed ones, or at `DEBUG` if the throttle does not admit it.
 macro_rules! throttled {
     ($status:ident.$lines:ident, tracing::$level:ident!($($field:ident $(= $value:expr)?),+; $message:literal)) => {
-        match $status.$lines.admit($status.now()) {
+        match $status.lines.$lines.admit($status.lines.now()) {
             Some(suppressed) => {
                 tracing::$level!(peer = %$status.id, $($field $(= $value)?,)+ suppressed, $message);
             }
@@ -73,6 +75,8 @@ pub struct Peers {
     /// Updated for logins with an unknown name, so that they take the same time as others. Never read.
     unknown_peer: Mutex<Inner>,
     events: broadcast::Sender<PeerEvent>,
+    /// For log lines about guests.
+    guest_lines: Arc<PeerLines>,
 }
 
 /// The status of one peer. Its sessions and the loop that dials it hold it.
@@ -83,14 +87,8 @@ pub struct PeerStatus {
     inner: Mutex<Inner>,
     unreadable_frames: AtomicU64,
     refused_frames: AtomicU64,
-    /// For log lines about its sessions: a peer may reconnect at any rate.
-    session_lines: LogThrottle,
-    /// For log lines about attempts to reach it: a server may accept and close at any rate.
-    attempt_lines: LogThrottle,
-    /// For other log lines that it causes.
-    other_lines: LogThrottle,
-    /// The zero of [`Self::now`].
-    created_at: Instant,
+    /// For log lines about it. Guests share them.
+    lines: Arc<PeerLines>,
     /// Whether its latest answer was wrong.
     has_wrong_answer: AtomicBool,
 }
@@ -111,7 +109,6 @@ struct Inner {
     mistakes: Mistakes,
     swapped_logged_at: Option<MonoTime>,
     wrong_answers: WrongAnswers,
-    replaced_logged_at: Option<MonoTime>,
 }
 
 /// Why an attempt to connect failed.
@@ -128,7 +125,8 @@ pub enum AttemptFailure {
 impl Default for Peers {
     fn default() -> Self {
         let events = broadcast::Sender::new(EVENTS_MAX);
-        Self { peers: RwLock::default(), unknown_peer: Mutex::new(Inner::new()), events }
+        let unknown_peer = Mutex::new(Inner::new());
+        Self { peers: RwLock::default(), unknown_peer, events, guest_lines: Arc::default() }
     }
 }
 
@@ -139,9 +137,13 @@ impl Peers {
             return Arc::clone(known);
         }
         let mut peers = self.peers.write();
-        let status = peers
-            .entry(id.clone())
-            .or_insert_with(|| Arc::new(PeerStatus::new(id.clone(), self.events.clone())));
+        let status = peers.entry(id.clone()).or_insert_with(|| {
+            let lines = match id.is_guest() {
+                true => Arc::clone(&self.guest_lines),
+                false => Arc::default(),
+            };
+            Arc::new(PeerStatus::new(id.clone(), self.events.clone(), lines))
+        });
         Arc::clone(status)
     }
 
@@ -165,10 +167,17 @@ impl Peers {
         self.peers.read().values().map(|status| status.snapshot()).collect()
     }
 
-    /// Logs how many lines about each peer were suppressed, unless a later line has reported it.
+    /// Logs how many lines about each peer, and about all guests, were suppressed, unless a later line has reported it.
     pub fn log_suppressed(&self) {
-        for status in self.peers.read().values() {
-            status.log_suppressed(status.now());
+        for status in self.peers.read().values().filter(|status| !status.id.is_guest()) {
+            status.log_suppressed(status.lines.now());
+        }
+        self.log_suppressed_of_guests(self.guest_lines.now());
+    }
+
+    fn log_suppressed_of_guests(&self, now: MonoTime) {
+        if let Some(suppressed) = self.guest_lines.take_overdue(now) {
+            tracing::info!(suppressed, "more happened with guests than was logged");
         }
     }
 
@@ -179,35 +188,25 @@ impl Peers {
 }
 
 impl PeerStatus {
-    fn new(id: AccountId, events: broadcast::Sender<PeerEvent>) -> Self {
+    fn new(id: AccountId, events: broadcast::Sender<PeerEvent>, lines: Arc<PeerLines>) -> Self {
         Self {
             id,
             events,
             inner: Mutex::new(Inner::new()),
             unreadable_frames: AtomicU64::new(0),
             refused_frames: AtomicU64::new(0),
-            session_lines: LogThrottle::default(),
-            attempt_lines: LogThrottle::default(),
-            other_lines: LogThrottle::default(),
-            created_at: Instant::now(),
+            lines,
             has_wrong_answer: AtomicBool::new(false),
         }
     }
 
-    fn now(&self) -> MonoTime {
-        MonoTime(0).after(self.created_at.elapsed())
-    }
-
     /// `Some`: another line that the peer causes may be logged now, and so many were suppressed since the last one.
     pub fn admit_line(&self) -> Option<u64> {
-        self.other_lines.admit(self.now())
+        self.lines.others.admit(self.lines.now())
     }
 
     fn log_suppressed(&self, now: MonoTime) {
-        let throttles = [&self.session_lines, &self.attempt_lines, &self.other_lines];
-        let suppressed: u64 =
-            throttles.into_iter().filter_map(|lines| lines.take_overdue(now)).sum();
-        if suppressed > 0 {
+        if let Some(suppressed) = self.lines.take_overdue(now) {
             let state = self.inner.lock().state.as_str();
             tracing::info!(peer = %self.id, suppressed, state, "more happened with the peer than was logged");
         }
@@ -257,7 +256,7 @@ impl PeerStatus {
         let mut inner = self.inner.lock();
         if matches!(inner.state, PeerState::Waiting | PeerState::Disconnected) {
             inner.set_state(PeerState::Connecting);
-            throttled!(self.attempt_lines, tracing::info!(target_url = target; "connecting"));
+            throttled!(self.attempts, tracing::info!(target_url = target; "connecting"));
             self.send_event(PeerChange::Connecting);
         } else {
             tracing::debug!(peer = %self.id, target_url = target, "connecting again");
@@ -277,15 +276,12 @@ impl PeerStatus {
         match (inner.state, refused) {
             (PeerState::Connecting | PeerState::AuthenticationFailed, false) => {
                 inner.set_state(PeerState::Connecting);
-                throttled!(
-                    self.attempt_lines,
-                    tracing::warn!(error, next_attempt_s; "cannot connect")
-                );
+                throttled!(self.attempts, tracing::warn!(error, next_attempt_s; "cannot connect"));
             }
             (PeerState::Connecting, true) => {
                 inner.set_state(PeerState::AuthenticationFailed);
                 throttled!(
-                    self.attempt_lines,
+                    self.attempts,
                     tracing::warn!(error, next_attempt_s; "authentication failed")
                 );
                 self.send_event(PeerChange::AuthenticationFailed(error.to_owned()));
@@ -348,7 +344,7 @@ impl PeerStatus {
             // Programs come and go; the node logs the first time of each.
             tracing::debug!(peer = %self.id, side, remote, "connected");
         } else {
-            throttled!(self.session_lines, tracing::info!(side, remote; "connected"));
+            throttled!(self.sessions, tracing::info!(side, remote; "connected"));
         }
         self.send_event(PeerChange::Connected);
     }
@@ -359,8 +355,8 @@ impl PeerStatus {
         inner.sessions = inner.sessions.saturating_sub(1);
         let (code, reason) = (close.code(), close.reason());
         if inner.sessions > 0 {
-            if close.is_replaced_by_us() && inner.may_log_replaced(self.now()) {
-                tracing::info!(peer = %self.id, side, "a later login replaced a session");
+            if close.is_replaced_by_us() {
+                throttled!(self.replaced, tracing::info!(side; "a later login replaced a session"));
             } else {
                 tracing::debug!(peer = %self.id, side, code, reason, sessions = inner.sessions, "a session ended");
             }
@@ -373,7 +369,7 @@ impl PeerStatus {
         if self.id.is_guest() {
             tracing::debug!(peer = %self.id, side, code, reason, "disconnected");
         } else {
-            throttled!(self.session_lines, tracing::info!(side, code, reason; "disconnected"));
+            throttled!(self.sessions, tracing::info!(side, code, reason; "disconnected"));
         }
         self.send_event(PeerChange::Disconnected(close.clone()));
     }
@@ -389,7 +385,7 @@ impl Inner {
         Self {
             state: PeerState::Waiting,
             is_dialled: false,
-            since: SystemTime::now(),
+            since: machine::time_of_day(),
             last_error: None,
             last_attempt_failure: None,
             last_refused_login: None,
@@ -399,7 +395,6 @@ impl Inner {
             mistakes: Mistakes::default(),
             swapped_logged_at: None,
             wrong_answers: WrongAnswers::default(),
-            replaced_logged_at: None,
         }
     }
 
@@ -407,7 +402,7 @@ impl Inner {
     fn record_refused_login(&mut self, remote: &str, reason: &str) -> Option<String> {
         self.counts.refused_logins += 1;
         self.last_refused_login = Some(RefusedLogin {
-            at: SystemTime::now(),
+            at: machine::time_of_day(),
             remote: remote.to_owned(),
             reason: reason.to_owned(),
         });
@@ -421,18 +416,10 @@ impl Inner {
         is_news.then_some(error)
     }
 
-    fn may_log_replaced(&mut self, now: MonoTime) -> bool {
-        let is_due = self.replaced_logged_at.is_none_or(|at| now.since(at) >= LINE_INTERVAL);
-        if is_due {
-            self.replaced_logged_at = Some(now);
-        }
-        is_due
-    }
-
     fn set_state(&mut self, state: PeerState) {
         if self.state != state {
             self.state = state;
-            self.since = SystemTime::now();
+            self.since = machine::time_of_day();
         }
     }
 }

@@ -339,3 +339,30 @@ async fn read_body(body: Body, bytes_max: usize) -> Result<bytes::Bytes, Problem
 fn problem(status: StatusCode, detail: impl Into<String>) -> ProblemDetails {
     ProblemDetails::new(status, detail)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::{Clock, Descriptors, TransportSettings};
+    use crate::testing::{connector_settings, node_context};
+
+    #[test]
+    fn engines_share_a_part_of_the_open_files_and_have_time_and_no_rate() {
+        let settings = connector_settings("node", &[]);
+        let mut context = node_context(settings, Clock::start(), TransportSettings::default());
+        for (open_files, connections) in [(0, 1), (400, 100), (1 << 20, 1024)] {
+            Arc::get_mut(&mut context).unwrap().descriptors = Descriptors::new(open_files);
+            let limits = limits(&context);
+            let http = limits.configured;
+            // All engines may run on one machine.
+            let AddressLimits { total, per_address, reserved_for_known } = http.unauthenticated;
+            assert_eq!((total, per_address, reserved_for_known), (connections, connections, 0));
+            assert_eq!(http.unauthenticated_requests_per_second, u32::MAX);
+            assert_eq!(limits.unauthenticated_frames, WorkRate(u32::MAX));
+            // One more closes the oldest at once, which otherwise lasts longer than a client of the public listener.
+            assert_eq!(limits.eviction_grace, Duration::ZERO);
+            let public = ConnectionLimits::default();
+            assert_eq!(limits.unauthenticated_time, public.unauthenticated_time * 5);
+        }
+    }
+}

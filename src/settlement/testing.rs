@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::{EngineListener, EngineListenerSettings, EngineSettings, Engines};
+use crate::account::SettlementMode;
 use crate::connector::ConnectorSettings;
 use crate::net::{Clock, Secret, TransportSettings};
 use crate::peers::{CreditOrder, NodeContext};
@@ -51,7 +52,8 @@ impl ScriptedEngine {
     }
 }
 
-/// A node with the peers alice and bob, a listener for engines, and the credits that it asks for.
+/// A node with the peers alice and bob, who settle through engines, a listener for engines, and the credits that it
+/// asks for.
 pub(super) struct RunningListener {
     pub(super) address: SocketAddr,
     pub(super) context: Arc<NodeContext>,
@@ -63,7 +65,8 @@ pub(super) struct RunningListener {
 
 impl RunningListener {
     pub(super) async fn start(token: Option<&Secret>) -> Self {
-        let settings: ConnectorSettings = connector_settings("node", &["alice", "bob"]);
+        let mut settings: ConnectorSettings = connector_settings("node", &["alice", "bob"]);
+        settings.accounts.iter_mut().for_each(|peer| peer.settlement.mode = SettlementMode::Engine);
         let context = node_context(settings, Clock::start(), TransportSettings::default());
         let engines = Arc::new(Engines::new(&context));
         let (sender, credits) = mpsc::channel(8);

@@ -115,6 +115,7 @@ mod tests {
             ("x_xalice", "X-uxalice"),
             ("9a", "9a"),
             ("a.b~c-d_e", "A-db-tc--d-ue"),
+            ("aé/", "A-ce9--c2f-"),
             ("-", "X-x--"),
             ("", "X-x"),
         ] {

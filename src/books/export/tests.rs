@@ -3,6 +3,7 @@
 use super::*;
 use crate::account::Asset;
 use crate::books::journal::{JournalEntry, Posting};
+use crate::books::statement::StatementLine;
 use crate::wire::Timestamp;
 
 #[test]
@@ -75,5 +76,35 @@ fn beancount_asserts_balances_on_the_day_after() {
           Equity:Adjustments:CODE-2 5.00 CODE\n\
         \n\
         2026-11-27 balance Assets:Peers:Al-uice:CODE-2 -5.00 ~ 0 CODE\n"
+    );
+}
+
+#[test]
+fn formats_have_the_names_of_their_programs() {
+    for (name, format) in [
+        ("csv", ExportFormat::Csv),
+        ("beancount", ExportFormat::Beancount),
+        ("hledger", ExportFormat::Hledger),
+    ] {
+        assert_eq!(name.parse(), Ok(format));
+    }
+    for name in ["", "CSV", "ledger"] {
+        assert_eq!(name.parse::<ExportFormat>(), Err(NotAFormat), "{name}");
+    }
+}
+
+#[test]
+fn csv_of_a_statement_goes_from_the_opening_to_the_closing_balance() {
+    let at = Timestamp::from_millis(1_795_737_599_999);
+    let line = StatementLine { at, text: "a \"fee\", paid".to_owned(), amount: -500, balance: 500 };
+    let asset = Asset::new("usd", 2);
+    let statement =
+        Statement { account: "al_ice".into(), asset, opening: 1_000, lines: vec![line] };
+    assert_eq!(
+        statements_as_csv(&[statement]),
+        "date,text,account,asset,scale,amount,balance\r\n\
+        ,opening balance,al_ice,usd,2,,10.00\r\n\
+        2026-11-26,\"a \"\"fee\"\", paid\",al_ice,usd,2,-5.00,5.00\r\n\
+        ,closing balance,al_ice,usd,2,,5.00\r\n"
     );
 }

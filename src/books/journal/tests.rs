@@ -2,8 +2,9 @@
 
 use super::*;
 use crate::account::Corrected;
-use crate::books::{AccountRow, FlowEnd, RecoveredAccount, SavedBooks};
+use crate::books::{AccountRow, FlowEnd, RecoveredAccount, SavedBooks, SettlementState};
 use crate::link::CutNumber;
+use crate::testing::settlement;
 
 pub(in crate::books) fn at(day: u64) -> Timestamp {
     Timestamp::from_millis(day * 86_400_000)
@@ -148,4 +149,99 @@ fn flows_are_entries_of_their_days_and_the_rest_is_shown() {
     let rest = journal.entries.last().unwrap().postings.iter();
     assert_eq!(rest.map(|posting| posting.amount).collect::<Vec<_>>(), [20, -10, -10]);
     assert_eq!(outline(&history, period(Some(1), Some(2))), (texts[..1].to_vec(), vec![30, -30]));
+}
+
+#[test]
+fn a_period_has_its_first_moment_and_not_its_end() {
+    let days = |period: Period| [9, 10, 19, 20].map(|day| period.has(at(day)));
+    for (from, to, expected) in [
+        (None, None, [true; 4]),
+        (Some(10), None, [false, true, true, true]),
+        (None, Some(20), [true, true, true, false]),
+        (Some(10), Some(20), [false, true, true, false]),
+    ] {
+        let made = Period::new(from.map(at), to.map(at)).unwrap();
+        assert_eq!((made, days(made)), (period(from, to), expected));
+    }
+    for to in [9, 10] {
+        let error = Period::new(Some(at(10)), Some(at(to))).unwrap_err().to_string();
+        let end = if to == 9 { "1970-01-10" } else { "1970-01-11" };
+        let text =
+            format!("the period begins at 1970-01-11 and ends before {end}, so no moment is in it");
+        assert_eq!(error, text);
+    }
+}
+
+/// The text of the entry with it, and its postings.
+fn entry(journal: &Journal, text: &str) -> Vec<(JournalAccount, i128)> {
+    let found = journal.entries.iter().find(|entry| entry.text.contains(text));
+    let postings = &found.unwrap_or_else(|| panic!("{text}: {journal:#?}")).postings;
+    postings.iter().map(|posting| (posting.account.clone(), posting.amount)).collect()
+}
+
+fn peer(name: &str) -> JournalAccount {
+    JournalAccount::Node(AccountKind::Peer, name.into())
+}
+
+#[test]
+fn settlements_stand_against_the_account_of_what_is_paid_outside() {
+    let made = |key, direction, units, reference: &str| Settlement {
+        units,
+        reference: reference.to_owned(),
+        ..settlement(key, direction, SettlementState::Done, 86_400_000)
+    };
+    let mut history = history();
+    history.settlements = vec![
+        made("one", SettlementDirection::Incoming, 10, "wire 7"),
+        made("two", SettlementDirection::Outgoing, 4, ""),
+        made("none", SettlementDirection::Incoming, 0, ""),
+    ];
+    let journal = Journal::new(&history, Period::default());
+    let by = "by ilp-connector";
+    for (text, amount) in
+        [(format!("received from c, {by}: wire 7"), -10), (format!("paid to c, {by}: two"), 4)]
+    {
+        let expected = [(peer("c"), amount), (JournalAccount::Settlements, -amount)];
+        assert_eq!(entry(&journal, &text), expected);
+    }
+    let is_of_nothing = |entry: &JournalEntry| entry.text.contains("none");
+    assert!(!journal.entries.iter().any(is_of_nothing), "less than a unit was received");
+}
+
+#[test]
+fn changes_by_operators_stand_against_adjustments_or_concessions() {
+    let (adjusted, conceded) = (JournalAccount::Adjustments, JournalAccount::Concessions);
+    for (change, text, other) in [
+        (BalanceChange::Adjust(-5), "adjusted by op: why", adjusted),
+        (BalanceChange::Resolve { conceded: 5 }, "resolved by op: why", conceded.clone()),
+        (BalanceChange::Concede(5), "conceded by op: why", conceded.clone()),
+        (BalanceChange::WriteOff(5), "written off by op: why", conceded),
+    ] {
+        let mut history = history();
+        history.adjustments = vec![adjustment(10, change)];
+        let journal = Journal::new(&history, Period::default());
+        assert_eq!(entry(&journal, text), [(peer("c"), -5), (other, 5)]);
+    }
+}
+
+#[test]
+fn a_flow_between_assets_passes_the_own_accounts_of_both() {
+    let mut history = history();
+    let mut exchanged = flow(24, "a", "c", 1_000);
+    exchanged.to.asset = Asset::new("EUR", 2);
+    history.flows = vec![exchanged];
+    let own = |name: &str| JournalAccount::Node(AccountKind::Own, name.into());
+    let postings = [
+        (peer("a"), 1_000),
+        (peer("c"), -1_000),
+        (own("own:USD/9"), -1_000),
+        (own("own:EUR/2"), 1_000),
+    ];
+    let journal = Journal::new(&history, Period::default());
+    assert_eq!(entry(&journal, "packets from a to c"), postings);
+    // The store has no such account of c, and none of the node itself.
+    let rest = entry(&journal, "packets in no flow");
+    for missing in [(peer("c"), 1_000), (own("own:USD/9"), 1_000), (own("own:EUR/2"), -1_000)] {
+        assert!(rest.contains(&missing), "{missing:?} is not in {rest:?}");
+    }
 }

@@ -183,4 +183,33 @@ mod tests {
         assert!(overdue <= 991_000, "none is overdue too early: {overdue}");
         assert!(overdue > 900_000, "{overdue}");
     }
+
+    #[test]
+    fn what_the_engines_can_pay_is_due_to_the_unit() {
+        for (settlements, ms, expected) in [
+            // At the same time, and together as much as the engines can pay.
+            (&[(1_400, 0), (600, 0)][..], 1_000, (1_000, 0, 0)),
+            (&[(1_400, 0), (599, 0)], 1_000, (0, 0, 999)),
+            // What is younger is dust too, as long as all of it is too little.
+            (&[(1_500, 0), (200, 100)], 500, (0, 0, 700)),
+            (&[(1_500, 0), (499, 100)], 500, (0, 0, 999)),
+            (&[(1_500, 0), (500, 100)], 500, (0, 500, 500)),
+            (&[(2_000, 0)], 999, (0, 1_000, 0)),
+        ] {
+            let mut payments = paid(settlements);
+            assert_eq!(missing(&mut payments, 1_000, ms), expected, "{settlements:?}");
+        }
+    }
+
+    #[test]
+    fn of_too_many_settlements_the_closest_are_one_at_the_later_time() {
+        let mut times: Vec<u64> = (0..32).map(|index| index * 100).collect();
+        let spread = times.clone();
+        times.insert(11, 1_010);
+        let settlements: Vec<_> = times.iter().map(|ms| (1_000, *ms)).collect();
+        let payments = paid(&settlements).payments;
+        let remembered: Vec<_> = payments.iter().map(|payment| payment.at.as_millis()).collect();
+        assert_eq!(remembered, spread);
+        assert_eq!((payments[10].total, payments[11].total), (11_000, 13_000));
+    }
 }

@@ -278,6 +278,9 @@ mod tests {
             assert_eq!(verdict.to_string().parse(), Ok(verdict));
         }
         assert_eq!("fine".parse::<BooksVerdict>(), Err(()));
+        use BooksVerdict::{Differs, OtherAsset, Overdue};
+        let alarms = BooksVerdict::ALL.into_iter().filter(|verdict| verdict.is_alarm());
+        assert_eq!(alarms.collect::<Vec<_>>(), [Differs, Overdue, OtherAsset]);
     }
 
     #[test]

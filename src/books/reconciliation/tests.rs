@@ -1,5 +1,8 @@
 //! Settlements at two ends: what is on its way, lost, recorded by mistake, undone, or too small to be paid.
 
+mod beginning;
+mod rules;
+
 use proptest::prelude::*;
 
 use super::judge::DifferenceCause;

@@ -1,6 +1,6 @@
 //! The settlements that a running node has to know: those under way, those that no durable cut has, what is left over.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::{Leftover, Settlement, SettlementDirection, SettlementKey, SettlementState};
@@ -16,7 +16,7 @@ pub struct SettlementBook {
     /// Those that have begun or changed, each with the first cut that has it in this state. A later cut repeats them,
     /// in case that an earlier one was not saved.
     unsaved: Vec<(CutNumber, Settlement)>,
-    accounts: HashMap<Arc<str>, AccountSettlements>,
+    accounts: BTreeMap<Arc<str>, AccountSettlements>,
 }
 
 #[derive(Debug, Default)]
@@ -127,31 +127,7 @@ impl AccountSettlements {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::books::Quantity;
-
-    fn settlement(
-        key: &str,
-        direction: SettlementDirection,
-        state: SettlementState,
-        at_ms: u64,
-    ) -> Settlement {
-        let at = Timestamp::from_millis(at_ms);
-        Settlement {
-            key: key.parse().unwrap(),
-            account: "c".into(),
-            asset: Asset::default(),
-            direction,
-            quantity: Quantity::of_units(10, 9),
-            units: 10,
-            leftover: "0.5".parse().unwrap(),
-            state,
-            attempts: 0,
-            created_at: at,
-            updated_at: at,
-            reference: String::new(),
-            by: "ilp-connector".to_owned(),
-        }
-    }
+    use crate::testing::settlement;
 
     #[test]
     fn a_settlement_is_under_way_until_it_is_done_also_after_a_restart() {
@@ -196,5 +172,53 @@ mod tests {
         let other = Asset::new("EUR", 2);
         assert_eq!(book.settled_within_hour("c", &other, Timestamp::EPOCH), 0);
         assert_eq!(book.left_over("c", &other), Leftover::default());
+    }
+
+    #[test]
+    fn what_no_durable_cut_has_is_found_by_direction_account_and_key() {
+        use SettlementDirection::{Incoming, Outgoing};
+        let incoming = settlement("k", Incoming, SettlementState::Done, 5);
+        let outgoing = settlement("k", Outgoing, SettlementState::Pending, 5);
+        let mut book = SettlementBook::default();
+        book.begin(CutNumber(1), &incoming);
+        book.begin(CutNumber(2), &outgoing);
+        for (direction, account, key, cut) in [
+            (Incoming, "c", "k", Some(1)),
+            (Outgoing, "c", "k", Some(2)),
+            (Outgoing, "d", "k", None),
+            (Outgoing, "c", "l", None),
+        ] {
+            let found = book.find_unsaved(direction, account, &key.parse().unwrap());
+            assert_eq!(found.map(|(cut, _)| cut.0), cut, "{direction} {account} {key}");
+        }
+        assert_eq!(book.unsaved(), [incoming, outgoing.clone()]);
+        assert_eq!(book.all_under_way().collect::<Vec<_>>(), [&outgoing]);
+        assert!(book.forget_saved(CutNumber(1)));
+        assert_eq!(book.unsaved(), [outgoing]);
+        assert!(!book.forget_saved(CutNumber(2)));
+    }
+
+    #[test]
+    fn the_newest_incoming_settlement_says_what_is_left_over() {
+        let first = settlement("k", SettlementDirection::Incoming, SettlementState::Done, 5);
+        let second = Settlement {
+            key: "l".parse().unwrap(),
+            leftover: "0.25".parse().unwrap(),
+            ..first.clone()
+        };
+        let book = SettlementBook::new(vec![first, second]);
+        assert_eq!(book.left_over("c", &Asset::default()).to_string(), "0.25");
+        assert_eq!(book.left_over("d", &Asset::default()), Leftover::default());
+        assert_eq!(book.under_way("c"), None);
+    }
+
+    #[test]
+    fn another_settlement_ends_nothing_that_is_under_way() {
+        use SettlementDirection::Outgoing;
+        let begun = settlement("k", Outgoing, SettlementState::Pending, 5);
+        let mut book = SettlementBook::default();
+        book.begin(CutNumber(1), &begun);
+        book.update(CutNumber(2), &settlement("l", Outgoing, SettlementState::Done, 6));
+        assert_eq!((book.under_way("c"), book.unsaved().len()), (Some(&begun), 2));
     }
 }

@@ -172,6 +172,7 @@ mod tests {
         let quantity = Quantity::new(amount, scale).unwrap();
         let (units, leftover) = quantity.to_units(account_scale, &before.parse().unwrap()).unwrap();
         assert_eq!((units, &*leftover.to_string()), expected, "{quantity} into {account_scale}");
+        assert_eq!((quantity.amount(), quantity.scale), (amount, scale), "as the engine sent it");
     }
 
     #[test]

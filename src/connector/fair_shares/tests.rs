@@ -102,7 +102,10 @@ impl Hop {
         let shares = || self.shares.table.iter().filter(|share| share.requester != Slot::NONE);
         assert_eq!(self.shares.in_flight_total, self.in_flight.len());
         assert!(self.shares.in_flight_total <= self.in_flight_max);
-        assert_eq!(shares().count(), self.shares.requesters);
+        let (used, length) = (self.shares.requesters, self.shares.table.len());
+        assert_eq!(shares().count(), used);
+        assert!(used * 2 <= length, "lookups are short");
+        assert!(length < used.max(2) * 4, "no memory is wasted");
         let Division { share, unused, covered, .. } = self.shares.in_flight;
         let sum = |unused: &dyn Fn(&Share) -> u128, only: &dyn Fn(&Share) -> bool| -> u128 {
             shares().filter(|one| only(one)).map(unused).sum()
@@ -224,6 +227,40 @@ fn an_idle_requester_loses_its_share() {
 }
 
 #[test]
+fn a_share_lasts_exactly_as_long_as_its_requester_is_active() {
+    let left_after = |idle: Duration| {
+        let mut hop = Hop::new(100, None);
+        hop.send(1, 1).unwrap();
+        hop.answer_all(false);
+        hop.advance(idle);
+        hop.send(0, 1).unwrap();
+        hop.shares.requesters()
+    };
+    assert_eq!(left_after(ACTIVE_FOR - Duration::from_nanos(1)), 2);
+    assert_eq!(left_after(ACTIVE_FOR), 1);
+}
+
+/// All others cost a few comparisons.
+#[test]
+fn only_newcomers_and_reviews_look_at_the_capacity_again() {
+    let mut hop = Hop::new(100, None);
+    let looks = |hop: &mut Hop, requester| {
+        let (capacity, mut looks) = (hop.capacity(), 0);
+        let look = || {
+            looks += 1;
+            capacity
+        };
+        hop.shares.find_share(Slot(requester), hop.now, 100, look).unwrap();
+        looks
+    };
+    assert_eq!((looks(&mut hop, 0), looks(&mut hop, 0)), (1, 0));
+    hop.advance(REVIEW_INTERVAL - Duration::from_nanos(1));
+    assert_eq!((looks(&mut hop, 0), looks(&mut hop, 1)), (0, 1));
+    hop.advance(Duration::from_nanos(1));
+    assert_eq!((looks(&mut hop, 0), looks(&mut hop, 1)), (1, 0));
+}
+
+#[test]
 fn spent_credit_counts_as_used() {
     let mut hop = Hop::new(100, Some(-1_200));
     hop.send(1, 1).unwrap();
@@ -246,6 +283,18 @@ fn spent_credit_counts_as_used() {
 }
 
 #[test]
+fn one_packet_may_use_up_a_share_of_credit() {
+    let mut hop = Hop::new(100, Some(-1_200));
+    hop.send(1, 1).unwrap();
+    hop.answer_all(false);
+    hop.send(0, 1_200 - 300 - 200).unwrap();
+    // The third of three has a sixth.
+    assert_eq!(hop.send(2, 201), Err(Exhausted::Credit));
+    assert_eq!(hop.send(2, 200), Ok(()));
+    assert_eq!(hop.send(1, 200), Ok(()));
+}
+
+#[test]
 fn credit_that_returns_as_fast_as_it_is_spent_slows_no_requester() {
     let mut hop = Hop::new(100, Some(-1_000));
     hop.send(1, 1).unwrap();
@@ -259,17 +308,42 @@ fn credit_that_returns_as_fast_as_it_is_spent_slows_no_requester() {
 }
 
 #[test]
-fn spent_credit_no_longer_counts_after_two_periods() {
-    let mut hop = Hop::new(100, Some(-1_000));
-    hop.send(0, 100).unwrap();
-    hop.answer_all(true);
-    assert_eq!(hop.share_of(0).credit_used, 100);
-    for _ in 0..30 {
-        hop.advance(REVIEW_INTERVAL);
+fn spent_credit_counts_for_one_to_two_periods() {
+    let reviews = u32::try_from(SPENT_PERIOD.as_secs() / REVIEW_INTERVAL.as_secs()).unwrap();
+    for spent_at in 0..=reviews {
+        let mut hop = Hop { now: MonoTime(0), ..Hop::new(100, Some(-1_000)) };
+        let review = |hop: &mut Hop| {
+            hop.advance(REVIEW_INTERVAL);
+            hop.send(0, 0).unwrap();
+            hop.answer_all(false);
+        };
         hop.send(0, 0).unwrap();
         hop.answer_all(false);
+        (0..spent_at).for_each(|_| review(&mut hop));
+        hop.send(0, 100).unwrap();
+        hop.answer_all(true);
+        let counted = (0..100).take_while(|_| {
+            review(&mut hop);
+            hop.share_of(0).credit_used == 100
+        });
+        let counted = REVIEW_INTERVAL * u32::try_from(counted.count() + 1).unwrap();
+        assert!((SPENT_PERIOD..=SPENT_PERIOD * 2).contains(&counted), "{spent_at}: {counted:?}");
+        assert_eq!(hop.share_of(0).credit_used, 0);
     }
-    assert_eq!(hop.share_of(0).credit_used, 0);
+}
+
+#[test]
+fn credit_that_was_spent_before_a_quiet_time_no_longer_counts() {
+    for (quiet, counted) in [(SPENT_PERIOD * 2 - SECOND, 100), (SPENT_PERIOD * 2, 0)] {
+        let mut hop = Hop { now: MonoTime(0), ..Hop::new(100, Some(-1_000)) };
+        hop.send(0, 100).unwrap();
+        hop.answer_all(true);
+        // A packet in flight keeps its requester's share.
+        hop.send(0, 0).unwrap();
+        hop.advance(quiet);
+        hop.send(1, 0).unwrap();
+        assert_eq!(hop.share_of(0).credit_used, counted);
+    }
 }
 
 #[test]

@@ -39,6 +39,7 @@ fn a_batch_that_began_before_a_change_of_asset_moves_no_money_after_it() {
 #[test]
 fn a_refused_change_of_assets_changes_no_limits() {
     let mut settings = connector_settings("node", &["carl", "alice", "bob"]);
+    settings.accounts[1].limits.max_packets_in_flight = 5;
     let node = node(settings.clone());
     let (alice, bob) = (node.connect("alice"), node.connect("bob"));
     node.send(&alice, 1, &payment("test.bob.x", 100));
@@ -50,6 +51,15 @@ fn a_refused_change_of_assets_changes_no_limits() {
     assert_eq!(refused, RegistryError::AssetInUse("alice".parse().unwrap()));
     let carl = node.connector.account("carl").unwrap();
     assert_eq!(carl.lock().limits, settings.accounts[0].limits);
+}
+
+#[test]
+fn a_reload_that_changes_no_asset_waits_for_no_batch() {
+    let node = alice_and_bob();
+    let batch = node.connector.start_batch(node.now);
+    node.apply(connector_settings("node", &["alice", "bob", "carol"]));
+    drop(batch);
+    assert!(node.connector.account("carol").is_some());
 }
 
 #[test]

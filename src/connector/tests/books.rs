@@ -454,4 +454,7 @@ fn a_cut_has_the_flows_of_its_packets_and_a_failed_one_is_repeated() {
     node.connector.note_due_flows(node.now.wall);
     assert!(node.connector.poll_changed(&cx).is_ready());
     assert_eq!(flows(&node.cut()), [flow("alice > bob", 5, 303)]);
+    node.advance(Duration::from_secs(1));
+    node.connector.note_due_flows(node.now.wall);
+    assert!(node.connector.poll_changed(&cx).is_pending(), "an idle node takes no cuts");
 }

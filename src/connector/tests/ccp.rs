@@ -166,6 +166,25 @@ fn controls_and_updates_are_sent_when_polled() {
 }
 
 #[test]
+fn a_refused_control_is_sent_again_and_an_accepted_one_is_not() {
+    let mut node = node(dynamic());
+    let bob = node.connect("bob");
+    let controls_within = |node: &mut TestNode, seconds: u32| {
+        let sent = (0..seconds * 10).flat_map(|_| {
+            node.advance(Duration::from_millis(100));
+            node.poll_ccp();
+            node.prepare_ids(&bob)
+        });
+        sent.collect::<Vec<_>>()
+    };
+    let [refused] = controls_within(&mut node, 1).try_into().unwrap();
+    node.answer(&bob, refused, &reject(ErrorCode::T00, None, "", b""));
+    let [accepted] = controls_within(&mut node, 1).try_into().unwrap();
+    node.answer(&bob, accepted, &fulfill(Fulfillment::ZERO, b""));
+    assert_eq!(controls_within(&mut node, 20), []);
+}
+
+#[test]
 fn forbidden_and_malformed_route_requests_are_rejected() {
     let node = node(dynamic());
     let (bob, carl) = (node.connect("bob"), node.connect("carl"));
@@ -189,6 +208,50 @@ fn forbidden_and_malformed_route_requests_are_rejected() {
 }
 
 #[test]
+fn routes_are_exchanged_with_a_peer_that_sends_or_receives_them() {
+    let exchanges = |send, receive| {
+        let routes = RoutePolicy { send, receive, ..RoutePolicy::default() };
+        let alice = AccountSettings { routes, ..peer("alice") };
+        node(settings(vec![alice, peer("bob")], &[])).connector.exchanges_routes()
+    };
+    assert!(!exchanges(false, false));
+    assert!(exchanges(true, false) && exchanges(false, true) && exchanges(true, true));
+}
+
+#[test]
+fn learned_routes_are_reported_with_the_peer_and_the_chosen_one() {
+    let node = node(dynamic());
+    let (alice, bob) = (node.connect("alice"), node.connect("bob"));
+    node.send_fulfilled(&bob, 1, &update(0, &["test.far"], &[]));
+    node.send_fulfilled(&alice, 1, &update_from("test.alice", 0, &["test.far"]));
+    node.poll_ccp();
+    let learned = node.connector.learned_routes(&"test.far".parse().unwrap());
+    let shown: Vec<_> = learned.iter().map(|one| (one.from.as_str(), one.chosen)).collect();
+    assert_eq!(shown, [("alice", true), ("bob", false)]);
+    assert_eq!(node.connector.learned_routes(&"test.near".parse().unwrap()), []);
+    let [route] = node.connector.routes(None, 9).try_into().unwrap();
+    assert_eq!((route.prefix.as_str(), route.learned), ("test.far", learned));
+}
+
+#[test]
+fn a_learned_route_is_reported_once_it_is_among_the_next_hops() {
+    let mut configured = dynamic();
+    configured.routes.push(route("test.far", "carl", 0));
+    let node = node(configured);
+    let bob = node.connect("bob");
+    let reported = || {
+        let [route] = node.connector.routes(None, 9).try_into().unwrap();
+        let hops = route.next_hops.iter().map(|hop| hop.account.to_string());
+        let learned = route.learned.iter().map(|learned| learned.from.to_string());
+        (hops.collect::<Vec<_>>().join(" "), learned.collect::<Vec<_>>().join(" "))
+    };
+    node.send_fulfilled(&bob, 1, &update(0, &["test.far"], &[]));
+    assert_eq!(reported(), ("carl".to_owned(), String::new()));
+    node.poll_ccp();
+    assert_eq!(reported(), ("carl bob".to_owned(), "bob".to_owned()));
+}
+
+#[test]
 fn a_route_of_a_guest_is_sent_to_no_neighbour() {
     let with = |ids: &[&str]| {
         let children =
@@ -207,4 +270,16 @@ fn a_route_of_a_guest_is_sent_to_no_neighbour() {
     assert_eq!(locals(), ["test.node.carl"]);
     node.apply(with(&["guest~1", "guest~2", "carl"]));
     assert_eq!(locals(), ["test.node.carl"]);
+}
+
+#[test]
+fn routes_are_learned_from_a_peer_that_gets_none_and_configured_ones_stay() {
+    let receive = RoutePolicy { receive: true, ..RoutePolicy::default() };
+    let accounts = vec![AccountSettings { routes: receive, ..peer("alice") }, peer("carl")];
+    let node = node(settings(accounts, &[("test.carl", "carl")]));
+    let (alice, _carl) = (node.connect("alice"), node.connect("carl"));
+    node.send_fulfilled(&alice, 1, &update_from("test.alice", 0, &["test.far"]));
+    node.poll_ccp();
+    assert_eq!(node.next_hop("test.far.x"), Ok("alice".to_owned()));
+    assert_eq!(node.next_hop("test.carl.x"), Ok("carl".to_owned()));
 }

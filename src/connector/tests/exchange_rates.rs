@@ -120,6 +120,7 @@ fn a_rate_that_cannot_be_used_stops_its_pairs_alone() {
     install(&node, quotes(&[("EUR", None), ("XRP", Some("2"))], false));
     let jumped = pay(&node, "vip", "eve").unwrap_err();
     assert!(jumped.contains("the quote of EUR has jumped"), "{jumped}");
+    assert!(jumped.contains("6 min 40 s"), "{jumped}");
     assert_eq!(pay(&node, "xena", "alice"), Ok(500_000));
 }
 

@@ -1,7 +1,7 @@
 //! An explanation says what then happens to the packet.
 
 use super::*;
-use crate::account::{AccountId, Limits, Relation, SettlementMode};
+use crate::account::{AccountId, Limits, Relation, RoutePolicy, SettlementMode};
 use crate::wire::Scheme;
 use crate::wire::ccp::{RouteControl, RouteControlMode, TableId};
 
@@ -178,4 +178,100 @@ fn without_a_price_no_amount_arrives() {
         };
         assert!(refusal.to_string().starts_with("no exchange rate"), "{refusal}");
     }
+}
+
+#[test]
+fn packets_in_flight_count_as_explained() {
+    let limits = Limits { max_packets_in_flight: 2, ..Limits::default() };
+    for limited in [0, 1] {
+        let mut settings = connector_settings("node", &["alice", "bob"]);
+        settings.accounts[limited].limits = limits.clone();
+        let (node, alice, bob) = connect_both(node(settings));
+        for in_flight in 0..3 {
+            check(&node, &alice, &bob, "test.bob", 1);
+            node.send(&alice, in_flight, &payment("test.bob", 1));
+            node.read(&bob);
+            node.read(&alice);
+        }
+        assert_eq!(node.account("bob").in_flight_to, 2);
+    }
+}
+
+#[test]
+fn what_a_peer_owes_already_counts_as_explained() {
+    let mut settings = connector_settings("node", &["alice", "bob"]);
+    settings.accounts[0].limits.max_balance = Some(100);
+    let (node, alice, bob) = connect_both(node(settings));
+    node.send(&alice, 1, &payment("test.bob", 60));
+    node.fulfill_one(&bob);
+    node.read(&alice);
+    for amount in [40, 41, 100, 101] {
+        check(&node, &alice, &bob, "test.bob", amount);
+    }
+    for amount in [101, 100, 41, 40] {
+        check(&node, &alice, &bob, "test.node", amount);
+    }
+    assert_eq!(node.balance("alice"), 100);
+}
+
+#[test]
+fn receivers_get_packets_as_explained() {
+    let mut wallet = receivers::wallet();
+    wallet.limits.max_packet_amount = Some(Amount(100));
+    let node = node(settings(vec![peer("alice"), wallet], &[]));
+    let alice = node.connect("alice");
+    let sender = receivers::sender(&node);
+    let mut decisions = Vec::new();
+    for amount in [100, 101] {
+        let packet = sender.payment_until(amount, 0, true, 10_000);
+        let destination = Prepare::parse(&packet).unwrap().destination;
+        let (from, amount) = ("alice".parse().unwrap(), Amount(amount));
+        let explanation =
+            node.connector.explain_packet(destination, Some(&from), Some(amount), node.now);
+        node.send(&alice, 1, &packet);
+        let is_fulfilled = matches!(node.read_one(&alice), Received::Fulfill { .. });
+        assert_eq!(is_fulfilled, matches!(explanation.decision, PacketDecision::Receiver { .. }));
+        decisions.push(explanation.decision);
+    }
+    let account = || "wallet".parse().unwrap();
+    let (received, maximum) = (Amount(101), Amount(100));
+    let too_large =
+        Refusal::AmountTooLarge { received, maximum, limit: AmountLimit::Receiver(account()) };
+    let received = PacketDecision::Receiver { account: account(), amount: Some(maximum) };
+    assert_eq!(decisions, [received, PacketDecision::Refuse(too_large)]);
+}
+
+#[test]
+fn requests_for_routes_need_the_key_of_their_direction() {
+    for (send, receive) in [(true, false), (false, true)] {
+        let mut settings = connector_settings("node", &["alice", "bob"]);
+        settings.accounts[0].routes = RoutePolicy { send, receive, ..RoutePolicy::default() };
+        let (node, ..) = connect_both(node(settings));
+        let refusal = |destination: &str| {
+            let (address, from): (Address, AccountId) =
+                (destination.parse().unwrap(), "alice".parse().unwrap());
+            let amount = Some(Amount::ZERO);
+            let explained =
+                node.connector.explain_packet(address.view(), Some(&from), amount, node.now);
+            match explained.decision {
+                PacketDecision::Refuse(refusal) => refusal.kind(),
+                PacketDecision::PeerProtocol => "none",
+                other => panic!("{other:?}"),
+            }
+        };
+        let expected =
+            if send { ["none", "routesReceivingOff"] } else { ["routesSendingOff", "none"] };
+        assert_eq!([refusal("peer.route.control"), refusal("peer.route.update")], expected);
+    }
+}
+
+#[test]
+fn an_address_of_the_node_or_of_its_neighbours_protocols_has_no_next_hop() {
+    let (node, ..) = connected_alice_and_bob();
+    let found = |destination| node.next_hop(destination);
+    assert_eq!(found("test.node"), Ok("own".to_owned()));
+    assert_eq!(found("peer.config"), Ok("neighbours".to_owned()));
+    assert_eq!(found("peer.unknown"), Err("F01".to_owned()));
+    assert_eq!(found("test.bob.x"), Ok("bob".to_owned()));
+    assert_eq!(found("test.nowhere"), Err("F02".to_owned()));
 }

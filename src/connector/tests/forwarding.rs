@@ -357,3 +357,34 @@ fn the_packet_log_records_each_step_of_a_packet() {
         ]
     );
 }
+
+#[test]
+fn a_route_that_leads_back_to_the_sender_is_no_missing_route() {
+    let (node, alice, _bob) = connected_alice_and_bob();
+    for (destination, text) in [
+        ("test.alice", "the route to the destination leads back to the sender"),
+        ("test.nobody", "no route to the destination"),
+    ] {
+        node.send(&alice, 1, &payment(destination, 1));
+        let Received::Reject { code, message, .. } = node.read_one(&alice) else { panic!() };
+        assert_eq!((code.as_str(), message.as_str()), ("F02", text));
+    }
+}
+
+#[test]
+fn the_times_of_the_settings_are_those_of_the_connector() {
+    let (min_message_window, max_hold_time) = (Duration::from_secs(2), Duration::from_secs(20));
+    let timing = Timing { min_message_window, max_hold_time };
+    let node = node(ConnectorSettings { timing, ..connector_settings("node", &["alice"]) });
+    let times = (node.connector.message_window(), node.connector.max_hold_time());
+    assert_eq!(times, (min_message_window, max_hold_time));
+}
+
+#[test]
+fn a_packet_needs_the_message_window_twice_here_and_on_its_way() {
+    let (node, alice, bob) = connected_alice_and_bob();
+    let expiring_in = |ms| payment_with("test.bob", 5, ms, b"", PREIMAGE.condition());
+    assert_eq!(node.send_rejected(&alice, &expiring_in(1_999)), "R02");
+    node.send(&alice, 1, &expiring_in(2_000));
+    assert!(matches!(node.read_one(&bob), Received::Prepare { expires_in_ms: 1_000, .. }));
+}

@@ -2,7 +2,8 @@
 //! hop.
 
 use super::*;
-use crate::books::SavedBooks;
+use crate::books::{ReconcileState, SavedBooks};
+use crate::link::Slot;
 
 fn guest(number: usize) -> AccountSettings {
     let id = format!("guest~{number}").parse().unwrap();
@@ -87,6 +88,74 @@ fn a_forgotten_guest_finds_its_balance_again() {
 }
 
 #[test]
+fn a_guest_keeps_its_slot_until_nothing_is_left_of_it() {
+    let mut node = node(with_guests([1, 2, 3]));
+    let bob = node.connect("bob");
+    let guests = ["guest~1", "guest~2", "guest~3"];
+    let [connected, sender, payee] = guests.map(|guest| node.connect(guest));
+    node.send(&sender, 1, &payment("test.bob.x", 5));
+    let to_bob = node.prepare_id(&bob);
+    node.send(&bob, 1, &payment("test.node.guest~3", 5));
+    node.prepare_id(&payee);
+    node.disconnect(&sender);
+    node.disconnect(&payee);
+    drop((connected, sender, payee));
+    let is_known = |node: &TestNode| guests.map(|guest| node.connector.account(guest).is_some());
+    node.apply(with_guests([]));
+    node.apply(with_guests([4, 5, 6]));
+    assert_eq!(is_known(&node), [true; 3], "a session, and a packet from and to a guest");
+    node.answer(&bob, to_bob, &fulfill(PREIMAGE, b""));
+    node.advance(Duration::from_secs(20));
+    node.apply(with_guests([7, 8, 9]));
+    assert_eq!(is_known(&node), [true, false, false]);
+}
+
+#[test]
+fn a_forgotten_guest_is_known_again_although_it_owes_nothing() {
+    let node = node(with_guests([1, 2]));
+    let bob = node.connect("bob");
+    let compared_at = Some(node.now.wall);
+    for guest in ["guest~1", "guest~2"] {
+        let one = node.connect(guest);
+        pay(&node, &one, &bob, "test.bob.x", 70);
+        pay(&node, &bob, &one, &format!("test.node.{guest}"), 70);
+        one.account.lock().comparison.state.at = compared_at;
+        node.disconnect(&one);
+    }
+    node.apply(with_guests([]));
+    node.apply(with_guests([3, 4]));
+    assert!(node.connector.account("guest~1").is_none());
+    node.apply(with_guests([1, 2]));
+    for guest in ["guest~1", "guest~2"] {
+        let report = node.account(guest);
+        assert_eq!((report.balance, report.totals.fulfilled_in), (0, 70), "{guest}");
+        assert_eq!(report.comparison.at, compared_at, "{guest}");
+    }
+}
+
+#[test]
+fn what_is_known_of_the_books_of_forgotten_guests_is_bounded() {
+    let node = node(with_guests([1]));
+    let (bob, one) = (node.connect("bob"), node.connect("guest~1"));
+    pay(&node, &one, &bob, "test.bob.x", 70);
+    let state = || ReconcileState { at: Some(node.now.wall), ..ReconcileState::default() };
+    one.account.lock().comparison.state = state();
+    node.disconnect(&one);
+    drop(one);
+    let of = |id: &str| (id.parse().unwrap(), Asset::default());
+    let others = (0..10_000).map(|number| of(&format!("guest~x{number}"))).chain([of("zoe")]);
+    let others = others.map(|account| (account, state()));
+    node.connector.configuration.lock().registry.comparisons.extend(others);
+    node.apply(with_guests([]));
+    node.apply(with_guests([2]));
+    let configuration = node.connector.configuration.lock();
+    let known = configuration.registry.comparisons.keys().map(|(id, _)| id.as_str());
+    let mut known: Vec<_> = known.collect();
+    known.sort_unstable();
+    assert_eq!(known, ["guest~1", "zoe"], "peers that are not configured stay");
+}
+
+#[test]
 fn the_store_gets_what_a_guest_owed_when_its_slot_was_taken() {
     let books = SavedBooks::default();
     let connector = Connector::with_books(with_guests([1]), HashSeed::Fixed(1), books).unwrap();
@@ -115,6 +184,33 @@ fn an_ordinary_peer_that_is_removed_keeps_its_slot() {
     node.apply(with_guests([2, 3]));
     assert!(node.connector.account("alice").is_some());
     assert_eq!(slots(&node), before + 1, "one guest in the place of another");
+}
+
+#[test]
+fn a_new_peer_gets_no_slot_and_no_rejects_of_a_forgotten_guest() {
+    let node = node(with_guests([1]));
+    let one = node.connect("guest~1");
+    node.send(&one, 1, &payment("test.nowhere", 1));
+    assert!(matches!(node.read_one(&one), Received::Reject { .. }));
+    node.disconnect(&one);
+    drop(one);
+    node.apply(with_guests([]));
+    let slot = |id: &str| node.connector.account(id).unwrap().slot();
+    let freed = slot("guest~1");
+    // The peer comes first in one change with a guest, and alone.
+    let mut more = with_guests([2]);
+    more.accounts.insert(0, peer("carol"));
+    node.apply(more.clone());
+    assert_eq!(slot("guest~2"), freed);
+    more.accounts.insert(0, peer("dave"));
+    more.accounts.retain(|account| !account.id.is_guest());
+    node.apply(more.clone());
+    more.accounts.insert(0, peer("erin"));
+    node.apply(more);
+    assert_eq!([slot("carol"), slot("dave"), slot("erin")].map(Slot::index), [3, 4, 5]);
+    let counted = node.connector.reject_counts();
+    let from: Vec<_> = counted.iter().filter_map(|count| count.from.as_ref()).collect();
+    assert_eq!(from.iter().map(|id| id.as_str()).collect::<Vec<_>>(), ["guest~2"]);
 }
 
 #[test]

@@ -111,6 +111,31 @@ fn a_requester_that_uses_up_credit_leaves_the_shares_of_others() {
     }
 }
 
+/// Whatever others used up, and the node itself.
+#[test]
+fn packets_without_money_need_no_credit() {
+    let mut carl = peer("carl");
+    carl.limits.min_balance = Some(-1_000);
+    let names = ["alice", "bob", "dave"];
+    let accounts = names.map(peer).into_iter().chain([carl]).collect();
+    let node = node(settings(accounts, &[("test.carl", "carl")]));
+    let [alice, bob, dave] = names.map(|name| node.connect(name));
+    let carl = node.connect("carl");
+    // The shares of those who come later are covered only as alice's packets end.
+    assert_eq!((node.flood(&alice, 0, 1, 700), node.flood(&alice, 1, 1, 200)), (1, 1));
+    assert_eq!(node.flood(&bob, 1, 1, 0), 1);
+    let second = node.prepare_ids(&carl)[1];
+    node.answer(&carl, second, &reject(ErrorCode::F99, None, "", b""));
+    assert_eq!(node.flood(&dave, 1, 1, 0), 1);
+    node.originate("carl", &payment("test.carl", 250), drop);
+    assert_eq!(node.account("carl").held_out, 950);
+    for peer in [&alice, &bob, &dave] {
+        node.read(peer);
+        assert_eq!(node.flood(peer, 2, 1, 0), 1);
+        assert_eq!(node.send_rejected(peer, &payment("test.carl", 51)), "T04");
+    }
+}
+
 #[test]
 fn a_requester_that_fills_the_outbox_of_a_slow_peer_leaves_space_for_others() {
     let (node, alice, bob, carl) = flooded(|limits| limits.outbox_bytes_max = 100_000);
@@ -139,6 +164,37 @@ fn the_nodes_own_requests_are_sent_during_a_flood() {
     node.read(&carl);
     (0..50).for_each(|_| node.originate("carl", &payment("test.carl", 0), |_| ()));
     assert_eq!(node.read(&carl).len(), 16, "with a bound");
+}
+
+/// What fills the limit may come from accounts behind the neighbour.
+#[test]
+fn a_neighbours_own_requests_are_answered_during_a_flood() {
+    let mut alice = peer("alice");
+    alice.relation = Relation::Child;
+    alice.limits.max_packets_in_flight = 100;
+    let node = node(settings(vec![alice, peer("carl")], &[("test.carl", "carl")]));
+    let (alice, _carl) = (node.connect("alice"), node.connect("carl"));
+    assert_eq!(node.flood(&alice, 0, 150, 0), 100);
+    for id in 150..200 {
+        let request = payment_with("peer.config", 0, 10_000, &[], Condition::PEER_PROTOCOL);
+        node.send(&alice, id, &request);
+        assert!(matches!(node.read_one(&alice), Received::Fulfill { .. }), "request {id}");
+    }
+    node.send(&alice, 200, &payment("test.carl.x", 0));
+    assert!(matches!(node.read_one(&alice), Received::Reject { code, .. } if code == "T03"));
+}
+
+/// An account is closed while its asset changes. Nothing is accepted from it then.
+#[test]
+fn a_neighbours_own_requests_are_rejected_while_its_account_is_closed() {
+    let mut alice = peer("alice");
+    alice.relation = Relation::Child;
+    alice.limits.max_packets_in_flight = 0;
+    let node = node(settings(vec![alice], &[]));
+    let alice = node.connect("alice");
+    let request = payment_with("peer.config", 0, 10_000, &[], Condition::PEER_PROTOCOL);
+    node.send(&alice, 1, &request);
+    assert!(matches!(node.read_one(&alice), Received::Reject { code, .. } if code == "T03"));
 }
 
 /// A pong counts as a packet of the account that sent the echo request.

@@ -80,6 +80,35 @@ fn packets_per_second_are_bounded_and_recover() {
 }
 
 #[test]
+fn other_messages_use_up_the_rate_and_answers_that_are_only_late_do_not() {
+    let limits = Limits { packets_per_second: NonZeroU32::new(5), ..Limits::default() };
+    let (mut node, alice, bob) = connect_both(limited(limits));
+    let use_up = |node: &TestNode, is_answer: bool| {
+        let batch = node.connector.start_batch(node.now);
+        let charge = || match is_answer {
+            true => batch.charge_stray_answer(&alice.account),
+            false => batch.charge_other_message(&alice.account),
+        };
+        assert_eq!([(); 4].map(|()| charge()), [None; 4]);
+        assert_eq!(charge(), Some(node.now.mono.after(Duration::from_millis(200))));
+    };
+    use_up(&node, false);
+    assert_eq!(node.send_rejected(&alice, &payment("test.bob", 1)), "T05");
+    let batch = node.connector.start_batch(node.now);
+    assert_eq!([(); 9].map(|()| batch.charge_other_message(&bob.account)), [None; 9], "no rate");
+    drop(batch);
+    for id in [1, 2] {
+        node.send(&bob, id, &payment("test.alice", 1));
+    }
+    assert_eq!(node.prepare_ids(&alice).len(), 2);
+    node.advance(Duration::from_secs(10));
+    let batch = node.connector.start_batch(node.now);
+    assert_eq!([(); 2].map(|()| batch.charge_stray_answer(&alice.account)), [None; 2]);
+    drop(batch);
+    use_up(&node, true);
+}
+
+#[test]
 fn the_balance_is_bounded_above_with_packets_in_flight_counted() {
     let (node, alice, bob) =
         connect_both(limited(Limits { max_balance: Some(20), ..Limits::default() }));
@@ -133,6 +162,32 @@ fn a_suspended_peer_is_refused_both_ways() {
     let (node, alice, bob) = connect_both(alice_and_bob_with(|alice| alice.enabled = false));
     assert_eq!(node.send_rejected(&alice, &payment("test.bob", 1)), "F00");
     assert_eq!(node.send_rejected(&bob, &payment("test.alice", 1)), "T01");
+}
+
+#[test]
+fn a_reject_names_the_end_of_a_suspension_that_an_operator_has_set() {
+    let until = Timestamp::from_millis(START_MS + 60_000);
+    let mut settings = connector_settings("node", &["alice", "bob"]);
+    let check = |settings: &ConnectorSettings, by_alice: (&str, bool), to_alice: (&str, bool)| {
+        let (node, alice, bob) = connect_both(alice_and_bob());
+        node.apply(settings.clone());
+        let is_named = |message: String| message.contains(&until.to_string());
+        let (code, message, _) = refused(&node, &alice, &payment("test.bob", 1));
+        assert_eq!((code.as_str(), is_named(message)), by_alice);
+        let (code, message, _) = refused(&node, &bob, &payment("test.alice", 1));
+        assert_eq!((code.as_str(), is_named(message)), to_alice);
+    };
+    settings.accounts[0].enabled = false;
+    check(&settings, ("F00", false), ("T01", false));
+    settings.accounts[0].suspended_until = Some(until);
+    check(&settings, ("F00", true), ("T01", true));
+    // A peer that the configuration has removed since does not come back by itself.
+    let (node, alice, _bob) = connect_both(node(settings.clone()));
+    settings.accounts.remove(0);
+    settings.routes.remove(0);
+    node.apply(settings);
+    let (code, message, _) = refused(&node, &alice, &payment("test.bob", 1));
+    assert_eq!((code.as_str(), message.contains(&until.to_string())), ("F00", false));
 }
 
 #[test]
@@ -259,4 +314,20 @@ fn rejects_reveal_no_figures_of_balances_and_limits() {
     node.read(&alice);
     check(&node, &alice, &payment("test.bob", 1), "T05", "packets per second", limit);
     node.advance(Duration::from_secs(20));
+}
+
+/// Also those that exchange routes: their answers could come after the end.
+#[test]
+fn a_node_that_stops_takes_no_packets_whether_its_store_works_or_not() {
+    let (node, alice, bob) = connected_alice_and_bob();
+    node.connector.stop_admitting();
+    for is_failing in [false, true, false] {
+        node.connector.set_store_failing(is_failing);
+        for amount in [0, 5] {
+            node.send(&alice, 1, &payment("test.bob", amount));
+            let Received::Reject { code, message, .. } = node.read_one(&alice) else { panic!() };
+            assert_eq!((&*code, &*message), ("T03", "this connector is stopping"));
+        }
+    }
+    assert_eq!(node.read(&bob), []);
 }

@@ -160,7 +160,10 @@ fn a_node_without_an_address_rejects_with_t00() {
     let request = payment_with("peer.config", 0, 10_000, &[], Condition::PEER_PROTOCOL);
     assert_eq!(node.send_rejected(&kid, &request), "T00");
     assert_eq!(node.send_rejected(&kid, &payment("test.anywhere", 1)), "T00");
-    node.connector.set_address("test.parent.node".parse().unwrap()).unwrap();
+    assert_eq!(node.connector.address(), None);
+    let address: Address = "test.parent.node".parse().unwrap();
+    node.connector.set_address(address.clone()).unwrap();
+    assert_eq!(node.connector.address(), Some(address));
     node.send(&kid, 2, &request);
     assert!(matches!(node.read_one(&kid), Received::Fulfill { .. }));
     assert_eq!(node.next_hop("test.parent.node.kid.x"), Ok("kid".to_owned()));
@@ -176,4 +179,27 @@ fn an_expected_pong_is_fulfilled_once() {
     node.send(&alice, 2, &pong);
     assert!(matches!(node.read_one(&alice), Received::Fulfill { fulfillment: PREIMAGE, .. }));
     assert_eq!(node.send_rejected(&alice, &pong), "F01");
+}
+
+#[test]
+fn a_pong_that_no_tool_waits_for_any_more_is_rejected() {
+    let node = alice_and_bob();
+    let alice = node.connect("alice");
+    assert!(node.connector.expect_pong(PREIMAGE));
+    node.connector.forget_pong(&PREIMAGE.condition());
+    assert_eq!(node.send_rejected(&alice, &pong(PREIMAGE, 0, 10_000)), "F01");
+}
+
+#[test]
+fn the_pongs_that_are_expected_at_once_are_bounded() {
+    let connector = alice_and_bob().connector;
+    let preimage = |number: u32| {
+        let mut preimage = [7; 32];
+        preimage[..4].copy_from_slice(&number.to_be_bytes());
+        Fulfillment(preimage)
+    };
+    let expected = (0..).take_while(|number| connector.expect_pong(preimage(*number))).count();
+    assert_eq!(expected, 65_536);
+    connector.forget_pong(&preimage(0).condition());
+    assert!(connector.expect_pong(PREIMAGE));
 }

@@ -1,8 +1,11 @@
 //! The packet path driven in memory, with a virtual clock and peers that are nothing but outboxes.
 
+mod accounts;
 mod asset_change;
+mod batches;
 mod books;
 mod ccp;
+mod counters;
 mod exchange_rates;
 mod explain;
 mod exposures;
@@ -22,9 +25,13 @@ mod peer_messages;
 mod receipts;
 mod receivers;
 mod reconcile;
+mod records;
+mod reports;
 mod sessions;
 mod settlement_model;
+mod settlements;
 mod settler;
+mod taps;
 mod virtual_store;
 
 use std::collections::HashMap;

@@ -9,7 +9,15 @@ use crate::connector::packet_observers::OBSERVED_MESSAGE_MAX;
 use crate::connector::packet_tap::TAP_RECORDS_PER_SECOND_MAX;
 use crate::connector::reject_lane::REJECTS_KEPT;
 
-const ALL: Sample = Sample { seed: 0, threshold: u64::MAX };
+pub(super) const ALL: Sample = Sample { seed: 0, threshold: u64::MAX };
+
+/// Alice and bob, and a tap that wants all packets.
+pub(super) fn tapped() -> (TestNode, Peer, Peer, Arc<PacketTap>) {
+    let (node, alice, bob) = connected_alice_and_bob();
+    let tap = PacketTap::new(ALL);
+    node.connector.set_packet_tap(Some(tap.clone()));
+    (node, alice, bob, tap)
+}
 
 /// Nodes in a tree, each with a user who sends and receives packets. Links are lists of packets in memory.
 struct Tree {
@@ -187,9 +195,7 @@ proptest! {
 
 #[test]
 fn received_and_lost_records_of_a_tap_are_all_that_were_made() {
-    let (mut node, alice, bob) = connected_alice_and_bob();
-    let tap = PacketTap::new(ALL);
-    node.connector.set_packet_tap(Some(tap.clone()));
+    let (mut node, alice, bob, tap) = tapped();
     let second = Duration::from_secs(1);
     let pay = |node: &TestNode, packets: usize| {
         for _ in 0..packets {
@@ -259,9 +265,7 @@ fn the_tap_of_the_export_keeps_its_size_and_counts_each_packet_once() {
 
 #[test]
 fn a_full_tap_makes_its_sample_smaller_by_itself() {
-    let (mut node, alice, _bob) = connected_alice_and_bob();
-    let tap = PacketTap::new(ALL);
-    node.connector.set_packet_tap(Some(tap.clone()));
+    let (mut node, alice, _bob, tap) = tapped();
     for number in 0..4_000_u32 {
         let mut preimage = [1; 32];
         preimage[..4].copy_from_slice(&number.to_be_bytes());
@@ -277,9 +281,7 @@ fn a_full_tap_makes_its_sample_smaller_by_itself() {
 
 #[test]
 fn records_of_the_tap_name_the_prefix_of_the_route() {
-    let (node, alice, _bob) = connected_alice_and_bob();
-    let tap = PacketTap::new(ALL);
-    node.connector.set_packet_tap(Some(tap.clone()));
+    let (node, alice, _bob, tap) = tapped();
     node.send(&alice, 1, &payment("test.bob.wallet.x", 1));
     let packet = tap.pop().unwrap();
     assert_eq!(packet.prefix.as_deref(), Some("test.bob"));
@@ -291,9 +293,7 @@ fn records_of_the_tap_name_the_prefix_of_the_route() {
 
 #[test]
 fn records_have_the_balance_of_the_next_hop_right_after() {
-    let (node, alice, bob) = connected_alice_and_bob();
-    let tap = PacketTap::new(ALL);
-    node.connector.set_packet_tap(Some(tap.clone()));
+    let (node, alice, bob, tap) = tapped();
     for id in 1..=2 {
         node.send(&alice, id, &payment("test.bob", 7));
         node.fulfill_one(&bob);
@@ -479,9 +479,7 @@ proptest! {
 
 #[test]
 fn answers_of_pings_that_do_not_come_fill_no_tap() {
-    let (mut node, alice, bob) = connected_alice_and_bob();
-    let tap = PacketTap::new(ALL);
-    node.connector.set_packet_tap(Some(tap.clone()));
+    let (mut node, alice, bob, tap) = tapped();
     let ping = |node: &TestNode, id: u32| {
         let packet = payment_with("test.bob", 0, 5_000, &id.to_be_bytes(), Condition::PING);
         node.send(&alice, id, &packet);

@@ -1,7 +1,10 @@
 //! Payments to and from the node itself are booked on its own accounts, so that the balances of each asset add up to
 //! zero.
 
+use super::virtual_store::VirtualStore;
 use super::*;
+use crate::books::{BalanceChange, ChangeError, Cut, SavedBooks};
+use crate::testing::change_request;
 
 /// alice and carl in USD/9, bob in USD/6, eve in EUR/9.
 fn traders() -> TestNode {
@@ -94,4 +97,57 @@ fn conversions_buy_one_asset_for_another() {
     node.apply(settings);
     assert_eq!(node.balance("eve"), -90);
     node.assert_balanced();
+}
+
+/// Alice and bob, with a store.
+fn with_books(books: SavedBooks) -> TestNode {
+    let settings = connector_settings("node", &["alice", "bob"]);
+    let connector = Connector::with_books(settings, HashSeed::Fixed(1), books).unwrap();
+    TestNode { connector, ..alice_and_bob() }
+}
+
+/// The names of the accounts in a cut, sorted.
+fn names(cut: &Cut) -> Vec<&str> {
+    let mut names: Vec<_> = cut.accounts.iter().map(|row| &*row.name).collect();
+    names.sort_unstable();
+    names
+}
+
+#[test]
+fn an_own_account_is_saved_changed_by_operators_and_goes_on_after_a_restart() {
+    // A cut has flows once a second.
+    let second = Duration::from_secs(1);
+    let mut node = with_books(SavedBooks::default());
+    let take = |node: &TestNode| node.connector.take_cut(node.now.wall).unwrap();
+    let alice = node.connect("alice");
+    node.send(&alice, 1, &ping(0));
+    let cut = take(&node);
+    assert_eq!((names(&cut), cut.flows.len()), (vec![], 0), "no money, no row");
+    node.advance(second);
+    node.send(&alice, 2, &ping(100));
+    let mut store = VirtualStore::default();
+    let cut = take(&node);
+    assert_eq!(names(&cut), ["alice", "own:USD/9"]);
+    let [flow] = &*cut.flows else { panic!("{:?}", cut.flows) };
+    assert_eq!((&*flow.from.name, &*flow.to.name), ("alice", "own:USD/9"));
+    assert_eq!((flow.sums.packets, flow.sums.amount_out), (1, 100));
+    store.write(&cut);
+    assert_eq!(names(&take(&node)), [""; 0]);
+    let mut request = change_request("own:USD/9", BalanceChange::Adjust(30));
+    let (_, made) = node.connector.change_balance(&request, node.now.wall).unwrap();
+    assert_eq!((made.balance, own(&node)), (-70, vec!["own:USD/9 -70".to_owned()]));
+    let cut = take(&node);
+    assert_eq!(names(&cut), ["own:USD/9"]);
+    store.write(&cut);
+    request.account = "own:EUR/2".to_owned();
+    let unknown = Err(ChangeError::UnknownAccount(request.account.clone()));
+    assert_eq!(node.connector.change_balance(&request, node.now.wall), unknown);
+    node = with_books(store.books(true));
+    assert_eq!((own(&node), node.balance("alice")), (vec!["own:USD/9 -70".to_owned()], 100));
+    assert_eq!(names(&take(&node)), [""; 0]);
+    node.advance(second);
+    let alice = node.connect("alice");
+    node.send(&alice, 3, &ping(1));
+    let cut = take(&node);
+    assert_eq!((own(&node), cut.flows[0].sums.packets), (vec!["own:USD/9 -71".to_owned()], 2));
 }

@@ -2,8 +2,10 @@
 
 use std::task::{Context, Waker};
 
+use super::settlements::Wakes;
 use super::*;
 use crate::account::SettlementMode;
+use crate::wire::ilp::MAX_DATA_EMITTED;
 
 /// SHA-256 of nothing, which RFC 38 prints.
 const MISPRINT: [u8; 32] = [
@@ -115,4 +117,61 @@ fn a_peer_whose_engine_hangs_fills_only_its_own_share() {
     assert!(alice.account.is_idle() && bob.account.is_idle());
     node.connector.start_batch(node.now).answer_message(taken[1].number, MessageAnswer::Reply(b""));
     assert_eq!(node.read(&alice), []);
+}
+
+/// Each peer has 16 at most.
+#[test]
+fn the_messages_that_wait_for_engines_are_bounded_in_all() {
+    let names: Vec<String> = (0..17).map(|number| format!("peer{number}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut settings = connector_settings("node", &names);
+    settings.accounts.iter_mut().for_each(|one| one.settlement.mode = SettlementMode::Engine);
+    let node = node(settings);
+    let peers: Vec<Peer> = names.iter().map(|name| node.connect(name)).collect();
+    let ask = message(b"", Condition::PEER_PROTOCOL);
+    let refused = |peer: &Peer| {
+        (0..16).for_each(|id| node.send(peer, id, &ask));
+        node.read(peer).len()
+    };
+    let refused: Vec<_> = peers.iter().map(refused).collect();
+    assert_eq!((refused[..16].iter().sum::<usize>(), refused[16]), (0, 16));
+    let first = take(&node).unwrap().number;
+    node.connector.start_batch(node.now).answer_message(first, MessageAnswer::Reply(b""));
+    node.send(&peers[16], 16, &ask);
+    assert_eq!(node.read(&peers[16]), []);
+}
+
+#[test]
+fn a_new_message_wakes_the_task_that_waits_for_one() {
+    let (node, alice, _) = with_engine();
+    let wakes = Arc::new(Wakes::default());
+    let waker = Waker::from(Arc::clone(&wakes));
+    assert!(node.connector.poll_message(&Context::from_waker(&waker)).is_pending());
+    node.send(&alice, 1, &message(b"", Condition::PEER_PROTOCOL));
+    assert_eq!(wakes.count(), 1);
+    assert_eq!(take(&node).unwrap().number, 0);
+}
+
+/// What an engine says is passed on as long as other implementations read it.
+#[test]
+fn words_of_an_engine_are_passed_on_up_to_the_largest_packet() {
+    let (node, alice, _) = with_engine();
+    let words = vec![b'x'; MAX_DATA_EMITTED + 1];
+    let answered = |answer: MessageAnswer<'_>| {
+        node.send(&alice, 1, &message(b"", Condition::PEER_PROTOCOL));
+        let number = take(&node).unwrap().number;
+        node.connector.start_batch(node.now).answer_message(number, answer);
+        match node.read_one(&alice) {
+            Received::Fulfill { data, .. } => ("fulfilled".to_owned(), data.len()),
+            Received::Reject { code, data, .. } => (code, data.len()),
+            other => panic!("{other:?}"),
+        }
+    };
+    let largest = &words[..MAX_DATA_EMITTED];
+    let reply = |data| answered(MessageAnswer::Reply(data));
+    assert_eq!(reply(largest), ("fulfilled".to_owned(), MAX_DATA_EMITTED));
+    assert_eq!(reply(&words), ("F00".to_owned(), 0));
+    let refuse = |data| answered(MessageAnswer::Refused(MessageRefusal::ByEngine, data));
+    assert_eq!(refuse(largest), ("F00".to_owned(), MAX_DATA_EMITTED));
+    assert_eq!(refuse(&words), ("F00".to_owned(), 0));
 }

@@ -68,3 +68,20 @@ fn totals_of_receipts_are_in_the_cut_of_the_balance_and_survive_a_crash() {
     let (node, alice) = node_with(None);
     assert_eq!(pay(&node, &alice, &sender, 2), [2]);
 }
+
+#[test]
+fn without_a_store_only_what_arrived_with_receipts_is_listed() {
+    let cases = [(Some(SavedBooks::default()), vec![5, 7]), (None, vec![7])];
+    for (books, expected) in cases {
+        let (node, alice) = node_with(books);
+        pay(&node, &alice, &receivers::sender(&node), 5);
+        pay(&node, &alice, &sender(&node, 2), 7);
+        let listed = |receiver| {
+            let payments = node.connector.received_payments(Some(receiver), None, 9).into_iter();
+            let mut amounts: Vec<_> = payments.map(|payment| payment.amount).collect();
+            amounts.sort_unstable();
+            amounts
+        };
+        assert_eq!((listed("wallet"), listed("alice")), (expected, vec![]));
+    }
+}

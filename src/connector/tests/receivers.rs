@@ -1,6 +1,8 @@
 //! Receivers of payments inside the node: accounts whose packets are answered at once.
 
+use super::virtual_store::VirtualStore;
 use super::*;
+use crate::books::SavedBooks;
 use crate::stream::{Iv, Keys, ReceiptKey, Receiver};
 use crate::wire::ilp::PacketType;
 use crate::wire::stream::{Frames, StreamFrame, StreamId, StreamPacket};
@@ -275,6 +277,50 @@ fn a_reload_cannot_turn_a_peer_into_a_receiver_or_back() {
         apply(vec![peer("wallet"), wallet()]),
         Err(RegistryError::DuplicateAccount("wallet".parse().unwrap()))
     );
+}
+
+#[test]
+fn a_restart_cannot_turn_a_peer_into_a_receiver_or_back() {
+    let start =
+        |accounts, books| Connector::with_books(settings(accounts, &[]), HashSeed::Fixed(1), books);
+    let connector = start(vec![peer("alice"), wallet()], SavedBooks::default()).unwrap();
+    let node = TestNode { connector, ..alice_and_bob() };
+    let alice = node.connect("alice");
+    sender(&node).pay(&node, &alice, 5, 0, 5);
+    let mut store = VirtualStore::default();
+    store.write(&node.connector.take_cut(node.now.wall).unwrap());
+    let refused = |id: &str, accounts| {
+        let RegistryError::SavedKind { id: found, unsettled } =
+            start(accounts, store.books(true)).unwrap_err()
+        else {
+            panic!("another error")
+        };
+        assert_eq!(found.as_str(), id);
+        unsettled.to_string()
+    };
+    assert_eq!(refused("wallet", vec![peer("alice"), peer("wallet")]), "a balance of -5");
+    let receiver = Receiver::new(&[5; 32], "alice");
+    let alice = AccountSettings::receiver("alice".parse().unwrap(), receiver);
+    assert_eq!(refused("alice", vec![alice, wallet()]), "a balance of 5");
+    // After a crash, the books of peers are compared. A receiver has none.
+    let connector = start(vec![peer("alice"), wallet()], store.books(false)).unwrap();
+    let cut = connector.take_cut(node.now.wall).unwrap();
+    let rows = cut.records().reconciliations.iter().map(|row| &*row.account);
+    assert_eq!(rows.collect::<Vec<_>>(), ["alice"]);
+}
+
+#[test]
+fn only_receivers_that_are_served_are_known_as_receivers() {
+    let with = |enabled| {
+        let mut wallet = wallet();
+        wallet.enabled = enabled;
+        settings(vec![peer("alice"), wallet], &[("test.alice", "alice")])
+    };
+    let node = node(with(true));
+    let known = || ["wallet", "alice", "nobody"].map(|id| node.connector.has_receiver(id));
+    assert_eq!(known(), [true, false, false]);
+    node.apply(with(false));
+    assert_eq!(known(), [false; 3]);
 }
 
 #[test]

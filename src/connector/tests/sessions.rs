@@ -298,3 +298,14 @@ fn sessions_of_tokens_that_are_still_valid_are_not_closed() {
     close(&[]);
     assert_eq!(closed(), [true, true, false], "a session without a token stays");
 }
+
+#[test]
+fn an_operator_closes_all_sessions_of_a_peer() {
+    let node = several(3);
+    let bob = node.connect("bob");
+    let sessions = [(); 3].map(|()| node.connect("alice"));
+    let request = CloseRequest { code: 1000, reason: "by an operator" };
+    assert_eq!(node.connector.close_sessions(&sessions[0].account, request), 3);
+    assert!(sessions.iter().all(|one| one.outbox.close_request() == Some(request)));
+    assert_eq!(bob.outbox.close_request(), None);
+}

@@ -82,14 +82,16 @@ impl PeerStatus {
 
     /// The peer has sent such a frame without `lenientBtpTypes`.
     pub fn report_swapped_type(&self, frame: SwappedType) {
-        let (now, error) = (self.now(), frame.error());
+        let (now, error) = (self.lines.now(), frame.error());
         let mut inner = self.inner.lock();
         if inner.last_error.as_deref() != Some(error) {
             inner.last_error = Some(error.to_owned());
         }
         if inner.swapped_logged_at.is_none_or(|at| now.since(at) >= SWAPPED_LINE_INTERVAL) {
             inner.swapped_logged_at = Some(now);
-            tracing::warn!(peer = %self.id, error, "a packet of the peer was not accepted");
+            if let Some(suppressed) = self.lines.swapped.admit(now) {
+                tracing::warn!(peer = %self.id, error, suppressed, "a packet of the peer was not accepted");
+            }
         }
     }
 }

@@ -81,9 +81,9 @@ fn lines_about_one_peer_are_ten_a_minute_and_then_a_count() {
         "lines about other peers are not affected"
     );
     // Without another event the count is logged when the minute is over.
-    bob.log_suppressed(bob.now());
+    bob.log_suppressed(bob.lines.now());
     assert_eq!(logged("suppressed=1"), 0);
-    let later = bob.now().after(Duration::from_secs(60));
+    let later = bob.lines.now().after(Duration::from_secs(60));
     bob.log_suppressed(later);
     bob.log_suppressed(later);
     assert_eq!(logged("message=more happened with the peer than was logged peer=bob"), 1);
@@ -91,11 +91,50 @@ fn lines_about_one_peer_are_ten_a_minute_and_then_a_count() {
     assert_eq!((counts.sessions, counts.failed_attempts), (500, 1000), "all are counted");
 }
 
+/// Many guests together cause as many lines of each kind as one peer, and no kind of line hides another.
+#[test]
+fn lines_of_each_kind_about_all_guests_are_bounded_together() {
+    let peers = Peers::default();
+    let log = crate::testing::Log::of_this_thread();
+    let at = MonoTime(1_000_000_000);
+    for number in 0..100 {
+        let guest = peers.status(&crate::peers::guest_id(&[number]));
+        for _ in 0..3 {
+            guest.add_session("accepted", "g");
+        }
+        guest.remove_session("accepted", &crate::connector::REPLACED.into());
+        guest.report_swapped_type(SwappedType::AnswerInMessage);
+        guest.count_wrong_answer("it answers 404", at);
+        if let Some(suppressed) = guest.admit_line() {
+            tracing::warn!(suppressed, "another line");
+        }
+    }
+    let bob = peers.status(&"bob".parse().unwrap());
+    bob.add_session("accepted", "b");
+    bob.add_session("accepted", "b");
+    bob.remove_session("accepted", &crate::connector::REPLACED.into());
+    let text = log.text();
+    let logged = |message: &str| {
+        let is_told = |line: &&str| !line.starts_with("DEBUG") && line.contains(message);
+        text.lines().filter(is_told).map(|line| line.contains("guest~")).collect::<Vec<_>>()
+    };
+    assert_eq!(logged("a later login replaced a session"), [true, false], "{text}");
+    assert_eq!(logged("a packet of the peer was not accepted"), [true; 10], "{text}");
+    assert_eq!(logged("the peer's answers are not those"), [true], "{text}");
+    assert_eq!(logged("another line").len(), 10, "{text}");
+    let later = peers.guest_lines.now().after(Duration::from_secs(60));
+    peers.log_suppressed_of_guests(later);
+    peers.log_suppressed_of_guests(later);
+    let counted = "message=more happened with guests than was logged suppressed=279";
+    assert_eq!(log.text().matches(counted).count(), 1, "{}", log.text());
+}
+
 /// The first line of the next minute has the number of lines that are missing before it.
 #[test]
 fn a_line_says_how_many_were_suppressed() {
     let log = crate::testing::Log::of_this_thread();
-    let mut bob = PeerStatus::new("bob".parse().unwrap(), broadcast::Sender::new(EVENTS_MAX));
+    let (events, lines) = (broadcast::Sender::new(EVENTS_MAX), Arc::default());
+    let mut bob = PeerStatus::new("bob".parse().unwrap(), events, lines);
     let reconnect = |bob: &PeerStatus| {
         bob.add_session("dialled", "b");
         bob.remove_session("dialled", &CloseReason::Broken("reset".to_owned()));
@@ -103,7 +142,7 @@ fn a_line_says_how_many_were_suppressed() {
     for _ in 0..8 {
         reconnect(&bob);
     }
-    bob.created_at -= Duration::from_secs(60);
+    Arc::get_mut(&mut bob.lines).unwrap().created_at -= Duration::from_secs(60);
     reconnect(&bob);
     let text = log.text();
     let lines = text.lines().filter(|line| line.starts_with("INFO"));

@@ -85,7 +85,9 @@ impl Ccp {
     pub fn record_answer(&mut self, ticket: RequestTicket, accepted: bool, now: MonoTime) {
         if let Some(peer) = self.peers.get_mut(&ticket.peer) {
             // Serial numbers are unique, so only one of the two knows it.
-            peer.receiver.control_sender.record_answer(ticket.serial, accepted, now);
+            if peer.receiver.control_sender.record_answer(ticket.serial, accepted, now) {
+                peer.receiver.expect_update(now.after(self.settings.timing.broadcast_interval));
+            }
             peer.sender.record_answer(ticket.serial, accepted, now);
         }
     }

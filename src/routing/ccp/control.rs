@@ -60,10 +60,11 @@ impl ControlSender {
         self.last_sent = Some(now);
     }
 
-    /// Records the answer to the control with this serial number.
-    pub(super) fn record_answer(&mut self, serial: u64, accepted: bool, now: MonoTime) {
+    /// Records the answer to the control with this serial number. Returns whether the peer has accepted the one in
+    /// flight.
+    pub(super) fn record_answer(&mut self, serial: u64, accepted: bool, now: MonoTime) -> bool {
         if self.in_flight.is_none_or(|(sent, _)| sent != serial) {
-            return;
+            return false;
         }
         self.in_flight = None;
         if accepted {
@@ -72,6 +73,7 @@ impl ControlSender {
         } else {
             self.schedule_retry(now);
         }
+        accepted
     }
 
     fn schedule_retry(&mut self, now: MonoTime) {

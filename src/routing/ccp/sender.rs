@@ -17,6 +17,8 @@ pub(super) struct RouteSender {
     mode: Option<RouteControlMode>,
     /// How often this peer got a table id of its own, see [`RouteSender::table_id`].
     table_resets: u32,
+    /// An update was sent under this table id.
+    is_table_sent: bool,
     /// The epoch up to which the peer has acknowledged updates.
     acknowledged: u32,
     /// The peer got no update before this epoch under this table id, so it needs no withdrawals from there.
@@ -80,10 +82,18 @@ impl RouteSender {
     pub(super) fn apply_control(&mut self, control: &RouteControl<'_>, log: &ChangeLog) {
         let continues = control.last_known_table == self.table_id(log);
         let known = if continues { control.last_known_epoch.min(log.epoch()) } else { 0 };
-        // The log has dropped withdrawals that the peer needs: it gets a new table id.
+        // The log has dropped withdrawals that the peer needs.
         let is_pruned = 0 < known && known < log.pruned_before();
         let known = if is_pruned { 0 } else { known };
+        // A peer that asks for all may still get an update that is on its way, and then needs the withdrawals of what
+        // is in it. A new table id replaces it.
+        let asks_for_all = control.mode == RouteControlMode::Sync && known == 0;
+        let gets_new_table = is_pruned || (asks_for_all && self.is_table_sent);
+        let is_table_sent = self.is_table_sent && !gets_new_table;
+        let table_resets = self.table_resets.wrapping_add(gets_new_table.into());
         *self = Self {
+            table_resets,
+            is_table_sent,
             mode: Some(control.mode),
             acknowledged: known,
             fresh_below: if known == 0 { log.epoch() } else { 0 },
@@ -91,20 +101,21 @@ impl RouteSender {
             send_not_before: self.resend_not_before,
             ..self.unsubscribed()
         };
-        self.table_resets = self.table_resets.wrapping_add(is_pruned.into());
     }
 
     /// Gives the peer a new table id, and sends it the whole table.
     pub(super) fn reset_table(&mut self, current: u32) {
         let mode = self.mode;
-        *self = Self { mode, fresh_below: current, ..self.unsubscribed() };
-        self.table_resets = self.table_resets.wrapping_add(1);
+        let table_resets = self.table_resets.wrapping_add(1);
+        let is_table_sent = false;
+        *self =
+            Self { mode, fresh_below: current, table_resets, is_table_sent, ..self.unsubscribed() };
     }
 
     /// After a restart of the log: sends the whole table.
     pub(super) fn restart(&mut self, current: u32) {
-        let mode = self.mode;
-        *self = Self { mode, fresh_below: current, ..self.unsubscribed() };
+        let (mode, is_table_sent) = (self.mode, false);
+        *self = Self { mode, fresh_below: current, is_table_sent, ..self.unsubscribed() };
     }
 
     /// Ends updates.
@@ -116,6 +127,7 @@ impl RouteSender {
     fn unsubscribed(&self) -> Self {
         Self {
             table_resets: self.table_resets,
+            is_table_sent: self.is_table_sent,
             resend_not_before: self.resend_not_before,
             sent_total: self.sent_total,
             ..Self::default()
@@ -161,6 +173,7 @@ impl RouteSender {
         self.last_sent = Some(now);
         self.resend_not_before = Some(now.after(UPDATE_SPACING));
         self.send_not_before = None;
+        self.is_table_sent = true;
         self.sent_total += 1;
     }
 
@@ -290,6 +303,32 @@ mod tests {
         assert_eq!(acknowledges(0), (0, false), "a peer without routes needs no withdrawals");
         sender.stop();
         assert_ne!(sender.table_id(&log), log.table(), "also after the link was lost");
+    }
+
+    /// An update may be on its way while the peer asks, and have routes that are withdrawn meanwhile.
+    #[test]
+    fn a_peer_that_knows_nothing_gets_a_new_table_id_once_something_was_sent() {
+        let log = log(5);
+        let mut sender = RouteSender::default();
+        let asks = |sender: &mut RouteSender, epoch| {
+            let table = sender.table_id(&log);
+            sender
+                .apply_control(&sync(if epoch == 0 { TableId::NONE } else { table }, epoch), &log);
+            sender.table_id(&log) != table
+        };
+        assert_eq!([asks(&mut sender, 0), asks(&mut sender, 0)], [false, false]);
+        sender.mark_sent(1, 5, ms(0));
+        assert!(!asks(&mut sender, 5), "it knows the update");
+        let table = sender.table_id(&log);
+        sender.apply_control(&RouteControl::new(RouteControlMode::Idle, TableId::NONE, 0), &log);
+        assert_eq!(sender.table_id(&log), table, "it asks for nothing");
+        assert_eq!([asks(&mut sender, 0), asks(&mut sender, 0)], [true, false]);
+        sender.mark_sent(2, 5, ms(200));
+        sender.stop();
+        assert_eq!([asks(&mut sender, 0), asks(&mut sender, 0)], [true, false]);
+        sender.mark_sent(3, 5, ms(400));
+        sender.reset_table(5);
+        assert!(!asks(&mut sender, 0), "it is new already");
     }
 
     #[test]

@@ -1,12 +1,15 @@
 //! The client against engines that answer from a script.
 
+use futures_util::FutureExt;
+
 use crate::account::AccountId;
 use crate::books::{Quantity, SettlementKey};
 use crate::connector::PeerMessage;
 use crate::peers::{EngineAccount, EngineState};
 use crate::settlement::client::EngineError;
 use crate::settlement::testing::{RunningListener, ScriptedEngine};
-use crate::settlement::{Engines, deliver_message};
+use crate::settlement::{EngineSettings, Engines, deliver_message};
+use crate::testing::Log;
 use crate::wire::Timestamp;
 
 const CREATED: &str = "HTTP/1.1 201 Created\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
@@ -104,11 +107,69 @@ fn a_page_of_an_engine_becomes_one_short_line() {
     check(" no\r\n  gas ", ": no gas");
     let page = "<!DOCTYPE html>\n<html>\n<head><title>Error</title></head>\n<body>\n<pre>TypeError: x<br> at y</pre>";
     check(page, ": Error TypeError: x at y");
+    check(&format!("<p style=\"{}\">no gas</p>", "x".repeat(3_000)), ": no gas");
     let long = format!("<pre>{}</pre>", "word ".repeat(1_000));
     let shown = "word ".repeat(32);
     check(&long, &format!(": {shown}…"));
     check("<", "");
     check("a < b", ": a < b");
+}
+
+/// An engine may fail with a page of its framework.
+#[tokio::test]
+async fn a_long_page_is_an_answer_and_a_longer_one_is_none() {
+    let answers: &[&str] = [64 * 1024, 64 * 1024 + 1]
+        .map(|length| -> &str {
+            let page = "x".repeat(length);
+            format!(
+                "HTTP/1.1 500 Oops\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{page}"
+            )
+            .leak()
+        })
+        .to_vec()
+        .leak();
+    let engine = ScriptedEngine::start(answers).await;
+    let node = node_with(&engine, None).await;
+    let long = settle(&node.engines, "alice").await.unwrap_err();
+    assert!(matches!(long, EngineError::Status { status: 500, .. }), "{long}");
+    let longer = settle(&node.engines, "alice").await.unwrap_err();
+    assert!(matches!(longer, EngineError::NoAnswer { .. }), "{longer}");
+}
+
+/// Some engines confirm an account only when they have agreed with the engine of the peer.
+#[tokio::test(start_paused = true)]
+async fn a_new_account_may_take_longer_than_a_settlement() {
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let node = RunningListener::start(None).await;
+    let url = format!("http://{}/", silent.local_addr().unwrap()).parse().unwrap();
+    let account: AccountId = "alice".parse().unwrap();
+    let settings = EngineSettings { account: account.clone(), url, token: None };
+    let alice = node.engines.replace_all([settings]).remove(0);
+    let settled = settle(&node.engines, "alice").await.unwrap_err().to_string();
+    assert!(settled.ends_with("no answer within 10s"), "{settled}");
+    let created = node.engines.create_account(&alice).await.unwrap_err().to_string();
+    assert!(created.ends_with("no answer within 30s"), "{created}");
+    node.engines.note_silence(&alice, "it is still waited for".to_owned());
+    let shown = node.context.engine_accounts.of_peer(&account).unwrap();
+    assert_eq!(shown.last_error.as_deref(), Some("it is still waited for"));
+}
+
+#[tokio::test]
+async fn only_an_account_that_the_engine_had_is_reported_as_lost() {
+    let lost = |log: &Log| log.text().matches("the settlement engine has lost the account").count();
+    let log = Log::of_this_thread();
+    let engine = ScriptedEngine::start(&[
+        UNKNOWN, CREATED, OK, UNKNOWN, CREATED, REPLY, UNKNOWN, CREATED, OK,
+    ])
+    .await;
+    let node = node_with(&engine, None).await;
+    settle(&node.engines, "alice").await.unwrap();
+    assert_eq!(lost(&log), 0, "the first request of all");
+    // The peer decides how many messages come.
+    node.engines.deliver(&"alice".parse().unwrap(), b"hello").await.unwrap();
+    assert_eq!(lost(&log), 0, "a message");
+    settle(&node.engines, "alice").await.unwrap();
+    assert_eq!(lost(&log), 1, "a settlement");
 }
 
 #[tokio::test]
@@ -117,10 +178,13 @@ async fn a_reload_keeps_what_is_the_same_and_names_what_is_new() {
     let node = node_with(&engine, None).await;
     let alice = engine.of("alice", "/eth/", None);
     let bob = engine.of("bob", "/eth/", None);
+    let accounts = &node.context.engine_accounts;
+    let alices_account: AccountId = "alice".parse().unwrap();
+    accounts.note_ready(&alices_account, Timestamp::from_millis(1));
     let new = node.engines.replace_all([alice.clone(), bob.clone()]);
+    assert_eq!(accounts.of_peer(&alices_account).unwrap().state, EngineState::Ready);
     assert_eq!(new.iter().map(|one| one.settings.account.as_str()).collect::<Vec<_>>(), ["bob"]);
     assert!(node.engines.is_current(&new[0]) && node.engines.has_engine("alice"));
-    let accounts = &node.context.engine_accounts;
     let bobs_account: AccountId = "bob".parse().unwrap();
     accounts.note_ready(&bobs_account, Timestamp::from_millis(1));
     let changed = node.engines.replace_all([engine.of("bob", "/xrp/", None)]);
@@ -167,6 +231,7 @@ async fn the_account_at_an_engine_is_visible_and_a_conflict_means_that_it_exists
     // It answers: it has the account.
     settle(&node.engines, "alice").await.unwrap_err();
     assert_eq!((account().state, account().failures), (EngineState::Ready, 2));
+    assert!(alice.wait_suspected().now_or_never().is_none(), "not yet");
     drop(engine);
     settle(&node.engines, "alice").await.unwrap_err();
     assert_eq!((account().state, account().failures), (EngineState::Failing, 3));

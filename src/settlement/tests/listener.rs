@@ -1,13 +1,15 @@
 //! What engines get from the listener.
 
+use std::future::pending;
 use std::sync::Arc;
 
+use tokio::sync::mpsc::Receiver;
 use tokio::task::JoinSet;
 
 use crate::books::{Settlement, SettlementDirection, SettlementError, SettlementState};
 use crate::link::{Framing, Outbox, SessionKind};
 use crate::net::Secret;
-use crate::peers::CreditRefusal;
+use crate::peers::{CreditOrder, CreditRefusal};
 use crate::settlement::testing::{RunningListener, ScriptedEngine};
 use crate::testing::until;
 use crate::web::testing::RawConnection;
@@ -24,6 +26,30 @@ async fn post(node: &RunningListener, path: &str, headers: &str, body: &[u8]) ->
     let (head, body) = client.post(path, headers, body).await;
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
     (status, String::from_utf8(body).unwrap())
+}
+
+/// Posts a credit, which must be booked before it is answered.
+async fn post_and_book(
+    node: &RunningListener,
+    credits: &mut Receiver<CreditOrder>,
+    body: &str,
+    check: impl Fn(&CreditOrder),
+) -> (u16, String) {
+    let mut is_booked = false;
+    let book = async {
+        let order = credits.recv().await.unwrap();
+        check(&order);
+        order.reply.send(Ok(())).unwrap();
+        is_booked = true;
+        pending().await
+    };
+    let answer = tokio::select! {
+        // A refusal comes without an order.
+        answer = post(node, CREDIT_PATH, KEY, body.as_bytes()) => answer,
+        answer = book => answer,
+    };
+    assert!(is_booked, "{answer:?}");
+    answer
 }
 
 fn settled() -> Settlement {
@@ -48,14 +74,16 @@ fn settled() -> Settlement {
 async fn a_credit_is_answered_with_its_quantity_once_it_is_booked_rows_131_133() {
     let mut node = RunningListener::start(None).await;
     let mut credits = std::mem::replace(&mut node.credits, tokio::sync::mpsc::channel(1).1);
-    let book = async {
-        let order = credits.recv().await.unwrap();
+    let check = |order: &CreditOrder| {
         assert_eq!((order.account.as_str(), order.key.as_str()), ("alice", "0xab"));
         assert_eq!((order.quantity.amount(), order.quantity.scale), ("0905", 11));
-        order.reply.send(Ok(())).unwrap();
     };
-    let (answer, ()) = tokio::join!(post(&node, CREDIT_PATH, KEY, QUANTITY.as_bytes()), book);
-    assert_eq!(answer, (201, QUANTITY.to_owned()));
+    // A body has at most 64 KiB.
+    let spaces = " ".repeat(64 * 1024 - QUANTITY.len());
+    for body in [QUANTITY.to_owned(), format!("{spaces}{QUANTITY}")] {
+        let answer = post_and_book(&node, &mut credits, &body, check).await;
+        assert_eq!(answer, (201, QUANTITY.to_owned()));
+    }
 }
 
 #[tokio::test]

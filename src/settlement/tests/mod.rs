@@ -1,4 +1,5 @@
-//! The client against scripted engines, and the listener over real sockets.
+//! The client against scripted engines, the listener over real sockets, and messages on a link.
 
 mod client;
 mod listener;
+mod messages;

@@ -80,7 +80,7 @@ fn a_new_table_replaces_the_old_one_when_it_is_complete() {
 
 #[test]
 fn routes_of_a_silent_peer_expire_after_one_more_request() {
-    let mut node = node_with_two_peers();
+    let mut node = TestNode::new(settings("test.me", vec![ccp_peer(0, "p0", Relation::Peer)]));
     node.advertise(0, "test.a", &[]);
     assert_eq!(node.advance(45_000), []);
     // After the hold-down: one request, and one interval of grace.
@@ -94,6 +94,35 @@ fn routes_of_a_silent_peer_expire_after_one_more_request() {
     node.send_update(0, &UpdateFields { table: 2, epochs: (1, 1, 1), ..FIRST }).unwrap();
     node.advance(60_000);
     assert_eq!(node.learned().len(), 1);
+}
+
+/// As one does that restarts before its first update: over HTTP, no session ends with it.
+#[test]
+fn a_peer_that_accepts_a_control_and_forgets_it_is_asked_again() {
+    let mut node = TestNode::new(settings("test.me", vec![ccp_peer(0, "p0", Relation::Peer)]));
+    let control = [("p0".to_owned(), Sent::Control([0; 16], 0))];
+    assert_eq!(node.advance(29_900), []);
+    // Once in each interval, as long as nothing comes.
+    assert_eq!(node.advance(200), control);
+    assert_eq!(node.advance(29_800), []);
+    assert_eq!(node.advance(400), control);
+    node.advertise(0, "test.a", &[]);
+    assert_eq!(node.advance(44_000), []);
+    // Also after its routes have expired: one more request, the one after that, and again.
+    assert_eq!(node.advance(32_000).len(), 2);
+    assert_eq!(node.learned(), []);
+    assert_eq!(node.advance(30_000), control);
+}
+
+/// Its hold-down may be longer than our interval.
+#[test]
+fn a_peer_that_has_sent_an_update_is_given_its_hold_down() {
+    let mut node = TestNode::new(settings("test.me", vec![ccp_peer(0, "p0", Relation::Peer)]));
+    node.advertise(0, "test.a", &[]);
+    let gap = UpdateFields { epochs: (9, 8, 9), ..FIRST };
+    assert!(matches!(node.send_update(0, &gap), Err(RouteRequestError::Gap { .. })));
+    assert_eq!(node.advance(200), [("p0".to_owned(), Sent::Control([1; 16], 1))]);
+    assert_eq!(node.advance(44_000), []);
 }
 
 #[test]
@@ -200,6 +229,7 @@ fn own_and_configured_routes_win_over_learned_ones_while_connected() {
 #[test]
 fn advertised_paths_begin_with_the_own_address() {
     let mut node = node_with_two_peers();
+    node.send_update(1, &FIRST).unwrap();
     node.send_control(1, RouteControlMode::Sync, TableId::NONE, 0).unwrap();
     let table = node.ccp.log.table();
     let own = Sent::Update((1, 0, 1), vec!["test.me: test.me".to_owned()], vec![]);
