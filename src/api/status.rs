@@ -25,6 +25,7 @@ use super::webhook_orders::WebhookOrder;
 use crate::account::AccountId;
 use crate::audit::AuditLog;
 use crate::books::Settlement;
+use crate::machine;
 use crate::observe::{OverrideBody, OverrideKind};
 use crate::peers::{
     EngineAccount, EngineState, NoRandomness, NodeContext, PeerSnapshot, PeerState,
@@ -135,7 +136,7 @@ impl NodeStatus {
         context: Arc<NodeContext>,
         observer: Arc<Observer>,
     ) -> Result<Arc<Self>, NoRandomness> {
-        let now = SystemTime::now();
+        let now = machine::time_of_day();
         Ok(Arc::new(Self {
             heartbeat: Heartbeat::default(),
             standby: Mutex::default(),
@@ -272,7 +273,7 @@ impl NodeStatus {
 
     /// The configuration was read again and applied.
     pub fn record_reload(&self) {
-        let now = SystemTime::now();
+        let now = machine::time_of_day();
         let (error, mistakes) = (None, Vec::new());
         *self.last_reload.lock() = LastReload { at: now, succeeded_at: now, error, mistakes };
         self.record_event(v1::reload_event(None));
@@ -339,7 +340,7 @@ impl NodeStatus {
     }
 
     pub(super) fn started_at(&self) -> SystemTime {
-        let now = SystemTime::now();
+        let now = machine::time_of_day();
         now.checked_sub(self.uptime()).unwrap_or(now)
     }
 

@@ -15,6 +15,7 @@ use super::chain::{ChainEnd, LineHash};
 use super::head::{HeadError, HeadFile};
 use super::line::{AuditLineKind, LINE_BYTES_MAX, LineContent};
 use super::tail::Tail;
+use crate::net::{directory_of, sync_directory};
 use crate::wire::Timestamp;
 
 /// Digits of the number in the name of a sealed file.
@@ -227,18 +228,6 @@ impl AuditFile {
 
 fn create(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)
-}
-
-/// A file is only safe in its directory once that is synchronized.
-fn sync_directory(path: &Path) -> io::Result<()> {
-    File::open(directory_of(path))?.sync_all()
-}
-
-fn directory_of(path: &Path) -> &Path {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    }
 }
 
 /// What a new file continues: the newest sealed file, or what the head says if the last file was moved away.

@@ -8,6 +8,7 @@ mod files;
 mod first;
 mod ledger;
 mod network;
+mod nodes;
 mod rates;
 mod report;
 mod settlement;
@@ -31,8 +32,9 @@ pub(super) use ledger::{
 };
 pub(super) use network::{
     EdgesArguments, EventsArguments, ExplainArguments, GraphArguments, GraphLanguage,
-    ObservedArguments, StatusArguments, TapArguments, TopArguments, TopSort, TopTable,
+    RoutesArguments, StatusArguments, TapArguments, TopArguments, TopSort, TopTable,
 };
+pub(super) use nodes::{NodeTarget, NodeTargets};
 pub(super) use rates::{AcceptRateArguments, RatesArguments, RatesCommand};
 pub(super) use report::ReportArguments;
 pub(super) use settlement::{
@@ -102,6 +104,8 @@ pub(super) enum Command {
     Edges(EdgesArguments),
     /// Show what happened to nodes and peers
     Events(EventsArguments),
+    /// Show routing tables, or the route to an address
+    Routes(RoutesArguments),
     /// Show exchange rates, and the sources that they come from
     Rates(RatesArguments),
     /// Show which way a packet would take, and why
@@ -281,6 +285,27 @@ pub(super) struct HealthcheckArguments {
     /// Use this port instead of the configured one
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     pub(super) port: Option<u16>,
+}
+
+impl Command {
+    /// Whether it looks for a running node or its books, and starts none.
+    pub(super) fn looks_for_a_node(&self) -> bool {
+        !matches!(
+            self,
+            Self::Run(_)
+                | Self::Demo(_)
+                | Self::Init(_)
+                | Self::Up(_)
+                | Self::Check(_)
+                | Self::Graph(_)
+                | Self::Bench(_)
+                | Self::Audit(_)
+                | Self::Compose(_)
+                | Self::Schema(_)
+                | Self::Completions(_)
+                | Self::Man(_)
+        )
+    }
 }
 
 #[cfg(test)]

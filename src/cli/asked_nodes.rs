@@ -1,13 +1,15 @@
 //! Which nodes a command asks, where, and with which token.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use super::args::{NodeTarget, NodeTargets};
 use crate::config::{
     Environment, Loaded, NodeConfig, Secret, Source, read_secret, read_secret_file, variable,
 };
 use crate::console::{
-    Failure, NAME_A_FILE, SourceArguments, host_to_dial, load_local_node, shell_quote,
+    Failure, NAME_A_FILE, SourceArguments, describe_unknown_port, host_to_dial, load_local_node,
+    shell_quote, url_of_unknown_port,
 };
 use crate::net::{Clock, HttpUrl, authority};
 use crate::observe::Scope;
@@ -17,45 +19,56 @@ use crate::topology::{self, Deployment, Described, Topology};
 /// The most nodes that one command asks.
 const NODES_MAX: usize = 1_000;
 
-/// The nodes that the command line names: `targets` are files and URLs; without any, it is the configuration.
+/// The nodes that the command line names; if it names none, those of the environment.
 pub(super) fn find_nodes(
-    targets: &[String],
-    source: &SourceArguments,
-    token_file: Option<&Path>,
+    targets: &NodeTargets,
     environment: &Environment,
 ) -> Result<Vec<AskedNode>, Failure> {
-    let given = token_file.map(|file| read_token("--token-file", file)).transpose()?;
-    find_nodes_with(targets, source, given, environment)
+    find_nodes_with(targets, given_token(targets)?, environment)
 }
 
 /// The same with a token that was read before.
 pub(super) fn find_nodes_with(
-    targets: &[String],
-    source: &SourceArguments,
+    targets: &NodeTargets,
     given: Option<Secret>,
     environment: &Environment,
 ) -> Result<Vec<AskedNode>, Failure> {
-    let of_variable = || variable(environment, "API_TOKEN").map(Secret::new);
+    let found = find_nodes_by_target(targets, given, environment)?;
+    Ok(found.into_iter().map(|(_, node)| node).collect())
+}
+
+/// Each node with what names it: one target, or none for the node of the environment.
+pub(super) fn find_nodes_by_target(
+    targets: &NodeTargets,
+    given: Option<Secret>,
+    environment: &Environment,
+) -> Result<Vec<(NodeTargets, AskedNode)>, Failure> {
     let mut nodes = Vec::new();
-    if targets.is_empty() {
-        nodes.extend(nodes_of_configuration(source, environment)?);
+    for one in targets.each() {
+        let found = match one.targets.first() {
+            None => nodes_of_configuration(&one, environment)?,
+            Some(NodeTarget::Url(url)) => {
+                let of_variable = || variable(environment, "API_TOKEN").map(Secret::new);
+                vec![node_at_url(url, given.clone().or_else(of_variable))?]
+            }
+            Some(NodeTarget::File(file)) => {
+                let own_id = variable(environment, "NODE_ID").filter(|_| one.is_own_file);
+                nodes_of_file(file, &one, environment, own_id)?
+            }
+        };
+        nodes.extend(found.into_iter().map(|node| (one.clone(), node)));
     }
-    for target in targets {
-        if target.contains("://") {
-            let token = given.clone().or_else(of_variable);
-            nodes.push(node_at_url(target, token)?);
-        } else {
-            let node = source.node.as_deref();
-            nodes.extend(nodes_of_file(&PathBuf::from(target), node, environment)?);
-        }
+    if let (Some(node), true) = (&targets.node, nodes.is_empty()) {
+        return Err(Failure::Usage(format!("--node: none of these files has the node {node}")));
     }
     if nodes.len() > NODES_MAX {
         return Err(Failure::Usage(format!("these are more than {NODES_MAX} nodes")));
     }
-    for node in &mut nodes {
+    for (_, node) in &mut nodes {
         node.token = given.clone().or(node.token.take());
     }
-    let urls: BTreeSet<String> = nodes.iter().map(|node| node.url.without_credentials()).collect();
+    let urls = nodes.iter().map(|(_, node)| node.url.without_credentials());
+    let urls: BTreeSet<String> = urls.collect();
     if urls.len() < nodes.len() {
         let help = "name each node once, and give nodes that share a machine ports of their own";
         return Err(Failure::Usage(format!("two of these nodes have the same URL; {help}")));
@@ -63,27 +76,44 @@ pub(super) fn find_nodes_with(
     Ok(nodes)
 }
 
-/// The nodes of `--config` or `CONFIG_FILE`; without a file, the one that variables describe.
+/// The nodes of `CONFIG_FILE`; without a file, the one that variables describe.
 fn nodes_of_configuration(
-    source: &SourceArguments,
+    targets: &NodeTargets,
     environment: &Environment,
 ) -> Result<Vec<AskedNode>, Failure> {
-    let file = source.config.clone();
-    match file.or_else(|| variable(environment, "CONFIG_FILE").map(PathBuf::from)) {
-        Some(file) => nodes_of_file(&file, source.node.as_deref(), environment),
+    match variable(environment, "CONFIG_FILE") {
+        Some(file) => {
+            let own_id = variable(environment, "NODE_ID");
+            nodes_of_file(Path::new(file), targets, environment, own_id)
+        }
         None => {
-            let node = load_local_node(source, environment)?;
+            let source = SourceArguments { config: None, node: targets.node.clone() };
+            let node = load_local_node(&source, environment)?;
             let hint = format!("start it with `ilp-connector run`, or {NAME_A_FILE}");
             Ok(vec![node_on_this_machine(&node.config, hint)?])
         }
     }
 }
 
+/// The nodes of a file, or that of them which the command line picks; one file of several need not have it. `own_id`:
+/// what the environment calls the node, if the file is that of this environment. As for `run`, a node file does not say
+/// otherwise.
 fn nodes_of_file(
     file: &Path,
-    node: Option<&str>,
+    targets: &NodeTargets,
     environment: &Environment,
+    own_id: Option<&str>,
 ) -> Result<Vec<AskedNode>, Failure> {
+    let with_own_id = |mut loaded: Loaded| {
+        if let Some(id) = own_id.and_then(|id| id.parse().ok()) {
+            loaded.config.settings.node_id = id;
+        }
+        loaded
+    };
+    let node = targets.node.as_deref();
+    let is_left_out = |has_node: &dyn Fn(&str) -> bool| {
+        targets.is_one_of_several && node.is_some_and(|node| !has_node(node))
+    };
     let mut own = environment.clone();
     let here = own.remove("NODE_ID").filter(|id| !id.is_empty());
     let source = Source {
@@ -96,7 +126,10 @@ fn nodes_of_file(
     let described = match topology::load_described(&source) {
         // A node goes on while its file has a mistake, and says so by itself.
         Err(problems) => {
-            let loaded = topology::load_pages(&source).ok_or(problems)?;
+            let loaded = with_own_id(topology::load_pages(&source).ok_or(problems)?);
+            if is_left_out(&|node| loaded.config.settings.node_id.as_str() == node) {
+                return Ok(Vec::new());
+            }
             check_id(&loaded, node, file)?;
             let hint = format!("its file has mistakes, see `ilp-connector check {name}`");
             return Ok(vec![node_on_this_machine(&loaded.config, hint)?]);
@@ -105,11 +138,18 @@ fn nodes_of_file(
     };
     match described {
         Described::Node(loaded) => {
+            let loaded = with_own_id(*loaded);
+            if is_left_out(&|node| loaded.config.settings.node_id.as_str() == node) {
+                return Ok(Vec::new());
+            }
             check_id(&loaded, node, file)?;
             let hint = format!("start it with `ilp-connector run --config {name}`");
             Ok(vec![node_on_this_machine(&loaded.config, hint)?])
         }
         Described::Network(network) => {
+            if is_left_out(&|node| network.node_ids().any(|id| id == node)) {
+                return Ok(Vec::new());
+            }
             let ids: Vec<&str> = match node {
                 Some(id) => vec![id],
                 None => network.node_ids().collect(),
@@ -142,7 +182,11 @@ fn check_id(loaded: &Loaded, node: Option<&str>, file: &Path) -> Result<(), Fail
     }
 }
 
-fn node_on_this_machine(config: &NodeConfig, hint: String) -> Result<AskedNode, Failure> {
+/// The node of a configuration, where this machine reaches it. `hint`: what to do if it does not answer.
+pub(super) fn node_on_this_machine(
+    config: &NodeConfig,
+    hint: String,
+) -> Result<AskedNode, Failure> {
     asked_node(config, &host_to_dial(&config.settings.health_check_host), hint)
 }
 
@@ -159,9 +203,9 @@ fn asked_node(config: &NodeConfig, host: &str, hint: String) -> Result<AskedNode
     let id = settings.node_id.to_string();
     let port = settings.health_check_port;
     if port == 0 {
-        return Err(Failure::Usage(format!(
-            "the healthCheckPort of {id} is 0, so the port is only in its log; give the URL of its pages"
-        )));
+        let instead = format!("name the node by its URL, {}", url_of_unknown_port("http", host));
+        let text = describe_unknown_port(&id, "healthCheckPort", "health", &instead);
+        return Err(Failure::Usage(text));
     }
     let url = format!("http://{}", authority(host, port));
     let url = url.parse().map_err(|error| {
@@ -192,6 +236,11 @@ fn node_at_url(text: &str, token: Option<Secret>) -> Result<AskedNode, Failure> 
     Ok(AskedNode { id: None, url, token, hint: "is the node running?".to_owned() })
 }
 
+/// The token in the file of the command line.
+pub(super) fn given_token(targets: &NodeTargets) -> Result<Option<Secret>, Failure> {
+    targets.token_file.as_deref().map(|file| read_token("--token-file", file)).transpose()
+}
+
 /// The token in a file that this flag names.
 pub(super) fn read_token(flag: &str, file: &Path) -> Result<Secret, Failure> {
     let read = match file.to_str() {
@@ -208,10 +257,16 @@ mod tests {
     use super::*;
 
     fn urls(targets: &[&str], node: Option<&str>, variables: &[(&str, &str)]) -> String {
-        let targets: Vec<String> = targets.iter().map(|text| (*text).to_owned()).collect();
-        let source = SourceArguments { config: None, node: node.map(str::to_owned) };
+        let target = |text: &&str| match text.contains("://") {
+            true => NodeTarget::Url((*text).to_owned()),
+            false => NodeTarget::File((*text).into()),
+        };
+        let targets: Vec<NodeTarget> = targets.iter().map(target).collect();
+        let is_one_of_several = targets.len() > 1;
+        let node = node.map(str::to_owned);
+        let targets = NodeTargets { targets, node, is_one_of_several, ..NodeTargets::default() };
         let variables = variables.iter().map(|(key, value)| ((*key).into(), (*value).into()));
-        match find_nodes(&targets, &source, None, &variables.collect()) {
+        match find_nodes(&targets, &variables.collect()) {
             Ok(nodes) => {
                 let shown = nodes.iter().map(|node| {
                     let id = node.id.as_deref().unwrap_or("?");
@@ -221,6 +276,25 @@ mod tests {
             }
             Err(failure) => failure.to_string(),
         }
+    }
+
+    #[test]
+    fn a_node_is_picked_from_several_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str, text: &str| {
+            let file = folder.path().join(name);
+            std::fs::write(&file, text).unwrap();
+            file.to_str().unwrap().to_owned()
+        };
+        let compose = "docker/config/config.yaml";
+        let x = file("x.yaml", "nodeId: x\nhealthCheckPort: 8180\n");
+        let broken = file("y.yaml", "nodeId: y\nhealthCheckPort: 8181\nmaxPaketAmount: 5\n");
+        let files = [compose, &x, &broken];
+        assert_eq!(urls(&files, Some("b"), &[]), "b 127.0.0.1:8081");
+        assert_eq!(urls(&files, Some("x"), &[]), "x 127.0.0.1:8180");
+        assert_eq!(urls(&files, Some("y"), &[]), "y 127.0.0.1:8181");
+        assert!(urls(&files, Some("z"), &[]).contains("none of these files has the node z"));
+        assert!(urls(&[&x], Some("z"), &[]).contains("is the file of the node x"));
     }
 
     #[test]
@@ -239,6 +313,29 @@ mod tests {
     }
 
     #[test]
+    fn each_node_is_found_with_what_names_it() {
+        let (compose, url) = ("docker/config/config.yaml", "http://h:1");
+        let targets = vec![NodeTarget::File(compose.into()), NodeTarget::Url(url.to_owned())];
+        let both = NodeTargets {
+            targets,
+            is_one_of_several: true,
+            token_file: Some("t".into()),
+            ..NodeTargets::default()
+        };
+        let found = |targets: &NodeTargets, variables: &Environment| {
+            let found = find_nodes_by_target(targets, None, variables).unwrap();
+            let shown =
+                found.iter().map(|(one, node)| format!("{}{}", node.name(), one.as_flags()));
+            shown.collect::<Vec<_>>()
+        };
+        let of_file = ["a", "b", "c"].map(|id| format!("{id} --config {compose} --token-file t"));
+        let of_url = "h:1 --via http://h:1 --token-file t".to_owned();
+        assert_eq!(found(&both, &Environment::new()), [&of_file[..], &[of_url]].concat());
+        let variables = [("NODE_ID".to_owned(), "x".to_owned())].into_iter().collect();
+        assert_eq!(found(&NodeTargets::default(), &variables), ["x"]);
+    }
+
+    #[test]
     fn a_node_is_asked_while_its_file_has_a_mistake() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("n.yaml");
@@ -252,6 +349,11 @@ mod tests {
         check(&format!("{keys}maxPaketAmount: 5\nilpAddress: ${{UNSET}}\n"), "n 127.0.0.1:8181");
         check("nodeId: n\nhealthCheckPort: many\nmaxPaketAmount: 5\n", "maxPaketAmount");
         check("nodes: [{id: a}]\nmaxPaketAmount: 5\n", "maxPaketAmount");
+        // As `run` would name it here; another file is not of this environment.
+        std::fs::write(file, keys).unwrap();
+        let here = [("CONFIG_FILE", file), ("NODE_ID", "x")];
+        assert_eq!(urls(&[], None, &here), "x 127.0.0.1:8181");
+        assert_eq!(urls(&[file], None, &here), "n 127.0.0.1:8181");
         check("nodeId: [\n", "n.yaml");
     }
 

@@ -27,7 +27,7 @@ pub(super) fn run(
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> Result<(), Failure> {
-    let mut nodes = ObservedNodes::find(&arguments.observed, environment)?;
+    let mut nodes = ObservedNodes::find(&arguments.named.targets()?, environment)?;
     let links = block_on(async {
         let mut note = |text: String| Ok(writeln!(err, "note: {text}")?);
         let _: Vec<ApiPage> = nodes.ask("api/v1", &mut note).await?;
@@ -35,7 +35,7 @@ pub(super) fn run(
         Ok::<_, Failure>(NodeFigures::links(&figures))
     });
     let links = links?;
-    if arguments.observed.json {
+    if arguments.json {
         writeln!(out, "{}", json_text(&to_json(&links), true)?)?;
         return Ok(out.flush()?);
     }

@@ -30,11 +30,11 @@ pub(super) fn run(
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> Result<(), Failure> {
-    let mut nodes = ObservedNodes::find(&arguments.observed, environment)?;
+    let mut nodes = ObservedNodes::find(&arguments.named.targets()?, environment)?;
     let is_terminal = io::stdout().is_terminal();
     let no_colour = environment.get("NO_COLOR").cloned();
     let mut print = |event: &EventBody| -> Result<(), Failure> {
-        if arguments.observed.json {
+        if arguments.json {
             writeln!(out, "{}", json_text(event, false)?)?;
         } else {
             let canvas = terminal_canvas(no_colour.as_deref());

@@ -19,7 +19,7 @@ pub(super) fn run(
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> Result<(), Failure> {
-    let mut nodes = ObservedNodes::find(&arguments.observed, environment)?;
+    let mut nodes = ObservedNodes::find(&arguments.observed.flags.targets()?, environment)?;
     let found = block_on(async {
         let mut note = |text: String| Ok(writeln!(err, "note: {text}")?);
         let pages: Vec<ApiPage> = nodes.ask("api/v1", &mut note).await?;

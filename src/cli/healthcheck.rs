@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use super::args::HealthcheckArguments;
 use crate::config::{Environment, Source};
-use crate::console::{Failure, fetch_health, host_to_dial, load_local_node, sanitize};
+use crate::console::{
+    Failure, describe_unknown_port, fetch_health, host_to_dial, load_local_node, sanitize,
+};
 use crate::net::authority;
 use crate::topology;
 
@@ -77,9 +79,9 @@ fn health_address(
         }
     };
     if settings.health_check_port == 0 {
-        return Err(Failure::Usage(
-            "healthCheckPort is 0, so the port is only in the node's log; give --port".to_owned(),
-        ));
+        let id = settings.node_id.as_str();
+        let text = describe_unknown_port(id, "healthCheckPort", "health", "give --port PORT");
+        return Err(Failure::Usage(text));
     }
     Ok((host_to_dial(&settings.health_check_host), settings.health_check_port))
 }
@@ -123,7 +125,7 @@ mod tests {
         check(&[], None, "127.0.0.1:8080");
         check(&[], Some(1), "127.0.0.1:1");
         check(&[("HEALTH_CHECK_PORT", "4"), ("HEALTH_CHECK_HOST", "::")], None, "::1:4");
-        check(&[("HEALTH_CHECK_PORT", "0")], None, "healthCheckPort is 0");
+        check(&[("HEALTH_CHECK_PORT", "0")], None, "healthCheckPort of node is 0");
         // The running node keeps what it had, so a broken file must not hide it.
         check(&[("HEALTH_CHECK_PORT", "4"), ("CONFIG_FILE", "/nowhere.yaml")], None, "127.0.0.1:4");
     }

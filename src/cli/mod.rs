@@ -1,10 +1,10 @@
 //! The command line: reads the arguments and runs a command. Results go to standard output, errors to standard error,
 //! one `error: ` line each; the exit code says which kind of error it was (D14).
 //!
-//! `run`, `up` and `demo` start nodes, and `init` writes a file for them; `status`, `tap`, `top`, `edges`, `events` and
-//! `explain` ask them, `watch` shows them on a page, and `report` writes what they say into an archive; `ledger` reads
-//! and changes their books; `check`, `compose`, `graph` and `schema` start nothing; the commands that send packets are
-//! in [`tools`](crate::tools).
+//! `run`, `up` and `demo` start nodes, and `init` writes a file for them; `status`, `tap`, `top`, `edges`, `events`,
+//! `routes` and `explain` ask them, `watch` shows them on a page, and `report` writes what they say into an archive;
+//! `ledger` reads and changes their books; `check`, `compose`, `graph` and `schema` start nothing; the commands that
+//! send packets are in [`tools`](crate::tools).
 
 mod args;
 mod asked_nodes;
@@ -21,10 +21,12 @@ mod init;
 mod ledger;
 mod network_view;
 mod observed;
+mod package_file;
 mod rates;
 #[cfg(test)]
 mod reference;
 mod report;
+mod routes;
 mod run;
 mod schema;
 mod settlement;
@@ -33,6 +35,7 @@ mod tap;
 mod terminal;
 mod top;
 mod up;
+mod up_page;
 mod verbs;
 mod watch;
 mod webhook;
@@ -59,19 +62,25 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let environment = environment_of_process();
     let (mut out, mut err) = (io::stdout(), io::stderr());
-    match dispatch(command_line, &environment, &mut out, &mut err) {
+    match dispatch(command_line, &environment, Path::new(package_file::FILE), &mut out, &mut err) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(&mut err),
     }
 }
 
+/// `variables`: those of the process.
 fn dispatch(
     command_line: CommandLine,
-    environment: &Environment,
+    variables: &Environment,
+    package_file: &Path,
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> Result<(), Failure> {
-    match command_line.command.unwrap_or(Command::Run(command_line.run)) {
+    let command = command_line.command.unwrap_or(Command::Run(command_line.run));
+    let with_package_file =
+        command.looks_for_a_node().then(|| package_file::find(package_file, variables));
+    let environment = with_package_file.as_ref().unwrap_or(variables);
+    match command {
         Command::Run(arguments) => run::run(&arguments, environment),
         Command::Demo(arguments) => demo::run(&arguments, environment, out),
         Command::Init(arguments) => init::run(&arguments, out),
@@ -82,6 +91,7 @@ fn dispatch(
         Command::Tap(arguments) => tap::run(&arguments, environment, out, err),
         Command::Top(arguments) => top::run(&arguments, environment, out, err),
         Command::Edges(arguments) => edges::run(&arguments, environment, out, err),
+        Command::Routes(arguments) => routes::run(&arguments, environment, out, err),
         Command::Rates(arguments) => rates::run(&arguments, environment, out, err),
         Command::Events(arguments) => events::run(&arguments, environment, out, err),
         Command::Explain(arguments) => explain::run(&arguments, environment, out, err),
@@ -101,7 +111,7 @@ fn dispatch(
         Command::Reconnect(arguments) => verbs::reconnect(&arguments, environment, out),
         Command::LogLevel(arguments) => verbs::set_log_level(&arguments, environment, out),
         Command::Audit(arguments) => audit::run(&arguments, out),
-        Command::Report(arguments) => report::run(&arguments, environment, out, err),
+        Command::Report(arguments) => report::run(&arguments, variables, environment, out, err),
         Command::Compose(arguments) => compose::run(&arguments, environment, out, err),
         Command::Schema(arguments) => schema::run(&arguments, out),
         Command::Completions(arguments) => print_completions(&arguments, out),
@@ -143,4 +153,38 @@ fn write_manual(arguments: &ManArguments) -> Result<(), Failure> {
     let directory = &arguments.directory;
     clap_mangen::generate_to(CommandLine::command(), directory)
         .map_err(|error| Failure::Failed(format!("{}: {error}", directory.display())))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use super::*;
+
+    #[test]
+    fn a_report_shows_the_variables_that_are_set_and_finds_the_file_of_the_package() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, archive) = (folder.path().join("node.yaml"), folder.path().join("r.tar.gz"));
+        // Nothing answers there.
+        std::fs::write(&file, "nodeId: packaged\nhealthCheckPort: 1\n").unwrap();
+        let line = ["ilp-connector", "report", "-o", archive.to_str().unwrap()];
+        let command_line = CommandLine::try_parse_from(line).unwrap();
+        let variables = [("LOG_LEVEL".to_owned(), "debug".to_owned())].into_iter().collect();
+        dispatch(command_line, &variables, &file, &mut io::sink(), &mut io::sink()).unwrap();
+        let bytes = std::fs::read(&archive).unwrap();
+        let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(&*bytes));
+        let files = archive.entries().unwrap().map(|entry| {
+            let (mut entry, mut text) = (entry.unwrap(), String::new());
+            entry.read_to_string(&mut text).unwrap();
+            (entry.path().unwrap().display().to_string(), text)
+        });
+        let files: Vec<(String, String)> = files.collect();
+        let text = |ending: &str| {
+            let mut found = files.iter().filter(|(name, _)| name.ends_with(ending));
+            found.next().map(|(_, text)| text.as_str())
+        };
+        assert_eq!(text("/environment.txt"), Some("LOG_LEVEL=\"debug\"\n"));
+        let values = text("/packaged.yaml").unwrap();
+        assert!(values.contains("nodeId: packaged"), "{values}");
+    }
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::args::{AcceptRateArguments, ObservedArguments, RatesArguments, RatesCommand};
+use super::args::{AcceptRateArguments, NodeTargets, RatesArguments, RatesCommand};
+use super::asked_nodes::{find_nodes_by_target, given_token};
 use super::observed::{ObservedNodes, json_text};
 use super::verbs;
 use crate::config::Environment;
@@ -15,6 +16,7 @@ use crate::console::{
 use crate::observe::{
     AcceptedRateBody, ExchangeRateBody, ExchangeRatesBody, NodeExchangeRatesBody, RateSourceBody,
 };
+use crate::remote::AskedNode;
 
 /// Assets that the state of a source names.
 const NAMED_MAX: usize = 3;
@@ -29,20 +31,33 @@ pub(super) fn run(
     if let Some(RatesCommand::Accept(arguments)) = &arguments.command {
         return accept(arguments, environment, out);
     }
-    let mut nodes = ObservedNodes::find(&arguments.observed, environment)?;
+    let targets = arguments.named.targets()?;
+    let named = find_nodes_by_target(&targets, given_token(&targets)?, environment)?;
+    let mut nodes = ObservedNodes::new(named.iter().map(|(_, node)| node.clone()).collect())?;
     let pages = block_on(async {
         let mut note = |text: String| Ok(writeln!(err, "note: {text}")?);
         nodes.ask::<ExchangeRatesBody>("api/v1/exchange-rates", &mut note).await
-    });
-    let nodes: Vec<_> = pages?.into_iter().flat_map(|page| page.nodes).collect();
-    if arguments.observed.json {
-        writeln!(out, "{}", json_text(&ExchangeRatesBody { nodes: nodes.clone() }, true)?)?;
+    })?;
+    let is_well =
+        pages.iter().flat_map(|page| &page.nodes).flat_map(|node| &node.rates).all(is_used);
+    if arguments.json {
+        let nodes = pages.into_iter().flat_map(|page| page.nodes).collect();
+        writeln!(out, "{}", json_text(&ExchangeRatesBody { nodes }, true)?)?;
     } else {
-        let flags = accept_flags(&arguments.observed);
-        lines(&nodes, &flags).iter().try_for_each(|line| writeln!(out, "{line}"))?;
+        let asked = nodes.nodes.iter().zip(pages);
+        let shown = asked.flat_map(|(asked, page)| {
+            let flags = accept_flags(&named, asked);
+            page.nodes.into_iter().map(move |node| (node, flags.clone()))
+        });
+        let lines = lines(&shown.collect::<Vec<_>>());
+        lines.iter().try_for_each(|line| writeln!(out, "{line}"))?;
     }
     out.flush()?;
-    exit_result(nodes.iter().flat_map(|node| &node.rates).all(|rate| rate.state == "used"))
+    exit_result(is_well)
+}
+
+fn is_used(rate: &ExchangeRateBody) -> bool {
+    rate.state == "used"
 }
 
 fn accept(
@@ -59,23 +74,18 @@ fn accept(
     })
 }
 
-/// The flags with which `rates accept` finds the nodes that were asked, as a shell reads them.
-fn accept_flags(observed: &ObservedArguments) -> String {
-    let config =
-        observed.source.config.as_ref().map(|file| ("--config", file.display().to_string()));
-    let via = observed.via.first().map(|url| ("--via", url.clone()));
-    let file =
-        observed.token_file.as_ref().map(|file| ("--token-file", file.display().to_string()));
-    let flags = [config, via, file].into_iter().flatten();
-    flags.map(|(flag, value)| format!(" {flag} {}", shell_quote(&value))).collect()
+/// The flags with which `rates accept`, which asks one node, finds the one that was asked, as a shell reads them.
+fn accept_flags(named: &[(NodeTargets, AskedNode)], asked: &AskedNode) -> String {
+    let found = named.iter().find(|(_, node)| node.url == asked.url);
+    found.map(|(one, _)| one.as_flags()).unwrap_or_default()
 }
 
-/// `flags`: of the command that accepts a quote.
-fn lines(nodes: &[NodeExchangeRatesBody], flags: &str) -> Vec<String> {
+/// Each node with the flags of the command that accepts a quote there.
+fn lines(nodes: &[(NodeExchangeRatesBody, String)]) -> Vec<String> {
     let mut rates = Table::new(&["NODE", "FROM", "TO", "RATE", "SPREAD", "STATE", "SOURCE"]);
     let mut sources = Table::new(&["NODE", "SOURCE", "BASE", "ASSETS", "AGE", "STATE"]);
     let mut notes = Vec::new();
-    for node in nodes {
+    for (node, flags) in nodes {
         for rate in &node.rates {
             rates.add_row(rate_row(&node.node, rate));
         }
@@ -95,8 +105,8 @@ fn lines(nodes: &[NodeExchangeRatesBody], flags: &str) -> Vec<String> {
             notes.extend(source.error.iter().map(|error| format!("{name}: {}", sanitize(error))));
         }
     }
-    let has_sources = nodes.iter().any(|node| !node.sources.is_empty());
-    let mut lines = match nodes.iter().any(|node| !node.rates.is_empty()) {
+    let has_sources = nodes.iter().any(|(node, _)| !node.sources.is_empty());
+    let mut lines = match nodes.iter().any(|(node, _)| !node.rates.is_empty()) {
         true => rates.lines(usize::MAX),
         false => vec!["all accounts are in one asset, so no rate is needed".to_owned()],
     };
@@ -218,7 +228,7 @@ mod tests {
         assert_eq!(state(false, Some(9), 1), "too old");
         assert_eq!(state(true, Some(9), 0), "used");
         assert_eq!(state(true, Some(9), 5), "used, but for XRP, XRP, XRP and 2 more");
-        let lines = lines(&[node], " --config 'my network.yaml'");
+        let lines = lines(&[(node, " --config 'my network.yaml'".to_owned())]);
         let words: Vec<Vec<&str>> = lines
             .iter()
             .map(|line| line.split("  ").map(str::trim).filter(|word| !word.is_empty()).collect())
@@ -236,9 +246,9 @@ mod tests {
              accept 'rates\\u{1b}.json' XRP --quote 20 --node b --config 'my network.yaml'"
         );
         assert_eq!(lines[9], "rates\\u{1b}.json: no answer");
-        let one_asset = [NodeExchangeRatesBody::default()];
+        let one_asset = [(NodeExchangeRatesBody::default(), String::new())];
         assert_eq!(
-            super::lines(&one_asset, ""),
+            super::lines(&one_asset),
             ["all accounts are in one asset, so no rate is needed"]
         );
     }

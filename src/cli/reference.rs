@@ -4,8 +4,8 @@
 use clap::{Arg, Command, CommandFactory};
 
 use super::args::CommandLine;
+use crate::testing::check_page;
 
-const COMMANDS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/COMMANDS.md");
 const INTRODUCTION: &str = "\
 # Commands
 
@@ -150,15 +150,7 @@ fn the_page_of_commands_is_that_of_the_program() {
     for sub in visible(&command) {
         section(sub, sub.get_name(), 2, &mut page);
     }
-    if std::env::var_os("BLESS").is_some() {
-        std::fs::write(COMMANDS, &page).unwrap();
-        return;
-    }
-    let found = std::fs::read_to_string(COMMANDS).unwrap_or_default();
-    assert!(
-        found == page,
-        "docs/COMMANDS.md has other commands; run BLESS=1 cargo test --lib cli::reference and read the difference"
-    );
+    check_page("docs/COMMANDS.md", &page);
 }
 
 #[test]

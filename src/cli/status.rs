@@ -34,8 +34,7 @@ pub(super) fn run(
     environment: &Environment,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
-    let token_file = arguments.token_file.as_deref();
-    let nodes = find_nodes(&arguments.targets, &arguments.source, token_file, environment)?;
+    let nodes = find_nodes(&arguments.named.targets()?, environment)?;
     let client = page_client(arguments.timeout)?;
     let status = Status { arguments, environment, nodes, client, clock: Clock::start() };
     let is_well = block_on(async {

@@ -40,7 +40,7 @@ pub(super) fn run(
 ) -> Result<(), Failure> {
     let filter = arguments.filter.join(" ");
     PacketFilter::parse(&filter).map_err(|error| Failure::Usage(error.to_string()))?;
-    let nodes = ObservedNodes::find(&arguments.observed, environment)?;
+    let nodes = ObservedNodes::find(&arguments.observed.flags.targets()?, environment)?;
     block_on(async {
         let mut tap = Tap::new(arguments, environment, out, err);
         tap.run(nodes, &filter).await?;

@@ -42,7 +42,7 @@ pub(super) fn run(
     err: &mut dyn Write,
 ) -> Result<(), Failure> {
     let variable = |name: &str| environment.get(name).map(String::as_str);
-    let mut nodes = ObservedNodes::find(&arguments.observed, environment)?;
+    let mut nodes = ObservedNodes::find(&arguments.observed.flags.targets()?, environment)?;
     let is_live = !arguments.observed.json && can_show_view(variable("TERM"));
     block_on(async {
         let mut note = |text: String| Ok(writeln!(err, "note: {text}")?);

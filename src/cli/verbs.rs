@@ -1,7 +1,6 @@
 //! `suspend`, `resume`, `reconnect`, `reconcile` and `log-level`: changes of a running node through its API.
 
 use std::io::Write;
-use std::path::Path;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
@@ -9,11 +8,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::args::{
-    LogLevelArguments, PageNodeArguments, ReconcileArguments, ReconnectArguments, ResumeArguments,
-    SuspendArguments, VerbNodeArguments,
+    LogLevelArguments, NodeTargets, PageNodeArguments, ReconcileArguments, ReconnectArguments,
+    ResumeArguments, SuspendArguments, VerbNodeArguments,
 };
 use super::asked_nodes::find_nodes;
 use super::observed::{json_text, page_client};
+use super::up_page::{describe_silence, possible_pages};
 use crate::config::{Environment, variable};
 use crate::console::{Failure, NAME_A_FILE, block_on, count, sanitize, sanitize_answer};
 use crate::observe::{OverrideBody, OverrideKind, ReconcileBody, ReconnectBody, Scope};
@@ -21,8 +21,6 @@ use crate::remote::{AskedNode, PageClient, url_encode};
 
 /// For each answer; longer than a node takes to say that it is too busy.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(15);
-/// Ports of this machine on which the page of `up` may be.
-const UP_PORTS: std::ops::RangeInclusive<u16> = 8000..=8009;
 
 /// `GET /api/v1`.
 #[derive(Debug, Clone, Deserialize)]
@@ -31,6 +29,9 @@ pub(super) struct TopPage {
     nodes: Vec<String>,
     #[serde(default)]
     scopes: Vec<Scope>,
+    /// Of all nodes of the process.
+    #[serde(default)]
+    page: Option<String>,
 }
 
 pub(super) fn suspend(
@@ -123,14 +124,9 @@ pub(super) fn named_pages(
     arguments: &PageNodeArguments,
     environment: &Environment,
 ) -> Result<Vec<AskedNode>, Failure> {
-    if let Some(file) = arguments.via.as_ref().filter(|via| !via.contains("://")) {
-        return Err(Failure::Usage(format!(
-            "--via takes the URL of a node's pages, such as http://127.0.0.1:8080; for a file, write --config {file}"
-        )));
-    }
-    let via: Vec<String> = arguments.via.iter().cloned().collect();
-    let token_file = arguments.token_file.as_deref().map(Path::new);
-    let mut nodes = find_nodes(&via, &arguments.source, token_file, environment)?;
+    let PageNodeArguments { source, via, token_file, .. } = arguments;
+    let targets = NodeTargets::of_one(source, via.as_deref(), token_file.as_deref())?;
+    let mut nodes = find_nodes(&targets, environment)?;
     // In a container of a network it is the node of that container, unless the command line names one.
     let of_container = |node: &AskedNode| node.id.as_deref() == variable(environment, "NODE_ID");
     if arguments.source.node.is_none() && nodes.iter().any(of_container) {
@@ -292,7 +288,7 @@ pub(super) async fn find_changing_pages(
     let (asked, id, page) = find_node(client, nodes, wanted).await?;
     let pages = match &asked.token {
         _ if page.scopes.contains(&Scope::Operate) => Some(asked.clone()),
-        None => find_page_of_up(client, &page.boot).await,
+        None => find_page_of_up(client, &page).await,
         Some(_) => None,
     };
     Ok((asked, id, pages))
@@ -308,10 +304,10 @@ async fn find_node(
         let ids: Vec<String> = nodes.iter().map(AskedNode::name).collect();
         return Err(Failure::Usage(format!("--node is needed: one of {}", ids.join(", "))));
     };
-    let page: TopPage = client
-        .page(asked, "api/v1")
-        .await
-        .map_err(|error| Failure::Failed(asked.describe(&error)))?;
+    let page: TopPage = match client.page(asked, "api/v1").await {
+        Ok(page) => page,
+        Err(error) => return Err(Failure::Failed(describe_silence(client, asked, error).await)),
+    };
     let ids = sanitize(&page.nodes.join(", "));
     let url = asked.shown_url();
     let id = match (wanted.or(asked.id.as_deref()), page.nodes.as_slice()) {
@@ -334,12 +330,12 @@ async fn find_node(
 }
 
 /// A node without tokens takes changes only at the page of `up`, which is the same process if it has the same boot.
-async fn find_page_of_up(client: &PageClient, boot: &str) -> Option<AskedNode> {
-    for port in UP_PORTS {
-        let url = format!("http://127.0.0.1:{port}").parse().ok()?;
-        let asked = AskedNode { id: None, url, token: None, hint: String::new() };
+async fn find_page_of_up(client: &PageClient, of_node: &TopPage) -> Option<AskedNode> {
+    for asked in possible_pages(of_node.page.as_deref()) {
         let page: Result<TopPage, _> = client.page(&asked, "api/v1").await;
-        if page.is_ok_and(|page| page.boot == boot && page.scopes.contains(&Scope::Operate)) {
+        let is_it =
+            |page: TopPage| page.boot == of_node.boot && page.scopes.contains(&Scope::Operate);
+        if page.is_ok_and(is_it) {
             return Some(asked);
         }
     }

@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use super::args::WatchArguments;
-use super::asked_nodes::{find_nodes_with, read_token};
+use super::args::{NodeTargets, WatchArguments};
+use super::asked_nodes::{find_nodes_with, given_token, read_token};
 use super::observed::page_client;
 use super::terminal::interrupted;
 use crate::api::{Observer, WatchApi, WatchSettings};
 use crate::config::{Environment, variable};
-use crate::console::{Failure, SourceArguments, block_on, count, error_chain};
+use crate::console::{Failure, block_on, count, error_chain};
 use crate::net::Secret;
 use crate::node::SingleFlight;
 use crate::remote::AskedNode;
@@ -34,8 +34,9 @@ pub(super) fn run(
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> Result<(), Failure> {
-    let page_token = page_token(arguments, environment)?;
-    let watched = Arc::new(WatchedFiles::new(arguments, environment)?);
+    let named = arguments.named.targets()?;
+    let page_token = page_token(arguments, &named, environment)?;
+    let watched = Arc::new(WatchedFiles::new(named, environment)?);
     let (seen, nodes) = (watched.fingerprints(), watched.find_nodes()?);
     block_on(async {
         let (number, client) = (nodes.len(), page_client(TIMEOUT)?);
@@ -60,10 +61,10 @@ pub(super) fn run(
 
 fn page_token(
     arguments: &WatchArguments,
+    named: &NodeTargets,
     environment: &Environment,
 ) -> Result<Option<Secret>, Failure> {
-    let is_stdin = |file: &Option<PathBuf>| file.as_deref() == Some(Path::new(STDIN));
-    if is_stdin(&arguments.page_token_file) && is_stdin(&arguments.token_file) {
+    if is_stdin(&arguments.page_token_file) && is_stdin(&named.token_file) {
         let both = "--token-file and --page-token-file cannot both be standard input";
         return Err(Failure::Usage(both.to_owned()));
     }
@@ -73,12 +74,14 @@ fn page_token(
     }
 }
 
+fn is_stdin(file: &Option<PathBuf>) -> bool {
+    file.as_deref() == Some(Path::new(STDIN))
+}
+
 /// What names the nodes.
 #[derive(Debug)]
 struct WatchedFiles {
-    targets: Vec<String>,
-    source: SourceArguments,
-    token_file: Option<PathBuf>,
+    named: NodeTargets,
     /// Read from standard input, which has it once.
     token: Option<Secret>,
     environment: Environment,
@@ -89,33 +92,22 @@ struct WatchedFiles {
 type FileStamp = Option<(u64, i64, i64, u64)>;
 
 impl WatchedFiles {
-    fn new(arguments: &WatchArguments, environment: &Environment) -> Result<Self, Failure> {
-        let WatchArguments { targets, source, token_file, .. } = arguments;
-        let named = targets.iter().filter(|target| !target.contains("://")).map(PathBuf::from);
-        let mut files: Vec<PathBuf> = named.chain(source.config.clone()).collect();
-        if targets.is_empty() && files.is_empty() {
+    fn new(named: NodeTargets, environment: &Environment) -> Result<Self, Failure> {
+        let mut files: Vec<PathBuf> = named.files().map(Path::to_owned).collect();
+        if named.targets.is_empty() && files.is_empty() {
             files.extend(variable(environment, "CONFIG_FILE").map(PathBuf::from));
         }
-        let from_stdin = token_file.as_deref().filter(|file| *file == Path::new(STDIN));
-        let token = from_stdin.map(|file| read_token("--token-file", file)).transpose()?;
-        files.extend(token_file.clone().filter(|_| token.is_none()));
-        Ok(Self {
-            targets: targets.clone(),
-            source: source.clone(),
-            token_file: token_file.clone(),
-            token,
-            environment: environment.clone(),
-            files,
-        })
+        let token = if is_stdin(&named.token_file) { given_token(&named)? } else { None };
+        files.extend(named.token_file.clone().filter(|_| token.is_none()));
+        Ok(Self { named, token, environment: environment.clone(), files })
     }
 
     fn find_nodes(&self) -> Result<Vec<AskedNode>, Failure> {
-        let token = match (&self.token, &self.token_file) {
-            (Some(token), _) => Some(token.clone()),
-            (None, Some(file)) => Some(read_token("--token-file", file)?),
-            (None, None) => None,
+        let token = match &self.token {
+            Some(token) => Some(token.clone()),
+            None => given_token(&self.named)?,
         };
-        find_nodes_with(&self.targets, &self.source, token, &self.environment)
+        find_nodes_with(&self.named, token, &self.environment)
     }
 
     fn fingerprints(&self) -> Vec<FileStamp> {

@@ -2,9 +2,10 @@
 
 use super::diagnostics::DiagnosticSink;
 use super::key_types::KeySet;
-use super::location::FirstUses;
+use super::location::{FirstUses, Location};
 use super::mapping::Mapping;
 use super::node_keys::{API_TOKEN, ApiTokenSettings, NODE};
+use super::peers::BrokenPeers;
 use super::settings::PeerConfig;
 use crate::net::Secret;
 use crate::observe::{OPERATOR_TOKEN, Scope};
@@ -15,6 +16,7 @@ const TOKENS_MAX: usize = 64;
 /// Reads the list. Tokens with mistakes are left out, and the mistakes reported.
 pub fn read(
     peers: &[PeerConfig],
+    broken: &BrokenPeers,
     operators: Option<&Secret>,
     mapping: Mapping<'_>,
     report: &mut DiagnosticSink,
@@ -56,7 +58,8 @@ pub fn read(
             item.problem(&API_TOKEN.token, what, "every token is a secret of its own", report);
             continue;
         }
-        if check_peer(&token, peers, item, report) {
+        let peers_place = mapping.key_place(&NODE.peers);
+        if check_peer(&token, (peers, broken), peers_place, item, report) {
             tokens.push(token);
         }
     }
@@ -66,14 +69,18 @@ pub fn read(
 /// Whether the token may be bound to its peer.
 fn check_peer(
     token: &ApiTokenSettings,
-    peers: &[PeerConfig],
+    (peers, broken): (&[PeerConfig], &BrokenPeers),
+    peers_place: Location,
     item: Mapping<'_>,
     report: &mut DiagnosticSink,
 ) -> bool {
     let Some(bound) = &token.peer else { return true };
-    if !peers.iter().any(|peer| peer.account.id == *bound) {
+    let is_known = peers.iter().any(|peer| peer.account.id == *bound);
+    if !is_known && broken.get(bound.as_str()).is_none() {
         let what = "the node has no such peer";
-        item.problem(&API_TOKEN.peer, what, "give the id of an item of peers", report);
+        report.following([peers_place], |report| {
+            item.problem(&API_TOKEN.peer, what, "give the id of an item of peers", report);
+        });
         return false;
     }
     let too_much = token.scopes.iter().find(|scope| !Scope::OF_PEERS.contains(scope));

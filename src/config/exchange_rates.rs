@@ -23,27 +23,38 @@ const MAX_AGE: Duration = Duration::from_secs(300);
 /// The European Central Bank publishes on working days; Easter has four days without.
 const MAX_AGE_OF_ECB: Duration = Duration::from_secs(5 * 86_400);
 
+/// The codes of two assets, `from` and `to`.
+pub type AssetPair = (Arc<str>, Arc<str>);
+
 /// The rates that a configuration has, for its checks.
 #[derive(Clone, Copy)]
 pub struct KnownRates<'a> {
     pub rates: &'a [PairRate],
+    /// The pairs of those with a mistake.
+    pub broken: &'a [AssetPair],
     /// Whether further ones come while the node runs.
     pub has_sources: bool,
 }
 
-/// Reads `rates`.
-pub fn read(mapping: Mapping<'_>, report: &mut DiagnosticSink) -> Vec<PairRate> {
+/// Reads `rates`. Those with mistakes are known by their pair only; if that cannot be read either, `rates` is unread in
+/// the report.
+pub fn read(mapping: Mapping<'_>, report: &mut DiagnosticSink) -> (Vec<PairRate>, Vec<AssetPair>) {
     let list = mapping.list(&NODE.rates, report);
     let path = mapping.path_of(&NODE.rates);
     let mut rates: Vec<PairRate> = Vec::with_capacity(list.len());
-    let mut known: HashSet<(Arc<str>, Arc<str>)> = HashSet::new();
+    let mut known: HashSet<AssetPair> = HashSet::new();
+    let (mut broken, mut all_pairs) = (Vec::new(), true);
     for (index, value) in list.iter().enumerate() {
         let path = path.index(index, &value.at);
         let Some(item) = Mapping::of_item(value, &path, RateSettings::KEYS.iter(), report) else {
+            all_pairs = false;
             continue;
         };
         let RateDraft { from, to, rate, spread } = RateSettings::read(item, report);
-        let (Some(from), Some(to)) = (from, to) else { continue };
+        let (Some(from), Some(to)) = (from, to) else {
+            all_pairs = false;
+            continue;
+        };
         if from == to {
             let help = "an asset needs no rate to itself";
             item.problem(&RATE.to, "is the same asset as from", help, report);
@@ -54,14 +65,15 @@ pub fn read(mapping: Mapping<'_>, report: &mut DiagnosticSink) -> Vec<PairRate> 
             item.problem(&RATE.from, what, "remove one of them", report);
             continue;
         }
-        if let Some(rate) = rate {
-            rates.push(PairRate { from, to, rate, spread });
+        match rate {
+            Some(rate) => rates.push(PairRate { from, to, rate, spread }),
+            None => broken.push((from, to)),
         }
     }
-    if rates.len() != list.len() {
+    if !all_pairs {
         report.unread(mapping.key_place(&NODE.rates));
     }
-    rates
+    (rates, broken)
 }
 
 /// Reads `rateSources`. Relative paths start at `directory`.
@@ -198,6 +210,9 @@ impl KnownRates<'_> {
         ends: (String, String),
     ) -> Option<(String, String)> {
         let is_it = |pair: &&PairRate| pair.from == source.code && pair.to == target.code;
+        if self.broken.iter().any(|(from, to)| *from == source.code && *to == target.code) {
+            return None;
+        }
         let rate = match source.code == target.code {
             true => Some((Rate::ONE, Spread::NONE)),
             false => {

@@ -253,7 +253,7 @@ macro_rules! choices {
             fn parse(text: &str) -> Parsed<Self> {
                 match text {
                     $($word => Ok(Self::$variant),)+
-                    _ => Err(match redact::nearest(text, [$($word),+]) {
+                    _ => Err(match redact::meant_word(text, &[$($word),+]) {
                         Some(near) => format!("did you mean {near}?"),
                         None => "unknown word".to_owned(),
                     }),

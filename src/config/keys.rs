@@ -12,6 +12,7 @@ use super::route_keys::{RateSettings, RateSourceSettings, RouteSettings};
 use super::settlement::EngineKeySet;
 use super::topology_keys::{LinkSettings, TopologyNodeSettings, TopologySettings};
 use super::value_kind::ValueKind;
+use crate::observe::Scope;
 
 /// The description of a key.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -112,13 +113,19 @@ pub fn is_known(name: &str) -> bool {
     names().any(|known| known == name)
 }
 
-/// Whether it is a word that a key may hold, such as `peer` or `batched`.
-pub fn is_known_word(word: &str) -> bool {
-    all().any(|key| match key.kind {
-        ValueKind::Choice(words) => words.contains(&word),
-        ValueKind::WordOrMap(known, _) => known == word,
-        _ => false,
+/// The words that keys may hold, such as `peer` or `batched`; some more than once.
+pub fn choices() -> impl Iterator<Item = &'static str> {
+    all().flat_map(|key| match key.kind {
+        ValueKind::Choice(words) => words.to_vec(),
+        ValueKind::WordOrMap(word, _) => vec![word],
+        ValueKind::Scopes => Scope::ALL.map(Scope::as_str).to_vec(),
+        _ => Vec::new(),
     })
+}
+
+/// Whether it is a word that a key may hold.
+pub fn is_known_word(word: &str) -> bool {
+    choices().any(|known| known == word)
 }
 
 /// Whether a key holds secrets.

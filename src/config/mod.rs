@@ -87,7 +87,7 @@ pub use settings::{
     AssetMismatch, Credentials, Durability, NodeConfig, PeerConfig, RateSourceConfig,
     RateSourcePlace, Unset,
 };
-pub use shown_variables::shown_variables;
+pub use shown_variables::{names_a_node, shown_variables};
 pub use source::{Override, Source, parse_file, read_file};
 pub use tls_files::TlsFileCheck;
 pub use topology_keys::{

@@ -53,16 +53,16 @@ pub fn read(
         asset: asset.clone(),
         dynamic: draft.routing == Some(Routing::Dynamic),
     };
-    let mut peers = peers::read(&node, mapping, report);
+    let (mut peers, broken) = peers::read(&node, mapping, report);
     peers::adopt_from_parent(&mut asset, asset_unset, &mut peers);
-    let receivers = receivers::read(&asset, &peers, mapping, report);
+    let receivers = receivers::read(&asset, &peers, &broken, mapping, report);
     receivers::check_secret(draft.receiver_secret.as_ref(), mapping, report);
     let operators = draft.api_token.as_ref();
-    let api_tokens = api_tokens::read(&peers, operators, mapping, report);
+    let api_tokens = api_tokens::read(&peers, &broken, operators, mapping, report);
     let webhooks = webhooks::read(mapping, report);
     let proxies = proxies::read(mapping, report);
-    let routes = routes::read(&peers, mapping, report);
-    let rates = exchange_rates::read(mapping, report);
+    let routes = routes::read(&peers, &broken, mapping, report);
+    let (rates, broken_rates) = exchange_rates::read(mapping, report);
     let rate_sources = exchange_rates::read_sources(directory, mapping, report);
     exchange_rates::warn_of_gains(&rates, draft.spread.unwrap_or_default(), mapping, report);
 
@@ -72,7 +72,12 @@ pub fn read(
     report.following(
         [mapping.key_place(&NODE.rates), mapping.key_place(&NODE.rate_sources)],
         |report| {
-            let known = KnownRates { rates: &rates, has_sources: !rate_sources.is_empty() };
+            // Without the parent's asset, those of other accounts are not known.
+            if broken.may_hide_parent {
+                return;
+            }
+            let (broken, has_sources) = (&*broken_rates, !rate_sources.is_empty());
+            let known = KnownRates { rates: &rates, broken, has_sources };
             routes::check_rates(&peers, &routes, known, mapping, report);
             receivers::check_rates(&peers, &receivers, known, mapping, report);
         },

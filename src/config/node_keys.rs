@@ -123,7 +123,8 @@ keys! {
         /// topology. `static`: only with peers that set `sendRoutes` or `receiveRoutes`.
         live routing => routing: Routing = "static",
         /// Time between two updates of our routes when nothing changes. Also the grace period for
-        /// routes of a silent peer after its hold-down.
+        /// routes of a silent peer after its hold-down, and the time that a peer has for its first
+        /// update until it is asked again.
         live routeBroadcastIntervalMs => route_broadcast_interval: Millis<100, 3_600_000> = "30000",
         /// How long a peer keeps our routes without an update. Not below the interval.
         live routeHoldDownMs => route_hold_down: Millis<100, 3_600_000> = "45000",

@@ -1,6 +1,6 @@
 //! `peers`: reads each peer, and compares them with each other.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::num::NonZeroU32;
 
 use super::diagnostics::DiagnosticSink;
@@ -14,6 +14,7 @@ use super::peer_keys::{PEER, PeerDraft, PeerSettings};
 use super::redact;
 use super::settings::{PeerConfig, Unset};
 use super::settlement::{self, SettlementConfig};
+use super::value::Value;
 use crate::account::{
     AccountId, AccountSettings, Asset, Limits, ReconcileSettings, Relation, RoutePolicy,
     SettlementMode, SettlementRules,
@@ -30,15 +31,54 @@ pub struct PeerDefaults<'a> {
     pub dynamic: bool,
 }
 
-/// Reads the list. Peers with mistakes are left out, and the mistakes reported.
+/// Peers of the list that have mistakes. Other parts of the file may name them, and are judged by what is known of
+/// them.
+#[derive(Debug, Default)]
+pub struct BrokenPeers {
+    /// Their ids, as far as they can be read. If one cannot, `peers` is unread in the report.
+    ids: BTreeSet<AccountId>,
+    /// One of them may be the parent, whose asset others adopt.
+    pub may_hide_parent: bool,
+}
+
+impl BrokenPeers {
+    /// The id of one of them.
+    pub fn get(&self, id: &str) -> Option<&AccountId> {
+        self.ids.get(id)
+    }
+
+    pub fn ids(&self) -> impl Iterator<Item = &str> {
+        self.ids.iter().map(AccountId::as_str)
+    }
+
+    /// Notes an item of the list. `false`: its id cannot be read.
+    fn note(&mut self, item: &Value) -> bool {
+        let relation = item.get(PEER.relation.name).map(Value::as_text);
+        let is_no_parent = |text: &str| {
+            [Relation::Peer, Relation::Child].iter().any(|other| other.as_str() == text)
+        };
+        self.may_hide_parent |= match relation {
+            None => item.as_map().is_none(),
+            Some(text) => !text.is_some_and(is_no_parent),
+        };
+        let id = item.text_of(PEER.id.name).and_then(|id| id.parse().ok());
+        id.is_some_and(|id| {
+            self.ids.insert(id);
+            true
+        })
+    }
+}
+
+/// Reads the list. Peers with mistakes are reported, and known by their ids only.
 pub fn read(
     node: &PeerDefaults<'_>,
     mapping: Mapping<'_>,
     report: &mut DiagnosticSink,
-) -> Vec<PeerConfig> {
+) -> (Vec<PeerConfig>, BrokenPeers) {
     let list = mapping.list(&NODE.peers, report);
     let path = mapping.path_of(&NODE.peers);
     let mut peers = Vec::with_capacity(list.len());
+    let mut broken = BrokenPeers::default();
     let mut comparison = PeerComparison::default();
     for (index, value) in list.iter().enumerate() {
         let path = path.index(index, &value.at);
@@ -50,12 +90,13 @@ pub fn read(
             });
         match peer {
             Some(peer) => peers.push(peer),
-            // Routes may refer to it.
+            None if broken.note(value) => {}
+            // Routes may name it.
             None => report.unread(mapping.key_place(&NODE.peers)),
         }
     }
     comparison.warn(report);
-    peers
+    (peers, broken)
 }
 
 fn read_peer(

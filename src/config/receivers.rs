@@ -8,6 +8,7 @@ use super::location::FirstUses;
 use super::mapping::Mapping;
 use super::node_keys::NODE;
 use super::peer_keys::{RECEIVER, ReceiverSettings};
+use super::peers::BrokenPeers;
 use super::settings::{PeerConfig, ReceiverConfig, Unset};
 use crate::account::{AccountId, Asset, Relation};
 use crate::net::Secret;
@@ -23,6 +24,7 @@ const ILP_OVER_HTTP: &str = "ilp";
 pub fn read(
     asset: &Asset,
     peers: &[PeerConfig],
+    broken: &BrokenPeers,
     mapping: Mapping<'_>,
     report: &mut DiagnosticSink,
 ) -> Vec<ReceiverConfig> {
@@ -38,7 +40,7 @@ pub fn read(
         };
         let Some(receiver) = read_receiver(asset, item, report) else { continue };
         let id = &receiver.id;
-        if let Some(what) = why_taken(id, peers) {
+        if let Some(what) = why_taken(id, peers, broken) {
             item.problem(&RECEIVER.id, what, "give the receiver another id", report);
             continue;
         }
@@ -54,15 +56,14 @@ pub fn read(
 }
 
 /// Why a receiver cannot have an id: it is that of a peer, the address of a child, or another path of the HTTP server.
-fn why_taken(id: &AccountId, peers: &[PeerConfig]) -> Option<String> {
+fn why_taken(id: &AccountId, peers: &[PeerConfig], broken: &BrokenPeers) -> Option<String> {
     if id.as_str() == ILP_OVER_HTTP {
         return Some(format!("is the path of ILP over HTTP, /{id}"));
     }
     if id.is_guest() {
         return Some(guests::LIKE_A_GUEST.to_owned());
     }
-    let peer = peers.iter().find(|peer| peer.account.id == *id);
-    if peer.is_some() {
+    if peers.iter().any(|peer| peer.account.id == *id) || broken.get(id.as_str()).is_some() {
         return Some("is the id of a peer".to_owned());
     }
     let is_child = |peer: &&PeerConfig| peer.account.relation == Relation::Child;

@@ -23,6 +23,30 @@ const SCHEMES: [&str; 6] = ["ws", "wss", "http", "https", "postgres", "postgresq
 /// Characters of a number with an exponent.
 const SHOWN_NUMBER: usize = 24;
 
+/// Letters of a word that messages show, although it is none of those that are allowed.
+const SHOWN_WORD: usize = 8;
+
+/// Words of other programs for the words that our keys may hold.
+const OTHER_WORDS: [(&str, &str); 17] = [
+    ("sibling", "peer"),
+    ("neighbour", "peer"),
+    ("neighbor", "peer"),
+    ("upstream", "parent"),
+    ("provider", "parent"),
+    ("downstream", "child"),
+    ("client", "child"),
+    ("customer", "child"),
+    ("ws", "btp"),
+    ("websocket", "btp"),
+    ("https", "http"),
+    ("bearer", "simple"),
+    ("basic", "simple"),
+    ("fixed", "static"),
+    ("ccp", "dynamic"),
+    ("write", "operate"),
+    ("admin", "operate"),
+];
+
 /// Letters of a plausible unit: `30sec`.
 const SHOWN_UNIT: usize = 3;
 
@@ -55,9 +79,11 @@ pub fn of_key(kind: ValueKind, text: &str) -> String {
         | ValueKind::Rate
         | ValueKind::Share => is_like_a_number(text),
         ValueKind::Bool => {
-            is_like_a_number(text) || is_near(text, &["true", "false", "yes", "no", "on", "off"])
+            let words = ["true", "false", "yes", "no", "on", "off"];
+            is_like_a_number(text) || is_meant_as_word(text, &words)
         }
-        ValueKind::Choice(words) => is_near(text, words),
+        ValueKind::Choice(words) => is_meant_as_word(text, words),
+        ValueKind::WordOrMap(word, _) => is_meant_as_word(text, &[word]),
         ValueKind::LogLevel => {
             let mut words = text.split([',', '=', ':']).map(str::trim);
             if !words.all(|word| word.is_empty() || is_meant_as_level(word)) {
@@ -88,6 +114,14 @@ fn is_like_a_number(text: &str) -> bool {
         || text == "false"
         || (text.len() <= SHOWN_NUMBER && text.parse::<f64>().is_ok())
         || (text.len() <= SHOWN_MAX && unit.len() <= SHOWN_UNIT && unit.chars().all(letters))
+}
+
+/// Whether a text where one of a few words belongs is meant as one: it is short and has only letters, as with levels of
+/// the log, or it is nearly one of them, or other programs call one of them so.
+fn is_meant_as_word(text: &str, words: &[&str]) -> bool {
+    let is_short =
+        text.len() <= SHOWN_WORD && text.bytes().all(|letter| letter.is_ascii_lowercase());
+    is_short || is_near(text, words) || word_for(text).is_some_and(|word| words.contains(&word))
 }
 
 /// Whether a text is nearly one of the words. `false authToken hunter2` only begins like one.
@@ -227,6 +261,18 @@ pub fn nearest<'a>(text: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
         .map(|(_, name)| name)
 }
 
+/// The word of this program for a word of others.
+fn word_for(other: &str) -> Option<&'static str> {
+    let found = OTHER_WORDS.iter().find(|(known, _)| known.eq_ignore_ascii_case(other));
+    found.map(|(_, word)| *word)
+}
+
+/// The word among `known` that is probably meant: the one that other programs call `text`, or the nearest one.
+pub fn meant_word<'a>(text: &str, known: &[&'a str]) -> Option<&'a str> {
+    let same = word_for(text).and_then(|word| known.iter().find(|known| **known == word).copied());
+    same.or_else(|| nearest(text, known.iter().copied()))
+}
+
 /// The help for a name that is not among `names`: the one that was probably meant, and all of them.
 pub fn did_you_mean(name: &str, plural: &str, names: &[&str]) -> String {
     let all = format!("{plural}: {}", list(names.iter().copied()));
@@ -292,6 +338,17 @@ mod tests {
         check(words, "perent", "\"perent\"");
         check(words, "hunter2", "***");
         check(words, "batched", "\"batched\"");
+        // A short word of letters is no secret where one of three words belongs; anything else may be.
+        check(words, "sibling", "\"sibling\"");
+        check(words, "downstream", "\"downstream\"");
+        check(words, "sibling2", "***");
+        check(words, "Sibling", "\"Sibling\"");
+        check(words, "Passwort", "***");
+        check(words, "correcthorse", "***");
+        check(words, "sibling hunter", "***");
+        check(ValueKind::Bool, "maybe", "\"maybe\"");
+        check(ValueKind::WordOrMap("manual", &[]), "hunter2", "***");
+        check(ValueKind::WordOrMap("manual", &[]), "engine", "\"engine\"");
         check(ValueKind::HttpUrl, "settleThreshold", "\"settleThreshold\"");
         check(ValueKind::Secret, "batched", "***");
         check(words, "parent authToken hunter2", "***");
@@ -355,6 +412,19 @@ mod tests {
         check("secret-hunter2", "***");
         check("tokenhunter2", "***");
         check("", "***");
+    }
+
+    #[test]
+    fn the_words_of_other_programs_are_words_of_ours() {
+        let known: Vec<&str> = keys::choices().collect();
+        for (other, word) in OTHER_WORDS {
+            assert!(known.contains(&word) && !known.contains(&other), "{other} is {word}");
+        }
+        let words = ["parent", "peer", "child"];
+        assert_eq!(meant_word("Sibling", &words), Some("peer"));
+        assert_eq!(meant_word("perent", &words), Some("parent"));
+        assert_eq!(meant_word("sibling", &["simple", "jwt"]), None);
+        assert_eq!(meant_word("zebra", &words), None);
     }
 
     #[test]

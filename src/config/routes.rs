@@ -9,6 +9,7 @@ use super::location::{Location, ValueOrigin};
 use super::mapping::Mapping;
 use super::node_keys::NODE;
 use super::peer_keys::PEER;
+use super::peers::BrokenPeers;
 use super::redact;
 use super::route_keys::{ROUTE, RouteSettings};
 use super::settings::PeerConfig;
@@ -20,16 +21,22 @@ use crate::wire::{Address, Network, Scheme};
 /// The peers that routes may name. A million routes share their few ids.
 struct Peers<'a> {
     by_id: HashMap<&'a str, &'a PeerConfig>,
+    broken: &'a BrokenPeers,
     /// The place of the key `peers`.
     place: Location,
 }
 
 /// Reads `routes`.
-pub fn read(peers: &[PeerConfig], mapping: Mapping<'_>, report: &mut DiagnosticSink) -> Vec<Route> {
+pub fn read(
+    peers: &[PeerConfig],
+    broken: &BrokenPeers,
+    mapping: Mapping<'_>,
+    report: &mut DiagnosticSink,
+) -> Vec<Route> {
     let list = mapping.list(&NODE.routes, report);
     let path = mapping.path_of(&NODE.routes);
     let by_id = peers.iter().map(|peer| (peer.account.id.as_str(), peer)).collect();
-    let peers = Peers { by_id, place: mapping.key_place(&NODE.peers) };
+    let peers = Peers { by_id, broken, place: mapping.key_place(&NODE.peers) };
     let mut routes = Vec::with_capacity(list.len());
     // The first route of each prefix and priority, with its index.
     let mut known: HashMap<(&str, i32), (usize, &Value)> = HashMap::with_capacity(list.len());
@@ -91,8 +98,11 @@ fn next_hop(
     if let Some(peer) = text.and_then(|id| peers.by_id.get(id)) {
         return Some(peer.account.id.clone());
     }
+    if let Some(id) = text.and_then(|id| peers.broken.get(id)) {
+        return Some(id.clone());
+    }
     let id = <AccountId as RowType>::read(mapping.key(&ROUTE.next_hop), report)?;
-    let mut names: Vec<&str> = peers.by_id.keys().copied().collect();
+    let mut names: Vec<&str> = peers.by_id.keys().copied().chain(peers.broken.ids()).collect();
     names.sort_unstable();
     let help = match names.is_empty() {
         true => "the node has no peers; add one to peers".into(),

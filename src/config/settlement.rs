@@ -2,7 +2,7 @@
 //! meant.
 
 use super::diagnostics::DiagnosticSink;
-use super::key_types::{KeySet, KeyType, Nested, wrong_type};
+use super::key_types::{KeySet, KeyType, Nested};
 use super::mapping::{KeyRef, Mapping};
 use super::node_keys::{NODE, NodeDraft};
 use super::peer_keys::{PEER, PeerDraft};
@@ -44,7 +44,7 @@ impl KeyType for SettlementConfig {
         match value.as_text() {
             Some(MANUAL) => Some(Self::Manual),
             Some(text) => {
-                report_other_text(text, value, key, report);
+                report_other_text(text, key, report);
                 None
             }
             None => Nested::<EngineKeySet>::read(key, value, report).map(Self::Engine),
@@ -53,17 +53,19 @@ impl KeyType for SettlementConfig {
 }
 
 /// Reports a text that is not `manual`: most are that word with a mistake, or the URL of an engine.
-fn report_other_text(text: &str, value: &Value, key: KeyRef<'_>, report: &mut DiagnosticSink) {
-    let (what, help) = if text.contains("://") {
-        let what = "is a URL; an engine is a mapping, which may also have a token";
-        (what.to_owned(), format!("write settlement: {{ engine: {} }}", redact::url(text)))
-    } else if let Some(near) = redact::nearest(text, [MANUAL]) {
-        (format!("did you mean {near}?"), key.info.kind.allowed())
-    } else {
-        return wrong_type(value, &key.path(), key.info, report);
-    };
+fn report_other_text(text: &str, key: KeyRef<'_>, report: &mut DiagnosticSink) {
     report.unread(key.path().place());
-    report.at(&key.path(), what, help);
+    if text.contains("://") {
+        let what = "is a URL; an engine is a mapping, which may also have a token";
+        let help = format!("write settlement: {{ engine: {} }}", redact::url(text));
+        report.at(&key.path(), what, help);
+    } else {
+        let what = match redact::nearest(text, [MANUAL]) {
+            Some(near) => format!("did you mean {near}?"),
+            None => "unknown word".to_owned(),
+        };
+        key.report_mistake(what, report);
+    }
 }
 
 impl PeerConfig {
@@ -321,7 +323,7 @@ mod tests {
         check(&format!("{BASE}{}", peers("automatic")), "manual, or a mapping", "");
         check(
             &format!("{BASE}{}", peers("maunal")),
-            "peers[0].settlement: did you mean manual?",
+            "peers[0].settlement = \"maunal\": did you mean manual?",
             "",
         );
         let url = format!("{BASE}{}", peers("'http://u:hunter4@e:1/x'"));

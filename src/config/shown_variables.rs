@@ -31,6 +31,17 @@ pub fn shown_variables(environment: &Environment) -> Vec<(String, String)> {
     shown.collect()
 }
 
+/// Variables of keys that say nothing of where a node is.
+const ABOUT_NO_NODE: [&str; 2] = ["API_TOKEN", "LOG_LEVEL"];
+
+/// Whether variables describe a node, as where it has no file.
+pub fn names_a_node(environment: &Environment) -> bool {
+    environment.iter().filter(|(_, value)| !value.is_empty()).any(|(name, _)| {
+        let is_other = OTHERS.iter().any(|(known, _)| known == name);
+        !is_other && !ABOUT_NO_NODE.contains(&name.as_str()) && kind_of(name).is_some()
+    })
+}
+
 fn shown(kind: ValueKind, value: &str) -> String {
     match kind {
         ValueKind::Secret => MASK.to_owned(),

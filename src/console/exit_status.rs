@@ -24,13 +24,13 @@ impl ExitStatus {
 #[cfg(test)]
 mod tests {
     use super::ExitStatus;
+    use crate::testing::check_block;
 
     /// `BLESS=1` writes the table.
     #[test]
     fn the_reference_lists_all_codes() {
-        const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/REFERENCE.md");
-        const BEGIN: &str = "<!-- generated: exit codes -->\n";
-        const END: &str = "<!-- end of exit codes -->\n";
+        const MARKS: (&str, &str) =
+            ("<!-- generated: exit codes -->\n", "<!-- end of exit codes -->\n");
         let meaning = |status| match status {
             ExitStatus::Success => "success; for a node, a stop by one signal",
             ExitStatus::Failure => "failure: what that is for each command is below",
@@ -44,13 +44,6 @@ mod tests {
         }
         // The code of Rust for a panic of the main thread.
         table += "| 101 | a defect: the program panicked. Please [report](OPERATIONS.md#reporting-a-bug) it, with the last lines of the log |\n";
-        let page = std::fs::read_to_string(PATH).unwrap();
-        let (before, rest) = page.split_once(BEGIN).unwrap();
-        let (found, after) = rest.split_once(END).unwrap();
-        if std::env::var_os("BLESS").is_some() {
-            std::fs::write(PATH, format!("{before}{BEGIN}{table}{END}{after}")).unwrap();
-        } else {
-            assert_eq!(found, table, "run BLESS=1 cargo test --lib console::exit_status");
-        }
+        check_block("docs/REFERENCE.md", MARKS, &table);
     }
 }

@@ -1,6 +1,6 @@
-//! Asks a node for its health, or to change a balance, over one blocking socket, within a given time. The HTTP client
-//! of `http` would need a runtime and a TLS configuration, for one request without TLS that a container makes every
-//! few seconds.
+//! Asks a node for its health over one blocking socket, within a given time. The HTTP client of `http` would need a
+//! runtime and a TLS configuration, for one request without TLS that a container makes every few seconds. No token is
+//! ever sent here.
 
 use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
@@ -11,7 +11,7 @@ use crate::net::authority;
 /// The most bytes of a response that are read.
 const ANSWER_BYTES_MAX: u64 = 64 * 1024;
 
-/// The response of a node's page.
+/// The response of the page `/health`.
 #[derive(Debug, PartialEq, Eq)]
 pub struct PageResponse {
     pub code: u16,
@@ -20,32 +20,6 @@ pub struct PageResponse {
 
 /// Asks the node for its health.
 pub fn fetch_health(host: &str, port: u16, timeout: Duration) -> io::Result<PageResponse> {
-    request_page(host, port, "GET /health", "", "", timeout)
-}
-
-/// Posts a JSON body to a page of the node, with its `apiToken`.
-pub fn post_to_page(
-    (host, port): (&str, u16),
-    path: &str,
-    api_token: &str,
-    body: &str,
-    timeout: Duration,
-) -> io::Result<PageResponse> {
-    let headers = format!(
-        "authorization: Bearer {api_token}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n",
-        body.len()
-    );
-    request_page(host, port, &format!("POST {path}"), &headers, body, timeout)
-}
-
-fn request_page(
-    host: &str,
-    port: u16,
-    method_and_path: &str,
-    headers: &str,
-    body: &str,
-    timeout: Duration,
-) -> io::Result<PageResponse> {
     let deadline = Instant::now() + timeout;
     let left = || deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
     let mut last = io::Error::from(io::ErrorKind::NotFound);
@@ -56,7 +30,7 @@ fn request_page(
                 let host = authority(host, port);
                 write!(
                     stream,
-                    "{method_and_path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n{headers}\r\n{body}"
+                    "GET /health HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n"
                 )?;
                 return read(&mut stream, left);
             }

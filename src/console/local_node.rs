@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueHint};
 
 use crate::config::{self, Diagnostics, Environment, Loaded, Source};
+use crate::net::authority;
 use crate::topology::{self, Deployment, Topology};
 
 /// What helps where a command has found no file of the node.
@@ -61,6 +62,20 @@ pub fn load_node_and_network(
     Ok((loaded, topology))
 }
 
+/// That the configuration does not have the port of a listener of `node`, because it is 0. `server`: as the line of the
+/// log names it; `instead`: what names the port, `PORT`.
+pub fn describe_unknown_port(node: &str, key: &str, server: &str, instead: &str) -> String {
+    format!(
+        "{key} of {node} is 0, so the system chose the port at the start of the node, and only the line \"{server} server \
+         listening\" of its log has it: {instead}"
+    )
+}
+
+/// The URL of a server of which only the host is known.
+pub fn url_of_unknown_port(scheme: &str, host: &str) -> String {
+    format!("{scheme}://{}PORT", authority(host, 0).trim_end_matches('0'))
+}
+
 /// The host to dial on this machine for a server that listens on `host`.
 pub fn host_to_dial(host: &str) -> String {
     match host.parse::<IpAddr>() {
@@ -103,6 +118,12 @@ mod tests {
             (1, 2),
         );
         check(Some("c"), &[("BTP_SERVER_PORT", "1"), ("HEALTH_CHECK_PORT", "")], (1, 8082));
+    }
+
+    #[test]
+    fn an_unknown_port_is_left_to_the_user() {
+        assert_eq!(url_of_unknown_port("http", "10.0.0.0"), "http://10.0.0.0:PORT");
+        assert_eq!(url_of_unknown_port("https", "::"), "https://[::]:PORT");
     }
 
     #[test]

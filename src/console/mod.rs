@@ -17,10 +17,10 @@ pub use format::{
     format_percent, group_digits, padded, per_second, ratio, sanitize, sanitize_answer,
     sanitize_json, shell_quote,
 };
-pub use health_probe::{fetch_health, post_to_page};
+pub use health_probe::fetch_health;
 pub use local_node::{
-    NAME_A_FILE, NodeAndNetwork, SourceArguments, host_to_dial, load_local_node,
-    load_node_and_network,
+    NAME_A_FILE, NodeAndNetwork, SourceArguments, describe_unknown_port, host_to_dial,
+    load_local_node, load_node_and_network, url_of_unknown_port,
 };
 pub use runtime::{block_on, build_runtime};
 pub use table::{Cell, Colour, Table, apply_colours, shorten_name, truncate, wrap};

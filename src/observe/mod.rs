@@ -33,11 +33,12 @@ pub use self::model::{
     EngineRefusalBody, EventBody, ExchangeRateBody, ExchangeRatesBody, FaultBody, FaultKind,
     GapBody, GapCause, HelloBody, IncomeBody, JumpedAssetBody, LinkBody, LinkHistoryBody, LinkKind,
     LinkRates, LinkState, NodeBody, NodeExchangeRatesBody, NodeHistoryBody, NodeIncomeBody,
-    NodeStats, OverrideBody, OverrideKind, PacketBody, PacketLane, PacketPhase, PeerBody,
-    PeerSettlementBody, PendingSettlementBody, RateSourceBody, RatesBody, ReasonCountBody,
-    ReconcileBody, ReconnectBody, RecordedSettlementBody, SampleBody, SampledBody, SavedEventBody,
-    SavedEventsBody, SettlementBody, SettlementWay, SettlementsBody, SettlementsUnderWayBody,
-    StateBody, StepBody, StreamLimits, StreamMessage, WebhookBody, WebhookVerbBody, WebhooksBody,
+    NodeStats, OverrideBody, OverrideKind, PacketBody, PacketLane, PacketPhase, PaymentBody,
+    PaymentsBody, PeerBody, PeerSettlementBody, PendingSettlementBody, RateSourceBody, RatesBody,
+    ReasonCountBody, ReconcileBody, ReconnectBody, RecordedSettlementBody, SampleBody, SampledBody,
+    SavedEventBody, SavedEventsBody, SettlementBody, SettlementWay, SettlementsBody,
+    SettlementsUnderWayBody, StateBody, StepBody, StreamLimits, StreamMessage, WebhookBody,
+    WebhookVerbBody, WebhooksBody,
 };
 pub use self::packet::{PacketDescriber, reason_body};
 pub use self::path::{HopBody, PathBody, packet_path, packet_paths};

@@ -9,6 +9,7 @@ mod income;
 mod lab;
 mod overrides;
 mod packet;
+mod payment;
 mod peer;
 mod reconcile;
 mod saved_event;
@@ -37,6 +38,7 @@ pub use self::income::{
 pub use self::lab::{BurstBody, FaultBody, FaultKind};
 pub use self::overrides::{OverrideBody, OverrideKind, ReconnectBody};
 pub use self::packet::{PacketBody, PacketLane, PacketPhase, ReasonBody};
+pub use self::payment::{PaymentBody, PaymentsBody};
 pub use self::peer::{
     BothWays, CountersBody, LimitsBody, OverLimitBody, PeerBody, RefusedLoginBody, SessionBody,
     TrafficBody,

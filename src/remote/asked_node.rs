@@ -32,7 +32,9 @@ impl AskedNode {
         let url = self.shown_url();
         let name = self.id.as_ref().map_or_else(|| url.clone(), |id| format!("{id} at {url}"));
         match error {
-            PageError::NoAnswer(_) => format!("{name}: {error}; {}", self.hint),
+            PageError::NoAnswer(_) | PageError::AnotherNode(_) => {
+                format!("{name}: {error}; {}", self.hint)
+            }
             error => format!("{name}: {error}"),
         }
     }

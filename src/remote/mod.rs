@@ -14,7 +14,7 @@ mod way;
 pub use self::asked_node::AskedNode;
 pub use self::feed::{Feed, FeedItem};
 pub use self::known_node::{Knowledge, KnownNode, ReceivedPackets};
-pub use self::page_client::{PageAnswer, PageClient, PageError, url_encode};
+pub use self::page_client::{PageAnswer, PageClient, PageError, refusal_text, url_encode};
 pub use self::record_size::has_kept_size;
 pub use self::stream_reader::{StreamAsk, StreamEnd, StreamReader};
 pub use self::way::{WayPage, WayStart, find_way};

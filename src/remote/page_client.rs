@@ -1,14 +1,23 @@
-//! Asks the pages of nodes.
+//! Asks the pages of nodes. Every request to the API of a node goes through here.
+//!
+//! A token is for one node. If a file says which node a token is for, the first request of each connection asks for its
+//! id, without the token, and the token follows on the same connection: so no other program gets it, also if one takes
+//! the place of the node in between. A server may close a connection after this request, such as a proxy does: then
+//! there is a second one, which begins with the same request. What follows with the token is sent once.
+//!
+//! If a person has named a URL, the token is for whatever answers there. Redirects are not followed.
 
 use std::time::Duration;
 
 use bytes::Bytes;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::AskedNode;
 use crate::http::{
-    Document, DocumentRequest, DocumentStream, FetchError, HttpClient, HttpVerb, Opened,
+    Document, DocumentRequest, DocumentStream, FetchError, HttpClient, HttpConnection, HttpVerb,
+    Opened,
 };
 use crate::net::{HttpUrl, TlsError, TlsTrust, error_chain, sanitize};
 
@@ -28,6 +37,9 @@ pub struct PageClient {
 pub enum PageError {
     #[error("no answer: {0}")]
     NoAnswer(String),
+    /// The program at the URL of a node is this one, so it does not get the token of the node.
+    #[error("the node {0} answers there, so it does not get the token")]
+    AnotherNode(String),
     #[error("the answer is longer than {0} bytes")]
     TooLong(usize),
     /// The node has an `apiToken`, and none was given.
@@ -41,6 +53,13 @@ pub enum PageError {
     NotANode,
 }
 
+/// The page that says which node answers. It needs no token.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct NodeIdPage {
+    node_id: String,
+}
+
 /// An answer of any kind, to pass on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PageAnswer {
@@ -50,7 +69,8 @@ pub struct PageAnswer {
 }
 
 impl PageClient {
-    /// Each request takes at most three times this time.
+    /// Each request takes at most three times this time; six times if the node shows its id first, and ten times if it
+    /// does so on two connections.
     ///
     /// # Errors
     /// The certificate authorities of the system cannot be read.
@@ -67,11 +87,8 @@ impl PageClient {
 
     /// The status of the node; it has one even if it is not healthy. This page needs no token, so none is sent.
     pub async fn health<T: DeserializeOwned>(&self, node: &AskedNode) -> Result<T, PageError> {
-        let answer = self.ask(node, "health", None, HttpVerb::Get).await?;
-        match answer.status {
-            200 | 503 => parse(&answer.body),
-            code => Err(refused(code, &answer.body)),
-        }
+        let mut connection = self.connect(node).await?;
+        self.health_on(&mut connection, node).await
     }
 
     /// Another page, with the token of the node. The path may have a query.
@@ -80,7 +97,7 @@ impl PageClient {
         node: &AskedNode,
         path: &str,
     ) -> Result<T, PageError> {
-        let answer = self.ask(node, path, token_of(node), HttpVerb::Get).await?;
+        let answer = self.ask(node, path, HttpVerb::Get, self.timeout).await?;
         match answer.status {
             200 => parse(&answer.body),
             code => Err(not_shown(node, code, &answer.body)),
@@ -95,11 +112,7 @@ impl PageClient {
         verb: HttpVerb<'_>,
         time_max: Duration,
     ) -> Result<PageAnswer, PageError> {
-        let url = page_url(node, path)?;
-        let asked =
-            DocumentRequest { timeout: time_max, ..self.request(&url, token_of(node), verb) };
-        let answer = self.http.fetch(asked).await;
-        let answer = answer.map_err(no_answer)?;
+        let answer = self.ask(node, path, verb, time_max).await?;
         match answer.status {
             // Not the mistake of the one who asked.
             401 => Err(not_shown(node, 401, &answer.body)),
@@ -134,7 +147,8 @@ impl PageClient {
     /// A page without an end.
     pub async fn stream(&self, node: &AskedNode, path: &str) -> Result<PageStream, PageError> {
         let url = page_url(node, path)?;
-        match self.http.open(self.request(&url, token_of(node), HttpVerb::Get)).await {
+        let (connection, token) = self.connect_for_token(node).await?;
+        match connection.open(self.request(&url, token, HttpVerb::Get)).await {
             Ok(Opened::Stream(stream)) => Ok(PageStream(stream)),
             Ok(Opened::Document(answer)) => Err(not_shown(node, answer.status, &answer.body)),
             Err(error) => Err(no_answer(error)),
@@ -145,12 +159,64 @@ impl PageClient {
         &self,
         node: &AskedNode,
         path: &str,
-        bearer: Option<&str>,
         verb: HttpVerb<'_>,
+        time_max: Duration,
     ) -> Result<Document, PageError> {
         let url = page_url(node, path)?;
-        let answer = self.http.fetch(self.request(&url, bearer, verb)).await;
-        answer.map_err(no_answer)
+        let (mut connection, token) = self.connect_for_token(node).await?;
+        let asked = DocumentRequest { timeout: time_max, ..self.request(&url, token, verb) };
+        connection.fetch(asked).await.map_err(no_answer)
+    }
+
+    async fn connect(&self, node: &AskedNode) -> Result<HttpConnection, PageError> {
+        self.http.connect(&node.url, self.timeout).await.map_err(no_answer)
+    }
+
+    /// The one place from which a token comes: a connection that may have it, and the token.
+    ///
+    /// # Errors
+    /// The file names a node, and that one does not answer.
+    async fn connect_for_token<'n>(
+        &self,
+        node: &'n AskedNode,
+    ) -> Result<(HttpConnection, Option<&'n str>), PageError> {
+        let token = node.token.as_ref().map(|token| token.expose());
+        let (Some(id), Some(_)) = (&node.id, token) else {
+            return Ok((self.connect(node).await?, token));
+        };
+        let connection = match self.connect_to_node(node, id).await? {
+            Ok(connection) => connection,
+            Err(_closed) => self.connect_to_node(node, id).await?.map_err(no_answer)?,
+        };
+        Ok((connection, token))
+    }
+
+    /// A connection on which the node has shown its id. An error in it: it cannot be used after that.
+    async fn connect_to_node(
+        &self,
+        node: &AskedNode,
+        id: &str,
+    ) -> Result<Result<HttpConnection, FetchError>, PageError> {
+        let mut connection = self.connect(node).await?;
+        let NodeIdPage { node_id } = self.health_on(&mut connection, node).await?;
+        if id != node_id {
+            return Err(PageError::AnotherNode(sanitize(&node_id)));
+        }
+        Ok(connection.ready(self.timeout).await.map(|()| connection))
+    }
+
+    async fn health_on<T: DeserializeOwned>(
+        &self,
+        connection: &mut HttpConnection,
+        node: &AskedNode,
+    ) -> Result<T, PageError> {
+        let url = page_url(node, "health")?;
+        let answer = connection.fetch(self.request(&url, None, HttpVerb::Get)).await;
+        let answer = answer.map_err(no_answer)?;
+        match answer.status {
+            200 | 503 => parse(&answer.body),
+            code => Err(refused(code, &answer.body)),
+        }
     }
 
     fn request<'r>(
@@ -203,10 +269,6 @@ fn page_url(node: &AskedNode, path: &str) -> Result<HttpUrl, PageError> {
     url.parse().map_err(|_| PageError::NotANode)
 }
 
-fn token_of(node: &AskedNode) -> Option<&str> {
-    node.token.as_ref().map(|token| token.expose())
-}
-
 fn no_answer(error: FetchError) -> PageError {
     match error {
         FetchError::TooLong(bytes_max) => PageError::TooLong(bytes_max),
@@ -227,22 +289,19 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, PageError> {
     serde_json::from_slice(body).map_err(|_| PageError::NotANode)
 }
 
-/// The node's own words.
 fn refused(code: u16, body: &[u8]) -> PageError {
-    let body: Value = serde_json::from_slice(body).unwrap_or_default();
-    let text = |key: &str| body.get(key).and_then(Value::as_str).map(sanitize);
-    match text("error").or_else(|| text("detail")) {
+    match refusal_text(body) {
         Some(error) => PageError::Refused { code, error },
         None => PageError::NotANode,
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn values_of_queries_are_encoded() {
-        assert_eq!(url_encode("a=b c%&é/"), "a%3Db%20c%25%26%C3%A9%2F");
-    }
+/// Why a node refuses a request, in its own words. `None`: no node speaks so.
+pub fn refusal_text(body: &[u8]) -> Option<String> {
+    let body: Value = serde_json::from_slice(body).ok()?;
+    let text = |key: &str| body.get(key).and_then(Value::as_str).map(sanitize);
+    text("error").or_else(|| text("detail"))
 }
+
+#[cfg(test)]
+mod tests;

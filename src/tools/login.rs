@@ -9,7 +9,8 @@ use crate::account::{Relation, TOOL_ACCOUNT};
 use crate::client::Login;
 use crate::config::{Environment, FileForm, Loaded, NodeConfig};
 use crate::console::{
-    Failure, NodeAndNetwork, SourceArguments, host_to_dial, load_node_and_network, shell_quote,
+    Failure, NodeAndNetwork, SourceArguments, describe_unknown_port, host_to_dial,
+    load_node_and_network, shell_quote,
 };
 use crate::net::{BtpUrl, TlsTrust, authority, host_of_certificate};
 use crate::peers::Token;
@@ -157,9 +158,15 @@ impl EntryLogin {
             ))
         })?;
         if port == 0 {
-            return Err(Failure::Usage(format!(
-                "{node_name} has btpServerPort 0, so the port is only in the node's log; give --via \
-                 btp+ws://{TOOL_ACCOUNT}:token@127.0.0.1:port"
+            let instead = format!(
+                "set the variable BTP_SERVER_PORT=PORT for this command, or give --via \
+                 btp+ws://{TOOL_ACCOUNT}:token@127.0.0.1:PORT"
+            );
+            return Err(Failure::Usage(describe_unknown_port(
+                &node_name,
+                "btpServerPort",
+                "BTP",
+                &instead,
             )));
         }
         let scheme = if node.settings.tls.is_some() { "wss" } else { "ws" };

@@ -6,6 +6,7 @@ mod progress_bar;
 mod receiver_lookup;
 mod report;
 mod spsp;
+mod spsp_clients;
 mod stall;
 
 use std::io::Write;
@@ -15,6 +16,7 @@ pub(in crate::tools) use self::payee::Payee;
 use self::payee::parse_secret;
 use self::report::PayReport;
 use self::spsp::SpspReceiver;
+use self::spsp_clients::SpspClients;
 use self::stall::StallWatch;
 use super::args::PayArguments;
 use super::interrupt::Interrupt;
@@ -24,9 +26,8 @@ use super::secret_argument::read_secret_argument;
 use super::session::{fetch_address, run_session, send_options};
 use crate::client::ParentInfo;
 use crate::config::Environment;
-use crate::console::{Failure, NodeAndNetwork, error_chain, exit_result};
-use crate::http::HttpClient;
-use crate::net::{HttpUrl, TlsTrust};
+use crate::console::{Failure, NodeAndNetwork, exit_result};
+use crate::net::HttpUrl;
 use crate::stream::{Sender, SenderSettings};
 use crate::wire::Amount;
 
@@ -106,12 +107,12 @@ async fn find_receiver(
     login: &EntryLogin,
     network: Option<&NodeAndNetwork>,
 ) -> Result<SpspReceiver, Failure> {
-    let ca_file = login.trust().ca_file.clone();
-    let public_trust = TlsTrust { ca_file, ..TlsTrust::default() };
-    let ask = async |url: &HttpUrl, allow_http, trust| {
-        let client = HttpClient::new(trust);
-        let client = client.map_err(|error| Failure::Usage(error_chain(&error)))?;
-        spsp::query_receiver(&client, url, allow_http).await
+    let on_this_machine = arguments.login.source.node.is_some();
+    let ask = async |url: &HttpUrl, allow_http: bool| {
+        let ca_file = login.trust().ca_file.clone();
+        // The certificates of the user's own nodes count at those nodes only.
+        let own = receiver_lookup::own_servers(network, on_this_machine)?;
+        spsp::query_receiver(&SpspClients { ca_file, own }, url, allow_http).await
     };
     let none = Environment::new();
     // The variable is for addresses only, so it is ignored for other receivers.
@@ -132,19 +133,13 @@ async fn find_receiver(
         (Payee::Pointer(pointer), None) => {
             let url = pointer.url().parse();
             let url = url.map_err(|error| Failure::Usage(format!("{pointer}: {error}")))?;
-            ask(&url, false, public_trust).await
+            ask(&url, false).await
         }
-        (Payee::Endpoint(url), None) => ask(url, arguments.allow_http, public_trust).await,
+        (Payee::Endpoint(url), None) => ask(url, arguments.allow_http).await,
         // The user's own configuration names the server, so HTTP without TLS is allowed.
         (Payee::Address(address), None) => {
-            let endpoint = receiver_lookup::find_endpoint(
-                address,
-                network,
-                arguments.login.source.node.is_some(),
-            )?;
-            let ca_file = public_trust.ca_file.or(endpoint.trust.ca_file);
-            let trust = TlsTrust { ca_file, ..endpoint.trust };
-            ask(&endpoint.url, true, trust).await.map_err(|failure| match failure {
+            let endpoint = receiver_lookup::find_endpoint(address, network, on_this_machine)?;
+            ask(&endpoint.url, true).await.map_err(|failure| match failure {
                 Failure::Failed(why) => Failure::Failed(why + &endpoint.hint),
                 other => other,
             })

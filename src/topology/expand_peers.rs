@@ -41,6 +41,19 @@ impl Topology {
             let at = ValuePlace::moved(link.at.line, place);
             merge_peer(&mut list, Value { data: ValueData::Map(peer), at });
         }
+        for link in &self.broken_links {
+            let other = match link.ends {
+                [end, other] | [other, end] if end == number => other,
+                _ => continue,
+            };
+            // Its mistakes are reported; routes may still name the peer.
+            let mut peer = Map::default();
+            peer.set("id", Value::text(self.id(other), link.at.clone()));
+            for key in ["relation", "authToken"] {
+                peer.set(key, Value { data: ValueData::Broken, at: link.at.clone() });
+            }
+            merge_peer(&mut list, Value { data: ValueData::Map(peer), at: link.at.clone() });
+        }
         if let Some(own) = node.keys.get("peers") {
             // Not a list: reported when the node is read.
             let Some(items) = own.as_list() else { return Some(own.clone()) };

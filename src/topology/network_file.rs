@@ -25,6 +25,8 @@ pub struct Topology {
     /// Other rooms name a node by its id, this one by its number: the position in this list.
     pub(super) nodes: Vec<TopologyNode>,
     pub(super) links: Vec<TopologyLink>,
+    /// Links between known nodes that have other mistakes.
+    pub(super) broken_links: Vec<BrokenLink>,
     /// Whether every node and link could be read, so that none is missing by mistake.
     pub(super) complete: bool,
     /// Keys of nodes from `defaults`.
@@ -88,6 +90,14 @@ pub(super) struct TopologyLink {
     pub(super) file_index: usize,
 }
 
+/// One of `links` of which only the two nodes are known.
+#[derive(Clone, Debug)]
+pub(super) struct BrokenLink {
+    /// The numbers of its nodes.
+    pub(super) ends: [usize; 2],
+    pub(super) at: ValuePlace,
+}
+
 /// The same value, reported at another place.
 pub(super) fn relocated(value: &Value, place: String) -> Value {
     let more = value.at.more.as_ref();
@@ -128,16 +138,12 @@ pub(super) fn read(
     let nodes = nodes(mapping, report);
     let count = |key| mapping.value(key).and_then(Value::as_list).map(<[Value]>::len);
     let all_nodes = count(&TOPOLOGY.nodes) == Some(nodes.len());
-    if !all_nodes {
-        report.unread(mapping.key_place(&TOPOLOGY.nodes));
-    }
-    let links = links(mapping, &nodes, report);
-    let all_links = count(&TOPOLOGY.links).unwrap_or(0) == links.len()
-        && !report.is_unread(&mapping.key_place(&TOPOLOGY.links))
-        && (mapping.has(&TOPOLOGY.links) || !has_unknown_keys(map));
-    if !all_links {
+    let (links, broken_links) = links(mapping, &nodes, report);
+    if !mapping.has(&TOPOLOGY.links) && has_unknown_keys(map) {
         report.unread(mapping.key_place(&TOPOLOGY.links));
     }
+    let all_links = count(&TOPOLOGY.links).unwrap_or(0) == links.len()
+        && !report.is_unread(&mapping.key_place(&TOPOLOGY.links));
     let mut defaults = defaults(mapping, report);
     let draft = TopologySettings::read(mapping, report);
     if let (Some(_), Some(value)) = (draft.routing, mapping.value(&TOPOLOGY.routing)) {
@@ -152,6 +158,7 @@ pub(super) fn read(
         environment: source.environment.clone(),
         nodes,
         links,
+        broken_links,
         complete: all_nodes && all_links,
         node_defaults: defaults.node,
         peer_defaults: defaults.peer,
@@ -182,9 +189,13 @@ fn nodes(mapping: Mapping<'_>, report: &mut DiagnosticSink) -> Vec<TopologyNode>
     for (index, value) in list.iter().enumerate() {
         let path = path.index(index, &value.at);
         let known = keys::topology_node_keys();
-        let Some(item) = Mapping::of_item(value, &path, known.clone(), report) else { continue };
-        let TopologyNodeDraft { id, host } = TopologyNodeSettings::read(item, report);
-        let Some(id) = id else { continue };
+        let item = Mapping::of_item(value, &path, known.clone(), report);
+        let draft = item.map(|item| (item, TopologyNodeSettings::read(item, report)));
+        let Some((item, TopologyNodeDraft { id: Some(id), host })) = draft else {
+            // Links may name it.
+            report.unread(mapping.key_place(&TOPOLOGY.nodes));
+            continue;
+        };
         let place = item.path_of(&TOPOLOGY_NODE.id).place();
         if let Some(first) = ids.note(id.as_str(), place.within_sentence()) {
             let what = format!("a second node of this id; the first is {first}");
@@ -223,10 +234,11 @@ fn links(
     mapping: Mapping<'_>,
     nodes: &[TopologyNode],
     report: &mut DiagnosticSink,
-) -> Vec<TopologyLink> {
+) -> (Vec<TopologyLink>, Vec<BrokenLink>) {
     let list = mapping.list(&TOPOLOGY.links, report);
+    let mut broken = Vec::new();
     if nodes.is_empty() {
-        return Vec::new();
+        return (Vec::new(), broken);
     }
     let path = mapping.path_of(&TOPOLOGY.links);
     let numbers: HashMap<&str, usize> =
@@ -236,6 +248,7 @@ fn links(
     for (index, value) in list.iter().enumerate() {
         let path = path.index(index, &value.at);
         let Some(item) = Mapping::of_item(value, &path, LinkSettings::KEYS.iter(), report) else {
+            report.unread(mapping.key_place(&TOPOLOGY.links));
             continue;
         };
         // A mistake of the secret is reported here, for both ends of the link.
@@ -243,10 +256,19 @@ fn links(
             LinkSettings::read(item, report);
         let from = from.and_then(|id| end(item, &LINK.from, &id, &numbers, report));
         let to = to.and_then(|id| end(item, &LINK.to, &id, &numbers, report));
-        let (Some(from), Some(to), Some(relation), Some(transport)) =
-            (from, to, relation, transport)
-        else {
-            continue;
+        let (from, to, relation, transport) = match (from, to, relation, transport) {
+            (Some(from), Some(to), Some(relation), Some(transport)) => {
+                (from, to, relation, transport)
+            }
+            (Some(from), Some(to), ..) => {
+                broken.push(BrokenLink { ends: [from, to], at: value.at.clone() });
+                continue;
+            }
+            // Routes may name the nodes that it joins.
+            _ => {
+                report.unread(mapping.key_place(&TOPOLOGY.links));
+                continue;
+            }
         };
         if from == to {
             item.problem(&LINK.to, "links a node with itself", "name two nodes", report);
@@ -282,7 +304,7 @@ fn links(
         }
         links.push(link);
     }
-    links
+    (links, broken)
 }
 
 /// Two nodes may dial each other (D5); both links must have the same relation, transport and secret.

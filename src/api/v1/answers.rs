@@ -20,6 +20,8 @@ pub(super) struct ApiBody {
     pub(super) peer: Option<String>,
     /// What this listener can do beside the rest.
     pub(super) features: Vec<String>,
+    /// The URL of the page of all nodes of this process, if it serves one. Null for a token that is bound to a peer.
+    pub(super) page: Option<String>,
 }
 
 /// All nodes in view.

@@ -1,13 +1,12 @@
 //! What happens to nodes and peers, as events.
 
-use std::time::SystemTime;
-
 use crate::account::AccountId;
 use crate::api::OverrideEnd;
 use crate::api::config_values::ConfigMistake;
 use crate::api::health::HealthStatus;
 use crate::api::status::NodeStatus;
 use crate::books::{EventId, EventKind, EventLevel, NewEvent};
+use crate::machine;
 use crate::observe::{OverrideBody, OverrideKind};
 use crate::peers::{PeerChange, PeerEvent};
 
@@ -20,7 +19,7 @@ impl NodeStatus {
     pub fn record_event(&self, event: NewEvent) {
         if event.kind.is_saved() {
             let context = self.context();
-            let id = EventId::from_random(rand::random());
+            let id = EventId::from_random(machine::random());
             context.connector.note_event(id, &event, context.clock.now().wall);
         }
         self.log_event(event);
@@ -29,7 +28,7 @@ impl NodeStatus {
     /// The same for an event that is noted for the store already: it is only in `/api/v1/events`.
     pub fn log_event(&self, event: NewEvent) {
         let node = self.context().connector.node_id();
-        self.observer().events.record(node.as_str(), SystemTime::now(), event);
+        self.observer().events.record(node.as_str(), machine::time_of_day(), event);
     }
 
     /// Something happened to a peer.

@@ -1,10 +1,10 @@
 //! Which limits of accounts are nearly reached. Checked while a client watches.
 
 use std::collections::BTreeSet;
-use std::time::SystemTime;
 
 use crate::books::{EventKind, EventLevel, NewEvent};
 use crate::connector::{AccountReport, ConnectorReport};
+use crate::machine;
 use crate::observe::EventLog;
 
 /// A limit is near from this share on, in percent.
@@ -23,7 +23,7 @@ impl LimitWatch {
             for account in report.accounts.iter().filter(|account| !account.removed) {
                 for (key, used, limit) in uses(account) {
                     if let Some(event) = self.note(&report.node_id, account, key, (used, limit)) {
-                        events.record(&report.node_id, SystemTime::now(), event);
+                        events.record(&report.node_id, machine::time_of_day(), event);
                     }
                 }
             }

@@ -56,6 +56,7 @@ pub(super) async fn top(
         scopes: caller.scopes.into_iter().collect(),
         peer: caller.peer.as_ref().map(ToString::to_string),
         features: v1.features(),
+        page: v1.observer.page_url().filter(|_| caller.peer.is_none()),
     })
 }
 

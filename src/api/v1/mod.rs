@@ -28,6 +28,7 @@ mod openapi;
 mod packet_lists;
 mod packets;
 mod page_access;
+mod payments;
 mod probes;
 mod query;
 mod remote_nodes;
@@ -121,6 +122,7 @@ fn operations(v1: Arc<V1>) -> ApiRouter {
         .route(Scope::Operate, routes!(ledger::change_balance))
         .route(Scope::Read, routes!(books::income))
         .route(Scope::Read, routes!(books::saved_events))
+        .route(Scope::Packets, routes!(payments::payments))
         .route(Scope::Read, routes!(webhooks::webhooks))
         .route(Scope::Operate, routes!(webhooks::test))
         .route(Scope::Operate, routes!(webhooks::retry))

@@ -1,6 +1,7 @@
 //! The observer of a process: its nodes, what happened to them, and who watches.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
@@ -18,6 +19,7 @@ use crate::account::AccountId;
 use crate::api::config_values::{CHECK_ORDERS_MAX, ConfigCheckOrder};
 use crate::api::status::NodeStatus;
 use crate::connector::ConnectorReport;
+use crate::machine;
 use crate::observe::{
     EventBody, EventLog, HISTORY_STEP_MS, ObjectIds, PacketBody, StateBody, StreamQueue, Visibility,
 };
@@ -84,6 +86,8 @@ pub struct Observer {
     pub(super) watch: Mutex<Watch>,
     /// Only with `up --lab`.
     lab: OnceLock<Arc<Lab>>,
+    /// Where `up` serves the page of all nodes.
+    page: OnceLock<SocketAddr>,
     /// Where requests to read the configuration file go.
     config_checks: OnceLock<mpsc::Sender<ConfigCheckOrder>>,
     /// The last lines of the log of the process.
@@ -98,12 +102,13 @@ pub struct Observer {
 impl Observer {
     /// An observer without nodes.
     pub fn new() -> Arc<Self> {
-        let ids = Arc::new(ObjectIds::new(rand::random()));
+        let ids = Arc::new(ObjectIds::new(machine::random()));
         Arc::new(Self {
             events: EventLog::new(Arc::clone(&ids)),
             watch: Mutex::new(Watch::default()),
             nodes: Mutex::default(),
             lab: OnceLock::new(),
+            page: OnceLock::new(),
             config_checks: OnceLock::new(),
             log: OnceLock::new(),
             remotes: RemoteNodes::default(),
@@ -117,6 +122,17 @@ impl Observer {
     pub fn set_lab(&self, lab: Arc<Lab>) {
         // A second one would have no effect.
         let _ = self.lab.set(lab);
+    }
+
+    /// Notes where the page of all nodes is. Called once.
+    pub fn set_page(&self, address: SocketAddr) {
+        // A second one would have no effect.
+        let _ = self.page.set(address);
+    }
+
+    /// Where the page of all nodes is, if there is one.
+    pub(super) fn page_url(&self) -> Option<String> {
+        self.page.get().map(|address| format!("http://{address}/"))
     }
 
     /// From now on, requests to read the configuration file come out of this channel. Called once.

@@ -5,14 +5,16 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum, ValueHint};
 
-use crate::console::{SourceArguments, parse_duration};
+use super::nodes::{NamedNodesArguments, ObservedArguments};
+use crate::console::parse_duration;
 use crate::wire::Address;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Asks the pages of each node: all nodes of a topology file, on the ports where `up` and Compose have them, the node of a \
-node file, or the nodes at URLs. With none of these, it asks the node of CONFIG_FILE, or one on port 8080. Where NODE_ID \
-is set, as in containers, the nodes of a topology file are asked at their `host`.
+node file, or the nodes at URLs. With none of these, it asks the node of CONFIG_FILE, that of the Debian package \
+(/etc/ilp-connector/node.yaml, if you may read it), or one on port 8080. Where NODE_ID is set, as in containers, the nodes of \
+a topology file are asked at their `host`.
 
 A node with an `apiToken` shows balances only to those who have it. It is taken from the file; for URLs, give it with \
 --token-file. The token goes to every node that is asked.
@@ -25,14 +27,8 @@ Examples:
 
 Exit codes: 0 all nodes are healthy or on standby, 1 one is not or does not answer, 64 wrong usage or configuration.")]
 pub(in crate::cli) struct StatusArguments {
-    /// Node files, topology files, and URLs of nodes such as http://127.0.0.1:8080
-    #[arg(value_name = "FILE|URL", conflicts_with = "config", value_hint = ValueHint::FilePath)]
-    pub(in crate::cli) targets: Vec<String>,
     #[command(flatten)]
-    pub(in crate::cli) source: SourceArguments,
-    /// Read the apiToken of the nodes from this file; - is standard input [variable: API_TOKEN]
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub(in crate::cli) token_file: Option<PathBuf>,
+    pub(in crate::cli) named: NamedNodesArguments,
     /// How long to wait for each answer
     #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = parse_duration)]
     pub(in crate::cli) timeout: Duration,
@@ -72,27 +68,11 @@ pub(in crate::cli) enum GraphLanguage {
     Dot,
 }
 
-/// Which nodes are read, and the form of the output.
-#[derive(Debug, Args)]
-pub(in crate::cli) struct ObservedArguments {
-    #[command(flatten)]
-    pub(in crate::cli) source: SourceArguments,
-    /// Read the node with its pages at this URL, or the page of `up`; may be repeated
-    #[arg(long, value_name = "URL", conflicts_with = "config")]
-    pub(in crate::cli) via: Vec<String>,
-    /// Read the apiToken of the nodes from this file; - is standard input [variable: API_TOKEN]
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub(in crate::cli) token_file: Option<PathBuf>,
-    /// Print JSON
-    #[arg(long)]
-    pub(in crate::cli) json: bool,
-}
-
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Reads each node of --config (or one, with --node), or the nodes at --via. A busy node shows a sample: the same packets at \
-each hop. Rejects are always shown, up to a limit. The last line counts what was not shown. Packets are real ones; nothing \
-is sent.
+Reads the nodes of --config (or one of them, with --node) and those at --via; both may be repeated. A busy node \
+shows a sample: the same packets at each hop. Rejects are always shown, up to a limit. The last line counts what was not \
+shown. Packets are real ones; nothing is sent.
 
 Filter: terms, of which a packet matches all; a comma is \"or\". Fields: node, from, to, code, phase, lane, dest, kind, \
 amount, latency.
@@ -101,7 +81,7 @@ amount, latency.
 Examples:
   ilp-connector tap --config examples/linear-3.yaml
   ilp-connector tap phase=rejected --config examples/linear-3.yaml
-  ilp-connector tap --path dest^=test.c --for 30s --config examples/linear-3.yaml
+  ilp-connector tap --path dest^=test.c --for 30s --config alice.yaml --config bob.yaml
   ilp-connector tap --via http://127.0.0.1:8000 --json | jq .code")]
 pub(in crate::cli) struct TapArguments {
     /// Which packets
@@ -125,34 +105,70 @@ pub(in crate::cli) struct TapArguments {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Reads each node of --config (or one, with --node), or the nodes at --via. Takes about two seconds, because rates are \
-differences. THERE is from the first node of a link to the second; the balance is that at the first one: above zero, the \
+Reads the nodes of the files (or one of them, with --node) and those at the URLs. Takes about two seconds, because rates \
+are differences. THERE is from the first node of a link to the second; the balance is that at the first one: above zero, the \
 second owes. \"Limited by\" names a node and its limit of which 90 % is used, or why the link is down.
 
 Examples:
-  ilp-connector edges --config examples/linear-3.yaml
-  ilp-connector edges --via http://127.0.0.1:8000 --json")]
+  ilp-connector edges examples/linear-3.yaml
+  ilp-connector edges alice.yaml bob.yaml
+  ilp-connector edges http://127.0.0.1:8000 --json")]
 pub(in crate::cli) struct EdgesArguments {
     /// Show accounts that were never used, too
     #[arg(long)]
     pub(in crate::cli) all: bool,
     #[command(flatten)]
-    pub(in crate::cli) observed: ObservedArguments,
+    pub(in crate::cli) named: NamedNodesArguments,
+    /// Print JSON
+    #[arg(long)]
+    pub(in crate::cli) json: bool,
 }
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Reads each node of --config (or one, with --node), or the nodes at --via. A node keeps its last events while it runs.
+Reads the nodes of the files (or one of them, with --node) and those at the URLs. A node keeps its last events while \
+it runs.
 
 Examples:
-  ilp-connector events --config examples/linear-3.yaml
-  ilp-connector events -f --via http://127.0.0.1:8000")]
+  ilp-connector events examples/linear-3.yaml
+  ilp-connector events -f http://127.0.0.1:8000")]
 pub(in crate::cli) struct EventsArguments {
     /// Go on with new events until Ctrl-C
     #[arg(short = 'f', long)]
     pub(in crate::cli) follow: bool,
     #[command(flatten)]
-    pub(in crate::cli) observed: ObservedArguments,
+    pub(in crate::cli) named: NamedNodesArguments,
+    /// Print JSON
+    #[arg(long)]
+    pub(in crate::cli) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Shows what a node does with packets to a prefix: all its next hops, the best first, and why the others are not used. \
+WEIGHT is the priority; of the next hops that are connected, that with the highest is used. Learned routes that another one \
+excels have none. With --destination it says for each node which route a packet to this address takes; `explain` follows \
+it from node to node.
+
+Examples:
+  ilp-connector routes examples/mesh-4.yaml
+  ilp-connector routes alice.yaml bob.yaml --destination test.c.shop
+  ilp-connector routes --node b --config examples/mesh-4.yaml --json
+
+Exit codes: 0 shown, 1 no node answers, or with --destination, a node would reject the packet, 64 wrong usage or \
+configuration.")]
+pub(in crate::cli) struct RoutesArguments {
+    /// Only the route that packets to this address take
+    #[arg(long, value_name = "ADDRESS")]
+    pub(in crate::cli) destination: Option<Address>,
+    /// Prefixes of each node, at most
+    #[arg(long, value_name = "NUMBER", default_value = "1000", value_parser = clap::value_parser!(u32).range(1..=1_000_000), conflicts_with = "destination")]
+    pub(in crate::cli) limit: u32,
+    #[command(flatten)]
+    pub(in crate::cli) named: NamedNodesArguments,
+    /// Print JSON
+    #[arg(long)]
+    pub(in crate::cli) json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -186,8 +202,8 @@ pub(in crate::cli) struct ExplainArguments {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Reads each node of --config (or one, with --node), or the nodes at --via, and draws a table once a second. Problems come \
-first, then the order that --sort names. Keys: n l p r choose the table, arrows scroll, q stops. Without a terminal, the \
+Reads the nodes of --config (or one of them, with --node) and those at --via, which both may be repeated, and draws a table \
+once a second. Problems come first, then the order that --sort names. Keys: n l p r choose the table, arrows scroll, q stops. Without a terminal, the \
 table is printed once.
 
 Examples:

@@ -2,18 +2,18 @@
 
 use clap::{Args, Subcommand};
 
-use super::network::ObservedArguments;
+use super::nodes::NamedNodesArguments;
 use super::verbs::VerbNodeArguments;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Reads each node of --config (or one, with --node), or the nodes at --via. A rate is what a unit of FROM is worth in units \
-of TO, before the spread; packets of a pair whose state is not \"used\" are rejected with T00. A quote that changes by \
+Reads the nodes of the files (or one of them, with --node) and those at the URLs. A rate is what a unit of FROM is worth in \
+units of TO, before the spread; packets of a pair whose state is not \"used\" are rejected with T00. A quote that changes by \
 more than the `maxStep` of its source jumps, and its asset has no rate until `rates accept` or a quote near the old one.
 
 Examples:
-  ilp-connector rates --config node.yaml
-  ilp-connector rates --via http://127.0.0.1:8080 --json
+  ilp-connector rates node.yaml
+  ilp-connector rates http://127.0.0.1:8080 --json
   ilp-connector rates accept /etc/ilp/rates.json XRP --reason \"checked by hand\" --config node.yaml
 
 Exit codes: 0 all rates are used, 1 one is missing, is stale or has jumped, or a node does not answer, 64 wrong usage.")]
@@ -22,7 +22,10 @@ pub(in crate::cli) struct RatesArguments {
     #[command(subcommand)]
     pub(in crate::cli) command: Option<RatesCommand>,
     #[command(flatten)]
-    pub(in crate::cli) observed: ObservedArguments,
+    pub(in crate::cli) named: NamedNodesArguments,
+    /// Print JSON
+    #[arg(long)]
+    pub(in crate::cli) json: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use clap::{Args, ValueHint};
 
-use crate::console::{SourceArguments, parse_duration};
+use super::nodes::NamedNodesArguments;
+use crate::console::parse_duration;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -24,14 +25,8 @@ Examples:
 
 Exit codes: 0 the archive is written, 1 it cannot be, 64 wrong usage.")]
 pub(in crate::cli) struct ReportArguments {
-    /// Node files, topology files, and URLs of nodes such as http://127.0.0.1:8080
-    #[arg(value_name = "FILE|URL", conflicts_with = "config", value_hint = ValueHint::FilePath)]
-    pub(in crate::cli) targets: Vec<String>,
     #[command(flatten)]
-    pub(in crate::cli) source: SourceArguments,
-    /// Read the apiToken of the nodes from this file; - is standard input [variable: API_TOKEN]
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub(in crate::cli) token_file: Option<PathBuf>,
+    pub(in crate::cli) named: NamedNodesArguments,
     /// Write this file, which must not exist; - is standard output [default: a name with the time]
     #[arg(short = 'o', long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(in crate::cli) output: Option<PathBuf>,

@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
 
-use crate::console::SourceArguments;
+use super::nodes::NamedNodesArguments;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Serves the page and the API of `up` for nodes that run elsewhere: all nodes of a topology file, the node of a node file, \
-or nodes at URLs. With none of these, it is CONFIG_FILE. Where NODE_ID is set, as in containers, the nodes of a topology \
+or nodes at URLs. With none of these, it is CONFIG_FILE, or the file of the Debian package. Where NODE_ID is set, as in containers, the nodes of a topology \
 file are asked at their `host`. A file that changes is read again.
 
 Each node is asked with its own apiToken: from its file, or for URLs with --token-file. No token reaches the browser. \
@@ -25,14 +25,8 @@ Examples:
 
 Exit codes: 0 stopped by a signal, 1 failure, 64 wrong usage or configuration.")]
 pub(in crate::cli) struct WatchArguments {
-    /// Node files, topology files, and URLs of nodes such as http://127.0.0.1:8080
-    #[arg(value_name = "FILE|URL", conflicts_with = "config", value_hint = ValueHint::FilePath)]
-    pub(in crate::cli) targets: Vec<String>,
     #[command(flatten)]
-    pub(in crate::cli) source: SourceArguments,
-    /// Read the apiToken of the nodes from this file; - is standard input [variable: API_TOKEN]
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub(in crate::cli) token_file: Option<PathBuf>,
+    pub(in crate::cli) named: NamedNodesArguments,
     /// Serve the page on this port; 0 picks a free one
     #[arg(long, value_name = "PORT", default_value = "8000")]
     pub(in crate::cli) port: u16,

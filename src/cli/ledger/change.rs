@@ -88,7 +88,7 @@ fn change_in_node(
         )));
     };
     match config.token_with(Scope::Operate, at) {
-        Some(token) => through_node::change(request, &config.settings, token.expose()),
+        Some(token) => through_node::change(request, config, token),
         // The page of `up` takes changes of nodes without a token.
         None => through_node::change_at_up(request, source, environment)?.ok_or_else(|| {
             Failure::Failed(format!(

@@ -4,43 +4,54 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::super::asked_nodes::find_nodes;
+use super::super::args::NodeTargets;
+use super::super::asked_nodes::{find_nodes, node_on_this_machine};
 use super::super::observed::page_client;
 use super::super::verbs::{NotDone, find_changing_pages, post};
 use super::change::unclear_failure;
 use crate::books::{BalanceChange, ChangeRequest};
-use crate::config::{Environment, NodeSettings};
-use crate::console::{Failure, SourceArguments, block_on, host_to_dial, post_to_page, sanitize};
-use crate::net::authority;
+use crate::config::{Environment, NodeConfig, Secret};
+use crate::console::{Failure, SourceArguments, block_on, describe_unknown_port, sanitize};
+use crate::remote::{AskedNode, PageError, refusal_text};
 
 /// Longer than a node takes to notice that its store does not answer.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Asks the node for a change. Returns the line that describes it.
+/// Asks the node for a change, with this token. Returns the line that describes it.
 pub(super) fn change(
     request: &ChangeRequest,
-    settings: &NodeSettings,
-    api_token: &str,
+    config: &NodeConfig,
+    api_token: &Secret,
 ) -> Result<String, Failure> {
-    let port = settings.health_check_port;
-    if port == 0 {
-        return Err(Failure::Usage(
-            "the node runs, but its healthCheckPort is 0, so the port is only in its log; set HEALTH_CHECK_PORT to it"
-                .to_owned(),
-        ));
+    let settings = &config.settings;
+    if settings.health_check_port == 0 {
+        let instead = "set the variable HEALTH_CHECK_PORT=PORT for this command";
+        let id = settings.node_id.as_str();
+        let text = describe_unknown_port(id, "healthCheckPort", "health", instead);
+        return Err(Failure::Usage(format!("the node runs, but the {text}")));
     }
-    let host = host_to_dial(&settings.health_check_host);
-    let url = format!("http://{}/ledger/changes", authority(&host, port));
+    let hint = "the node runs; if its pages are elsewhere, set the variables HEALTH_CHECK_HOST and HEALTH_CHECK_PORT for \
+                this command";
+    let node = node_on_this_machine(config, hint.to_owned())?;
+    let node = AskedNode { token: Some(api_token.clone()), ..node };
+    let client = page_client(TIMEOUT)?;
     let failed = |what: String| unclear_failure(request, &what);
     let body = body_of(request).to_string();
-    let answer = post_to_page((&host, port), "/ledger/changes", api_token, &body, TIMEOUT)
-        .map_err(|error| failed(format!("no answer from {url}: {error}")))?;
-    let body: Value = serde_json::from_str(&answer.body).unwrap_or_default();
-    let text = |key: &str| body.get(key).and_then(Value::as_str).map(sanitize);
-    if answer.code != 200 {
-        let why = text("error").unwrap_or_else(|| "this is not the answer of a node".to_owned());
-        let message = format!("{why} (HTTP {} from {url})", answer.code);
-        return Err(if answer.code == 503 { failed(message) } else { Failure::Failed(message) });
+    let answer = block_on(async {
+        let posted = client.post(&node, "ledger/changes", &body).await;
+        posted.map_err(|error| match error {
+            // The node may have read the request.
+            PageError::NoAnswer(_) | PageError::TooLong(_) => failed(node.describe(&error)),
+            error => Failure::Failed(node.describe(&error)),
+        })
+    })?;
+    let url = format!("{}/ledger/changes", node.shown_url());
+    let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    if answer.status != 200 {
+        let why = refusal_text(&answer.body);
+        let why = why.unwrap_or_else(|| "this is not the answer of a node".to_owned());
+        let message = format!("{why} (HTTP {} from {url})", answer.status);
+        return Err(if answer.status == 503 { failed(message) } else { Failure::Failed(message) });
     }
     describe(request, &body).ok_or_else(|| failed(format!("the answer from {url} has no balance")))
 }
@@ -52,7 +63,7 @@ pub(super) fn change_at_up(
     source: &SourceArguments,
     environment: &Environment,
 ) -> Result<Option<String>, Failure> {
-    let nodes = find_nodes(&[], source, None, environment)?;
+    let nodes = find_nodes(&NodeTargets::of_one(source, None, None)?, environment)?;
     let client = page_client(TIMEOUT)?;
     let body = body_of(request);
     let answer = block_on(async {

@@ -5,7 +5,6 @@ mod figures;
 mod links;
 
 use std::io;
-use std::path::Path;
 use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt};
@@ -14,8 +13,9 @@ use serde::de::DeserializeOwned;
 
 pub(super) use self::figures::{FIGURES_QUERY, NodeFigures};
 pub(super) use self::links::RatedLink;
-use super::args::ObservedArguments;
+use super::args::NodeTargets;
 use super::asked_nodes::find_nodes;
+use super::up_page::note_stops;
 use crate::config::Environment;
 use crate::console::{Failure, error_chain, sanitize_json};
 use crate::remote::{AskedNode, PageClient, PageError};
@@ -34,17 +34,11 @@ pub(super) struct ObservedNodes {
 
 impl ObservedNodes {
     /// The nodes that the command line names.
-    pub(super) fn find(
-        arguments: &ObservedArguments,
-        environment: &Environment,
-    ) -> Result<Self, Failure> {
-        if let Some(file) = arguments.via.iter().find(|via| !via.contains("://")) {
-            return Err(Failure::Usage(format!(
-                "--via takes the URL of a node's pages, such as http://127.0.0.1:8080; for a file, write --config {file}"
-            )));
-        }
-        let token_file = arguments.token_file.as_deref().map(Path::new);
-        let nodes = find_nodes(&arguments.via, &arguments.source, token_file, environment)?;
+    pub(super) fn find(targets: &NodeTargets, environment: &Environment) -> Result<Self, Failure> {
+        Self::new(find_nodes(targets, environment)?)
+    }
+
+    pub(super) fn new(nodes: Vec<AskedNode>) -> Result<Self, Failure> {
         Ok(Self { client: page_client(TIMEOUT)?, nodes })
     }
 
@@ -67,6 +61,7 @@ impl ObservedNodes {
                 Err(error) => missing.push((node, error)),
             }
         }
+        note_stops(&self.client, &self.nodes, missing.iter_mut()).await;
         if found.is_empty() {
             return Err(Failure::Failed(describe_missing(&missing).join("\n")));
         }

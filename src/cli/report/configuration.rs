@@ -8,9 +8,8 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::archive::{Archive, name_part};
-use super::named_files;
 use crate::audit::verify;
-use crate::cli::args::ReportArguments;
+use crate::cli::args::NodeTargets;
 use crate::config::{Diagnostic, Diagnostics, Environment, Loaded, Source, variable};
 use crate::console::{error_chain, sanitize};
 use crate::net::StorePlace;
@@ -21,10 +20,10 @@ use crate::topology::{self, Checked, Deployment};
 const NODES_MAX: usize = 50;
 
 /// Adds what each file says, or the environment, if no file is named.
-pub(super) fn add(archive: &mut Archive, arguments: &ReportArguments, environment: &Environment) {
+pub(super) fn add(archive: &mut Archive, named_nodes: &NodeTargets, environment: &Environment) {
     let mut files: Vec<Option<PathBuf>> =
-        named_files(arguments).map(|file| Some(file.to_owned())).collect();
-    if files.is_empty() && arguments.targets.is_empty() {
+        named_nodes.files().map(|file| Some(file.to_owned())).collect();
+    if files.is_empty() && named_nodes.targets.is_empty() {
         files.push(None);
     }
     if files.is_empty() {
@@ -38,7 +37,7 @@ pub(super) fn add(archive: &mut Archive, arguments: &ReportArguments, environmen
             file.clone().or_else(|| variable(environment, "CONFIG_FILE").map(PathBuf::from));
         let name = named.as_deref().and_then(Path::file_name);
         let folder = name.map_or("environment".into(), |name| name_part(&name.to_string_lossy()));
-        let node = arguments.source.node.clone();
+        let node = named_nodes.node.clone();
         let source = Source { file, environment: environment.clone(), node, ..Source::default() };
         add_checked(archive, &format!("configuration/{folder}"), topology::check(&source));
     }

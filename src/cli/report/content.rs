@@ -6,8 +6,7 @@ use std::io::{self, Write};
 use serde_json::Value;
 
 use super::archive::{FILE_BYTES_MAX, FileText};
-use crate::net::{mask_address, mask_random_words};
-use crate::wire::Address;
+use crate::net::mask_words_of_strangers;
 
 /// What is in a page.
 #[derive(Clone, Copy)]
@@ -30,7 +29,7 @@ pub(super) fn text_of(body: &[u8], form: Form) -> FileText {
     match is_short.then(|| serde_json::from_str(&body)) {
         Some(Ok(value)) => text_of_json(value, form),
         // A long answer, or none of a node; what it is shows what answers.
-        _ => FileText::new(mask_random_words(body.into_owned())),
+        _ => FileText::new(mask_words_of_strangers(&body)),
     }
 }
 
@@ -42,7 +41,7 @@ pub(super) fn text_of_json(mut value: Value, form: Form) -> FileText {
         Form::Log => {
             let lines = value.get("lines").and_then(Value::as_array).into_iter().flatten();
             let lines = lines.filter_map(Value::as_str);
-            let lines = lines.map(|line| mask_random_words(line.to_owned()) + "\n");
+            let lines = lines.map(|line| mask_words_of_strangers(line) + "\n");
             return FileText::new(lines.collect());
         }
     }
@@ -75,13 +74,7 @@ impl Write for FileWriter {
 fn mask_texts(value: &mut Value) {
     const NUMBERS: [&str; 3] = ["id", "condition", "sampleKey"];
     match value {
-        Value::String(text) => {
-            let taken = std::mem::take(text);
-            *text = match taken.parse::<Address>() {
-                Ok(_) => mask_address(taken),
-                Err(_) => mask_random_words(taken),
-            };
-        }
+        Value::String(text) => *text = mask_words_of_strangers(text),
         Value::Array(items) => items.iter_mut().for_each(mask_texts),
         Value::Object(keys) => {
             let texts = keys.iter_mut().filter(|(key, _)| !NUMBERS.contains(&key.as_str()));

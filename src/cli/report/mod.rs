@@ -13,8 +13,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use self::archive::Archive;
-use super::args::ReportArguments;
-use super::asked_nodes::{find_nodes_with, read_token};
+use super::args::{NodeTarget, NodeTargets, ReportArguments};
+use super::asked_nodes::{find_nodes_with, given_token};
 use super::observed::page_client;
 use crate::config::{Environment, Secret, shown_variables};
 use crate::console::{Failure, block_on, error_chain, sanitize};
@@ -24,28 +24,30 @@ use crate::remote::AskedNode;
 /// The program and the moment.
 const NAME: &str = "ilp-connector-report";
 
-/// Writes the archive, and prints what is in it.
+/// Writes the archive, and prints what is in it. `variables`: those that are set; `environment` also says where a node
+/// of the package is.
 pub(super) fn run(
     arguments: &ReportArguments,
+    variables: &Environment,
     environment: &Environment,
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> Result<(), Failure> {
-    let token = arguments.token_file.as_deref().map(|file| read_token("--token-file", file));
-    let token = token.transpose()?;
-    if let Some(file) = named_files(arguments).find(|file| !file.exists()) {
+    let named = &arguments.named.targets()?;
+    let token = given_token(named)?;
+    if let Some(file) = named.files().find(|file| !file.exists()) {
         let file = sanitize(&file.display().to_string());
         return Err(Failure::Usage(format!("{file}: no such file")));
     }
     let made_at = Clock::start().now().wall.to_string();
     let mut archive = Archive::new(made_at.clone());
-    machine::add(&mut archive, environment);
-    let variables = shown_variables(environment);
-    let lines = variables.into_iter().map(|(name, value)| format!("{name}={value}\n"));
+    machine::add(&mut archive, variables);
+    let shown = shown_variables(variables);
+    let lines = shown.into_iter().map(|(name, value)| format!("{name}={value}\n"));
     let about = "variables that the program reads by name; secrets are masked";
     archive.add_text("environment.txt", about, &lines.collect::<String>());
-    configuration::add(&mut archive, arguments, environment);
-    let nodes = asked_nodes(&mut archive, arguments, token.as_ref(), environment)?;
+    configuration::add(&mut archive, named, environment);
+    let nodes = asked_nodes(&mut archive, named, token.as_ref(), environment)?;
     let client = page_client(arguments.timeout)?.with_page_bytes(pages::PAGE_BYTES_MAX);
     block_on(async {
         pages::add_all(&mut archive, &client, &nodes, arguments.timeout).await;
@@ -66,26 +68,16 @@ pub(super) fn run(
     Ok(out.flush()?)
 }
 
-/// The configuration files that the command line names.
-fn named_files(arguments: &ReportArguments) -> impl Iterator<Item = &Path> {
-    let targets = arguments.targets.iter().filter(|target| !target.contains("://"));
-    targets.map(Path::new).chain(arguments.source.config.as_deref())
-}
-
 /// The nodes of all targets. A file with mistakes says of no node where it is.
 fn asked_nodes(
     archive: &mut Archive,
-    arguments: &ReportArguments,
+    named: &NodeTargets,
     token: Option<&Secret>,
     environment: &Environment,
 ) -> Result<Vec<AskedNode>, Failure> {
-    let one_by_one: Vec<&[String]> = match arguments.targets.as_slice() {
-        [] => vec![&[]],
-        targets => targets.chunks(1).collect(),
-    };
     let mut nodes: Vec<AskedNode> = Vec::new();
-    for target in one_by_one {
-        match find_nodes_with(target, &arguments.source, token.cloned(), environment) {
+    for target in named.each() {
+        match find_nodes_with(&target, token.cloned(), environment) {
             Ok(found) => {
                 for node in found {
                     if nodes.iter().all(|known| known.url != node.url) {
@@ -97,9 +89,7 @@ fn asked_nodes(
                 "nodes",
                 "the configuration has mistakes, so that it does not say where nodes are; name their URLs",
             ),
-            Err(failure) if target.first().is_some_and(|target| target.contains("://")) => {
-                return Err(failure);
-            }
+            Err(failure) if matches!(*target.targets, [NodeTarget::Url(_)]) => return Err(failure),
             Err(failure) => archive.miss("nodes", &failure.to_string()),
         }
     }

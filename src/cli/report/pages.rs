@@ -15,7 +15,8 @@ use tokio::time::{Instant, timeout_at};
 use super::archive::{Archive, FileText, name_part};
 use super::content::{Form, text_of, text_of_json};
 use crate::console::sanitize;
-use crate::remote::{AskedNode, PageAnswer, PageClient, PageError, url_encode};
+use crate::net::mask_words_of_strangers;
+use crate::remote::{AskedNode, PageAnswer, PageClient, PageError, refusal_text, url_encode};
 
 /// Bytes of an answer. Of more than a file has, the rest is cut off.
 pub(super) const PAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -105,7 +106,7 @@ const fn masked(file: &'static str, path: &'static str, about: &'static str) -> 
     Page { file, path, about, form: Form::Masked }
 }
 
-/// Asks all nodes. One answer takes at most three times `timeout`.
+/// Asks all nodes. How long an answer takes at most: see [`PageClient::new`].
 pub(super) async fn add_all(
     archive: &mut Archive,
     client: &PageClient,
@@ -256,7 +257,7 @@ impl Answers {
     }
 
     fn miss(&mut self, what: String, why: String) {
-        self.missing.push((what, why));
+        self.missing.push((what, mask_words_of_strangers(&why)));
     }
 
     /// The nodes of the listener, as it says.
@@ -271,10 +272,8 @@ impl Answers {
 }
 
 fn describe_refusal(status: u16, body: &[u8]) -> String {
-    let body: Value = serde_json::from_slice(body).unwrap_or_default();
-    let detail = body.get("detail").or_else(|| body.get("error")).and_then(Value::as_str);
-    let detail = detail.map_or_else(|| "the node refuses it".to_owned(), sanitize);
-    format!("{detail} (HTTP {status})")
+    let why = refusal_text(body).unwrap_or_else(|| "this is not the answer of a node".to_owned());
+    format!("{why} (HTTP {status})")
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::super::network_view::{NodeRow, ViewState};
+use super::super::up_page::note_stops;
 use crate::console::{NAME_A_FILE, sanitize, sanitize_answer};
 use crate::observe::{
     BothWays, EngineAccountBody, EngineRefusalBody, PeerSettlementBody, PendingSettlementBody,
@@ -96,8 +97,16 @@ struct PeersPage {
 
 /// Asks all nodes at the same time. The answers are in the order of the nodes.
 pub(super) async fn look_at_all(client: &PageClient, nodes: &[AskedNode]) -> Vec<NodeLook> {
-    let looks = stream::iter(nodes).map(|node| look_at(client, node));
-    let mut looks: Vec<NodeLook> = looks.buffered(CONCURRENT_MAX).collect().await;
+    let looks = stream::iter(nodes).map(|node| async move {
+        look_at(client, node).await.map_err(|error| (node.clone(), error))
+    });
+    let mut looks: Vec<Result<NodeLook, (AskedNode, PageError)>> =
+        looks.buffered(CONCURRENT_MAX).collect().await;
+    note_stops(client, nodes, looks.iter_mut().filter_map(|look| look.as_mut().err())).await;
+    let looks = looks
+        .into_iter()
+        .map(|look| look.unwrap_or_else(|(node, error)| NodeLook::without_answer(&node, &error)));
+    let mut looks: Vec<NodeLook> = looks.collect();
     let ids: BTreeSet<String> = looks.iter().map(|look| look.row.id.clone()).collect();
     for look in &mut looks {
         look.count_peers(&ids);
@@ -105,27 +114,33 @@ pub(super) async fn look_at_all(client: &PageClient, nodes: &[AskedNode]) -> Vec
     looks
 }
 
-async fn look_at(client: &PageClient, node: &AskedNode) -> NodeLook {
-    match client.health(node).await {
-        Ok(health) => look_of(node, health, client.page(node, "peers").await),
-        Err(error) => NodeLook::without_answer(node, &error),
-    }
+async fn look_at(client: &PageClient, node: &AskedNode) -> Result<NodeLook, PageError> {
+    let health = client.health(node).await?;
+    Ok(match is_another(node, &health) {
+        // The token is for the node that the file names.
+        true => look_at_another(node, &health),
+        false => look_of(node, health, client.page(node, "peers").await),
+    })
+}
+
+fn is_another(node: &AskedNode, health: &HealthPage) -> bool {
+    node.id.as_ref().is_some_and(|id| *id != sanitize(&health.node_id))
+}
+
+fn look_at_another(node: &AskedNode, health: &HealthPage) -> NodeLook {
+    let (answered, url) = (sanitize(&health.node_id), node.shown_url());
+    let why = format!("the node {answered} answers at {url}; for that one, {NAME_A_FILE}");
+    let reasons = health.reasons.iter().map(|reason| sanitize_answer(reason));
+    let reasons = [why].into_iter().chain(reasons).collect();
+    let state = ViewState::Bad("another node".to_owned());
+    let id = node.id.clone().unwrap_or_default();
+    NodeLook { row: NodeRow { id, ..row(state, reasons) }, ..blank(node) }
 }
 
 fn look_of(node: &AskedNode, health: HealthPage, peers: Result<PeersPage, PageError>) -> NodeLook {
-    let mut reasons: Vec<String> =
-        health.reasons.iter().map(|reason| sanitize_answer(reason)).collect();
+    let reasons = health.reasons.iter().map(|reason| sanitize_answer(reason)).collect();
     let answered = sanitize(&health.node_id);
-    let mut state = ViewState::of_node(&health.status);
-    if let Some(id) = node.id.as_ref().filter(|id| **id != answered) {
-        let url = node.shown_url();
-        reasons.insert(
-            0,
-            format!("the node {answered} answers at {url}; for that one, {NAME_A_FILE}"),
-        );
-        state = ViewState::Bad("another node".to_owned());
-        return NodeLook { row: NodeRow { id: id.clone(), ..row(state, reasons) }, ..blank(node) };
-    }
+    let state = ViewState::of_node(&health.status);
     let (address, accounts, no_balances) = match peers {
         Ok(page) => (page.ilp_address, page.peers, None),
         // A standby has no balances.

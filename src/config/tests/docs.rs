@@ -11,8 +11,7 @@ use crate::config::route_keys::{RateSettings, RateSourceSettings, RouteSettings}
 use crate::config::settlement::EngineKeySet;
 use crate::config::topology_keys::{LinkSettings, TopologyNodeSettings, TopologySettings};
 use crate::config::value_kind::ValueKind;
-
-const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/CONFIG.md");
+use crate::testing::check_block;
 
 fn kind(kind: ValueKind) -> String {
     match kind {
@@ -78,8 +77,6 @@ fn table(keys: &[KeyInfo], variables: bool) -> String {
 
 #[test]
 fn tables_list_the_keys() {
-    let text = std::fs::read_to_string(PATH).unwrap();
-    let mut new = text.clone();
     let tables = [
         ("node", NodeSettings::KEYS, true),
         ("apiTokens", ApiTokenSettings::KEYS, false),
@@ -99,18 +96,7 @@ fn tables_list_the_keys() {
         ("links", LinkSettings::KEYS, false),
     ];
     for (name, keys, variables) in tables {
-        let (start, end) = (format!("<!-- keys: {name} -->\n"), "<!-- end of keys -->");
-        let (before, rest) =
-            new.split_once(&start).unwrap_or_else(|| panic!("no {start} in docs/CONFIG.md"));
-        let (_, after) = rest.split_once(end).unwrap();
-        new = format!("{before}{start}{}{end}{after}", table(keys, variables));
-    }
-    if std::env::var_os("BLESS").is_some() {
-        std::fs::write(PATH, &new).unwrap();
-    } else {
-        assert!(
-            new == text,
-            "the tables of docs/CONFIG.md do not list the keys; run with BLESS=1 and read the difference"
-        );
+        let begin = format!("<!-- keys: {name} -->\n");
+        check_block("docs/CONFIG.md", (&begin, "<!-- end of keys -->"), &table(keys, variables));
     }
 }

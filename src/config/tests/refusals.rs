@@ -8,9 +8,8 @@ use crate::config::keys::KeyInfo;
 use crate::config::node_keys::NodeSettings;
 use crate::config::peer_keys::{PeerSettings, ReceiverSettings};
 use crate::connector::Refusal;
-use crate::testing::every_refusal;
+use crate::testing::{check_block, every_refusal};
 
-const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/OPERATIONS.md");
 const SOURCE: &str = include_str!("../../connector/refusal_advice.rs");
 
 fn key(refusal: &Refusal) -> Option<String> {
@@ -68,14 +67,5 @@ fn operations_lists_the_refusals() {
         let (kind, code, advice) = (refusal.kind(), refusal.code(), refusal.advice());
         table.push_str(&format!("| `{kind}` | {code} | {refusal} | {key} | {advice} |\n"));
     }
-    let text = std::fs::read_to_string(PATH).unwrap();
-    let (start, end) = ("<!-- refusals -->\n", "<!-- end of refusals -->");
-    let (before, rest) = text.split_once(start).unwrap();
-    let (_, after) = rest.split_once(end).unwrap();
-    let new = format!("{before}{start}{table}{end}{after}");
-    if std::env::var_os("BLESS").is_some() {
-        std::fs::write(PATH, &new).unwrap();
-    } else {
-        assert!(new == text, "run with BLESS=1 and read the difference of docs/OPERATIONS.md");
-    }
+    check_block("docs/OPERATIONS.md", ("<!-- refusals -->\n", "<!-- end of refusals -->"), &table);
 }

@@ -1,9 +1,12 @@
 //! Finds a receiver of the configuration by its address: the node that it belongs to, and the URL for SPSP queries
 //! there.
 
+use super::spsp_clients::OwnServer;
 use crate::config::{FileForm, Loaded, NodeConfig};
-use crate::console::{Failure, NodeAndNetwork, host_to_dial};
-use crate::net::{HttpUrl, TlsTrust, authority};
+use crate::console::{
+    Failure, NodeAndNetwork, describe_unknown_port, host_to_dial, url_of_unknown_port,
+};
+use crate::net::{HttpUrl, authority};
 use crate::tools::login::trust_for_node;
 use crate::topology::{Deployment, Topology};
 use crate::wire::Address;
@@ -12,7 +15,6 @@ use crate::wire::payment_pointer::WELL_KNOWN_PATH;
 /// The SPSP endpoint of a receiver, from the configuration.
 pub(super) struct SpspEndpoint {
     pub(super) url: HttpUrl,
-    pub(super) trust: TlsTrust,
     /// The end of the error message if the node gives no secret: the likely reason.
     pub(super) hint: String,
 }
@@ -47,13 +49,19 @@ pub(super) fn find_endpoint(
             "{address} belongs to no node of the configuration; give --secret, or a payment pointer or SPSP URL"
         )));
     };
-    let Some(port) = node.settings.http_server_port.filter(|port| *port > 0) else {
+    if node.settings.http_server_port == Some(0) {
+        let id = node.settings.node_id.as_str();
+        let url = url_of_unknown_port(scheme_of(&node), &host);
+        let instead = format!("give the URL of the receiver, {url}/RECEIVER");
+        return Err(Failure::Usage(describe_unknown_port(id, "httpServerPort", "HTTP", &instead)));
+    }
+    let Some(port) = node.settings.http_server_port else {
         return Err(Failure::Usage(format!(
             "node {} has no httpServerPort, so it cannot be asked for a secret; set one, or give --secret",
             node.settings.node_id
         )));
     };
-    let scheme = if node.settings.tls.is_some() { "https" } else { "http" };
+    let scheme = scheme_of(&node);
     let below = node.address.as_ref().and_then(|own| address.view().below(own.view()));
     let receiver = below.and_then(|below| below.split('.').next());
     let path =
@@ -64,7 +72,26 @@ pub(super) fn find_endpoint(
     let matches = |name: &str| receiver.is_none_or(|wanted| wanted == name);
     let is_known = node.receivers.iter().any(|known| matches(known.id.as_str()));
     let hint = if is_known { not_running_hint(&node) } else { receivers_hint(&node) };
-    Ok(SpspEndpoint { url, trust: trust_for_node(&node), hint })
+    Ok(SpspEndpoint { url, hint })
+}
+
+/// The HTTP servers with TLS of all nodes of the configuration.
+pub(super) fn own_servers(
+    network: Option<&NodeAndNetwork>,
+    on_this_machine: bool,
+) -> Result<Vec<OwnServer>, Failure> {
+    let Some((loaded, topology)) = network else { return Ok(Vec::new()) };
+    let nodes = nodes_with_hosts(loaded, topology.as_ref(), on_this_machine)?;
+    let servers = nodes.into_iter().filter(|(node, _)| node.settings.tls.is_some());
+    let servers = servers.filter_map(|(node, host)| {
+        let port = node.settings.http_server_port?;
+        Some(OwnServer { host, port, trust: trust_for_node(&node) })
+    });
+    Ok(servers.collect())
+}
+
+fn scheme_of(node: &NodeConfig) -> &'static str {
+    if node.settings.tls.is_some() { "https" } else { "http" }
 }
 
 /// The node has the receiver: then it does not run, or another node answered at its port.

@@ -5,8 +5,8 @@
 use serde_json::Value;
 
 use super::payee::parse_base64_secret;
+use super::spsp_clients::SpspClients;
 use crate::console::{Failure, sanitize};
-use crate::http::HttpClient;
 use crate::net::{HttpUrl, is_loopback};
 use crate::stream::SharedSecret;
 use crate::tools::wait_notes::note_if_slow;
@@ -31,7 +31,7 @@ pub(super) struct SpspReceiver {
 
 /// Asks the endpoint, and follows redirects.
 pub(super) async fn query_receiver(
-    client: &HttpClient,
+    clients: &SpspClients,
     asked: &HttpUrl,
     allow_http: bool,
 ) -> Result<SpspReceiver, Failure> {
@@ -44,6 +44,7 @@ pub(super) async fn query_receiver(
             )));
         }
         let message = || format!("waiting for an answer from {url}");
+        let client = clients.of(&url)?;
         let document = note_if_slow(client.get(&url, ACCEPT), message).await;
         let document = document.map_err(|error| query_failure(&url, &error.to_string()))?;
         match document.status {

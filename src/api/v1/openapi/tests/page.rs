@@ -3,8 +3,8 @@
 use serde_json::{Map, Value};
 
 use super::current;
+use crate::testing::check_page;
 
-const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/API.md");
 const INTRODUCTION: &str = "\
 # The API, operation by operation
 
@@ -197,13 +197,7 @@ fn page() -> String {
 
 #[test]
 fn the_page_of_the_api_is_that_of_the_program() {
-    let page = page();
-    if std::env::var_os("BLESS").is_some() {
-        std::fs::write(PATH, &page).unwrap();
-        return;
-    }
-    let found = std::fs::read_to_string(PATH).unwrap_or_default();
-    assert!(found == page, "docs/API.md has another API; run with BLESS=1 and read the difference");
+    check_page("docs/API.md", &page());
 }
 
 #[test]
