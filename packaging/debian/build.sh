@@ -3,7 +3,7 @@
 #
 #   packaging/debian/build.sh target/release/ilp-connector DIRECTORY
 #
-# Needs dpkg-dev. Prints the path of the package.
+# Needs dpkg-dev, git and a checkout. Prints the path of the package.
 set -eu
 
 program=${1:?usage: build.sh PROGRAM DIRECTORY}
@@ -36,8 +36,9 @@ ln -s ../../../ilp-connector/monitoring "$doc/docker/monitoring"
 # Not below doc, which small images leave out.
 install -m 644 "$here/container.conf" "$root/usr/share/ilp-connector/container.conf"
 install -m 644 "$repository/README.md" "$doc"
-tar --create --exclude=node_modules --exclude=examples/books --exclude='docs/book.*' --exclude=docs/site.sh \
-    --directory "$repository" docs examples packaging/kubernetes | tar --extract --no-same-owner --directory "$doc"
+# What git knows, and nothing that lies beside it.
+(cd "$repository" && git ls-files -z -- docs examples packaging/kubernetes ':!docs/book.*' ':!docs/site.sh' |
+    xargs -0 cp --parents --target-directory "$doc")
 install -m 644 "$here/container.conf" "$here/ilp-connector.service" "$doc/packaging/debian"
 find "$doc" "$root/usr/share/ilp-connector" -type f -exec chmod 644 {} + -o -type d -exec chmod 755 {} +
 mkdir -p "$root/usr/share/man/man1"

@@ -33,8 +33,8 @@ for shell in bash zsh fish; do
     "$program" completions "$shell" >"$root/completions/ilp-connector.$shell"
 done
 cp "$repository/LICENSE" "$repository/README.md" "$repository/CHANGELOG.md" "$root"
-cp -r "$repository/examples" "$root"
-tar --create --gzip --owner=0 --group=0 --numeric-owner --sort=name --exclude=node_modules --exclude=examples/books \
-    --directory "$stage" --file "$directory/$name.tar.gz" "$name"
+# What git knows, and nothing that lies beside it.
+(cd "$repository" && git ls-files -z -- examples | xargs -0 cp --parents --target-directory "$root")
+tar --create --gzip --owner=0 --group=0 --numeric-owner --sort=name --directory "$stage" --file "$directory/$name.tar.gz" "$name"
 echo "$directory/$name.tar.gz"
 "$repository/packaging/debian/build.sh" "$program" "$directory"

@@ -36,6 +36,7 @@ const SEEDS: &[(&str, &[(&str, &[&str])])] = &[
         &[("stream-extra", &["hex", "prepare_stream_packet_hex", "reply_stream_packet_hex"])],
     ),
     ("ccp", &[("ccp", &["data_hex"])]),
+    ("proxy_header", &[("proxy-header", &["hex"])]),
 ];
 
 fn main() -> io::Result<()> {
