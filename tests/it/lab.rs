@@ -281,6 +281,24 @@ fn a_stopped_node_is_gone_and_starts_again() {
 }
 
 #[test]
+fn commands_say_that_the_lab_has_stopped_a_node_and_how_it_starts() {
+    let lab = LabNetwork::line();
+    lab.set(json!({ "kind": "stopNode", "node": "b", "ttlSeconds": 3600 }));
+    let port = u64::from(lab.network.ports("b").1);
+    eventually("b does not listen", TIMEOUT, || match try_http_get(port, "/health") {
+        Err(_) => Ok(()),
+        Ok(answer) => Err(format!("{answer:?}")),
+    });
+    let page = format!("when you undo that in the lab of http://127.0.0.1:{}/", lab.port);
+    for arguments in [&["explain", "test.c"][..], &["edges"], &["status"], &["routes"]] {
+        let arguments = [arguments, &["--config", lab.network.file()]].concat();
+        let said = combined_output(&run(Command::new(PROGRAM).args(&arguments).env_clear()));
+        assert!(said.contains("stopped by the lab until"), "{arguments:?}: {said}");
+        assert!(said.contains(&page) && !said.contains("start it with"), "{arguments:?}: {said}");
+    }
+}
+
+#[test]
 fn faults_end_with_what_they_broke() {
     let lab = LabNetwork::line();
     let cut = lab.set(json!({ "kind": "cut", "link": "b~c", "ttlSeconds": 3600 }));

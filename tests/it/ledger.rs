@@ -8,6 +8,7 @@ mod payments;
 mod rights;
 mod settlements;
 mod store_failures;
+mod write_order;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -29,8 +29,10 @@ fn collect(server: Server, answers: &[&str]) -> Receiver<HttpMessage> {
             let Some(request) = connection.try_receive() else { continue };
             let answer = answers.next().unwrap_or_else(|| "200 OK".to_owned());
             let (status, body) = answer.split_once('|').unwrap_or((&answer, "{}"));
+            // Before the answer: what a node has an answer to is there for the test.
+            let is_wanted = sender.send(request).is_ok();
             connection.answer(status, body.as_bytes());
-            if sender.send(request).is_err() {
+            if !is_wanted {
                 return;
             }
         }
@@ -294,6 +296,54 @@ fn a_collector_that_is_away_or_hangs_delays_nothing_and_no_span_is_lost_silently
     let (_, log) = node.stop("TERM");
     assert_eq!(log.matches("spans lost").count(), 1, "{log}");
     assert_eq!(log.matches("spans are exported again").count(), 1, "{log}");
+}
+
+/// Spans of packets that were answered just before the stop.
+#[test]
+fn a_stop_sends_what_waits_and_says_what_is_left() {
+    let stopped = |port: u16| {
+        let node = node(port, "otlpOneIn: 1\n");
+        let mut alice = Peer::log_in(node.port, "alice", "t");
+        send_rejected(&mut alice, 3);
+        let (status, log) = node.stop("TERM");
+        assert!(status.success(), "{log}");
+        log
+    };
+    let left = "stopped with spans that the collector has not taken";
+    let server = Server::start();
+    let port = server.port();
+    let requests = collect(server, &[]);
+    let log = stopped(port);
+    assert!(!log.contains(left), "{log}");
+    assert_eq!(requests.try_iter().map(|request| spans_of(&request)).sum::<usize>(), 3, "{log}");
+    // A collector that is away, and one that hangs: neither keeps the node.
+    let hanging = Server::start();
+    for port in [free_port(), hanging.port()] {
+        let log = stopped(port);
+        let line = log.lines().find(|line| line.contains(left)).unwrap_or_else(|| panic!("{log}"));
+        assert!(line.contains("\"unsent\":3"), "{line}");
+    }
+}
+
+/// Spans that wait beside a request that failed.
+#[test]
+fn a_stop_waits_for_no_further_attempt_and_sends_the_other_spans() {
+    let server = Server::start();
+    let node = node(server.port(), "otlpOneIn: 1\n");
+    let requests = collect(server, &["503 Busy\r\nRetry-After: 60"]);
+    let mut alice = Peer::log_in(node.port, "alice", "t");
+    send_rejected(&mut alice, 3);
+    node.process.wait_for_line("a failure", |line| {
+        line.contains("the collector does not take spans").then_some(())
+    });
+    send_rejected(&mut alice, 4);
+    let (status, log) = node.stop("TERM");
+    assert!(status.success(), "{log}");
+    let spans: Vec<usize> = requests.try_iter().map(|request| spans_of(&request)).collect();
+    assert_eq!(spans, [3, 4], "{log}");
+    let left = "stopped with spans that the collector has not taken";
+    let line = log.lines().find(|line| line.contains(left)).unwrap_or_else(|| panic!("{log}"));
+    assert!(line.contains("\"unsent\":3"), "{line}");
 }
 
 #[test]

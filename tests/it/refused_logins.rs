@@ -61,3 +61,15 @@ fn a_refused_login_is_shown_at_the_account_that_was_claimed() {
     assert_eq!(node.account("alice")["state"], "connected");
     drop(session);
 }
+
+#[test]
+fn the_log_says_that_a_peer_is_suspended_whose_login_is_refused() {
+    let yaml = "nodeId: n\n\
+                peers: [{ id: carol, authToken: carol-token, enabled: false }]\n";
+    let node = TestNode::start(yaml);
+    let mut carol = Peer::connect(node.port);
+    carol.send(&auth_frame(1, Some("carol"), "carol-token"));
+    assert_eq!(describe_frame(&carol.receive()), "ERROR 1 F00");
+    let reason = node.process.wait_for_log("connection refused", "reason");
+    assert_eq!(reason, "login refused: the peer with this name is suspended");
+}

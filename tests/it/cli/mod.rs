@@ -1,6 +1,7 @@
 //! Every command as a user runs it: the built program, its output, its exit code.
 
 mod audit;
+mod files;
 mod first_hour;
 mod network;
 mod observed;
@@ -8,6 +9,7 @@ mod offline;
 mod pay;
 mod report;
 mod status;
+mod tokens;
 mod trace;
 mod verbs;
 

@@ -5,6 +5,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use super::{Line, check_ended, command, ended, start_on_terminal, via};
+use crate::network::TestNetwork;
 use crate::peer::TestNode;
 use crate::process::{Process, TIMEOUT, free_port, path_text, temp_folder, write_file};
 use crate::support::{PROGRAM, combined_output, eventually, run, text};
@@ -90,7 +91,11 @@ fn logging_in_fails_with_a_reason() {
     let closed = format!("btp+ws://cli:x@127.0.0.1:{}", free_port());
     check(&["send", "test.a", "--via", &closed], 1, "is the node running?");
     check(&["ping", "test.a"], 64, "which node? Give --via");
-    check(&["ping", "test.a", "--config", path_text(&node.file)], 64, "btpServerPort 0");
+    check(
+        &["ping", "test.a", "--config", path_text(&node.file)],
+        64,
+        "set the variable BTP_SERVER_PORT=PORT",
+    );
     let folder = temp_folder();
     let without = write_file(&folder, "without.yaml", "nodeId: a\n");
     check(
@@ -100,6 +105,16 @@ fn logging_in_fails_with_a_reason() {
     );
     let peer = write_file(&folder, "peer.yaml", "nodeId: a\npeers: [{ id: cli, authToken: x }]\n");
     check(&["ping", "test.a", "--config", path_text(&peer)], 64, "is a peer, not a child");
+}
+
+#[test]
+fn the_nodes_of_a_network_listen_before_they_dial() {
+    let network = TestNetwork::from_example("examples/linear-3.yaml");
+    let process = network.start_all();
+    let lines = process.output_lines();
+    assert!(lines.iter().any(|line| line.contains("\"connected\"")), "{lines:?}");
+    let failed: Vec<_> = lines.iter().filter(|line| line.contains("cannot connect")).collect();
+    assert!(failed.is_empty(), "{failed:?}");
 }
 
 #[test]

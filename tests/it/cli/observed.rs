@@ -75,7 +75,9 @@ fn packets_are_seen_at_each_node_and_counted_at_the_end() {
     send_until(&line, &path, "test.c", "a path", |text| text.ends_with(" to test.c"));
     let (status, lines) = path.wait_exit();
     assert_eq!(status.code(), Some(0), "{lines:#?}");
-    assert!(lines[0].contains("  packet ") && lines[1].starts_with("  a "), "{lines:#?}");
+    // Of the first packets, it may see some nodes only.
+    let is_of_a_node = ["  a ", "  b ", "  c "].iter().any(|node| lines[1].starts_with(node));
+    assert!(lines[0].contains("  packet ") && is_of_a_node, "{lines:#?}");
 }
 
 #[test]

@@ -79,10 +79,9 @@ fn the_archive_has_what_nodes_say_and_names_what_is_missing() {
     assert_eq!(json(&files, "nodes/b/peers.json")["peers"][0]["id"], "a");
     assert!(json(&files, "nodes/b/links.json")["links"].as_array().unwrap().len() >= 2);
     assert_eq!(json(&files, "nodes/a/config.json")["node"], "a");
-    assert!(
-        files["nodes/b/metrics.txt"].contains("\n# EOF")
-            || files["nodes/b/metrics.txt"].contains("ilp_")
-    );
+    let metrics = &files["nodes/b/metrics.txt"];
+    assert!(metrics.contains("\nilp_build_info{node=\"b\""), "{metrics}");
+    assert!(metrics.contains("\nprocess_max_fds "), "the last one: {metrics}");
     assert!(files["nodes/b/routes.json"].contains("test.c"), "{}", files["nodes/b/routes.json"]);
     let rejects = json(&files, "nodes/b/rejects.json");
     assert_eq!(rejects["packets"][0]["code"], "F02", "{rejects:#}");

@@ -127,7 +127,8 @@ fn no_node_and_no_answer() {
 
     check(&["ftp://h"], 64, &["the URL of a node's pages looks like"]);
     check(&["/nowhere.yaml"], 64, &["/nowhere.yaml"]);
-    check(&["http://h", "--config", "x"], 64, &["cannot be used with"]);
+    check(&["http://h", "--config", "x"], 64, &["x: no such file"]);
+    check(&["http://h", "--node", "a"], 64, &["leave it out, or name only files"]);
     check(&["http://127.0.0.1:1", "--watch"], 64, &["--watch draws on a terminal"]);
 }
 

@@ -59,7 +59,7 @@ const CRATE_ROOMS: [(&str, &[&str]); 14] = [
     ("hyper", &["web", "http", "api"]),
     ("prometheus_client", &["telemetry"]),
     ("rlimit", &["node"]),
-    ("rustix", &["cli", "config", "net", "node", "store"]),
+    ("rustix", &["cli", "config", "machine", "net", "node", "store"]),
     ("saphyr_parser", &["config"]),
     ("terminal_size", &["cli"]),
     ("tokio_rustls", &["net", "btp", "http"]),

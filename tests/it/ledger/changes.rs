@@ -186,7 +186,7 @@ fn changes_need_the_token_and_a_known_account() {
     node.process.signal("HUP");
     node.process.wait_for_log("configuration reloaded", "settings");
     let (ok, text) = change_with(&node, &adjust, &[("API_TOKEN", "a-wrong-one")]);
-    assert!(!ok && text.contains("HTTP 401"), "{text}");
+    assert!(!ok && text.contains("it refuses the token"), "{text}");
     check_refused(&node, &["adjust", "carol", "1"], "there is no account carol");
     let (ok, text) = change(&node, &adjust);
     assert!(ok && text.contains("the balance was 0 and is 1"), "{text}");

@@ -1,6 +1,7 @@
 //! Which payments have reached the receivers of a node: STREAM payments of the program itself.
 
 use super::*;
+use crate::peer::ask;
 
 const RECEIVERS: &str =
     "receivers: [{ id: wallet }, { id: shop }]\nhttpServerHost: 127.0.0.1\nhttpServerPort: 0\n";
@@ -50,6 +51,33 @@ fn payments_of_receivers_survive_kill_9() {
     let expected = [row(&first, 4, "1000"), row(&second, 4, "500")];
     // Strict: what the sender has a proof of is saved.
     assert_eq!(payments(&store, "wallet"), expected, "while the node runs");
+    let page = |query: &str| {
+        let answer = get_json(node.health_port, &format!("/api/v1/nodes/n/payments?{query}"));
+        let rows = answer["payments"].as_array().unwrap().iter();
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let rows = rows.map(|row| {
+            (text(&row["connection"]), row["packets"].as_u64().unwrap(), text(&row["amount"]))
+        });
+        (rows.collect::<Vec<_>>(), answer)
+    };
+    let (mut of_wallet, _) = page("receiver=wallet");
+    of_wallet.sort_by_key(|(id, ..)| *id != first);
+    assert_eq!(of_wallet, expected, "the page has what the books have");
+    // Page by page: the receivers in their order, and each connection once.
+    let (mut rows, mut after) = (Vec::new(), String::new());
+    loop {
+        let (found, answer) = page(&format!("limit=1{after}"));
+        assert_eq!(found.len(), 1);
+        rows.extend(found);
+        let Some(next) = answer["next"].as_str() else { break };
+        after = format!("&after={next}");
+    }
+    assert_eq!((rows.len(), &rows[0].0), (3, &other), "{rows:?}");
+    let (status, body) = ask(node.health_port, "GET /api/v1/nodes/n/payments?after=x", None, "");
+    assert_eq!(
+        (status, body["detail"].as_str()),
+        (400, Some("after \"x\" is not the `next` of a page"))
+    );
     node.stop("KILL");
     assert_eq!(payments(&store, "wallet"), expected, "after a crash");
     assert_eq!(saved(&store, "wallet").balance, -1500);

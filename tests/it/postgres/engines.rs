@@ -302,6 +302,31 @@ fn a_zero_byte_in_a_reason_stops_no_cut() {
 }
 
 #[test]
+fn a_file_has_backups_and_a_database_has_tools_of_its_own() {
+    let folder = temp_folder();
+    check("backups", |place| {
+        let (mut store, _) = open(place);
+        store.write_last(&cut(1, vec![account("c", 5)])).unwrap();
+        drop(store);
+        let target = folder.path().join("backup.db");
+        let saved = Store::backup(place, &target);
+        let restored = Store::restore(place, &target, &identity());
+        match place {
+            StorePlace::File(path) => {
+                saved.unwrap();
+                let (books, aside) = restored.unwrap();
+                assert_eq!(balances(&books), [("c".to_owned(), 1)]);
+                assert!(aside.is_some_and(|aside| aside != *path && aside.is_file()));
+            }
+            StorePlace::Postgres(_) => {
+                assert!(saved.unwrap_err().to_string().contains("; use pg_dump, see"));
+                assert!(restored.unwrap_err().to_string().contains("; use pg_restore, see"));
+            }
+        }
+    });
+}
+
+#[test]
 fn a_reopened_store_goes_on() {
     check("reopened", |place| {
         let (mut store, _) = open(place);

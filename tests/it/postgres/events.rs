@@ -116,8 +116,9 @@ fn old_events_go_and_of_too_many_those_that_no_webhook_waits_for() {
         let counts = store.find_deliveries(&due).unwrap().counts;
         assert_eq!((counts.pending, counts.delivered), (1, 0));
         // The number of the cut is that of the last write.
+        store.write_last(&cut(3, Vec::new())).unwrap();
         drop(store);
-        assert_eq!(open(place).1.cut, CutNumber(2));
+        assert_eq!(open(place).1.cut, CutNumber(3));
     });
 }
 

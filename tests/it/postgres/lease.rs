@@ -5,8 +5,8 @@ use std::thread;
 use ilp_connector::internals::account::{Asset, Totals};
 use ilp_connector::internals::books::{AccountKind, AccountRow, Cut, SavedBooks};
 use ilp_connector::internals::link::CutNumber;
-use ilp_connector::internals::net::{Clock, StorePlace};
-use ilp_connector::internals::store::{OpenError, Store, StoreIdentity, WriteError};
+use ilp_connector::internals::net::{Clock, PostgresUrl, StorePlace};
+use ilp_connector::internals::store::{BooksHolder, OpenError, Store, StoreIdentity, WriteError};
 use ilp_connector::wire::Timestamp;
 
 use super::{TestDatabase, chain};
@@ -21,6 +21,13 @@ fn try_open(place: &StorePlace, node: &str) -> Result<(Store, SavedBooks), OpenE
 
 fn open(database: &TestDatabase, node: &str) -> (Store, SavedBooks) {
     try_open(&database.url().parse().unwrap(), node).unwrap()
+}
+
+fn url(database: &TestDatabase) -> PostgresUrl {
+    match database.url().parse().unwrap() {
+        StorePlace::Postgres(url) => url,
+        StorePlace::File(path) => panic!("{}", path.display()),
+    }
 }
 
 /// The message of the error when the books of the node b are opened, without the URL. It never has the password.
@@ -92,6 +99,30 @@ fn a_lease_that_nobody_took_goes_on() {
     end_lease(&database);
     store.reopen().unwrap();
     assert!(refusal(&database).starts_with("its books are in use"));
+}
+
+#[test]
+fn a_standby_asks_until_the_lease_has_ended_or_it_gives_up() {
+    let Some(database) = TestDatabase::create("a standby") else { return };
+    let b = "b".parse().unwrap();
+    let (mut store, _) = open(&database, "b");
+    let mut holders = Vec::new();
+    let goes_on = |holder: BooksHolder| {
+        holders.push(holder.process);
+        holders.len() < 2
+    };
+    Store::wait_until_free(&url(&database), &b, goes_on).unwrap();
+    assert!(holders.iter().all(|one| one.starts_with("process ")), "{holders:?}");
+    assert_eq!(holders.len(), 2);
+    let mut asked = 0;
+    let save_last = |_| {
+        asked += 1;
+        store.write_last(&cut(1, 10)).unwrap();
+        true
+    };
+    Store::wait_until_free(&url(&database), &b, save_last).unwrap();
+    assert_eq!(asked, 1);
+    assert!(open(&database, "b").1.was_clean);
 }
 
 #[test]
@@ -195,6 +226,11 @@ fn databases_that_cannot_be_trusted_are_refused() {
             "the books are inconsistent; restore a backup: the account c (USD/9) does not add up: fulfilled_in 10",
         ),
         (
+            // That is no damage.
+            "REVOKE SELECT ON ilp_connector.account FROM ilp",
+            "the database failed: ",
+        ),
+        (
             "ALTER TABLE ilp_connector.account RENAME COLUMN uncertain TO other",
             "the books are damaged (column \"uncertain\" of relation \"account\" does not exist)",
         ),
@@ -202,6 +238,23 @@ fn databases_that_cannot_be_trusted_are_refused() {
         let Some(text) = with_books(sql) else { return };
         assert!(text.starts_with(expected), "{text}");
     }
+}
+
+#[test]
+fn tables_of_an_earlier_version_are_brought_to_this_one_by_a_node() {
+    let Some(database) = TestDatabase::create("an earlier version") else { return };
+    let place: StorePlace = database.url().parse().unwrap();
+    open(&database, "b").0.write_last(&cut(1, 10)).unwrap();
+    database.query(
+        "DROP TABLE ilp_connector.reconciliation; UPDATE ilp_connector.meta SET value = '6' WHERE key = 'version'",
+    );
+    let error = chain(&Store::read(&place, &identity("b")).unwrap_err());
+    let expected =
+        "no books of this version, but of version 6; start the node once with this program";
+    assert!(error.ends_with(expected), "{error}");
+    open(&database, "b").0.write_last(&cut(2, 20)).unwrap();
+    let books = Store::read(&place, &identity("b")).unwrap();
+    assert_eq!(books.accounts[0].row.totals.balance(), 20);
 }
 
 #[test]

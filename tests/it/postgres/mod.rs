@@ -3,10 +3,12 @@
 mod engines;
 mod events;
 mod lease;
+mod limits;
 mod nodes;
 mod server;
 mod standby;
 mod tls;
+mod worker;
 
 use std::error::Error;
 

@@ -1,9 +1,10 @@
-//! A node behind a real proxy: the files of `examples/proxies`, with free ports and a certificate of this test.
+//! A node behind a real proxy: the files of `examples/proxies`, with free ports and a certificate of this test; or a
+//! proxy that passes on the bytes of TLS, which the node ends.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use rcgen::generate_simple_self_signed;
+use rcgen::{CertifiedKey, KeyPair, generate_simple_self_signed};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio_rustls::rustls::pki_types::CertificateDer;
@@ -16,6 +17,8 @@ use crate::support::{combined_output, eventually, run};
 pub(super) const BTP_NAME: &str = "btp.node.example";
 pub(super) const HTTP_NAME: &str = "node.example";
 pub(super) const PAGE_NAME: &str = "page.node.example";
+/// Debian's `libnginx-mod-stream`.
+pub(super) const STREAM_MODULE: &str = "/usr/lib/nginx/modules/ngx_stream_module.so";
 pub(super) const API_TOKEN: &str = "the-operators-token";
 
 /// The program in front of the node.
@@ -33,8 +36,9 @@ pub(super) struct Front {
     /// Where clients connect to: BTP, and everything else.
     btp: u16,
     https: u16,
-    /// Of the node itself.
+    /// Of the node itself: the API, BTP and HTTP.
     api: u16,
+    node_ports: [u16; 2],
     node_file: PathBuf,
     pub(super) certificate_file: PathBuf,
     certificate: CertificateDer<'static>,
@@ -57,6 +61,8 @@ fn replaced(mut text: String, pairs: &[(&str, &str)]) -> String {
 }
 
 impl Kind {
+    pub(super) const ALL: [Self; 2] = [Self::Nginx, Self::Haproxy];
+
     pub(super) fn program(self) -> &'static str {
         match self {
             Self::Nginx => "nginx",
@@ -83,14 +89,14 @@ impl Front {
     /// `more`: further lines of the node's file.
     pub(super) fn start(kind: Kind, more: &str) -> Self {
         let folder = temp_folder();
-        let names = [BTP_NAME, HTTP_NAME, PAGE_NAME, "localhost"].map(str::to_owned).to_vec();
-        let made = generate_simple_self_signed(names).unwrap();
+        let made = certificate();
         let (pem, key) = (made.cert.pem(), made.signing_key.serialize_pem());
         let certificate_file = write_file(&folder, "node.pem", &pem);
         let both = write_file(&folder, "both.pem", &format!("{pem}{key}"));
         let key = write_file(&folder, "node.key", &key);
         let [btp_node, http_node, api] = [free_port(), free_port(), free_port()];
         let (https, own_port) = (free_port(), free_port());
+        let free = [btp_node, http_node];
         let ports = [btp_node, http_node, api].map(|port| port.to_string());
         let [btp_node, http_node, api_node] = &ports;
 
@@ -160,9 +166,49 @@ impl Front {
             btp: if kind == Kind::Nginx { https } else { own_port },
             https,
             api,
+            node_ports: free,
             node_file,
             certificate_file,
             certificate: made.cert.der().clone(),
+            _folder: folder,
+        };
+        front.start_node();
+        front
+    }
+
+    /// The proxy passes on bytes, behind a header of the PROXY protocol, version 1. The node ends TLS itself.
+    pub(super) fn pass_through(kind: Kind, more: &str) -> Self {
+        let (folder, made) = (temp_folder(), certificate());
+        let certificate_file = write_file(&folder, "node.pem", &made.cert.pem());
+        write_file(&folder, "node.key", &made.signing_key.serialize_pem());
+        let [btp_node, http_node, api, btp, https] = [(); 5].map(|()| free_port());
+        let node = format!(
+            "nodeId: node\nilpAddress: g.example.node\nbtpServerHost: 127.0.0.1\n\
+             btpServerPort: {btp_node}\nhttpServerHost: 127.0.0.1\nhttpServerPort: {http_node}\n\
+             healthCheckHost: 127.0.0.1\nhealthCheckPort: {api}\napiToken: \"${{API_TOKEN}}\"\n\
+             tls: {{ certificate: node.pem, key: node.key }}\n\
+             proxies: [{{ address: 127.0.0.1, sends: proxyProtocol }}]\n\
+             peers:\n  - {{ id: alice, relation: child, authToken: \"${{ALICE_TOKEN}}\" }}\n  \
+             - {{ id: bob, relation: child, authToken: \"${{BOB_TOKEN}}\" }}\n\
+             receivers:\n  - {{ id: shop }}\n{more}"
+        );
+        let node_file = write_file(&folder, "node.yaml", &node);
+        let file = pass_through_file(kind, folder.path(), [(btp, btp_node), (https, http_node)]);
+        let file = write_file(&folder, "proxy.conf", &file);
+        let proxy = Some(start_proxy(kind, path_text(&file), &folder));
+        let certificate = made.cert.der().clone();
+        let node = None;
+        let mut front = Self {
+            kind,
+            node,
+            proxy,
+            btp,
+            https,
+            api,
+            node_ports: [btp_node, http_node],
+            node_file,
+            certificate_file,
+            certificate,
             _folder: folder,
         };
         front.start_node();
@@ -198,6 +244,11 @@ impl Front {
     pub(super) fn machine(&self, address: u8, name: &'static str) -> Machine {
         let port = if name == BTP_NAME { self.btp } else { self.https };
         Machine::start(address, port, name, &self.certificate)
+    }
+
+    /// Where the node itself listens: for BTP, and for HTTP.
+    pub(super) fn node_ports(&self) -> [u16; 2] {
+        self.node_ports
     }
 
     /// The URL for BTP.
@@ -253,6 +304,44 @@ impl Front {
             Kind::Haproxy => "USR2",
         };
         self.proxy.as_ref().unwrap().signal(signal);
+    }
+}
+
+/// A certificate for all names of these tests.
+fn certificate() -> CertifiedKey<KeyPair> {
+    let names = [BTP_NAME, HTTP_NAME, PAGE_NAME, "localhost"].map(str::to_owned).to_vec();
+    generate_simple_self_signed(names).unwrap()
+}
+
+/// The file of a proxy that passes on what comes to each first port to the second one.
+fn pass_through_file(kind: Kind, folder: &Path, ports: [(u16, u16); 2]) -> String {
+    match kind {
+        Kind::Nginx => {
+            let log = folder.join("error.log");
+            let servers = ports.map(|(from, to)| {
+                format!(
+                    "    server {{ listen 127.0.0.1:{from}; proxy_pass 127.0.0.1:{to}; proxy_protocol on; }}\n"
+                )
+            });
+            format!(
+                "load_module {STREAM_MODULE};\nerror_log {};\nevents {{ worker_connections 256; }}\n\
+                 stream {{\n{}}}\n",
+                path_text(&log),
+                servers.concat()
+            )
+        }
+        Kind::Haproxy => {
+            let servers = ports.map(|(from, to)| {
+                format!(
+                    "listen port{from}\n    bind 127.0.0.1:{from}\n    server node 127.0.0.1:{to} send-proxy\n"
+                )
+            });
+            format!(
+                "global\n    maxconn 256\ndefaults\n    mode tcp\n    timeout connect 5s\n    \
+                 timeout client 120s\n    timeout server 120s\n{}",
+                servers.concat()
+            )
+        }
     }
 }
 

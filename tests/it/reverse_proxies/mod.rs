@@ -1,14 +1,17 @@
-//! nginx and haproxy with the files of `examples/proxies` in front of a node. Clients have addresses of their own.
+//! nginx and haproxy in front of a node, with the files of `examples/proxies`, and as proxies that pass on bytes.
+//! Clients have addresses of their own.
 
 mod client;
 mod front;
 
-use std::io::{Read, Write};
+use std::collections::BTreeSet;
+use std::io::{ErrorKind, Read, Write};
+use std::path::Path;
 use std::time::Instant;
 
 use self::client::Machine;
-use self::front::{API_TOKEN, BTP_NAME, Front, HTTP_NAME, Kind, PAGE_NAME};
-use crate::peer::{PREIMAGE, Peer, TIMEOUT, TestNode, fulfill, prepare_to};
+use self::front::{API_TOKEN, BTP_NAME, Front, HTTP_NAME, Kind, PAGE_NAME, STREAM_MODULE};
+use crate::peer::{PREIMAGE, Peer, TIMEOUT, TestNode, connect_tcp, fulfill, prepare_to};
 use crate::process::path_text;
 use crate::support::{eventually, skip};
 
@@ -17,13 +20,66 @@ const LIMITS: &str = "maxUnauthenticatedPerAddress: 3\nhttpStrangerRequestsPerSe
 const FORGED: &str = "X-Forwarded-For: 203.0.113.9\r\nForwarded: for=203.0.113.9\r\n";
 
 #[test]
-fn a_node_behind_nginx() {
-    check(Kind::Nginx);
+fn a_node_behind_a_proxy() {
+    Kind::ALL.into_iter().for_each(check);
 }
 
 #[test]
-fn a_node_behind_haproxy() {
-    check(Kind::Haproxy);
+fn a_node_with_tls_behind_a_proxy_that_passes_on_bytes() {
+    Kind::ALL.into_iter().for_each(check_pass_through);
+}
+
+fn check_pass_through(kind: Kind) {
+    let what = format!("a node with TLS behind {kind:?}");
+    if let Some(why) = kind.missing() {
+        return skip(&what, &why);
+    }
+    if kind == Kind::Nginx && !Path::new(STREAM_MODULE).exists() {
+        return skip(&what, "nginx has no module stream (Debian's libnginx-mod-stream)");
+    }
+    let front = Front::pass_through(kind, LIMITS);
+    let (mut alice, mut bob) = peers_log_in_from_their_own_addresses(&front);
+    check_packet(&mut alice, &mut bob, 1);
+    a_forged_address_is_not_believed(&front);
+    one_client_closes_only_its_own_sockets(&front);
+    packets_over_http(&front, &mut bob);
+    one_client_uses_up_only_its_own_requests(&front);
+    a_client_beside_the_proxy_is_refused(&front);
+    check_packet(&mut alice, &mut bob, 2);
+}
+
+/// TLS to the node itself does not begin with the header.
+fn a_client_beside_the_proxy_is_refused(front: &Front) {
+    let message = "does not begin with a header of the PROXY protocol";
+    let refused = || -> BTreeSet<&str> {
+        let lines = front.node.as_ref().unwrap().output_lines();
+        let refused: Vec<_> = lines.iter().filter(|line| line.contains(message)).collect();
+        ["btp", "web"]
+            .into_iter()
+            .filter(|room| refused.iter().any(|line| is_of(line, room)))
+            .collect()
+    };
+    assert_eq!(refused(), BTreeSet::new());
+    for port in front.node_ports() {
+        let mut stream = connect_tcp(port.into());
+        stream.set_read_timeout(Some(TIMEOUT)).unwrap();
+        // The beginning of a TLS record.
+        stream.write_all(&[0x16, 3, 1, 2, 0, 1, 0, 1, 252, 3, 3, 0, 0, 0, 0, 0]).unwrap();
+        match stream.read(&mut [0; 16]) {
+            Ok(0) => {}
+            // A reset is an end as well.
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => {}
+            other => panic!("port {port} is not closed: {other:?}"),
+        }
+    }
+    eventually("both listeners report it", TIMEOUT, || match refused() {
+        found if found == BTreeSet::from(["btp", "web"]) => Ok(()),
+        found => Err(format!("{found:?}")),
+    });
+}
+
+fn is_of(line: &str, room: &str) -> bool {
+    line.contains(&format!("\"target\":\"{room}::"))
 }
 
 fn check(kind: Kind) {

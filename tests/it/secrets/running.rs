@@ -231,7 +231,7 @@ fn no_secret_is_in_log_pages_or_output_of_a_node_at_work() {
         ("/accounts/alice/ilp".to_owned(), alice.clone(), 401),
         (format!("/accounts/{alice}/ilp"), format!("Bearer {alice}"), 401),
         (format!("/accounts/{api}/ilp"), format!("Bearer {wrong}"), 401),
-        (format!("/{alice}"), format!("Bearer {wrong}"), 405),
+        (format!("/{alice}"), format!("Bearer {wrong}"), 404),
         (format!("/ilp?token={alice}"), String::new(), 401),
     ] {
         let mut wire = HttpConnection::connect(http);

@@ -1,5 +1,5 @@
-//! Nodes that are killed with `kill -9` while they settle through real engines. `CRASH_SEED` chooses which node is
-//! killed, and when.
+//! Nodes that are killed with `kill -9` while they settle through real engines. The first kills come between a debit
+//! and its credit; `CRASH_SEED` chooses which nodes are killed later, and when.
 
 use std::time::Duration;
 
@@ -9,15 +9,18 @@ use rand::{RngExt as _, SeedableRng as _};
 use super::*;
 use crate::support::print_line;
 
-const KILLS: usize = 16;
+/// The nodes that are killed between a debit and its credit: the one that pays, the one that is paid, and both.
+const KILLS_BETWEEN: [&[usize]; 3] = [&[0], &[1], &[0, 1]];
+/// Kills at any moment.
+const KILLS: usize = 12;
 /// The threshold, which each round reaches, and what is owed in a round: a whole number of units of the ledger.
 const OWED: i128 = 1_000_000;
 /// The longest time from a debt at the threshold to a kill: the engine of the other end looks for payments every 50 ms.
 const LIFE_MAX: Duration = Duration::from_millis(150);
 
-/// Each round makes a debt that is due at once, and kills the node that pays, the one that is paid, or both, between
-/// the debit and the credit or later. At the end, what a has debited is what the ledger has moved and what b has
-/// credited.
+/// Each round makes a debt that is due at once, and kills the node that pays, the one that is paid, or both. In the
+/// first rounds the engine of the one that is paid sleeps until the debit is in the books and the nodes are dead. At
+/// the end, what a has debited is what the ledger has moved and what b has credited.
 #[test]
 fn nodes_that_are_killed_while_they_settle_pay_and_credit_everything_once() {
     let scripts = match settlement_packages() {
@@ -34,39 +37,63 @@ fn nodes_that_are_killed_while_they_settle_pay_and_credit_everything_once() {
     let (_ledger, ready) = script(&scripts, "ledger.js", &[]);
     let ledger_port = port_of(&ready);
     let ledger = format!("http://127.0.0.1:{ledger_port}");
-    let _engines = [0, 1].map(|index| link.core_engine(&scripts, index, &ledger));
+    let engines = [0, 1].map(|index| link.core_engine(&scripts, index, &ledger));
     let mut nodes = [0, 1].map(|index| Some(link.start(index)));
     Link::wait_ready(&nodes.each_ref().map(|node| node.as_ref().unwrap()));
 
     let login = format!("btp+ws://cli:a-secret-of-tools@127.0.0.1:{}", link.btp_port);
-    let mut kills = 0;
-    let (mut rounds, mut between) = (0, 0);
-    while kills < KILLS || (between == 0 && kills < 4 * KILLS) {
+    let mut rounds = 0;
+    let mut owe = || {
         let mut ping = Command::new(PROGRAM);
         let amount = OWED.to_string();
         ping.args(["ping", "test.b", "--via", &login, "--amount", &amount, "-c", "1"]);
         run_successfully(&mut ping);
         rounds += 1;
-        std::thread::park_timeout(LIFE_MAX.mul_f64(random.random_range(0.0..1.0)));
-        let victims = [&[0][..], &[1], &[0, 1]][random.random_range(0..3)];
-        for &victim in victims {
-            drop(nodes[victim].take());
-        }
-        kills += victims.len();
-        let paid = link.books("a", "b")["settledOut"].clone();
-        between += usize::from(paid != link.books("b", "a")["settledIn"]);
+        OWED * rounds
+    };
+    let kill = |nodes: &mut [Option<Process>; 2], victims: &[usize]| {
+        victims.iter().for_each(|victim| drop(nodes[*victim].take()));
+    };
+    let restart = |nodes: &mut [Option<Process>; 2], victims: &[usize]| {
         for &victim in victims {
             nodes[victim] = Some(link.start(victim));
         }
         for &victim in victims {
             nodes[victim].as_ref().unwrap().wait_for_log("connected", "peer");
         }
+    };
+    let settled = |node: &str, peer: &str, way: &str| {
+        link.books(node, peer)[way].as_str().map_or(0, |sum| sum.parse::<i128>().unwrap())
+    };
+    let wait_settled = |node: &str, peer: &str, way: &str, total: i128| {
+        eventually(&format!("{way} of {node}"), TIMEOUT, || match settled(node, peer, way) {
+            sum if sum == total => Ok(()),
+            sum => Err(format!("{sum}, and {total} was owed")),
+        });
+    };
+    for victims in KILLS_BETWEEN {
+        // It looks for payments, and has b credit them.
+        engines[1].signal("STOP");
+        let total = owe();
+        wait_settled("a", "b", "settledOut", total);
+        kill(&mut nodes, victims);
+        assert_eq!(settled("b", "a", "settledIn"), total - OWED, "a debit without its credit");
+        engines[1].signal("CONT");
+        restart(&mut nodes, victims);
+        wait_settled("b", "a", "settledIn", total);
     }
-    assert!(between > 0, "no kill came between a debit and its credit");
-    print_line(&format!("{between} of {rounds} rounds ended between the debit and the credit"));
-    let total = (OWED * rounds).to_string();
+    let (mut kills, mut total) = (0, 0);
+    while kills < KILLS {
+        total = owe();
+        std::thread::park_timeout(LIFE_MAX.mul_f64(random.random_range(0.0..1.0)));
+        let victims = [&[0][..], &[1], &[0, 1]][random.random_range(0..3)];
+        kill(&mut nodes, victims);
+        kills += victims.len();
+        restart(&mut nodes, victims);
+    }
+    let total = total.to_string();
     let wait_for_books = |node: &str, peer: &str, way: &str| {
-        eventually(&format!("the books of {node} after {rounds} rounds"), TIMEOUT, || {
+        eventually(&format!("the books of {node} at the end"), TIMEOUT, || {
             let books = link.books(node, peer);
             match (books["balance"].as_str(), books[way].as_str()) {
                 (Some("0"), Some(settled)) if settled == total => Ok(()),

@@ -17,6 +17,12 @@ for pointer in '$localhost/wallet' '$localhost' '$localhost/nobody'; do
   "$PROGRAM" pay "$pointer" 1000 --config a.yaml --ca-file certificate.pem 2>&1
   echo "ended with $?"
 done
+echo own
+"$PROGRAM" pay '$localhost/wallet' 1000 --config c.yaml 2>&1
+echo "ended with $?"
+echo other
+"$PROGRAM" pay '$localhost/wallet' 1000 --config a.yaml 2>&1
+echo "ended with $?"
 kill "$a" "$c"
 "#;
 
@@ -36,7 +42,8 @@ fn a_payment_pointer_row_127() {
         &folder,
         "c.yaml",
         "nodeId: c\nilpAddress: test.c\nbtpServerPort: 3001\nhealthCheckPort: 8081\nhttpServerPort: 443\n\
-         tls: { certificate: certificate.pem, key: key.pem }\npeers:\n  - { id: a, url: 'ws://localhost:3000', authToken: ac }\n\
+         tls: { certificate: certificate.pem, key: key.pem }\npeers:\n  - { id: a, url: 'ws://localhost:3000', authToken: ac }\n  \
+         - { id: cli, relation: child, authToken: cli-token }\n\
          receivers: [{ id: wallet }]\n",
     );
     let alone = ["--user", "--map-root-user", "--net", "sh", "-c", SCRIPT];
@@ -59,5 +66,11 @@ fn a_payment_pointer_row_127() {
     ] {
         assert!(said.contains(expected), "{expected:?} is not in {said}");
     }
+    let (said, of_own) = said.split_once("\nown\n").unwrap_or((&said, ""));
     assert_eq!(said.matches("\npaid\nended with 0\n").count(), 2, "{said}");
+    // The certificate that is in the configuration counts at its node, and no other does.
+    let (of_own, of_other) = of_own.split_once("\nother\n").unwrap_or((of_own, ""));
+    assert!(of_own.contains("\npaid\nended with 0"), "{of_own}");
+    let refused = "error: cannot ask https://localhost/wallet where to pay: ";
+    assert!(of_other.contains(refused) && of_other.contains("ended with 1"), "{of_other}");
 }
