@@ -1,0 +1,386 @@
+//! What must hold: always, and once nothing goes wrong any more.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use ilp_connector::internals::connector::{AccountReport, ConnectorReport};
+use ilp_connector::internals::link::SessionKind;
+use ilp_connector::wire::ilp::ErrorCode;
+
+use crate::assets::{Asset, least_value, most_earned};
+use crate::attack::{self, ATTACKER};
+use crate::plan::{Fault, Limits, LinkPlan};
+use crate::run::{Summary, World};
+use crate::world::node::{PACKET_MAX, WorldNode, name_of};
+use crate::world::program::PROGRAM;
+use crate::world::tally::Outcome;
+
+/// Answers may fill an outbox up to so many times its limit (docs/CONFIG.md).
+const ANSWERS_FACTOR: usize = 16;
+/// The largest frame, which may be above a limit.
+const FRAME_BYTES_MAX: usize = 64 * 1024;
+/// Requests of neighbours to each other beyond `maxPacketsInFlight`, each way (ADR 13).
+pub const OWN_REQUESTS_MAX: usize = 16;
+
+/// Returns an error unless the condition holds.
+macro_rules! ensure {
+    ($condition:expr, $($text:tt)*) => {
+        if !$condition {
+            return Err(format!($($text)*));
+        }
+    };
+}
+
+pub(crate) use ensure;
+
+/// What holds at every moment.
+pub fn check_always(world: &World) -> Result<(), String> {
+    for (payment, tally) in world.tallies.all().iter().enumerate() {
+        let plan = world.plan.payments[payment];
+        ensure!(tally.received <= 1, "payment {payment} arrived {} times", tally.received);
+        ensure!(
+            tally.received == 0 || plan.amount <= PACKET_MAX,
+            "payment {payment} of {} units is above the limit of {PACKET_MAX}",
+            plan.amount
+        );
+        if tally.received > 0 {
+            check_arrived(world, payment, tally.amount)?;
+        }
+        match tally.outcome {
+            Outcome::Fulfilled => ensure!(
+                tally.fulfilled == 1 && plan.reaction.is_honest(),
+                "payment {payment} is fulfilled at its sender, and not at its receiver"
+            ),
+            Outcome::Rejected(code) => ensure!(
+                code != ErrorCode::T04.0 || world.plan.has_limits() || world.plan.attack.is_some(),
+                "payment {payment} gets T04, and no balance has a limit"
+            ),
+            _ => {}
+        }
+    }
+    for node in &world.nodes {
+        let Some(report) = node.report() else { continue };
+        check_books(world, node.number, &report)?;
+    }
+    attack::check_always(world)
+}
+
+/// What arrives is worth what was sent, without what nodes on the way keep.
+fn check_arrived(world: &World, payment: usize, amount: u64) -> Result<(), String> {
+    let (plan, nodes) = (world.plan.payments[payment], &world.plan.nodes);
+    let sent = nodes[plan.from].asset.value(plan.amount.into());
+    let arrived = nodes[plan.to].asset.value(amount.into());
+    if !world.plan.has_assets() {
+        ensure!(arrived == sent, "payment {payment} of {sent} is {arrived} at its receiver");
+    }
+    let kept = world.nodes.iter().map(|node| world.plan.kept_thousandths(node.number));
+    // While routes change, a packet may pass a node twice.
+    let least = least_value(sent, 2 * nodes.len(), kept.max().unwrap_or(0));
+    ensure!(
+        (least..=sent).contains(&arrived),
+        "payment {payment} of the value {sent} has the value {arrived} at its receiver"
+    );
+    Ok(())
+}
+
+/// The asset of an account of a node, and the limits of its balance.
+fn asset_and_limits(world: &World, node: usize, account: &str) -> (Asset, Option<Limits>) {
+    let plan = &world.plan;
+    for link in &plan.links {
+        let ends = [(link.from, link.to), (link.to, link.from)];
+        for ((here, there), limits) in ends.into_iter().zip(link.limits) {
+            if here == node && name_of(there) == account {
+                return (link.asset, limits);
+            }
+        }
+    }
+    let limits = plan.nodes[node].limits.filter(|_| account != ATTACKER);
+    (plan.nodes[node].asset, limits)
+}
+
+/// Packets never exceed a limit. What is corrected later may.
+fn check_limits(node: usize, account: &AccountReport, limits: Limits) -> Result<(), String> {
+    let (id, adjusted) = (&account.settings.id, account.totals.adjusted);
+    let highest = account.balance + account.held_in;
+    let lowest = account.balance - account.held_out - account.uncertain;
+    let (max, min) = (i128::from(limits.max_balance), i128::from(limits.min_balance));
+    ensure!(
+        highest <= max + adjusted.max(0) && lowest >= min + adjusted.min(0),
+        "node {node}, account {id}: the balance may go from {lowest} to {highest} by packets, and {limits:?}"
+    );
+    Ok(())
+}
+
+/// Nothing that a node keeps for a peer is beyond its limit.
+fn check_queues(node: usize, account: &AccountReport) -> Result<(), String> {
+    let (id, limits) = (&account.settings.id, &account.settings.limits);
+    let accepted = account.sessions.iter().filter(|(_, kind)| *kind == SessionKind::Accepted);
+    let (sessions, most) = (accepted.count(), limits.max_sessions);
+    ensure!(sessions <= most, "node {node}: {id} has {sessions} sessions of {most}");
+    let (from, to) = (account.in_flight_from, account.in_flight_to);
+    let most = limits.max_packets_in_flight;
+    // Honest programs send no requests for the node itself.
+    let own = if id.as_str() == PROGRAM { 0 } else { OWN_REQUESTS_MAX };
+    ensure!(
+        from <= most + own && to <= most + OWN_REQUESTS_MAX,
+        "node {node}: {from} packets from {id} and {to} to it are in flight, of {most}"
+    );
+    let of_session = ANSWERS_FACTOR * limits.outbox_bytes_max + FRAME_BYTES_MAX;
+    let (bytes, most) = (account.outbox_bytes, account.sessions.len() * of_session);
+    ensure!(bytes <= most, "node {node}: {bytes} bytes wait for {id}, of {most}");
+    Ok(())
+}
+
+/// The books of a node.
+fn check_books(world: &World, node: usize, report: &ConnectorReport) -> Result<(), String> {
+    let (mut earned, mut value) = (0, 0);
+    for account in &report.accounts {
+        let (id, totals) = (&account.settings.id, account.totals);
+        ensure!(account.excess_releases == 0, "node {node}, account {id}: too much was released");
+        ensure!(account.balance == totals.balance(), "node {node}, account {id}: {totals:?}");
+        ensure!(account.held_in >= 0 && account.held_out >= 0, "node {node}, account {id}: holds");
+        let (asset, limits) = asset_and_limits(world, node, id.as_str());
+        earned += asset.value(totals.fulfilled_in - totals.fulfilled_out);
+        value += asset.value(totals.fulfilled_in);
+        limits.map_or(Ok(()), |limits| check_limits(node, account, limits))?;
+        check_queues(node, account)?;
+    }
+    for link in world.plan.links.iter().filter(|link| link.is_settled) {
+        let peer = match (link.from == node, link.to == node) {
+            (true, _) => link.to,
+            (_, true) => link.from,
+            _ => continue,
+        };
+        let Some(account) = find_account(report, &name_of(peer)) else { continue };
+        let (paid, credited) = (world.ledger.sums(node, peer).0, account.totals.settled_in);
+        let (debited, received) = (account.totals.settled_out, world.ledger.sums(peer, node).0);
+        ensure!(paid <= debited, "node {node} paid {paid} to {peer}, and debited {debited}");
+        ensure!(
+            credited <= received,
+            "node {node} got {received} of {peer}, and credited {credited}"
+        );
+    }
+    // Those of peers that are not configured now are in the store alone.
+    let peers = world.plan.links.iter().filter(|link| link.from == node || link.to == node);
+    let peers = peers.filter(|link| world.plan.is_linked(link));
+    let are_all_here = peers
+        .map(|link| link.from + link.to - node)
+        .all(|peer| find_account(report, &name_of(peer)).is_some());
+    let most = match world.plan.has_assets() {
+        true => {
+            let packets = world.plan.payments.len() + world.attack.packets();
+            most_earned(value, packets, world.plan.kept_thousandths(node))
+        }
+        false => 0,
+    };
+    ensure!(
+        (0..=most).contains(&earned) || !are_all_here,
+        "node {node} earned the value {earned} of packets, and may earn {most}"
+    );
+    let Some(program) = find_account(report, PROGRAM) else { return Ok(()) };
+    let (paid, received) = sums(world, node);
+    if world.plan.nodes[node].is_strict {
+        ensure!(
+            program.totals.fulfilled_in >= paid,
+            "node {node}: its program has proof of {paid} units, and the node knows of {}",
+            program.totals.fulfilled_in
+        );
+    }
+    ensure!(
+        program.totals.fulfilled_out <= received,
+        "node {node}: its program fulfilled {received} units, and the node counts {}",
+        program.totals.fulfilled_out
+    );
+    Ok(())
+}
+
+/// What the program of a node has paid with proof, and what it has fulfilled.
+fn sums(world: &World, node: usize) -> (i128, i128) {
+    let (mut paid, mut received) = (0, 0);
+    for (plan, tally) in world.plan.payments.iter().zip(world.tallies.all()) {
+        let amount = i128::from(plan.amount);
+        if plan.from == node && tally.outcome == Outcome::Fulfilled {
+            paid += amount;
+        }
+        if plan.to == node {
+            received += i128::from(tally.amount) * i128::from(tally.fulfilled);
+        }
+    }
+    (paid, received)
+}
+
+/// The account of a node, if it is configured there now.
+pub fn find_account<'a>(report: &'a ConnectorReport, account: &str) -> Option<&'a AccountReport> {
+    report.accounts.iter().find(|one| one.settings.id.as_str() == account)
+}
+
+/// What holds some time after the last fault.
+pub fn check_peace(world: &World) -> Result<(), String> {
+    let mut reports = BTreeMap::new();
+    for node in world.nodes.iter().filter(|node| !node.has_left()) {
+        let Some(report) = node.report() else {
+            return Err(format!("node {} is down", node.number));
+        };
+        if let Some(failure) = node.store_failure() {
+            return Err(format!("node {}: its store fails: {failure}", node.number));
+        }
+        check_routes(world, node)?;
+        reports.insert(node.number, report);
+    }
+    for (payment, tally) in world.tallies.all().iter().enumerate() {
+        ensure!(tally.outcome != Outcome::Open, "payment {payment} has no answer");
+    }
+    for (node, report) in &reports {
+        for account in &report.accounts {
+            check_account_in_peace(world, *node, account)?;
+        }
+    }
+    for link in world.plan.links.iter().filter(|link| world.plan.is_linked(link)) {
+        if let (Some(from), Some(to)) = (reports.get(&link.from), reports.get(&link.to)) {
+            check_link(world, (link.from, from), (link.to, to))?;
+        }
+    }
+    attack::check_peace(world)
+}
+
+/// A node has a route to each node that it is linked with and to its own accounts, and no other routes.
+fn check_routes(world: &World, node: &WorldNode) -> Result<(), String> {
+    let (number, prefixes) = (node.number, node.prefixes());
+    let island = world.plan.island_of(number);
+    let others = island.into_iter().filter(|to| *to != number);
+    let wanted: BTreeSet<String> = others.map(|to| format!("test.{}", name_of(to))).collect();
+    let own = format!("test.{}", name_of(number));
+    for prefix in &wanted {
+        ensure!(prefixes.contains(prefix), "node {number} has no route to {prefix}");
+    }
+    for prefix in prefixes {
+        let below = prefix.strip_prefix(&own);
+        let is_own = below.is_some_and(|below| below.is_empty() || below.starts_with('.'));
+        ensure!(is_own || wanted.contains(&prefix), "node {number} has a route to {prefix}");
+    }
+    Ok(())
+}
+
+fn check_account_in_peace(
+    world: &World,
+    node: usize,
+    account: &AccountReport,
+) -> Result<(), String> {
+    let id = &account.settings.id;
+    let in_flight = account.in_flight_from + account.in_flight_to;
+    ensure!(in_flight == 0, "node {node}: {in_flight} packets are in flight with {id}");
+    let held = account.held_in + account.held_out;
+    ensure!(held == 0, "node {node}: {held} units are held for {id}");
+    if id.as_str() == ATTACKER {
+        return Ok(());
+    }
+    if world.nodes.iter().any(|one| one.has_left() && name_of(one.number) == id.as_str()) {
+        return Ok(());
+    }
+    ensure!(!account.sessions.is_empty(), "node {node} has no session with {id}");
+    if id.as_str() != PROGRAM {
+        let uncertain = account.uncertain;
+        ensure!(uncertain == 0, "node {node}: {uncertain} units are uncertain with {id}");
+    }
+    Ok(())
+}
+
+/// Both ends of a link have the same books.
+fn check_link(
+    world: &World,
+    from: (usize, &ConnectorReport),
+    to: (usize, &ConnectorReport),
+) -> Result<(), String> {
+    let account = |(node, report): (usize, &ConnectorReport), peer: usize| {
+        let found = find_account(report, &name_of(peer));
+        let found = found.map(|account| (account.balance, account.totals));
+        found.ok_or_else(|| format!("node {node} has no account of node {peer}"))
+    };
+    let ((there, totals_there), (here, totals_here)) = (account(from, to.0)?, account(to, from.0)?);
+    let settled = [
+        (from.0, to.0, totals_there.settled_out, totals_here.settled_in),
+        (to.0, from.0, totals_here.settled_out, totals_there.settled_in),
+    ];
+    for (payer, payee, out, into) in settled {
+        let (paid, _) = world.ledger.sums(payer, payee);
+        ensure!(
+            out == paid && into == paid,
+            "node {payer} settled {out} with {payee}, {paid} were paid, and {into} credited"
+        );
+    }
+    // What an operator concedes too much stays at that end, if the other one's balance would pass its limit.
+    let missing = -(there + here);
+    let faults = world.plan.faults_kept();
+    let stays = |conceding: usize, other: usize, balance_of_other: i128| {
+        let is_conceded = faults.iter().any(|one| match one.fault {
+            Fault::Resolve { node, link, conceded_percent } => {
+                let LinkPlan { from, to, .. } = world.plan.links[link];
+                (node, from + to - node) == (conceding, other) && conceded_percent > 0
+            }
+            _ => false,
+        });
+        let limits = asset_and_limits(world, other, &name_of(conceding)).1;
+        let max = limits.map(|limits| i128::from(limits.max_balance));
+        is_conceded && max.is_some_and(|max| balance_of_other + missing > max)
+    };
+    ensure!(
+        missing == 0 || (missing > 0 && (stays(from.0, to.0, here) || stays(to.0, from.0, there))),
+        "the link of {} and {}: {there} here and {here} there",
+        from.0,
+        to.0
+    );
+    Ok(())
+}
+
+/// In peace, each program can pay each other one, as far as links and limits allow.
+pub fn check_probes(world: &World) -> Result<(), String> {
+    let first = world.plan.probes_from;
+    for (payment, tally) in world.tallies.all().iter().enumerate().skip(first) {
+        let (plan, outcome) = (world.plan.payments[payment], tally.outcome);
+        let island = world.plan.island_of(plan.from);
+        if !world.plan.is_paid(payment) || island.is_empty() {
+            continue;
+        }
+        let is_expected = match outcome {
+            Outcome::Fulfilled => island.contains(&plan.to),
+            Outcome::Rejected(code) if code == ErrorCode::T04.0 => world.plan.has_limits(),
+            Outcome::Rejected(_) => !island.contains(&plan.to),
+            _ => false,
+        };
+        ensure!(
+            is_expected,
+            "in peace, program {} cannot pay program {}: {outcome:?}",
+            plan.from,
+            plan.to
+        );
+    }
+    Ok(())
+}
+
+/// What the run was like.
+pub fn summary(world: &World) -> Summary {
+    let mut hasher = DefaultHasher::new();
+    let tallies = world.tallies.all();
+    for tally in &tallies {
+        (tally.outcome, tally.received, tally.fulfilled).hash(&mut hasher);
+    }
+    for node in &world.nodes {
+        for account in node.report().into_iter().flat_map(|report| report.accounts) {
+            let totals = account.totals;
+            (totals.fulfilled_in, totals.fulfilled_out, totals.adjusted).hash(&mut hasher);
+        }
+    }
+    let bytes = world.network.bytes();
+    bytes.hash(&mut hasher);
+    let count = |is: fn(&Outcome) -> bool| tallies.iter().filter(|one| is(&one.outcome)).count();
+    let fulfilled = count(|one| *one == Outcome::Fulfilled);
+    let rejected = count(|one| matches!(one, Outcome::Rejected(_)));
+    Summary {
+        virtual_ms: world.began.elapsed().as_millis(),
+        bytes,
+        fulfilled,
+        rejected,
+        other: tallies.len() - fulfilled - rejected,
+        digest: hasher.finish(),
+    }
+}

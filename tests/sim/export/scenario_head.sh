@@ -1,0 +1,39 @@
+#
+# In one terminal:  ilp-connector up --lab network.yaml
+# In another one:   sh scenario.sh [URL of the page, such as http://127.0.0.1:8000]
+#
+# The steps follow each other in the times of the run; each takes some milliseconds more.
+set -eu
+cd "$(dirname "$0")"
+url=${1:-http://127.0.0.1:8000}
+url=${url%/}
+now=0
+
+# at MILLISECONDS WHAT: waits until then, and says what comes.
+at() {
+    pause=$(($1 - now))
+    now=$1
+    [ "$pause" = 0 ] || sleep "$((pause / 1000)).$(printf %03d $((pause % 1000)))"
+    printf '%4d.%03d %s\n' $((now / 1000)) $((now % 1000)) "$2"
+}
+
+# lab REQUEST: breaks something, or sends packets.
+lab() {
+    answer=$(curl --silent --show-error --header 'Content-Type: application/json' --data "$1" --write-out ' %{http_code}' "$url/api/v1/lab")
+    case $answer in
+    *' 200') ;;
+    *) printf '         refused: %s\n' "$answer" ;;
+    esac
+}
+
+# Waits until nothing is broken and all links are up.
+wait_for_peace() {
+    tries=0
+    until curl --silent "$url/api/v1/lab" | grep -q '"faults":\[\]' &&
+        ! curl --silent "$url/api/v1/links" | grep -o '"state":"[a-z]*"' | grep -qv '"up"'; do
+        tries=$((tries + 1))
+        [ "$tries" -lt 1200 ] || { echo "there is no peace"; exit 1; }
+        sleep 0.1
+    done
+    echo "all links are up, and nothing is broken"
+}
