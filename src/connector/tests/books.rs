@@ -3,15 +3,13 @@
 
 use super::virtual_store::VirtualStore;
 use super::*;
-use crate::books::{AccountRow, BalanceChange, ChangeError, ChangeRequest, Cut, SavedBooks};
+use crate::books::{AccountRow, BalanceChange, ChangeError, ChangeRequest};
 use crate::link::CutNumber;
 use crate::testing::change_request;
 
 /// A node with a store whose cuts the test takes. Alice and bob are connected.
 fn saved_node(books: SavedBooks) -> (TestNode, Peer, Peer) {
-    let settings = connector_settings("node", &["alice", "bob"]);
-    let connector = Connector::with_books(settings, HashSeed::Fixed(1), books).unwrap();
-    connect_both(TestNode { connector, ..alice_and_bob() })
+    connect_both(node_with_books(connector_settings("node", &["alice", "bob"]), books))
 }
 
 fn strict_node() -> (TestNode, Peer, Peer) {
@@ -28,12 +26,6 @@ impl TestNode {
 
 fn row<'c>(cut: &'c Cut, name: &str) -> &'c AccountRow {
     cut.accounts.iter().find(|row| &*row.name == name).unwrap()
-}
-
-fn names(cut: &Cut) -> Vec<&str> {
-    let mut names: Vec<_> = cut.accounts.iter().map(|row| &*row.name).collect();
-    names.sort_unstable();
-    names
 }
 
 /// The books after a crash, or after a clean stop, whose newest rows are those of `cut`.
@@ -237,9 +229,7 @@ fn a_clean_stop_keeps_what_a_peer_that_is_not_configured_may_claim() {
     let (node, alice, _bob) = saved_node(SavedBooks::default());
     node.send(&alice, 1, &payment("test.bob.x", 30));
     let books = reloaded(&node.cut(), false);
-    let settings = connector_settings("node", &["alice"]);
-    let connector = Connector::with_books(settings, HashSeed::Fixed(1), books).unwrap();
-    let node = TestNode { connector, ..alice_and_bob() };
+    let node = node_with_books(connector_settings("node", &["alice"]), books);
     let cut = node.cut();
     assert_eq!((row(&cut, "bob").held_out, row(&cut, "bob").uncertain), (0, 30));
     assert_eq!(names(&node.cut()), [""; 0]);
@@ -291,8 +281,7 @@ fn a_proof_without_a_session_is_reported_with_its_amount() {
 #[test]
 fn what_was_summed_up_leaves_the_store_although_a_cut_was_lost() {
     let settings = settings(vec![peer("alice"), receivers::wallet()], &[]);
-    let connector = Connector::with_books(settings, HashSeed::Fixed(1), SavedBooks::default());
-    let node = TestNode { connector: connector.unwrap(), ..alice_and_bob() };
+    let node = node_with_books(settings, SavedBooks::default());
     let alice = node.connect("alice");
     let pay = |connections: std::ops::Range<u16>| {
         for number in connections {

@@ -169,12 +169,7 @@ fn the_report_names_the_rate_of_each_pair_and_its_source() {
 
 #[test]
 fn flows_have_the_value_of_their_packets_at_the_rate_of_their_time() {
-    let connector = Connector::with_books(
-        traders("0.01", Vec::new()),
-        HashSeed::Fixed(1),
-        crate::books::SavedBooks::default(),
-    );
-    let mut node = TestNode { connector: connector.unwrap(), ..alice_and_bob() };
+    let mut node = node_with_books(traders("0.01", Vec::new()), SavedBooks::default());
     let (alice, eve) = (node.connect("alice"), node.connect("eve"));
     let pay = |node: &TestNode, from: &Peer, amount| {
         node.send(from, 1, &payment("test.eve", amount));

@@ -3,7 +3,6 @@
 use super::virtual_store::VirtualStore;
 use super::*;
 use crate::account::Limits;
-use crate::books::SavedBooks;
 
 /// Alice may owe 1,000, and we may owe bob 500.
 fn limited() -> ConnectorSettings {
@@ -14,8 +13,7 @@ fn limited() -> ConnectorSettings {
 }
 
 fn with_books(books: SavedBooks) -> TestNode {
-    let connector = Connector::with_books(limited(), HashSeed::Fixed(1), books).unwrap();
-    TestNode { connector, ..alice_and_bob() }
+    node_with_books(limited(), books)
 }
 
 /// Of each account, what is owed to us and by us, and both in percent.

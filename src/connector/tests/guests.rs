@@ -2,7 +2,7 @@
 //! hop.
 
 use super::*;
-use crate::books::{ReconcileState, SavedBooks};
+use crate::books::ReconcileState;
 use crate::link::Slot;
 
 fn guest(number: usize) -> AccountSettings {
@@ -158,8 +158,7 @@ fn what_is_known_of_the_books_of_forgotten_guests_is_bounded() {
 #[test]
 fn the_store_gets_what_a_guest_owed_when_its_slot_was_taken() {
     let books = SavedBooks::default();
-    let connector = Connector::with_books(with_guests([1]), HashSeed::Fixed(1), books).unwrap();
-    let node = TestNode { connector, ..alice_and_bob() };
+    let node = node_with_books(with_guests([1]), books);
     let (bob, one) = (node.connect("bob"), node.connect("guest~1"));
     pay(&node, &one, &bob, "test.bob.x", 70);
     node.disconnect(&one);

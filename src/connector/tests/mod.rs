@@ -41,6 +41,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::account::{AccountSettings, Asset, Relation};
+use crate::books::{Cut, SavedBooks};
 use crate::link::{Framing, Outbox, SessionId, SessionKind, payload_in};
 use crate::routing::{HashSeed, RouteOrigin};
 use crate::testing::{PREIMAGE, connector_settings, encode, peer, route};
@@ -119,9 +120,23 @@ fn connect_both(node: TestNode) -> (TestNode, Peer, Peer) {
 }
 
 fn node(settings: ConnectorSettings) -> TestNode {
-    let connector = Connector::new(settings, HashSeed::Fixed(1)).unwrap();
+    node_of(Connector::new(settings, HashSeed::Fixed(1)).unwrap())
+}
+
+fn node_with_books(settings: ConnectorSettings, books: SavedBooks) -> TestNode {
+    node_of(Connector::with_books(settings, HashSeed::Fixed(1), books).unwrap())
+}
+
+fn node_of(connector: Arc<Connector>) -> TestNode {
     let now = Now { wall: Timestamp::from_millis(START_MS), mono: MonoTime(1_000_000_000) };
     TestNode { connector, now }
+}
+
+/// The names of the accounts in a cut, sorted.
+fn names(cut: &Cut) -> Vec<&str> {
+    let mut names: Vec<_> = cut.accounts.iter().map(|row| &*row.name).collect();
+    names.sort_unstable();
+    names
 }
 
 /// A payment to `destination`, expiring in ten seconds.

@@ -3,7 +3,7 @@
 
 use super::virtual_store::VirtualStore;
 use super::*;
-use crate::books::{BalanceChange, ChangeError, Cut, SavedBooks};
+use crate::books::{BalanceChange, ChangeError};
 use crate::testing::change_request;
 
 /// alice and carl in USD/9, bob in USD/6, eve in EUR/9.
@@ -101,16 +101,7 @@ fn conversions_buy_one_asset_for_another() {
 
 /// Alice and bob, with a store.
 fn with_books(books: SavedBooks) -> TestNode {
-    let settings = connector_settings("node", &["alice", "bob"]);
-    let connector = Connector::with_books(settings, HashSeed::Fixed(1), books).unwrap();
-    TestNode { connector, ..alice_and_bob() }
-}
-
-/// The names of the accounts in a cut, sorted.
-fn names(cut: &Cut) -> Vec<&str> {
-    let mut names: Vec<_> = cut.accounts.iter().map(|row| &*row.name).collect();
-    names.sort_unstable();
-    names
+    node_with_books(connector_settings("node", &["alice", "bob"]), books)
 }
 
 #[test]

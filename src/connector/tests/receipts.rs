@@ -4,7 +4,6 @@
 use super::receivers::{TestSender, sender_with_receipts, wallet};
 use super::virtual_store::VirtualStore;
 use super::*;
-use crate::books::SavedBooks;
 use crate::stream::ReceiptKey;
 
 /// A node with alice and a wallet of at most 100 units; with books, if it has a store.
@@ -12,11 +11,10 @@ fn node_with(books: Option<SavedBooks>) -> (TestNode, Peer) {
     let mut limited = wallet();
     limited.limits.min_balance = Some(-100);
     let settings = settings(vec![peer("alice"), limited], &[("test.alice", "alice")]);
-    let connector = match books {
-        Some(books) => Connector::with_books(settings, HashSeed::Fixed(1), books),
-        None => Connector::new(settings, HashSeed::Fixed(1)),
+    let node = match books {
+        Some(books) => node_with_books(settings, books),
+        None => node(settings),
     };
-    let node = TestNode { connector: connector.unwrap(), ..alice_and_bob() };
     let alice = node.connect("alice");
     (node, alice)
 }

@@ -2,7 +2,6 @@
 
 use super::virtual_store::VirtualStore;
 use super::*;
-use crate::books::SavedBooks;
 use crate::stream::{Iv, Keys, ReceiptKey, Receiver};
 use crate::wire::ilp::PacketType;
 use crate::wire::stream::{Frames, StreamFrame, StreamId, StreamPacket};
@@ -284,7 +283,7 @@ fn a_restart_cannot_turn_a_peer_into_a_receiver_or_back() {
     let start =
         |accounts, books| Connector::with_books(settings(accounts, &[]), HashSeed::Fixed(1), books);
     let connector = start(vec![peer("alice"), wallet()], SavedBooks::default()).unwrap();
-    let node = TestNode { connector, ..alice_and_bob() };
+    let node = node_of(connector);
     let alice = node.connect("alice");
     sender(&node).pay(&node, &alice, 5, 0, 5);
     let mut store = VirtualStore::default();

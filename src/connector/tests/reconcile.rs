@@ -23,8 +23,7 @@ fn saved_node(on_crash: OnCrash, books: SavedBooks) -> (TestNode, Peer, Peer) {
     let mut settings = connector_settings("node", &["alice", "bob"]);
     settings.accounts[1].reconcile =
         ReconcileSettings { write_off_max: 1_000, on_crash, ..ReconcileSettings::default() };
-    let connector = Connector::with_books(settings, HashSeed::Fixed(1), books).unwrap();
-    connect_both(TestNode { connector, ..alice_and_bob() })
+    connect_both(node_with_books(settings, books))
 }
 
 /// The same after a crash with a packet of 100 units on its way to bob.
@@ -211,7 +210,7 @@ fn without_the_lease_no_books_are_shown() {
 fn a_connector_without_books_rejects_the_question() {
     let settings = connector_settings("node", &["alice", "bob"]);
     let connector = Connector::without_books(settings, HashSeed::Fixed(1)).unwrap();
-    let (node, _alice, bob) = connect_both(TestNode { connector, ..alice_and_bob() });
+    let (node, _alice, bob) = connect_both(node_of(connector));
     node.be_asked(&bob, &books(1, 0));
     let rejected = node.read_one(&bob);
     assert!(matches!(&rejected, Received::Reject { code, .. } if *code == "F01"), "{rejected:?}");

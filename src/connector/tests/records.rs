@@ -7,8 +7,7 @@ use super::receivers::{sender, wallet};
 use super::virtual_store::VirtualStore;
 use super::*;
 use crate::books::{
-    BalanceChange, Cut, DeliveryState, EventDelivery, EventId, EventKind, EventLevel, NewEvent,
-    Quantity,
+    BalanceChange, DeliveryState, EventDelivery, EventId, EventKind, EventLevel, NewEvent, Quantity,
 };
 use crate::connector::{SettlementNote, WebhookSubscription};
 use crate::testing::change_request;
@@ -17,9 +16,7 @@ use crate::testing::change_request;
 fn with_books() -> TestNode {
     let mut settings = connector_settings("node", &["alice", "bob"]);
     settings.accounts.push(wallet());
-    let books = VirtualStore::default().books(true);
-    let connector = Connector::with_books(settings, HashSeed::Fixed(1), books).unwrap();
-    TestNode { connector, ..alice_and_bob() }
+    node_with_books(settings, VirtualStore::default().books(true))
 }
 
 fn id(number: u32) -> EventId {

@@ -152,10 +152,8 @@ fn settings() -> ConnectorSettings {
 impl World {
     fn new() -> Self {
         let store = VirtualStore::default();
-        let connector =
-            Connector::with_books(settings(), HashSeed::Fixed(1), store.books(true)).unwrap();
         Self {
-            node: TestNode { connector, ..alice_and_bob() },
+            node: node_with_books(settings(), store.books(true)),
             settler: Settler::default(),
             store,
             on_their_way: VecDeque::new(),

@@ -38,9 +38,7 @@ fn with_books() -> TestNode {
         threshold: Some(-100),
         ..SettlementRules::default()
     };
-    let books = VirtualStore::default().books(true);
-    let connector = Connector::with_books(settings, HashSeed::Fixed(1), books).unwrap();
-    TestNode { connector, ..alice_and_bob() }
+    node_with_books(settings, VirtualStore::default().books(true))
 }
 
 /// How often a task was woken.

@@ -30,9 +30,7 @@ impl Fixture {
     fn new(rules: SettlementRules) -> Self {
         let mut settings = connector_settings("node", &["alice", "bob"]);
         settings.accounts[1].settlement = rules;
-        let books = VirtualStore::default().books(true);
-        let connector = Connector::with_books(settings, HashSeed::Fixed(1), books).unwrap();
-        let node = TestNode { connector, ..alice_and_bob() };
+        let node = node_with_books(settings, VirtualStore::default().books(true));
         let (node, alice, bob) = connect_both(node);
         let (settler, paused) = (Settler::default(), BTreeSet::new());
         let (may_begin, random) = (true, 0);

@@ -7,17 +7,19 @@ use ilp_connector::internals::books::{
     Settlement, SettlementDirection, SettlementState,
 };
 use ilp_connector::internals::link::CutNumber;
-use ilp_connector::internals::net::{Clock, StorePlace};
-use ilp_connector::internals::store::{OpenError, Store, StoreIdentity};
+use ilp_connector::internals::net::StorePlace;
+use ilp_connector::internals::store::Store;
 use ilp_connector::wire::Timestamp;
 use tempfile::TempDir;
 
-use super::TestDatabase;
+use super::{TestDatabase, identity, try_open};
 use crate::process::{TIMEOUT, temp_folder};
 use crate::support::eventually;
 
 /// The largest amount that a balance can be made of.
 const LARGEST: i128 = i128::MAX / 2;
+
+const NODE: &str = "b";
 
 /// Runs a test with an empty store of each kind.
 pub(super) fn check(test: &str, body: impl Fn(&StorePlace)) {
@@ -27,17 +29,9 @@ pub(super) fn check(test: &str, body: impl Fn(&StorePlace)) {
     body(&database.url().parse().unwrap());
 }
 
-fn identity() -> StoreIdentity {
-    StoreIdentity { node: Some("b".parse().unwrap()) }
-}
-
-fn try_open(place: &StorePlace) -> Result<(Store, SavedBooks), OpenError> {
-    Store::open(place, &identity(), Clock::start())
-}
-
 pub(super) fn open(place: &StorePlace) -> (Store, SavedBooks) {
     // Another test may be starting a program, which has the lock of a closed file until it runs.
-    eventually("the store is free", TIMEOUT, || match try_open(place) {
+    eventually("the store is free", TIMEOUT, || match try_open(place, NODE) {
         Err(in_use) if in_use.is_in_use() => Err(in_use.to_string()),
         opened => Ok(opened.unwrap()),
     })
@@ -96,7 +90,7 @@ fn later_cuts_replace_earlier_ones_exactly() {
         // Of two states of an account in one cut, the later one counts.
         store.write(&cut(2, vec![account("c", 7), account("c", LARGEST)])).unwrap();
         store.write(&cut(3, Vec::new())).unwrap();
-        let books = Store::read(place, &identity()).unwrap();
+        let books = Store::read(place, &identity(NODE)).unwrap();
         assert_eq!(balances(&books), [("D".to_owned(), 2), ("c".to_owned(), LARGEST - 4)]);
         assert_eq!((books.cut, books.was_clean), (CutNumber(3), false));
         assert!(books.accounts.iter().all(|one| (one.row.held_out, one.row.uncertain) == (20, 0)));
@@ -123,7 +117,7 @@ fn rows_of_each_kind_and_asset_are_kept_apart() {
         rows.push(AccountRow { held_out, uncertain, uncertain_since, ..account("d", 9) });
         rows.push(AccountRow { kind: AccountKind::Own, uncertain: 9, ..account("own:USD/9", 7) });
         store.write(&cut(1, rows.clone())).unwrap();
-        let books = Store::verify(place, &identity()).unwrap();
+        let books = Store::verify(place, &identity(NODE)).unwrap();
         let saved: Vec<_> = books.accounts.into_iter().map(|one| one.row).collect();
         rows.sort_by_key(|row| (row.name.clone(), row.asset.code.clone(), row.asset.scale));
         assert_eq!(saved, rows);
@@ -143,7 +137,7 @@ fn a_change_that_two_cuts_have_is_saved_once() {
         store.write(&with(&[first.clone(), second.clone()], 2)).unwrap();
         assert_eq!(store.find_adjustment(&first.id).unwrap(), Some(first.clone()));
         assert_eq!(store.find_adjustment(&"fee-3".parse().unwrap()).unwrap(), None);
-        let history = Store::read_history(place, &identity()).unwrap();
+        let history = Store::read_history(place, &identity(NODE)).unwrap();
         assert_eq!(history.cut_at, Timestamp::from_millis(2_000));
         assert_eq!(history.adjustments, [second, first]);
     });
@@ -161,7 +155,7 @@ fn payments_to_receivers_are_replaced_and_summed_up() {
         let (mut store, _) = open(place);
         let all = [payment("b", 5, 1), payment("a", LARGEST, 2), payment("c", 6, 3)];
         store.write(&Cut { payments: all.to_vec(), ..cut(1, Vec::new()) }).unwrap();
-        let seen = || Store::read(place, &identity()).unwrap().payments;
+        let seen = || Store::read(place, &identity(NODE)).unwrap().payments;
         assert_eq!(seen(), all, "in the order of their times");
         let changed = vec![payment("", 5, 1), payment("c", 7, 4)];
         let summed_up = vec![all[0].key.clone(), payment("unknown", 0, 0).key];
@@ -193,7 +187,7 @@ fn flows_of_an_hour_are_replaced_and_the_newest_are_loaded() {
         store.write_last(&cut(3, Vec::new())).unwrap();
         drop(store);
         assert_eq!(open(place).1.flows, [flow(2, 2, 7)]);
-        let history = Store::read_history(place, &identity()).unwrap();
+        let history = Store::read_history(place, &identity(NODE)).unwrap();
         assert_eq!(history.flows, [flow(1, 1, 1), flow(2, 2, 7)]);
     });
 }
@@ -280,7 +274,7 @@ fn settlements_are_kept_by_their_keys_and_change_their_state_only() {
         assert_eq!(books.settlements, [later.clone(), open_one.clone()], "what a start needs");
         assert_eq!(books.accounts[0].row.totals, totals);
         drop(store);
-        let history = Store::read_history(place, &identity()).unwrap();
+        let history = Store::read_history(place, &identity(NODE)).unwrap();
         assert_eq!(history.settlements, [first, done, later, open_one]);
     });
 }
@@ -310,7 +304,7 @@ fn a_file_has_backups_and_a_database_has_tools_of_its_own() {
         drop(store);
         let target = folder.path().join("backup.db");
         let saved = Store::backup(place, &target);
-        let restored = Store::restore(place, &target, &identity());
+        let restored = Store::restore(place, &target, &identity(NODE));
         match place {
             StorePlace::File(path) => {
                 saved.unwrap();
@@ -342,7 +336,7 @@ fn a_reopened_store_goes_on() {
 fn books_in_use_name_the_process() {
     check("in use", |place| {
         let (_open, _) = open(place);
-        let error = try_open(place).map(drop).unwrap_err();
+        let error = try_open(place, NODE).map(drop).unwrap_err();
         assert!(error.is_in_use(), "{error}");
         let text = super::chain(&error);
         assert!(text.contains(&format!("process {}", std::process::id())), "{text}");

@@ -6,18 +6,10 @@ use ilp_connector::internals::account::{Asset, Totals};
 use ilp_connector::internals::books::{AccountKind, AccountRow, Cut, SavedBooks};
 use ilp_connector::internals::link::CutNumber;
 use ilp_connector::internals::net::{Clock, PostgresUrl, StorePlace};
-use ilp_connector::internals::store::{BooksHolder, OpenError, Store, StoreIdentity, WriteError};
+use ilp_connector::internals::store::{BooksHolder, Store, StoreIdentity, WriteError};
 use ilp_connector::wire::Timestamp;
 
-use super::{TestDatabase, chain};
-
-fn identity(node: &str) -> StoreIdentity {
-    StoreIdentity { node: Some(node.parse().unwrap()) }
-}
-
-fn try_open(place: &StorePlace, node: &str) -> Result<(Store, SavedBooks), OpenError> {
-    Store::open(place, &identity(node), Clock::start())
-}
+use super::{TestDatabase, chain, identity, try_open};
 
 fn open(database: &TestDatabase, node: &str) -> (Store, SavedBooks) {
     try_open(&database.url().parse().unwrap(), node).unwrap()

@@ -3,23 +3,21 @@
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use ilp_connector::internals::net::{Clock, StorePlace};
-use ilp_connector::internals::store::{Store, StoreIdentity};
+use ilp_connector::internals::net::StorePlace;
+use ilp_connector::internals::store::Store;
 use tracing::field::Field;
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 
 use super::engines::cut;
-use super::{PostgresServer, TestDatabase, chain};
+use super::{PostgresServer, TestDatabase, chain, try_open};
 use crate::process::{Process, TIMEOUT};
 use crate::support::eventually;
 
 /// Opens the books of the node b; an error is one text.
 fn open(url: &str) -> Result<Store, String> {
     let place: StorePlace = url.parse().unwrap();
-    let identity = StoreIdentity { node: Some("b".parse().unwrap()) };
-    let opened = Store::open(&place, &identity, Clock::start());
-    opened.map(|(store, _)| store).map_err(|error| chain(&error))
+    try_open(&place, "b").map(|(store, _)| store).map_err(|error| chain(&error))
 }
 
 /// Has the server do this for each row of the books that a cut writes.

@@ -3,20 +3,16 @@
 use std::os::unix::fs::PermissionsExt as _;
 
 use ilp_connector::internals::books::Cut;
-use ilp_connector::internals::net::Clock;
-use ilp_connector::internals::store::{Store, StoreIdentity};
 use ilp_connector::wire::Timestamp;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 
-use super::{PostgresServer, TestDatabase, chain};
+use super::{PostgresServer, TestDatabase, chain, try_open};
 use crate::process::{path_text, temp_folder, write_file};
 
 /// Opens and closes the books. The error is without its beginning.
 fn open(url: &str) -> Result<(), String> {
     let place = url.parse().map_err(|error| format!("{url}: {error}"))?;
-    let identity = StoreIdentity { node: Some("b".parse().unwrap()) };
-    let opened = Store::open(&place, &identity, Clock::start());
-    let (mut store, books) = opened.map_err(|error| chain(&error))?;
+    let (mut store, books) = try_open(&place, "b").map_err(|error| chain(&error))?;
     let (number, at) = (books.cut.next(), Timestamp::EPOCH);
     let last = Cut { number, at, ..Cut::default() };
     store.write_last(&last).map_err(|error| chain(&error))

@@ -10,17 +10,16 @@ use ilp_connector::internals::books::{
     SettlementState,
 };
 use ilp_connector::internals::link::CutNumber;
-use ilp_connector::internals::net::{Clock, StorePlace};
 use ilp_connector::internals::store::{
-    DeliveryQuery, Lease, OpenError, Store, StoreHandle, StoreIdentity, StoreWorker, WriteError,
+    DeliveryQuery, Lease, Store, StoreHandle, StoreWorker, WriteError,
 };
 use ilp_connector::internals::time::MonoTime;
 use ilp_connector::wire::Timestamp;
 use tokio::runtime::Builder;
 use tokio::time::{Duration, timeout};
 
-use super::TestDatabase;
 use super::engines::{check, cut, open};
+use super::{TestDatabase, try_open};
 use crate::process::TIMEOUT;
 
 /// Runs `body` beside the thread of a store, until the thread ends.
@@ -32,10 +31,8 @@ fn run_with(store: Store, body: impl AsyncFnOnce(StoreHandle)) {
     thread.join().unwrap();
 }
 
-fn try_open(database: &TestDatabase) -> Result<Store, OpenError> {
-    let place: StorePlace = database.url().parse().unwrap();
-    let identity = StoreIdentity { node: Some("b".parse().unwrap()) };
-    Store::open(&place, &identity, Clock::start()).map(|(store, _)| store)
+fn open_database(database: &TestDatabase) -> Store {
+    try_open(&database.url().parse().unwrap(), "b").unwrap().0
 }
 
 /// Waits until the lease is as wanted.
@@ -131,20 +128,20 @@ fn books_in_a_file_need_no_lease() {
 fn a_lease_is_renewed_without_a_cut_and_given_back_at_the_end() {
     let Some(database) = TestDatabase::create("a renewed lease") else { return };
     let until = || database.query("SELECT lease_until FROM ilp_connector.books");
-    run_with(try_open(&database).unwrap(), async |handle| {
+    run_with(open_database(&database), async |handle| {
         let (taken_until, first) = (until(), wait_for(&handle, |_| true).await);
         let renewed = wait_for(&handle, |lease| lease.valid_until > first.valid_until).await;
         assert!(renewed.failure.is_none() && renewed.lost_to.is_none(), "{renewed:?}");
         assert_ne!(until(), taken_until);
     });
     // No process waits for the end of a lease that was given back.
-    try_open(&database).unwrap();
+    open_database(&database);
 }
 
 #[test]
 fn a_process_learns_without_a_cut_that_another_one_has_its_books() {
     let Some(database) = TestDatabase::create("a taken lease") else { return };
-    run_with(try_open(&database).unwrap(), async |handle| {
+    run_with(open_database(&database), async |handle| {
         database.query(
             "UPDATE ilp_connector.books SET owner = 'other', holder = 'process 7 on x', epoch = epoch + 1",
         );
@@ -161,7 +158,7 @@ fn a_process_learns_without_a_cut_that_another_one_has_its_books() {
 #[test]
 fn a_lost_connection_is_noticed_at_once_and_may_come_back() {
     let Some(database) = TestDatabase::create("a lost connection") else { return };
-    run_with(try_open(&database).unwrap(), async |handle| {
+    run_with(open_database(&database), async |handle| {
         let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
             WHERE datname = current_database() AND application_name = 'ilp-connector'";
         database.query(end);
