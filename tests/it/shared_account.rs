@@ -111,7 +111,8 @@ fn a_tool_that_is_replaced_says_so_and_does_not_come_back() {
     let node = node(", maxSessions: 1");
     let via = format!("ws://app:app-token@127.0.0.1:{}", node.port);
     let pings = Process::start(&["ping", "test.n", "--via", &via, "-c", "1000", "-i", "0.05"], []);
-    wait_for_sessions(&node, 1);
+    // It is replaced at its work, not at its login.
+    pings.wait_for_line("an answer", |line| line.contains("seq=1 ").then_some(()));
     let mut app = node.connect_peer("app");
     let (status, lines) = pings.wait_exit();
     assert_eq!(status.code(), Some(1), "{lines:?}");
