@@ -145,8 +145,8 @@ impl Front {
                 &[
                     ("    user haproxy\n    group haproxy\n", ""),
                     ("maxconn 16384", "maxconn 256"),
-                    // A node that is back is used again after three checks.
-                    ("inter 5s", "inter 100ms"),
+                    // A node that starts again is used at once: late checks of the dead one do not count.
+                    ("inter 5s", "inter 5s fall 1000"),
                     ("/dev/log local0", "stdout format raw local0"),
                     ("/etc/haproxy/node.example.pem", path_text(&both)),
                     ("bind :443 ", &format!("bind 127.0.0.1:{https} ")),
@@ -230,7 +230,6 @@ impl Front {
                 (_, answer) => Err(answer),
             }
         });
-        // haproxy checks each port by itself, and refuses clients while the node is down for it.
         let probe = self.machine(251, BTP_NAME);
         eventually("the proxy reaches the port for BTP", TIMEOUT, || {
             match probe.get(BTP_NAME, "/", "") {

@@ -185,14 +185,19 @@ fn packets_over_http(front: &Front, bob: &mut Peer) {
     assert!(answer.contains("\"destination_account\":\"g.example.node."), "{answer}");
 }
 
+/// Each request says that it is from another client, which does not help.
 fn one_client_uses_up_only_its_own_requests(front: &Front) {
     let (one, other) = (front.machine(31, HTTP_NAME), front.machine(32, HTTP_NAME));
     let mut flood = one.open();
-    let request = format!("GET /shop HTTP/1.1\r\nHost: {HTTP_NAME}\r\n\r\n");
     let mut answers = String::new();
     let mut buffer = [0; 4096];
     let refused = "HTTP/1.1 503";
-    for _ in 0..2000 {
+    for request in 0..2000 {
+        let forged = format!("203.0.113.{}", request % 250);
+        let request = format!(
+            "GET /shop HTTP/1.1\r\nHost: {HTTP_NAME}\r\n\
+             X-Forwarded-For: {forged}\r\nForwarded: for={forged}\r\n\r\n"
+        );
         flood.write_all(request.as_bytes()).unwrap();
         let count = flood.read(&mut buffer).unwrap();
         answers += &String::from_utf8_lossy(&buffer[..count]);
@@ -202,8 +207,6 @@ fn one_client_uses_up_only_its_own_requests(front: &Front) {
     }
     assert!(answers.contains(refused), "{answers}");
     assert_eq!(other.get(HTTP_NAME, "/shop", "").0, 200, "another client");
-    // What it says about itself does not help.
-    assert_eq!(one.get(HTTP_NAME, "/shop", FORGED).0, 503);
 }
 
 fn only_the_page_and_the_api_are_there(front: &Front) {
