@@ -145,8 +145,9 @@ impl Front {
                 &[
                     ("    user haproxy\n    group haproxy\n", ""),
                     ("maxconn 16384", "maxconn 256"),
-                    // A node that starts again is used at once: late checks of the dead one do not count.
-                    ("inter 5s", "inter 5s fall 1000"),
+                    // Late checks of a dead node do not count. Only the first check takes a node out of use alone; then
+                    // it is used again after the next one that it answers.
+                    ("inter 5s", "inter 5s downinter 100ms rise 1 fall 1000"),
                     ("/dev/log local0", "stdout format raw local0"),
                     ("/etc/haproxy/node.example.pem", path_text(&both)),
                     ("bind :443 ", &format!("bind 127.0.0.1:{https} ")),
