@@ -26,12 +26,16 @@ run(async () => {
   const accounts = new Map()
   const settled = new Map()
   let calls = 0
+  let payments = Promise.resolve()
+  let nonce
 
   const rpc = async (method, params) => {
     const reply = await requestJson('POST', chain, { jsonrpc: '2.0', id: ++calls, method, params })
     if (reply.error) throw new Error(`${method}: ${reply.error.message}`)
     return reply.result
   }
+
+  const toHex = number => `0x${number.toString(16)}`
 
   const toWei = ({ amount, scale }) => {
     const places = WEI_SCALE - BigInt(scale)
@@ -60,9 +64,29 @@ run(async () => {
     while (accounts.has(id) && !accounts.get(id).peer) await pause(POLL_MS)
     const to = accounts.get(id)?.peer
     if (to === undefined) return
-    const value = `0x${wei.toString(16)}`
-    const hash = await rpc('eth_sendTransaction', [{ from: own, to, value }])
-    log(`paid ${wei} wei to ${to} for ${key}: ${hash}`)
+    payments = payments.then(() => send(key, to, wei))
+  }
+
+  /**
+   * One payment at a time. The chain takes one for each nonce of an account, which this engine alone uses: a repeated
+   * payment keeps its nonce, so that it is not made twice if the answer to the first was lost.
+   */
+  async function send (key, to, wei) {
+    const count = async () => Number(await rpc('eth_getTransactionCount', [own, 'pending']))
+    for (let wait = POLL_MS, error; ; wait = Math.min(2 * wait, RETRY_MS_MAX)) {
+      try {
+        nonce ??= await count()
+        if (error && await count() > nonce) break
+        await rpc('eth_sendTransaction', [{ from: own, to, value: toHex(wei), nonce: toHex(nonce) }])
+        break
+      } catch (caught) {
+        error = caught
+        if (wait === POLL_MS) log(`not paid yet: ${wei} wei to ${to} for ${key}: ${error.message}`)
+        await pause(wait)
+      }
+    }
+    nonce++
+    log(`paid ${wei} wei to ${to} for ${key}`)
   }
 
   async function credit (id, hash, wei) {
@@ -81,9 +105,8 @@ run(async () => {
 
   async function watchChain () {
     for (let next = 0; ;) {
-      const newest = Number(await rpc('eth_blockNumber', []).catch(() => next - 1))
-      for (; next <= newest; next++) {
-        const block = await rpc('eth_getBlockByNumber', [`0x${next.toString(16)}`, true])
+      const block = await rpc('eth_getBlockByNumber', [toHex(next), true]).catch(() => undefined)
+      if (block) {
         for (const { hash, from, to, value } of block.transactions) {
           if (to?.toLowerCase() !== own) continue
           const payer = async () => {
@@ -96,8 +119,10 @@ run(async () => {
           }
           await credit(await payer(), hash, BigInt(value))
         }
+        next++
+      } else {
+        await pause(POLL_MS)
       }
-      await pause(POLL_MS)
     }
   }
 
@@ -132,7 +157,7 @@ run(async () => {
       if (before !== undefined && before !== `${id} ${text}`) return answer(response, 409, { error: 'the key has another body' })
       if (before === undefined) {
         settled.set(key, `${id} ${text}`)
-        pay(key, id, toWei(body)).catch(error => log(`not paid ${key}: ${error.stack}`))
+        pay(key, id, toWei(body))
       }
       return answer(response, 201, body)
     }
@@ -140,6 +165,6 @@ run(async () => {
   }
 
   const server = await listen(handle, port, host)
-  watchChain().catch(error => { process.stderr.write(`${error.stack}\n`); process.exit(1) })
+  watchChain()
   announce(server.address().port)
 })

@@ -1,6 +1,7 @@
 //! Real settlement engines: npm `ilp-settlement-core` over a shared ledger, and an engine on an Ethereum chain (npm
 //! `ganache`). Value moves outside of Interledger, and the books of two nodes follow, to the unit.
 
+mod bad_chain;
 mod killed;
 mod programs;
 mod repeated;
@@ -229,11 +230,12 @@ fn value_moves_on_a_chain_and_the_books_follow_rows_131_133_135_136() {
     let link = Link::new("ETH", "");
     let (_chain, ready) = script(&scripts, "chain.js", &[]);
     let chain_port = port_of(&ready);
-    let chain = format!("http://127.0.0.1:{chain_port}");
+    let bad_chain_port = bad_chain::serve(chain_port);
     let addresses = [0, 1].map(|index| ready["accounts"][index].as_str().unwrap().to_owned());
     let engine = |index: usize| {
         let (port, connector) = (link.engines[index].to_string(), link.connector(index));
         let options = [("port", &*port), ("connector", &*connector)];
+        let chain = format!("http://127.0.0.1:{}", [bad_chain_port, chain_port][index]);
         let more = [("chain", &*chain), ("account", &*addresses[index])];
         script(&scripts, "chain-engine.js", &[options, more].concat()).0
     };
@@ -254,7 +256,16 @@ fn value_moves_on_a_chain_and_the_books_follow_rows_131_133_135_136() {
     settle(link.engines[0], "b", "two", "999999999", 18);
     settle(link.engines[0], "b", "three", "1", 18);
     link.wait_balance(-1_500_000_001);
-    assert_eq!(wei() - before, 1_500_000_001_000_000_000);
+    // Many at once: the chain takes one transaction for each nonce of an account.
+    std::thread::scope(|threads| {
+        for number in 0..8 {
+            let engine = link.engines[0];
+            let key = format!("many-{number}");
+            threads.spawn(move || settle(engine, "b", &key, "1000000001", 18));
+        }
+    });
+    link.wait_balance(-1_500_000_009);
+    assert_eq!(wei() - before, 1_500_000_009_000_000_008);
 }
 
 /// The debt of a grows by packets until it is at the threshold. Then a pays, the ledger moves value, and b credits it:

@@ -137,23 +137,29 @@ impl Server {
     /// Answers every request of every connection with 202, and returns the requests.
     pub(crate) fn accept_all(self) -> Receiver<HttpMessage> {
         let (sender, requests) = sync_channel(64);
+        // Before the answer: what a node has an answer to is there for the test.
+        self.answer_all(move |request| {
+            sender.send(request).is_ok().then(|| ("202 Accepted", Vec::new()))
+        });
+        requests
+    }
+
+    /// Answers every request of every connection with a status and a body; `None` closes the connection.
+    pub(crate) fn answer_all<A>(self, answer: A)
+    where
+        A: Fn(HttpMessage) -> Option<(&'static str, Vec<u8>)> + Clone + Send + 'static,
+    {
         self.0.set_nonblocking(false).unwrap();
         thread::spawn(move || {
             for stream in self.0.incoming() {
-                let (sender, mut wire) =
-                    (sender.clone(), HttpConnection::from_stream(stream.unwrap()));
+                let mut wire = HttpConnection::from_stream(stream.unwrap());
+                let answer = answer.clone();
                 thread::spawn(move || {
-                    while let Some(request) = wire.try_receive() {
-                        // Before the answer: what a node has an answer to is there for the test.
-                        let is_wanted = sender.send(request).is_ok();
-                        wire.answer("202 Accepted", b"");
-                        if !is_wanted {
-                            break;
-                        }
+                    while let Some((status, body)) = wire.try_receive().and_then(&answer) {
+                        wire.answer(status, &body);
                     }
                 });
             }
         });
-        requests
     }
 }
