@@ -36,6 +36,7 @@ mod terminal;
 mod top;
 mod up;
 mod up_page;
+mod usage;
 mod verbs;
 mod watch;
 mod webhook;
@@ -58,7 +59,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let command_line = match CommandLine::try_parse_from(&arguments) {
         Ok(command_line) => command_line,
-        Err(error) => return report_clap_error(&error, &arguments),
+        Err(error) => return report_clap_error(&usage::with_tip(error, &arguments), &arguments),
     };
     let environment = environment_of_process();
     let (mut out, mut err) = (io::stdout(), io::stderr());
