@@ -95,3 +95,23 @@ impl Connector {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::connector::packet_sample::Sample;
+
+    #[test]
+    fn packets_beyond_each_sample_make_no_record() {
+        let tap = |threshold| Some(PacketTap::new(Sample { seed: 0, threshold }));
+        let (nothing, all) = (tap(0), tap(u64::MAX));
+        let condition = Condition([7; 32]);
+        let none = PacketObservers { tap: nothing.clone(), export: nothing.clone(), log: None };
+        assert!(!none.may_want(&condition));
+        assert!(none.may_want(&Condition::PING), "its key is that of more than its condition");
+        for (tap, export) in [(&all, &nothing), (&nothing, &all), (&all, &None), (&None, &all)] {
+            let one = PacketObservers { tap: tap.clone(), export: export.clone(), log: None };
+            assert!(one.may_want(&condition), "{one:?}");
+        }
+    }
+}

@@ -115,6 +115,7 @@ fn an_explanation_is_what_happens() {
 /// Each request between neighbours that a node knows, to nodes that answer it and to others.
 #[test]
 fn requests_between_neighbours_are_answered_or_refused_as_explained() {
+    let books = reconcile::encoded(&reconcile::books(1, 0));
     let mut control = Vec::new();
     RouteControl::new(RouteControlMode::Idle, TableId::NONE, 0).encode(&mut control);
     let changes: [fn(&mut ConnectorSettings); 6] = [
@@ -134,13 +135,18 @@ fn requests_between_neighbours_are_answered_or_refused_as_explained() {
             ("peer.route.control", &control),
             ("peer.settle", b"hello"),
             ("peer.settle.x", b""),
+            ("peer.reconcile", &books),
+            ("peer.reconcile.x", &books),
             ("peer.route", b""),
         ] {
             for amount in [0, 1] {
                 let mut settings = connector_settings("node", &["alice", "bob"]);
                 change(&mut settings);
-                let (node, alice, bob) = connect_both(node(settings));
-                check_data(&node, &alice, &bob, destination, amount, data);
+                for new in [Connector::new, Connector::without_books] {
+                    let connector = new(settings.clone(), HashSeed::Fixed(1)).unwrap();
+                    let (node, alice, bob) = connect_both(node_of(connector));
+                    check_data(&node, &alice, &bob, destination, amount, data);
+                }
             }
         }
     }

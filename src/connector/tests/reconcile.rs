@@ -37,7 +37,7 @@ fn crashed_node(on_crash: OnCrash) -> (TestNode, Peer) {
 }
 
 /// Books of bob that have fulfilled so much.
-fn books(run: u64, answered: i128) -> PeerBooks<'static> {
+pub(super) fn books(run: u64, answered: i128) -> PeerBooks<'static> {
     PeerBooks {
         books: b"bob's",
         run,
@@ -52,7 +52,7 @@ fn books(run: u64, answered: i128) -> PeerBooks<'static> {
     }
 }
 
-fn encoded(books: &PeerBooks<'_>) -> Vec<u8> {
+pub(super) fn encoded(books: &PeerBooks<'_>) -> Vec<u8> {
     let mut data = Vec::new();
     books.encode(&mut data);
     data

@@ -49,7 +49,10 @@ fn damage_of_what_no_start_reads_is_found() {
     assert!(matches!(error, OpenError::Damaged { .. }), "{error}");
     let backup = fixture.directory.path().join("backup.db");
     let error = SqliteStore::backup(&fixture.path(), &backup).unwrap_err();
-    assert!(matches!(error, OpenError::Damaged { .. }), "{error}");
+    assert!(
+        matches!(&error, OpenError::Damaged { path, .. } if *path == fixture.path()),
+        "{error}"
+    );
     assert!(!backup.exists());
 }
 
