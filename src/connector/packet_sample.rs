@@ -62,3 +62,16 @@ impl SampleKey {
         Self(u64::from_be_bytes(*bytes))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sample_has_the_keys_below_its_threshold() {
+        let sample = |threshold| Sample { seed: 0, threshold };
+        assert!(sample(8).contains(SampleKey(7)) && !sample(7).contains(SampleKey(7)));
+        assert!(!sample(0).contains(SampleKey::NONE));
+        assert!(Sample { seed: 5, threshold: 3 }.contains(SampleKey(7)), "5 and 7 differ by 2");
+    }
+}

@@ -394,3 +394,20 @@ fn only_node(mut nodes: Vec<String>) -> Result<String, PostgresError> {
         _ => Err(PostgresError::SeveralNodes(nodes.join(", "))),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_of_one_node_needs_no_name() {
+        let only = |names: &[&str]| {
+            let names = names.iter().map(|name| (*name).to_owned()).collect();
+            only_node(names).map_err(|error| error.to_string())
+        };
+        assert_eq!(only(&["a"]), Ok("a".to_owned()));
+        let [none, several] = [only(&[]), only(&["a", "b"])].map(Result::unwrap_err);
+        assert!(none.ends_with("it has no books: no node has used it"), "{none}");
+        assert!(several.contains("(a, b"), "{several}");
+    }
+}

@@ -2,6 +2,7 @@
 
 use super::observers::tapped;
 use super::*;
+use crate::connector::packet_sample::SampleKey;
 
 #[test]
 fn records_that_do_not_fit_into_the_packet_log_are_counted() {
@@ -28,6 +29,27 @@ fn a_tap_says_how_many_records_wait() {
     assert_eq!(tap.record_count(), 3);
     assert!(tap.pop().is_some());
     assert_eq!(tap.record_count(), 2);
+}
+
+/// Where the sample keeps its size, a packet counts once: its answer.
+#[test]
+fn what_a_full_tap_loses_is_counted_and_makes_the_sample_smaller() {
+    let key = SampleKey::of_condition(&PREIMAGE.condition());
+    let all = Sample { seed: key.0, threshold: u64::MAX };
+    for (tap, lost, threshold) in [
+        (PacketTap::new(all), [1, 2], u64::MAX - u64::MAX / 16),
+        (PacketTap::of_fixed_size(all), [0, 1], u64::MAX),
+    ] {
+        let (node, alice, bob) = connected_alice_and_bob();
+        node.connector.set_packet_tap(Some(tap.clone()));
+        for id in 0..=1_024 {
+            node.send(&alice, id, &payment("test.bob", 0));
+        }
+        let seen = (tap.record_count(), tap.lost(), tap.sample().threshold);
+        assert_eq!(seen, (1_024, lost[0], threshold));
+        node.answer(&bob, node.prepare_ids(&bob)[0], &fulfill(PREIMAGE, b""));
+        assert_eq!(tap.lost(), lost[1]);
+    }
 }
 
 /// Only the taps remember pings that are in flight; their answers say nothing else about them.

@@ -424,6 +424,17 @@ fn a_damaged_backup_is_not_restored() {
 }
 
 #[test]
+fn what_cannot_make_room_for_a_copy_restores_nothing() {
+    let fixture = Fixture::with_books();
+    let backup = fixture.directory.path().join("backup.db");
+    SqliteStore::backup(&fixture.path(), &backup).unwrap();
+    fs::create_dir(fixture.directory.path().join("b.db.restoring")).unwrap();
+    let error = SqliteStore::restore(&fixture.path(), &backup, &identity()).unwrap_err();
+    assert!(matches!(error, OpenError::Io { .. }), "{error}");
+    assert_eq!(fixture.open().1.cut, CutNumber(1));
+}
+
+#[test]
 fn a_backup_of_another_node_is_not_restored() {
     let fixture = Fixture::with_books();
     let backup = fixture.directory.path().join("backup.db");
