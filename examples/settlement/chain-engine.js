@@ -31,9 +31,11 @@ run(async () => {
 
   const rpc = async (method, params) => {
     const reply = await requestJson('POST', chain, { jsonrpc: '2.0', id: ++calls, method, params })
-    if (reply.error) throw new Error(`${method}: ${reply.error.message}`)
+    if (reply.error) throw Object.assign(new Error(`${method}: ${reply.error.message}`), { isRefusal: true })
     return reply.result
   }
+
+  const isAddress = text => /^0x[0-9a-f]{40}$/.test(text)
 
   const toHex = number => `0x${number.toString(16)}`
 
@@ -48,45 +50,61 @@ run(async () => {
   async function greet (id) {
     const known = accounts.get(id)
     for (let wait = POLL_MS; accounts.get(id) === known && !known.peer; wait = Math.min(2 * wait, RETRY_MS_MAX)) {
-      const reply = await fetch(`${connector}/accounts/${id}/messages`, {
+      const reply = fetch(`${connector}/accounts/${id}/messages`, {
         method: 'POST',
         headers: { 'content-type': 'application/octet-stream', ...bearer(token) },
         body: own,
         signal: AbortSignal.timeout(10_000)
-      }).catch(() => undefined)
-      if (reply?.ok) known.peer = (await reply.text()).toLowerCase()
+      })
+      const text = await reply.then(reply => reply.ok ? reply.text() : '').catch(() => '')
+      if (isAddress(text.toLowerCase())) known.peer = text.toLowerCase()
       else await pause(wait)
     }
   }
 
   /** Pays once for each key. What was asked for before the peer's address was known is paid then. */
   async function pay (key, id, wei) {
-    while (accounts.has(id) && !accounts.get(id).peer) await pause(POLL_MS)
-    const to = accounts.get(id)?.peer
-    if (to === undefined) return
-    payments = payments.then(() => send(key, to, wei))
-  }
-
-  /**
-   * One payment at a time. The chain takes one for each nonce of an account, which this engine alone uses: a repeated
-   * payment keeps its nonce, so that it is not made twice if the answer to the first was lost.
-   */
-  async function send (key, to, wei) {
-    const count = async () => Number(await rpc('eth_getTransactionCount', [own, 'pending']))
-    for (let wait = POLL_MS, error; ; wait = Math.min(2 * wait, RETRY_MS_MAX)) {
+    for (let wait = POLL_MS; ; wait = Math.min(2 * wait, RETRY_MS_MAX)) {
+      while (accounts.has(id) && !accounts.get(id).peer) await pause(POLL_MS)
+      const to = accounts.get(id)?.peer
+      if (to === undefined) return
+      // One at a time. What the chain refuses holds up no other payment.
+      const sent = payments.then(() => send(to, wei))
+      payments = sent.catch(() => {})
       try {
-        nonce ??= await count()
-        if (error && await count() > nonce) break
-        await rpc('eth_sendTransaction', [{ from: own, to, value: toHex(wei), nonce: toHex(nonce) }])
-        break
-      } catch (caught) {
-        error = caught
+        const hash = await sent
+        return log(`paid ${wei} wei to ${to} for ${key}: ${hash}`)
+      } catch (error) {
         if (wait === POLL_MS) log(`not paid yet: ${wei} wei to ${to} for ${key}: ${error.message}`)
         await pause(wait)
       }
     }
-    nonce++
-    log(`paid ${wei} wei to ${to} for ${key}`)
+  }
+
+  /**
+   * Fails if the chain refuses the transaction. It takes one for each nonce of an account, which this engine alone uses:
+   * if an answer is lost, the transaction is repeated with its nonce, and so not made twice.
+   */
+  async function send (to, wei) {
+    const count = async () => Number(await rpc('eth_getTransactionCount', [own, 'pending']))
+    const transaction = () => ({ from: own, to, value: toHex(wei), nonce: toHex(nonce) })
+    for (let wait = POLL_MS, isRepeated = false; ; wait = Math.min(2 * wait, RETRY_MS_MAX)) {
+      try {
+        nonce ??= await count()
+        const hash = isRepeated && await count() > nonce
+          ? 'the answer was lost'
+          : await rpc('eth_sendTransaction', [transaction()])
+        nonce++
+        return hash
+      } catch (error) {
+        if (error.isRefusal && !isRepeated) {
+          nonce = undefined
+          throw error
+        }
+        isRepeated = true
+        await pause(wait)
+      }
+    }
   }
 
   async function credit (id, hash, wei) {
@@ -114,10 +132,10 @@ run(async () => {
             for (;;) {
               const found = [...accounts].find(([, known]) => known.peer === from.toLowerCase())
               if (found) return found[0]
-              await pause(POLL_MS)
+              await pause(RETRY_MS_MAX)
             }
           }
-          await credit(await payer(), hash, BigInt(value))
+          payer().then(id => credit(id, hash, BigInt(value)))
         }
         next++
       } else {
@@ -144,7 +162,9 @@ run(async () => {
       return response.end()
     }
     if (request.method === 'POST' && what === 'messages') {
-      known.peer = (await readBody(request)).toString().toLowerCase()
+      const peer = (await readBody(request)).toString().toLowerCase()
+      if (!isAddress(peer)) return answer(response, 400, { error: 'an address of the chain is needed' })
+      known.peer = peer
       response.writeHead(201, { 'content-type': 'application/octet-stream' })
       return response.end(own)
     }
