@@ -17,8 +17,8 @@ pub(super) fn with_tip(mut error: clap::Error, arguments: &[OsString]) -> clap::
         _ => return error,
     };
     let path = Path::new(file);
-    let is_named_so = path.extension().is_some_and(|end| end == "yaml" || end == "yml");
-    if !is_named_so && !path.is_file() || !takes_config(arguments) {
+    let is_file = path.extension().is_some_and(|end| end == "yaml" || end == "yml");
+    if !is_file || !takes_config(arguments) {
         return error;
     }
     let tip = StyledStr::from(format!("a file follows its flag: --config {file}"));
