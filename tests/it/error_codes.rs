@@ -117,7 +117,7 @@ fn each_error_code_of_the_node_has_its_cause_and_text_rows_19_21() {
     };
     through(&refused, "T00", "bob could not process");
     through(&|id| response(id, None), "T00", "bob gave an answer that cannot be read");
-    alice.send_prepare(1, &to_bob().expires_in_ms(2100));
+    alice.send_prepare(1, &to_bob().expires_in_ms(4000));
     let (_, packet) = bob.receive_prepare();
     codes.expect(&mut alice, "R00", "bob did not answer in time");
     assert!(Prepare::parse(&packet).unwrap().expires_at <= crate::peer::now());
@@ -131,6 +131,7 @@ fn each_error_code_of_the_node_has_its_cause_and_text_rows_19_21() {
     alice.send_prepare(1, &to_bob().expires_in_ms(30_000).condition(Condition([3; 32])));
     bob.receive_prepare();
     node.process.signal("TERM");
+    node.process.wait_for_log("stopping", "in_flight");
     eventually("the node refuses new packets", TIMEOUT, || {
         alice.send_prepare(2, &to_bob().amount(0));
         let got = alice.receive();

@@ -204,7 +204,7 @@ fn answers_are_checked_and_late_ones_ignored_rows_40_to_42_59_62() {
     }
     assert_eq!(node.counter("bob", "wrongFulfillments"), 3);
     // Rows 41 and 42: R00 between the outgoing and the incoming expiry, even if a late Fulfill arrives.
-    let asked = prepare_to("test.bob").expires_in_ms(2400);
+    let asked = prepare_to("test.bob").expires_in_ms(4000);
     alice.send_prepare(2, &asked);
     let (id, packet) = bob.receive_prepare();
     let outgoing = Prepare::parse(&packet).unwrap().expires_at;

@@ -184,8 +184,9 @@ fn a_next_hop_that_never_reads_delays_no_other_packets_d19() {
     let Peer { mut writer, mut reader, .. } = node.connect_peer("flooder");
     const COUNT: u32 = 1500;
     let sending = thread::spawn(move || {
-        let packet = prepare_to("test.deaf").data(&[9; 32_000]).expires_in_ms(4000).encode();
+        let prepare = prepare_to("test.deaf").data(&[9; 32_000]);
         for id in 0..COUNT {
+            let packet = prepare.clone().expires_in_ms(4000).encode();
             writer.send(&message(id, &[ProtocolEntry::octets(ILP, &packet)]));
         }
         writer
@@ -310,7 +311,7 @@ fn two_nodes_with_full_outboxes_continue() {
     let finished = Arc::new(AtomicUsize::new(0));
     let run = |stub: Peer, there: &str| {
         let Peer { mut writer, mut reader, .. } = stub;
-        let prepare = prepare_to(there).data(&[5; 32_000]).expires_in_ms(9000);
+        let prepare = prepare_to(there).data(&[5; 32_000]).expires_in_ms(40_000);
         let (mut answers, finished) = (writer.try_clone(), Arc::clone(&finished));
         thread::spawn(move || {
             let packet = prepare.encode();
@@ -321,7 +322,7 @@ fn two_nodes_with_full_outboxes_continue() {
         // Fulfills the other stub's Prepares and counts the answers to its own, until both have all answers.
         thread::spawn(move || {
             let (answer, mut kinds) = (fulfill(&PREIMAGE), HashMap::<String, u32>::new());
-            let (deadline, mut left) = (Instant::now() + Duration::from_secs(20), COUNT);
+            let (deadline, mut left) = (Instant::now() + Duration::from_secs(60), COUNT);
             while finished.load(Ordering::SeqCst) < 2 {
                 let raw = match reader.next_event(Instant::now() + Duration::from_millis(20)) {
                     Some(SocketEvent::Binary(raw)) => raw,

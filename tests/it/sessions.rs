@@ -7,13 +7,15 @@ use std::time::{Duration, Instant};
 
 use ilp_connector::wire::btp::{BtpErrorCode, BtpFrame, FrameBody, FrameKind, ILP, ProtocolEntry};
 use ilp_connector::wire::timestamp::GeneralizedTime;
+use serde_json::Value;
 
 use crate::peer::{
-    PREIMAGE, Peer, SocketEvent, TIMEOUT, TestNode, bind_listener, describe_packet, frame, fulfill,
-    message, prepare_to,
+    PREIMAGE, Peer, SocketEvent, TIMEOUT, TestNode, bind_listener, describe_frame, describe_packet,
+    frame, fulfill, message, prepare_to,
 };
 use crate::process::free_port;
 use crate::proxy::Proxy;
+use crate::support::eventually;
 
 /// A node that dials us as its peer `bob`.
 fn dialling(port: u16, more: &str) -> TestNode {
@@ -61,14 +63,13 @@ fn a_dialling_node_sends_its_login_first_on_every_connection_rows_72_74() {
 #[test]
 fn a_dialling_node_closes_silent_connections_and_backs_off_rows_73_91() {
     let (listener, port) = bind_listener();
-    let node = dialling(port, "authTimeoutMs: 300\n");
+    let node = dialling(port, "authTimeoutMs: 2000\n");
     // Row 73: no answer to the login.
     let mut bob = Peer::accept(&listener);
     bob.receive();
-    let began = Instant::now();
     assert_eq!(bob.wait_closed(), (1001, "no answer to the authentication".to_owned()));
-    // Row 91: refusals. Each wait begins after its moment here, so that a slow machine only makes it longer.
-    let mut at = vec![began];
+    // Row 91: refusals. The wait begins after the first moment, so that a slow machine only makes it longer.
+    let mut at = Vec::new();
     for _ in 0..2 {
         let mut bob = Peer::accept(&listener);
         at.push(Instant::now());
@@ -82,9 +83,8 @@ fn a_dialling_node_closes_silent_connections_and_backs_off_rows_73_91() {
         bob.send(&frame(login.id, &body, &[]));
         bob.wait_closed();
     }
-    let gaps: Vec<_> = at.windows(2).map(|pair| pair[1] - pair[0]).collect();
-    assert!(gaps[0] > Duration::from_millis(700), "{gaps:?}");
-    assert!(gaps[1] > Duration::from_millis(1500), "{gaps:?}");
+    let gap = at[1] - at[0];
+    assert!(gap > Duration::from_millis(1500), "{gap:?}");
     node.wait_for_account("the refusal is known as such", "bob", |bob| {
         bob["state"] == "authenticationFailed"
     });
@@ -130,8 +130,8 @@ fn a_second_login_replaces_the_first_row_89() {
 fn pending_packets_outlive_the_session_rows_57_88() {
     let node = TestNode::with_peers(&["alice", "bob"], "");
     let (mut alice, mut bob) = (node.connect_peer("alice"), node.connect_peer("bob"));
-    for id in 0..3 {
-        alice.send_prepare(id, &prepare_to("test.bob").expires_in_ms(3000));
+    for (id, time) in [(0, 20_000), (1, 20_000), (2, 6_000)] {
+        alice.send_prepare(id, &prepare_to("test.bob").expires_in_ms(time));
     }
     let held: Vec<_> = (0..3).map(|_| bob.receive_prepare().0).collect();
     bob.disconnect();
@@ -185,14 +185,26 @@ fn keep_alive_closes_a_silent_session() {
     let mut asker = Peer::log_in(a.port, "mute", "mute-token");
     b.process.signal("STOP");
     asker.send_prepare(1, &prepare_to("test.b").expires_in_ms(2500));
-    a.wait_for_account("the stopped node is noticed", "b", |b| b["state"] != "connected");
+    // The asker answers its own pings meanwhile.
+    let mut answers = Vec::new();
+    let wait = |asker: &mut Peer, what, is_so: fn(&Value) -> bool, answers: &mut Vec<String>| {
+        eventually(what, TIMEOUT, || {
+            let frame = asker.receive_within(Duration::from_millis(20));
+            answers.extend(frame.as_ref().map(describe_frame));
+            let state = a.account("b")["state"].clone();
+            if is_so(&state) { Ok(()) } else { Err(state.to_string()) }
+        });
+    };
+    wait(&mut asker, "the stopped node is noticed", |state| state != "connected", &mut answers);
     asker.send_prepare(2, &prepare_to("test.b"));
-    let mut answers = [(); 2].map(|()| asker.receive_described());
+    while answers.len() < 2 {
+        answers.push(asker.receive_described());
+    }
     answers.sort();
     // What was written waits for its time.
     assert_eq!(answers, ["RESPONSE 1 Reject R00", "RESPONSE 2 Reject T01"]);
     b.process.signal("CONT");
-    a.wait_connected("b");
+    wait(&mut asker, "the node is back", |state| state == "connected", &mut answers);
     assert_eq!(asker.request(3, &prepare_to("test.b")), "RESPONSE 3 Reject F06");
     let log = a.log();
     assert!(log.contains("no sign of life from the peer"), "the log says why: {log}");
@@ -212,7 +224,7 @@ fn pay_under_load(
         let mut kinds: HashMap<String, u32> = HashMap::new();
         loop {
             while began.elapsed() < for_how_long && open.len() < WINDOW {
-                let packet = prepare_to(destination).expires_in_ms(4000).encode();
+                let packet = prepare_to(destination).expires_in_ms(10_000).encode();
                 writer.send(&message(next, &[ProtocolEntry::octets(ILP, &packet)]));
                 open.insert(next);
                 next += 1;
@@ -310,7 +322,7 @@ fn packets_flow_again_after_a_killed_next_hop_returns() {
     a.wait_connected("b");
     let mut asker = a.connect_peer("asker");
     assert_eq!(asker.request(1, &prepare_to("test.b")), "RESPONSE 1 Reject F06");
-    let load = pay_under_load(asker, "test.b", Duration::from_secs(4));
+    let load = pay_under_load(asker, "test.b", Duration::from_secs(8));
     thread::park_timeout(Duration::from_millis(300));
     b.process.signal("KILL");
     a.wait_for_account("it is missed", "b", |b| b["state"] != "connected");

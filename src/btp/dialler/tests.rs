@@ -63,7 +63,7 @@ fn context() -> Arc<NodeContext> {
 }
 
 fn context_with_short_timeout() -> Arc<NodeContext> {
-    let auth_timeout = Duration::from_millis(50);
+    let auth_timeout = Duration::from_millis(500);
     let settings = TransportSettings { auth_timeout, ..quick() };
     testing::context("node", &["alice", "bob"], settings)
 }
@@ -154,7 +154,7 @@ async fn a_peer_that_does_not_answer_times_out() {
 
 #[tokio::test]
 async fn each_failure_before_the_login_is_named() {
-    let context = context_with_short_timeout();
+    let context = context();
     let check = async |url: &str, expected: &str| {
         let error = connect_once(&dial("bob", url), &context).await.err().unwrap().to_string();
         assert!(error.contains(expected), "{url}: {error}");

@@ -182,7 +182,7 @@ async fn invalid_packets_get_a_problem() {
 #[tokio::test]
 async fn bodies_are_bounded_in_size_and_time() {
     let limits =
-        ConnectionLimits { body_time: Duration::from_millis(50), ..ConnectionLimits::default() };
+        ConnectionLimits { body_time: Duration::from_secs(1), ..ConnectionLimits::default() };
     let node = serve(context("node", &["alice"]), limits, None).await;
     let post =
         |rest: &str| format!("POST /ilp HTTP/1.1\r\nHost: h\r\n{}{rest}", packet_headers("alice"));
@@ -293,7 +293,7 @@ async fn a_prepare_waits_for_its_answer_or_its_expiry() {
     let packet = payment("test.bob.shop");
     let ((_, body), ()) = tokio::join!(client.post("/ilp", &headers, &packet), answering);
     assert_eq!(describe(&body), "Fulfill");
-    let short = payment_within("test.bob.shop", 1, Duration::from_millis(2100));
+    let short = payment_within("test.bob.shop", 1, Duration::from_secs(4));
     let (_, body) = client.post("/ilp", &headers, &short).await;
     assert_eq!(describe(&body), "Reject R00");
     let balances: Vec<i128> =

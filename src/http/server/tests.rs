@@ -71,11 +71,12 @@ async fn incomplete_heads_end_the_connection() {
 #[tokio::test]
 async fn unauthenticated_connections_end_after_a_while() {
     let limits = ConnectionLimits {
-        unauthenticated_time: SHORT * 4,
+        unauthenticated_time: SHORT * 20,
         closing_time: SHORT,
         ..ConnectionLimits::default()
     };
-    let node = serve_without_peers(ConnectionLimits { head_time: SHORT * 2, ..limits }, None).await;
+    let node =
+        serve_without_peers(ConnectionLimits { head_time: SHORT * 10, ..limits }, None).await;
     let mut client = RawConnection::open(node.address).await;
     client.get("/a").await;
     assert_eq!(client.read_to_end().await, "");

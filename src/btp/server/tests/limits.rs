@@ -78,7 +78,7 @@ async fn a_connection_that_breaks_is_noticed_at_once() {
 
 #[tokio::test]
 async fn a_silent_peer_is_pinged_and_then_times_out() {
-    let mut node = node_with(testing::context("node", &PEERS, keep_alive(40, 200, 30_000)));
+    let mut node = node_with(testing::context("node", &PEERS, keep_alive(40, 1000, 30_000)));
     let mut alice = node.log_in("alice").await;
     assert_eq!(alice.receive().await, Received::Ping);
     // Having read the ping, the client answered it; so there is another one.
@@ -101,7 +101,7 @@ async fn a_silent_peer_is_pinged_and_then_times_out() {
 
 #[tokio::test]
 async fn a_peer_that_stops_reading_delays_no_other_and_its_queue_is_bounded() {
-    let mut node = narrow_node(keep_alive(30_000, 30_000, 500));
+    let mut node = narrow_node(keep_alive(30_000, 30_000, 3000));
     let mut alice = node.log_in("alice").await;
     let mut carol = node.log_in("carol").await;
     let mut bob = node.connect_to("/", 1024).await;

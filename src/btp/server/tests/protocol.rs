@@ -141,7 +141,7 @@ async fn a_first_message_that_is_no_frame_gets_no_answer() {
 
 #[tokio::test]
 async fn a_silent_client_is_closed_in_time() {
-    let auth_timeout = Duration::from_millis(30);
+    let auth_timeout = Duration::from_millis(500);
     let settings = TransportSettings { auth_timeout, ..TransportSettings::default() };
     let mut node = node_with(testing::context("node", &PEERS, settings));
     let mut client = node.connect().await;
