@@ -117,6 +117,6 @@ mod tests {
         let started = Instant::now();
         let error = fetch_health("127.0.0.1", port, Duration::from_millis(50)).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
-        assert!(started.elapsed() < Duration::from_secs(2));
+        assert!(started.elapsed() < Duration::from_secs(10));
     }
 }

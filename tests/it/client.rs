@@ -75,7 +75,7 @@ fn an_unanswered_prepare_moves_no_money() {
         let (incoming, answer) = tokio::join!(client.next_prepare(), async {
             tokio::select! {
                 answer = sent => Some(answer.unwrap()),
-                () = tokio::time::sleep(Duration::from_secs(1)) => None,
+                () = tokio::time::sleep(Duration::from_secs(3)) => None,
             }
         });
         assert_eq!(incoming.prepare().amount.0, 100);
@@ -134,7 +134,7 @@ fn an_answer_after_the_expiry_is_reported_as_late() {
             let prepare = Prepare {
                 amount: Amount(100),
                 // The node keeps a part of it for the way back (`minMessageWindowMs`).
-                expires_at: alice.expiry(Duration::from_secs(3)),
+                expires_at: alice.expiry(Duration::from_secs(6)),
                 condition: Condition::PING,
                 destination: AddressRef::new("test.n.bob").unwrap(),
                 data: b"",

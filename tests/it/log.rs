@@ -323,7 +323,7 @@ fn authorities_that_never_come_hold_up_neither_packets_nor_the_stop() {
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = silent.local_addr().unwrap().port();
     let ports = "btpServerHost: 127.0.0.1\nbtpServerPort: 0\nhealthCheckHost: 127.0.0.1\nhealthCheckPort: 0\n";
-    let peers = config_of(&["alice"], "shutdownGraceMs: 500\nauthTimeoutMs: 500\n");
+    let peers = config_of(&["alice"], "shutdownGraceMs: 500\nauthTimeoutMs: 3000\n");
     let dialled = format!("  - {{ id: far, authToken: t, url: 'wss://127.0.0.1:{port}/' }}\n");
     let yaml = peers.replace("peers:\n", &format!("peers:\n{dialled}"));
     assert_ne!(yaml, peers);

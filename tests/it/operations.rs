@@ -399,14 +399,14 @@ fn a_stopping_node_refuses_connections() {
     node.process.signal("TERM");
     node.process.wait_for_log("stopping", "in_flight");
     // New connections are refused at once, so that peers try again elsewhere or later.
-    eventually("the port is closed", Duration::from_secs(1), || {
+    eventually("the port is closed", TIMEOUT, || {
         let port = u16::try_from(node.port).unwrap();
         match std::net::TcpStream::connect(("127.0.0.1", port)) {
             Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => Ok(()),
             other => Err(format!("{other:?}")),
         }
     });
-    let deadline = Instant::now() + Duration::from_secs(6);
+    let deadline = Instant::now() + TIMEOUT;
     let answer = loop {
         match alice.reader.next_event(deadline) {
             Some(SocketEvent::Binary(raw)) => break raw,

@@ -469,7 +469,7 @@ fn a_server_that_never_answers_lets_its_packet_expire_and_holds_nothing() {
     let mut bob: Peer = node.connect_peer("bob");
     let mut silent = server.accept();
     node.wait_connected("alice");
-    bob.send_prepare(1, &prepare_to("test.alice.shop").expires_in_ms(3_000));
+    bob.send_prepare(1, &prepare_to("test.alice.shop").expires_in_ms(6_000));
     silent.receive();
     assert_eq!(bob.receive_described(), "RESPONSE 1 Reject R00");
     assert!(silent.try_receive().is_none(), "the connection is closed with the packet");

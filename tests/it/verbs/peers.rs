@@ -51,7 +51,7 @@ fn a_suspended_peer_is_refused_with_the_time_and_comes_back_by_itself() {
     has_event(&node, "override.set", "").unwrap();
 
     // A later one replaces it, and ends soon.
-    let soon = json!({ "ttlSeconds": 1, "reason": "a shorter one" });
+    let soon = json!({ "ttlSeconds": 3, "reason": "a shorter one" });
     let (_, replacing) = verb(&node, "bob", "suspend", &soon);
     assert_eq!(
         overrides(&node).first().map_or("", |one| one["id"].as_str().unwrap()),
