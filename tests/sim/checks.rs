@@ -343,7 +343,9 @@ pub fn check_probes(world: &World) -> Result<(), String> {
         }
         let is_expected = match outcome {
             Outcome::Fulfilled => island.contains(&plan.to),
-            Outcome::Rejected(code) if code == ErrorCode::T04.0 => world.plan.has_limits(),
+            Outcome::Rejected(code) if code == ErrorCode::T04.0 => {
+                world.plan.has_limits() || attack::has_used_up_credit(world, plan.amount)
+            }
             Outcome::Rejected(_) => !island.contains(&plan.to),
             _ => false,
         };

@@ -152,6 +152,19 @@ fn check_shared_hop(world: &World, at: usize, report: &ConnectorReport) -> Resul
     Ok(())
 }
 
+/// Whether the shared next hop gives no credit for such an amount any more, because the attacker has paid with it. What
+/// it paid, it owes: a node that wants no peer to owe that much has a `maxBalance` for it.
+pub fn has_used_up_credit(world: &World, amount: u64) -> bool {
+    let Some((at, to)) = world.plan.shared_hop() else { return false };
+    let handle = world.nodes.iter().find(|node| node.number == at).and_then(|node| node.handle());
+    let Some(report) = handle.map(|handle| handle.context.connector.report()) else { return false };
+    find_account(&report, &name_of(to)).is_some_and(|hop| {
+        let left = hop.balance - hop.held_out - hop.uncertain - SHARED_MIN_BALANCE;
+        // In any asset of the simulated world, an amount is less than twice what it is in another.
+        left < 2 * i128::from(amount)
+    })
+}
+
 /// Once the attacker has left, nothing is left of what it said of routes. Where they lead is checked at each node.
 pub fn check_peace(world: &World) -> Result<(), String> {
     for (_, place) in world.plan.attack_places() {

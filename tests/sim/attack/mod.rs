@@ -15,7 +15,7 @@ mod program;
 mod routes;
 mod tally;
 
-pub use self::checks::{check_always, check_fairness, check_peace};
+pub use self::checks::{check_always, check_fairness, check_peace, has_used_up_credit};
 pub use self::plan::{
     ATTACKER, Answers, AttackPlace, AttackPlan, Move, MovePlan, Target, yaml_of_attacker,
     yaml_of_limits,
