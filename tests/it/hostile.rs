@@ -16,10 +16,9 @@ use crate::peer::{
 use crate::process::free_port;
 use crate::support::eventually;
 
-/// Sends packets one by one; returns the time that half of them needed at most. The slowest is not decisive, because a
-/// busy machine may delay any process.
-fn usual_time(count: usize, alice: &mut Peer, bob: &mut Peer) -> Duration {
-    median(count, || {
+/// Sends packets one by one; returns the longest time from a request to its answer, but one.
+fn slowest_answer_but_one(count: usize, alice: &mut Peer, bob: &mut Peer) -> Duration {
+    slowest_but_one(count, || {
         alice.send_prepare(1, &prepare_to("test.bob"));
         let (id, _) = bob.receive_prepare();
         bob.answer(id, &fulfill(&PREIMAGE));
@@ -27,7 +26,8 @@ fn usual_time(count: usize, alice: &mut Peer, bob: &mut Peer) -> Duration {
     })
 }
 
-fn median(count: usize, mut act: impl FnMut()) -> Duration {
+/// The slowest is not decisive, because a busy machine may delay any process.
+fn slowest_but_one(count: usize, mut act: impl FnMut()) -> Duration {
     let mut times: Vec<_> = (0..count)
         .map(|_| {
             let began = Instant::now();
@@ -36,7 +36,7 @@ fn median(count: usize, mut act: impl FnMut()) -> Duration {
         })
         .collect();
     times.sort();
-    times[count / 2]
+    times[count - 2]
 }
 
 /// Generous, because all tests and their nodes share the machine.
@@ -63,12 +63,14 @@ fn unauthenticated_sockets_are_closed_and_do_not_delay_peers_rows_70_140() {
         }
         false
     });
-    let time = usual_time(20, &mut alice, &mut bob);
+    let time = slowest_answer_but_one(20, &mut alice, &mut bob);
     assert!(time < SLOW, "peers that are logged in wait {time:?}");
     assert_eq!(http_get(node.health_port, "GET /health").0, 200);
     // All are closed: those above the limit at once, the others after `authTimeoutMs`.
+    let deadline = Instant::now() + TIMEOUT;
     for (number, client) in clients.iter_mut().enumerate() {
-        client.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        let left = deadline.saturating_duration_since(Instant::now());
+        client.set_read_timeout(Some(left.max(Duration::from_millis(1)))).unwrap();
         let end = client.read(&mut [0; 64]);
         let closed = match &end {
             Ok(count) => *count == 0,
@@ -110,7 +112,7 @@ fn a_flood_of_invalid_frames_is_bounded_in_log_and_memory() {
         }
         rude.wait_closed();
     }
-    assert!(usual_time(5, &mut alice, &mut bob) < SLOW);
+    assert!(slowest_answer_but_one(5, &mut alice, &mut bob) < SLOW);
     assert_eq!(node.counter("rude", "unreadableFrames"), 640);
     let log = node.log();
     let new_lines = log.lines().count() - lines;
@@ -191,7 +193,7 @@ fn a_next_hop_that_never_reads_delays_no_other_packets_d19() {
         }
         writer
     });
-    let time = usual_time(30, &mut alice, &mut bob);
+    let time = slowest_answer_but_one(30, &mut alice, &mut bob);
     assert!(time < SLOW, "others wait {time:?}");
     let grown = node.memory_kib().saturating_sub(memory);
     assert!(grown < 24 * 1024, "memory grew by {grown} KiB for an outbox of 4 MiB");
@@ -231,7 +233,7 @@ fn a_peer_that_never_reads_its_answers_is_paused_and_closed_d19() {
     let prepare =
         prepare_to("test.n").condition(ilp_connector::wire::Condition::PING).data(&[9; 32_000]);
     let flooding = flood(node.connect_peer("deaf"), &prepare, 5000);
-    let time = usual_time(30, &mut alice, &mut bob);
+    let time = slowest_answer_but_one(30, &mut alice, &mut bob);
     let (deaf, sent) = flooding.join().unwrap();
     assert!(sent < 2500, "{sent} requests were read of a peer that reads no answers");
     assert!(time < SLOW, "others wait {time:?}");
@@ -257,7 +259,7 @@ fn the_health_port_withstands_idle_and_invalid_connections() {
             _ => b"",
         });
     }
-    let time = median(20, || assert_eq!(http_get(node.health_port, "GET /health").0, 200));
+    let time = slowest_but_one(20, || assert_eq!(http_get(node.health_port, "GET /health").0, 200));
     assert!(time < SLOW, "{time:?}");
     for (request, status) in [
         ("GET /nowhere", 404),

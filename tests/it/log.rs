@@ -104,8 +104,10 @@ fn a_reader_that_stops_stops_neither_packets_nor_pages_nor_the_end() {
     bob.answer(held, &crate::peer::fulfill(&crate::peer::PREIMAGE));
     assert_eq!(alice.receive_described(), "RESPONSE 1 Fulfill");
     drop((alice, bob));
+    let stopping = Instant::now();
     node.signal("TERM");
     assert_eq!(node.ended(), Some(0));
+    assert!(stopping.elapsed() < Duration::from_secs(10), "{:?}", stopping.elapsed());
     let mut text = String::new();
     reader.read_to_string(&mut text).unwrap();
     assert!(text.len() < 1024 * 1024, "what the pipe held: {} bytes", text.len());

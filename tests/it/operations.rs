@@ -51,6 +51,7 @@ fn a_stop_rejects_unanswered_packets_and_logs_their_totals_d18() {
         alice.send_prepare(id, &prepare_to("test.bob").amount(7));
         bob.receive_prepare();
     }
+    let began = Instant::now();
     node.process.signal("TERM");
     let mut codes: Vec<_> = (0..3).map(|_| alice.receive_described()).collect();
     codes.sort();
@@ -58,6 +59,8 @@ fn a_stop_rejects_unanswered_packets_and_logs_their_totals_d18() {
     assert_eq!(codes, expected);
     assert_eq!(alice.wait_closed().0, 1001);
     let (status, lines) = node.process.wait_exit();
+    // The default of the grace period is 8 s.
+    assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
     assert_eq!(status.code(), Some(0));
     let log = lines.join("\n");
     let totals = lines.iter().find(|line| line.contains("in flight; the peer may"));
