@@ -2,16 +2,13 @@
 //! sends before its login is answered, puts Prepares into RESPONSE frames and answers into MESSAGE frames, and ignores
 //! all of a frame but its ILP packet.
 
-use std::time::Duration;
-
 use ilp_connector::wire::btp::{BtpFrame, FrameKind, ILP, ProtocolEntry};
 use ilp_connector::wire::ilp::{PacketType, packet_type};
 
 use crate::peer::{
-    PREIMAGE, Peer, TIMEOUT, TestNode, TestPrepare, bind_listener, describe_frame, describe_packet,
-    fulfill, message, prepare_to, reject, response,
+    PREIMAGE, Peer, TestNode, TestPrepare, bind_listener, describe_frame, describe_packet, fulfill,
+    message, prepare_to, reject, response,
 };
-use crate::support::eventually;
 
 /// A session of such a peer.
 struct LenientPeer(Peer);
@@ -169,23 +166,14 @@ fn without_the_key_frame_types_matter_and_a_reload_changes_that_in_an_open_sessi
     };
     let waiting = refused(&mut alice, &mut rusty);
     node.rewrite_config(FILE);
-    eventually("the reload is in force", TIMEOUT, || {
-        rusty.send_prepare(3, &prepare_to("test.nobody"));
-        let got = rusty.0.receive_within(Duration::from_millis(200));
-        got.map_or(Err("no answer".to_owned()), |got| {
-            assert_eq!(describe_frame(&got), "RESPONSE 3 Reject F02");
-            Ok(())
-        })
-    });
+    node.wait_reloads(1);
+    rusty.send_prepare(3, &prepare_to("test.nobody"));
+    assert_eq!(rusty.0.receive_described(), "RESPONSE 3 Reject F02");
     // On the same session, the peer can now answer the earlier Prepare.
     rusty.answer(waiting, &fulfill(&PREIMAGE));
     assert_eq!(alice.receive_described(), "RESPONSE 2 Fulfill");
     node.rewrite_config(&strict);
-    eventually("the old file is in force", TIMEOUT, || {
-        rusty.send_prepare(3, &prepare_to("test.nobody"));
-        let got = rusty.0.receive_within(Duration::from_millis(500));
-        got.map_or(Ok(()), |got| Err(describe_frame(&got)))
-    });
+    node.wait_reloads(2);
     refused(&mut alice, &mut rusty);
     assert_eq!(node.counter("rusty", "sessions"), 1);
 }

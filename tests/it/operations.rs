@@ -118,7 +118,6 @@ fn reloads_under_load_lose_no_packet_of_others_rows_37_141_d17() {
         Instant::now() + Duration::from_secs(5),
     );
     let (mut carol, mut dave) = (node.connect_peer("carol"), node.connect_peer("dave"));
-    let reloads = || node.log().matches("\"configuration reloaded\"").count();
     let mut seen = 0;
     let mut reload = |yaml: &str, hang_up: bool| {
         node.rewrite_config(yaml);
@@ -126,10 +125,8 @@ fn reloads_under_load_lose_no_packet_of_others_rows_37_141_d17() {
             node.process.signal("HUP");
         }
         seen += 1;
-        eventually("the file is applied", TIMEOUT, || {
-            if reloads() >= seen { Ok(()) } else { Err(format!("{} of {seen}", reloads())) }
-        });
-        seen = reloads();
+        node.wait_reloads(seen);
+        seen = node.reloads();
     };
     // Row 37: the route is removed while a Prepare is pending; its Fulfill still returns.
     carol.send_prepare(1, &prepare_to("test.dave"));

@@ -181,7 +181,10 @@ fn a_store_that_hangs_stops_new_packets_and_holds_those_in_flight() {
     payments.pay_until("packets pass again", "Fulfill");
     assert_eq!(get_json(node.health_port, "/health")["status"], "healthy");
     let (_, log) = node.stop("KILL");
-    assert_eq!(log.matches("cannot save the balances").count(), 1, "{log}");
+    // A line at the first failure and one when it works again, however often the store was asked between them.
+    let lines = |text: &str| log.matches(text).count();
+    assert!(lines("cannot save the balances") >= 1, "{log}");
+    assert_eq!(lines("cannot save the balances"), lines("the balances are saved again"), "{log}");
     assert_eq!(saved(&store, "alice").balance, payments.fulfilled);
     claims.join().unwrap();
 }

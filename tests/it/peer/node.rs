@@ -57,6 +57,19 @@ impl TestNode {
         write_file(&self.folder, "node.yaml", &format!("{}{yaml}", self.ports));
     }
 
+    /// How often it has applied a changed file.
+    pub(crate) fn reloads(&self) -> usize {
+        self.log().matches("\"configuration reloaded\"").count()
+    }
+
+    /// Waits until it has applied a changed file `reloads` times since its start.
+    pub(crate) fn wait_reloads(&self, reloads: usize) {
+        eventually("the node applies its file", TIMEOUT, || {
+            let seen = self.reloads();
+            if seen >= reloads { Ok(()) } else { Err(format!("{seen} of {reloads}")) }
+        });
+    }
+
     /// Logs in as a peer of [`TestNode::with_peers`].
     pub(crate) fn connect_peer(&self, id: &str) -> Peer {
         Peer::log_in(self.port, id, &format!("{id}-token"))

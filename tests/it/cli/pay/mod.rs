@@ -134,7 +134,7 @@ fn an_interrupted_payment_prints_its_result() {
 fn a_node_that_dies_halfway_loses_no_money() {
     let mut net = Net::start("", "");
     let pay =
-        net.start_pay("tok", &["20000", "--max-packet-amount", "1", "--expiry", "4", "--json"]);
+        net.start_pay("tok", &["10000", "--max-packet-amount", "1", "--expiry", "4", "--json"]);
     eventually("some of it has arrived", TIMEOUT, || {
         let arrived = -net.balance("c", "wallet");
         if arrived > 1_000 { Ok(()) } else { Err(arrived.to_string()) }
@@ -144,12 +144,12 @@ fn a_node_that_dies_halfway_loses_no_money() {
     let value = parse_json(&lines.join("\n"));
     assert_eq!(status.code(), Some(0), "{value}");
     let number = |value: &Value| value.as_str().and_then(|text| text.parse::<i128>().ok()).unwrap();
-    assert_eq!((number(&value["sent"]), number(&value["delivered"])), (20_000, 20_000), "{value}");
+    assert_eq!((number(&value["sent"]), number(&value["delivered"])), (10_000, 10_000), "{value}");
     // The payer owes exactly what was sent. The receiver may also have packets whose answers b lost.
-    assert_eq!(net.balance("a", "cli"), 20_000);
+    assert_eq!(net.balance("a", "cli"), 10_000);
     let late = i128::from(value["packets"]["late"].as_u64().unwrap());
     let received = -net.balance("c", "wallet");
-    assert!((20_000..=20_000 + late).contains(&received), "{received} {value}");
+    assert!((10_000..=10_000 + late).contains(&received), "{received} {value}");
     for node in ["a", "b", "c"] {
         net.sums_to_zero(node);
     }
