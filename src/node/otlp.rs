@@ -14,7 +14,7 @@ use crate::config::NodeSettings;
 use crate::connector::{PacketEvent, PacketTap, Sample};
 use crate::http::HttpClient;
 use crate::machine;
-use crate::net::LogThrottle;
+use crate::net::{Clock, LogThrottle};
 use crate::otlp::{
     ClockAnchor, ExportError, Exported, SpanBatch, SpanCollector, SpanMaker, export,
 };
@@ -205,10 +205,7 @@ impl ExportTask {
 
     /// Makes spans of what the packet path has recorded.
     fn take_records(&mut self) {
-        let since_epoch = machine::time_of_day().duration_since(SystemTime::UNIX_EPOCH);
-        let wall_ns =
-            since_epoch.map_or(0, |time| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
-        let clock = ClockAnchor { wall_ns, mono: self.context.clock.mono() };
+        let clock = anchor(&self.context.clock);
         let connector = &self.context.connector;
         let asset_of = |account: &str| connector.asset_of(account).map(|asset| asset.to_string());
         let mut without_room = 0;
@@ -365,6 +362,23 @@ async fn send(
 fn log_failure(context: &NodeContext, error: &ExportError) {
     if context.otlp_meter.is_new_failure(error.kind()) {
         tracing::warn!(error = error.describe(), "the collector does not take spans");
+    }
+}
+
+/// Reads both clocks. The process may be interrupted between the two, so it reads them again as long as that takes less
+/// time.
+fn anchor(clock: &Clock) -> ClockAnchor {
+    let mut best: Option<(Duration, ClockAnchor)> = None;
+    loop {
+        let mono = clock.mono();
+        let since_epoch = machine::time_of_day().duration_since(SystemTime::UNIX_EPOCH);
+        let between = clock.mono().since(mono);
+        let wall_ns =
+            since_epoch.map_or(0, |time| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
+        match best {
+            Some((least, anchor)) if least <= between => return anchor,
+            _ => best = Some((between, ClockAnchor { wall_ns, mono })),
+        }
     }
 }
 

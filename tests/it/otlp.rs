@@ -6,6 +6,7 @@ use std::io::Write as _;
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread;
+use std::time::SystemTime;
 
 use ilp_connector::wire::Condition;
 use serde_json::Value;
@@ -123,8 +124,14 @@ fn send_too_many(node: &TestNode, alice: &mut Peer) -> u64 {
     u64::from(count)
 }
 
+fn time_of_day_ns() -> u64 {
+    let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+    u64::try_from(since_epoch.as_nanos()).unwrap()
+}
+
 #[test]
 fn the_spans_of_a_packet_at_three_nodes_form_one_trace() {
+    let began = time_of_day_ns();
     let server = Server::start();
     let port = server.port();
     let network = TestNetwork::from_text(&format!(
@@ -171,14 +178,16 @@ fn the_spans_of_a_packet_at_three_nodes_form_one_trace() {
             break spans;
         }
     };
+    let ended = time_of_day_ns();
     let ids: BTreeSet<String> = spans.iter().map(|span| span["spanId"].to_string()).collect();
     assert_eq!(ids.len(), spans.len(), "each has an id of its own");
     let trace = |id: &Value| {
         let mut spans: Vec<&Value> = spans.iter().filter(|span| span["traceId"] == *id).collect();
-        // Each hop has the packet for less time than the hop before.
-        spans.sort_by_key(|span| span["start"].as_u64());
-        for pair in spans.windows(2) {
-            assert!(pair[0]["end"].as_u64() >= pair[1]["end"].as_u64(), "{spans:#?}");
+        spans.sort_by_key(|span| span["resource"]["service.instance.id"].to_string());
+        // The times of different nodes are not compared: each reads its clock before it reads what has arrived.
+        for span in &spans {
+            let times = ["start", "end"].map(|key| span[key].as_u64().unwrap());
+            assert!(began <= times[0] && times[0] <= times[1] && times[1] <= ended, "{span:#}");
         }
         spans
     };
@@ -399,14 +408,7 @@ fn a_reload_switches_the_export_on_and_off() {
     let reload = |yaml: &str, reloads: usize| {
         node.rewrite_config(yaml);
         node.process.signal("HUP");
-        eventually("the node reads its file", TIMEOUT, || {
-            let lines = node.process.output_lines();
-            let is_reload = |line: &&String| line.contains("configuration reloaded");
-            match lines.iter().filter(is_reload).count() {
-                count if count >= reloads => Ok(()),
-                _ => Err(lines.join("\n")),
-            }
-        });
+        node.wait_reloads(reloads);
     };
     let on = format!("otlpUrl: http://127.0.0.1:{}\notlpOneIn: 1\n", server.port());
     reload(&format!("{yaml}{on}"), 1);
