@@ -84,6 +84,9 @@ faults! {
     FirstUpdateNotAwaited,
     /// A neighbour's own requests are refused while its packets in flight are at their limit.
     NeighbourCutOff,
+    /// A peer that asks for all routes while an update is on its way gets them under the same table id, and without
+    /// withdrawals.
+    TableKept,
 }
 
 #[cfg(feature = "simulation")]

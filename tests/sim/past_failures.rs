@@ -8,7 +8,7 @@
 use ilp_connector::internals::planted::Fault as Planted;
 
 use crate::attack::{Answers, AttackPlace, AttackPlan, Move, MovePlan, Target};
-use crate::plan::Fault::{Cut, Engines, Kill, Reload};
+use crate::plan::Fault::{Cut, Engines, Kill, Leave, Reload, Slow};
 use crate::plan::{Change, Fault, FaultPlan, LinkPlan, NodePlan, PaymentPlan, Plan};
 use crate::world::engine::EngineMode;
 
@@ -45,6 +45,12 @@ pub const ALL: &[PastFailure] = &[
         text: "an attacker fills the packets in flight between two nodes, whose own requests are rejected then, and \
                their routes expire",
         plan: jammed_neighbour,
+    },
+    PastFailure {
+        mistake: Planted::TableKept,
+        text: "over a slow link, a peer drops all routes, and asks for them while an update is on its way to it; \
+               routes of that update that are withdrawn meanwhile stay at the peer for ever",
+        plan: asked_again_over_slow_link,
     },
 ];
 
@@ -104,6 +110,18 @@ fn jammed_neighbour(seed: u64) -> Plan {
     let payments = vec![pays(27_000, 0, 1, 30)];
     let plan = Plan::whole(seed, vec![strict(), strict()], vec![link], payments, Vec::new());
     Plan { attack: Some(attack), ..plan }.with_all_moves()
+}
+
+fn asked_again_over_slow_link(seed: u64) -> Plan {
+    // Updates reach node 1 so late that it drops all routes, asks node 0 for them, and asks again. The others leave one
+    // after the other, so that one does between an update and the arrival of the second request.
+    let leaving = 2..7;
+    let links = (1..7).map(|from| LinkPlan { from, to: 0, ..LinkPlan::default() }).collect();
+    let mut faults = vec![fault(15_000, 45_000, Slow { link: 0, ms: 14_000 })];
+    let times = (49_000..).step_by(2_000);
+    let leaves = |(node, at_ms)| fault(at_ms, 0, Leave { node, is_clean: true });
+    faults.extend(leaving.zip(times).map(leaves));
+    Plan::whole(seed, vec![strict(); 7], links, Vec::new(), faults)
 }
 
 fn strict() -> NodePlan {

@@ -88,7 +88,8 @@ impl RouteSender {
         // A peer that asks for all may still get an update that is on its way, and then needs the withdrawals of what
         // is in it. A new table id replaces it.
         let asks_for_all = control.mode == RouteControlMode::Sync && known == 0;
-        let gets_new_table = is_pruned || (asks_for_all && self.is_table_sent);
+        let gets_new_table =
+            is_pruned || (asks_for_all && self.is_table_sent && !planted!(TableKept));
         let is_table_sent = self.is_table_sent && !gets_new_table;
         let table_resets = self.table_resets.wrapping_add(gets_new_table.into());
         *self = Self {
