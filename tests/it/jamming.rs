@@ -46,6 +46,8 @@ fn next_hop(mut carl: Peer) -> JoinHandle<()> {
 
 /// Sends the honest peer's packets one by one; returns how many are fulfilled.
 fn count_fulfilled(bob: &mut Peer, packet: &TestPrepare) -> usize {
+    // None expires while the others wait.
+    let packet = &packet.clone().expires_in_ms(60_000);
     let outcomes = (0..HONEST_PACKETS).map(|id| bob.request(id, packet));
     outcomes.filter(|outcome| outcome.ends_with("Fulfill")).count()
 }

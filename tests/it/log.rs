@@ -165,7 +165,12 @@ fn a_full_disk_loses_lines_and_nothing_else() {
     let mut alice = node.peer("alice");
     alice.send_prepare(1, &prepare_to("test.nowhere"));
     assert_eq!(alice.receive_described(), "RESPONSE 1 Reject F02");
-    assert!(node.metric("ilp_log_lines_lost_total") >= 3.0);
+    eventually("the lines are counted", TIMEOUT, || {
+        match node.metric("ilp_log_lines_lost_total") {
+            3.0.. => Ok(()),
+            lost => Err(lost.to_string()),
+        }
+    });
     drop(alice);
     node.signal("TERM");
     assert_eq!(node.ended(), Some(0));
@@ -308,9 +313,12 @@ fn a_configuration_out_of_a_pipe_is_read_once_and_holds_up_nothing() {
     node.wait_for_line("it says why not", |line| {
         line.contains("so it was read once").then_some(())
     });
-    let config = &crate::peer::get_json(health, "/health")["config"];
-    assert_eq!(config["successful"], false);
-    assert!(config["error"].as_str().unwrap().contains("regular file"), "{config}");
+    eventually("/health says so", TIMEOUT, || {
+        let config = &crate::peer::get_json(health, "/health")["config"];
+        let error = config["error"].as_str().unwrap_or_default();
+        let is_said = config["successful"] == false && error.contains("regular file");
+        if is_said { Ok(()) } else { Err(config.to_string()) }
+    });
     node.signal("TERM");
     let (status, lines) = node.wait_exit();
     assert_eq!(status.code(), Some(0), "{lines:#?}");

@@ -1,5 +1,6 @@
 //! The observer of a real node and of a real network: its page, its API, and its stream.
 
+use std::cell::RefCell;
 use std::io::{BufRead, BufReader, Write as _};
 use std::net::TcpStream;
 use std::process::Command;
@@ -84,9 +85,16 @@ fn a_network_shows_the_whole_path_of_a_packet() {
     let mut reader = Reader::open(port, "topics=packets,rates");
     reader.find("hello", |_| true);
     network.wait_reachable("a", "test.c");
-    let first = reader.find("packet", |packet| packet["node"] == "a");
+    // In any order: the nodes are read one after the other, while packets pass.
+    let seen = RefCell::new(Vec::new());
+    let of_node =
+        |node: &str| seen.borrow().iter().find(|one: &&Value| one["node"] == node).cloned();
+    reader.find("packet", |packet| {
+        seen.borrow_mut().push(packet.clone());
+        of_node("a").is_some() && of_node("c").is_some()
+    });
+    let (first, last) = (of_node("a").unwrap(), of_node("c").unwrap());
     assert_eq!((&first["phase"], &first["to"]), (&"forwarded".into(), &"b".into()));
-    let last = reader.find("packet", |packet| packet["node"] == "c");
     assert_eq!(last["condition"], first["condition"]);
     let rates = reader.find("rates", |rates| {
         rates["links"].as_array().unwrap().iter().any(|link| link["ab"]["fulfills"] != 0)

@@ -100,10 +100,10 @@ fn node(collector: u16, more: &str) -> TestNode {
 
 /// Sends packets that the node rejects.
 fn send_rejected(alice: &mut Peer, count: u32) {
-    for id in 0..count {
-        alice.send_prepare(id + 10, &prepare_to("test.n.nowhere"));
-        alice.receive();
-    }
+    let packet = prepare_to("test.n.nowhere");
+    // All at once, so that one request has their spans.
+    (0..count).for_each(|id| alice.send_prepare(id + 10, &packet));
+    (0..count).for_each(|_| drop(alice.receive()));
 }
 
 /// Sends more packets than there is room for their spans while the collector does not answer. Returns their number.

@@ -1,11 +1,11 @@
 //! The program as a process beside a test: a node, a network, an endless ping. Its output is read as it comes, and the
 //! process ends with its test.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write as _};
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -138,16 +138,36 @@ pub(crate) fn path_text(path: &Path) -> &str {
 /// A free port, for a process that must know it in advance. It is below the range of outgoing connections, and none is
 /// returned twice, so that it is still free when the process binds it.
 pub(crate) fn free_port() -> u16 {
+    free_port_for(&[0])
+}
+
+/// The `basePort` of a network of so many nodes, whose ports follow it.
+pub(crate) fn free_base_port(nodes: u16) -> u16 {
+    let last = nodes - 1;
+    let offsets = [0, 4_770, 5_080].map(|first| (first..=first + last).collect::<Vec<_>>());
+    free_port_for(&offsets.concat())
+}
+
+/// A port that is free together with those at these distances from it.
+fn free_port_for(offsets: &[u16]) -> u16 {
     const FIRST: u32 = 10_000;
-    const COUNT: u32 = 22_000;
-    static TAKEN: AtomicU32 = AtomicU32::new(0);
+    const END: u32 = 32_000;
+    static TAKEN: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
+    let mut taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
     // Concurrent test programs begin at different ports.
-    let begin = std::process::id().wrapping_mul(97);
-    for _ in 0..COUNT {
-        let next = begin.wrapping_add(TAKEN.fetch_add(1, Ordering::Relaxed));
-        let port = u16::try_from(FIRST + next % COUNT).unwrap();
-        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
-            return port;
+    let begin = std::process::id().wrapping_mul(97).wrapping_add(taken.len() as u32);
+    let last = offsets.iter().copied().max().unwrap_or_default();
+    let count = END - FIRST - u32::from(last);
+    for next in 0..count {
+        let port = FIRST + begin.wrapping_add(next) % count;
+        let ports: Vec<u32> = offsets.iter().map(|offset| port + u32::from(*offset)).collect();
+        let is_free = |port: &u32| {
+            let port = u16::try_from(*port).unwrap();
+            !taken.contains(&port.into()) && TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
+        };
+        if ports.iter().all(is_free) {
+            taken.extend(ports);
+            return u16::try_from(port).unwrap();
         }
     }
     panic!("no free port");

@@ -68,6 +68,11 @@ fn a_prepare_goes_to_the_newest_session_and_then_to_the_next() {
     wait_for_sessions(&node, 1);
     node.wait_connected("app");
     pays(&mut one, 2);
+    for peer in ["app", "bob"] {
+        node.process.wait_for_line("one line for each peer", |line| {
+            (line.contains("\"connected\"") && line.contains(peer)).then_some(())
+        });
+    }
     let log = node.log();
     assert_eq!(log.matches("\"connected\"").count(), 2, "one line for each peer: {log}");
     assert!(!log.contains("\"disconnected\""), "{log}");

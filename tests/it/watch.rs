@@ -66,10 +66,12 @@ fn processes_are_one_network() {
     assert_eq!(streamed["condition"], last["condition"]);
     let rates = reader.find("rates", |rates| {
         let links = rates["links"].as_array().unwrap();
-        links.iter().any(|link| link["id"] == "b~c" && link["ab"]["fulfills"] != 0)
+        let has_passed =
+            links.iter().any(|link| link["id"] == "b~c" && link["ab"]["fulfills"] != 0);
+        // The figures of each node come over a stream of its own.
+        has_passed && links[0]["balanceB"].is_string()
     });
     assert_eq!(rates["sampled"]["lost"], 0, "{rates}");
-    assert!(rates["links"][0]["balanceB"].is_string(), "{rates}");
 
     let walk = get_json(port, "GET /api/v1/explain?node=a&destination=test.c&from=cli&amount=10");
     assert_eq!(ids(&walk["steps"], "node"), ["a", "b", "c"], "{walk}");

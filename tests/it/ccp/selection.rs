@@ -146,7 +146,7 @@ fn silence_and_lost_links_withdraw_routes_rows_112_113() {
         _ => None,
     });
     let line = "the routes of a peer are dropped: it sent no update for too long";
-    assert!(node.log().contains(line));
+    node.process.wait_for_line(line, |logged| logged.contains(line).then_some(()));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::network::get_json;
-use crate::process::{Process, TIMEOUT, free_port, path_text, temp_folder};
+use crate::process::{Process, TIMEOUT, free_base_port, path_text, temp_folder};
 use crate::support::{PROGRAM, combined_output, eventually, run, run_successfully};
 
 #[test]
@@ -79,7 +79,7 @@ fn files_to_start_from_are_right_and_work_at_once() {
     // Tools find the network at the ports that the file names.
     let file = folder.path().join("network.yaml");
     let text = std::fs::read_to_string(&file).unwrap();
-    let line = format!("basePort: {}", free_port().clamp(1_024, 60_000));
+    let line = format!("basePort: {}", free_base_port(3));
     assert!(text.contains("# basePort: 14000"), "{text}");
     std::fs::write(&file, text.replace("# basePort: 14000", &line)).unwrap();
     let up = ["up", "network.yaml", "--ping", "--for", "0.1", "--no-ui"];

@@ -260,8 +260,9 @@ fn an_asynchronous_peer_may_answer_in_any_order_rows_128_129() {
 
 #[test]
 fn packets_are_posted_to_a_peers_server_and_again_after_a_restart_rows_128_130() {
-    let server = Server::start();
-    let port = server.port();
+    // Below the ports of connections, one of which might take it during the restart.
+    let port = free_port();
+    let server = Server::bind(port);
     let url = format!("http://n:other-token@127.0.0.1:{port}/accounts/n/ilp");
     let node = node(&format!(", url: \"{url}\""));
     let mut bob = node.connect_peer("bob");

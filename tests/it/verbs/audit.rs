@@ -153,7 +153,9 @@ fn nothing_changes_while_the_log_cannot_be_written() {
     assert!(status == 503 && body["error"].as_str().unwrap().contains("recorded"), "{body}");
     let alice = get(&node, "/peers")["peers"][0].clone();
     assert_eq!((&alice["state"], overrides(&node).len()), (&"connected".into(), 0));
-    assert!(node.log().contains("the audit log cannot be written"));
+    node.process.wait_for_line("the audit log cannot be written", |line| {
+        line.contains("the audit log cannot be written").then_some(())
+    });
     // A disk that is full.
     if Path::new("/dev/full").exists() {
         node.rewrite_config(&config(Path::new("/dev/full"), ""));
