@@ -24,6 +24,8 @@ macro_rules! faults {
 faults! {
     /// A Fulfill leaves before the cut that it waits for is durable.
     EarlyProof,
+    /// Over HTTP, a packet leaves before the cut that it waits for is durable.
+    EarlyPost,
     /// The store says that a cut is saved, and has not saved it.
     LostCommit,
     /// After a failed cut, only what changes from then on is saved.
@@ -87,6 +89,24 @@ faults! {
     /// A peer that asks for all routes while an update is on its way gets them under the same table id, and without
     /// withdrawals.
     TableKept,
+    /// A node with `durability: batched` saves what has changed a minute later.
+    SavedLate,
+    /// A node concedes all that is uncertain, whatever its peer says.
+    AllConceded,
+    /// A node keeps nothing of amounts that change their asset.
+    SpreadForgotten,
+    /// A node takes no time of a packet for itself.
+    ExpiryKept,
+    /// A node waits for an answer five seconds longer than it may.
+    DeadlineLate,
+    /// A peer has any number of packets in flight.
+    InFlightUnlimited,
+    /// A peer has any number of sessions.
+    SessionsUnlimited,
+    /// Any number of a peer's routes is kept.
+    RoutesUnlimited,
+    /// Any number of bytes waits for a peer.
+    BytesUnlimited,
 }
 
 #[cfg(feature = "simulation")]

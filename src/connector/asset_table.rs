@@ -89,7 +89,8 @@ impl PriceSettings {
                 payers.push(payer);
             }
         }
-        Self { payers, rates: settings.rates.clone(), spread: settings.spread }
+        let spread = if planted!(SpreadForgotten) { Spread::NONE } else { settings.spread };
+        Self { payers, rates: settings.rates.clone(), spread }
     }
 
     /// The codes of all assets, sorted.

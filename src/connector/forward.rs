@@ -123,7 +123,8 @@ impl Batch<'_> {
         if let RequestedBy::Peer { share: used, .. } = &mut requested_by {
             *used = share;
         }
-        let deadline = self.now.mono.after_ms(time_left_ms);
+        let late_ms = if planted!(DeadlineLate) { 5_000 } else { 0 };
+        let deadline = self.now.mono.after_ms(time_left_ms.saturating_add(late_ms));
         let request_id = pending.insert(Pending {
             requested_by,
             incoming_amount: prepare.amount,

@@ -41,6 +41,7 @@ impl Connector {
         state.next_session += 1;
         let sessions_max =
             if kind == SessionKind::Accepted { state.limits.max_sessions.max(1) } else { 1 };
+        let sessions_max = if planted!(SessionsUnlimited) { usize::MAX } else { sessions_max };
         let mut unsent = Vec::new();
         // More than one only if a reload has just lowered the limit.
         while let Some(old) = state.remove_oldest_session(kind, sessions_max) {

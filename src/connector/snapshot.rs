@@ -152,7 +152,7 @@ impl Snapshot {
         incoming: Timestamp,
         now: Timestamp,
     ) -> Result<Timestamp, TooLittleTime> {
-        let window_ms = self.message_window_ms;
+        let window_ms = if planted!(ExpiryKept) { 0 } else { self.message_window_ms };
         let latest = now.saturating_add_millis(self.max_hold_time_ms);
         let outgoing = incoming.saturating_sub_millis(window_ms).min(latest);
         if outgoing.millis_since(now) < window_ms {

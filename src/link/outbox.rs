@@ -216,6 +216,7 @@ impl Outbox {
         let has_space = waiting.saturating_add(reserved) < self.bytes_max;
         match has_space || (is_within_share && waiting < hard_max) {
             true => Ok(()),
+            false if planted!(BytesUnlimited) => Ok(()),
             false if waiting < self.bytes_max => Err(NoPermit::Reserved),
             false => Err(NoPermit::Full),
         }
@@ -278,6 +279,12 @@ impl Outbox {
     /// Bytes that wait to be written.
     pub fn waiting_bytes(&self) -> usize {
         self.inner.lock().waiting_bytes()
+    }
+
+    /// Those of them that belong to Prepares.
+    pub fn waiting_prepare_bytes(&self) -> usize {
+        let inner = self.inner.lock();
+        inner.queues.as_ref().map_or(inner.prepare_bytes, PacketQueues::prepare_bytes)
     }
 
     /// Writes what waits, and adds the number of bytes to `written`. `Ready(Ok)`: everything is written, or the rest

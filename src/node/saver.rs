@@ -165,7 +165,9 @@ impl Saving {
             }
             let pause = (self.last_took * PAUSE_FACTOR).min(PAUSE_MAX);
             let after_last = self.last_ended + pause;
-            let due = after_last.max(changed_at + pace.interval);
+            let interval =
+                if planted!(SavedLate) { Duration::from_secs(60) } else { pace.interval };
+            let due = after_last.max(changed_at + interval);
             tokio::select! {
                 biased;
                 () = sleep_until(due) => return,

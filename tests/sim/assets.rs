@@ -66,6 +66,11 @@ pub fn least_value(sent: i128, hops: usize, kept_thousandths: i128) -> i128 {
     (0..hops).fold(sent, |value, _| value * (1000 - kept_thousandths) / 1000 - UNIT_MAX)
 }
 
+/// The greatest value that arrives in another asset, where each node keeps so many thousandths at least.
+pub fn greatest_value(sent: i128, kept_thousandths: i128) -> i128 {
+    sent * (1000 - kept_thousandths) / 1000
+}
+
 /// The most that a node earns of packets of this value: what it keeps, and what it rounds down in so many packets.
 pub fn most_earned(value: i128, packets: usize, kept_thousandths: i128) -> i128 {
     value * kept_thousandths / 1000 + UNIT_MAX * packets as i128

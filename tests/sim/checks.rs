@@ -7,16 +7,20 @@ use ilp_connector::internals::connector::{AccountReport, ConnectorReport};
 use ilp_connector::internals::link::SessionKind;
 use ilp_connector::wire::ilp::ErrorCode;
 
-use crate::assets::{Asset, least_value, most_earned};
+use crate::assets::{Asset, greatest_value, least_value, most_earned};
 use crate::attack::{self, ATTACKER};
-use crate::plan::{Fault, Limits, LinkPlan};
-use crate::run::{Summary, World};
+use crate::links;
+use crate::plan::Limits;
+use crate::run::{LOOK_INTERVAL, Summary, World};
+use crate::world::disk_view::SavedAccount;
 use crate::world::node::{PACKET_MAX, WorldNode, name_of};
 use crate::world::program::PROGRAM;
 use crate::world::tally::Outcome;
 
 /// Answers may fill an outbox up to so many times its limit (docs/CONFIG.md).
 const ANSWERS_FACTOR: usize = 16;
+/// Prepares of those who have their share left may go beyond a limit by so much (docs/CONFIG.md).
+const OVERSHOOT_BYTES_MAX: usize = 64 * 1024;
 /// The largest frame, which may be above a limit.
 const FRAME_BYTES_MAX: usize = 64 * 1024;
 /// Requests of neighbours to each other beyond `maxPacketsInFlight`, each way (ADR 13).
@@ -58,10 +62,14 @@ pub fn check_always(world: &World) -> Result<(), String> {
             _ => {}
         }
     }
-    for node in &world.nodes {
-        let Some(report) = node.report() else { continue };
-        check_books(world, node.number, &report)?;
+    // All of them before any is judged: what one end of a link knows is compared with what the other one does.
+    let reports: Vec<_> =
+        world.nodes.iter().filter_map(|node| Some((node.number, node.look()?))).collect();
+    for (node, report) in &reports {
+        check_books(world, *node, report)?;
+        links::check_always(world, *node, report)?;
     }
+    check_disk(world)?;
     attack::check_always(world)
 }
 
@@ -76,15 +84,40 @@ fn check_arrived(world: &World, payment: usize, amount: u64) -> Result<(), Strin
     let kept = world.nodes.iter().map(|node| world.plan.kept_thousandths(node.number));
     // While routes change, a packet may pass a node twice.
     let least = least_value(sent, 2 * nodes.len(), kept.max().unwrap_or(0));
+    // Some node has changed its asset.
+    let kept = nodes.iter().map(|node| i128::from(node.spread_thousandths)).min();
+    let is_same = nodes[plan.from].asset == nodes[plan.to].asset;
+    let most = greatest_value(sent, kept.filter(|_| !is_same).unwrap_or(0));
     ensure!(
-        (least..=sent).contains(&arrived),
+        (least..=most).contains(&arrived),
         "payment {payment} of the value {sent} has the value {arrived} at its receiver"
     );
     Ok(())
 }
 
+/// The rule of the books on the disk of one node after the other, each time as a crash would leave them.
+fn check_disk(world: &World) -> Result<(), String> {
+    let turn = world.began.elapsed().as_millis() / LOOK_INTERVAL.as_millis();
+    let node = &world.nodes[turn as usize % world.nodes.len()];
+    let saved = node.saved_accounts();
+    links::check_saved(world, node.number, &saved)?;
+    let mut earned = 0;
+    for SavedAccount { name, balance, totals, .. } in saved {
+        let rule = totals.balance();
+        ensure!(balance == rule, "node {}, {name}: {balance} is saved of {rule}", node.number);
+        let asset = asset_and_limits(world, node.number, &name).0;
+        earned += asset.value(totals.fulfilled_in - totals.fulfilled_out);
+    }
+    ensure!(
+        earned == 0 || (earned > 0 && world.plan.has_assets()),
+        "node {} has saved what others owe it for packets without what it owes: {earned}",
+        node.number
+    );
+    Ok(())
+}
+
 /// The asset of an account of a node, and the limits of its balance.
-fn asset_and_limits(world: &World, node: usize, account: &str) -> (Asset, Option<Limits>) {
+pub fn asset_and_limits(world: &World, node: usize, account: &str) -> (Asset, Option<Limits>) {
     let plan = &world.plan;
     for link in &plan.links {
         let ends = [(link.from, link.to), (link.to, link.from)];
@@ -128,6 +161,9 @@ fn check_queues(node: usize, account: &AccountReport) -> Result<(), String> {
     let of_session = ANSWERS_FACTOR * limits.outbox_bytes_max + FRAME_BYTES_MAX;
     let (bytes, most) = (account.outbox_bytes, account.sessions.len() * of_session);
     ensure!(bytes <= most, "node {node}: {bytes} bytes wait for {id}, of {most}");
+    let of_session = limits.outbox_bytes_max + OVERSHOOT_BYTES_MAX + FRAME_BYTES_MAX;
+    let (bytes, most) = (account.outbox_prepare_bytes, account.sessions.len() * of_session);
+    ensure!(bytes <= most, "node {node}: {bytes} bytes of Prepares wait for {id}, of {most}");
     Ok(())
 }
 
@@ -179,6 +215,8 @@ fn check_books(world: &World, node: usize, report: &ConnectorReport) -> Result<(
     );
     let Some(program) = find_account(report, PROGRAM) else { return Ok(()) };
     let (paid, received) = sums(world, node);
+    let booked = world.node(node).witness.history(PROGRAM).booked.from_it;
+    ensure!(booked >= paid, "node {node}: its program has proof of {paid} units, of {booked}");
     if world.plan.nodes[node].is_strict {
         ensure!(
             program.totals.fulfilled_in >= paid,
@@ -237,7 +275,7 @@ pub fn check_peace(world: &World) -> Result<(), String> {
     }
     for link in world.plan.links.iter().filter(|link| world.plan.is_linked(link)) {
         if let (Some(from), Some(to)) = (reports.get(&link.from), reports.get(&link.to)) {
-            check_link(world, (link.from, from), (link.to, to))?;
+            links::check_peace(world, link, from, to)?;
         }
     }
     attack::check_peace(world)
@@ -285,53 +323,6 @@ fn check_account_in_peace(
     Ok(())
 }
 
-/// Both ends of a link have the same books.
-fn check_link(
-    world: &World,
-    from: (usize, &ConnectorReport),
-    to: (usize, &ConnectorReport),
-) -> Result<(), String> {
-    let account = |(node, report): (usize, &ConnectorReport), peer: usize| {
-        let found = find_account(report, &name_of(peer));
-        let found = found.map(|account| (account.balance, account.totals));
-        found.ok_or_else(|| format!("node {node} has no account of node {peer}"))
-    };
-    let ((there, totals_there), (here, totals_here)) = (account(from, to.0)?, account(to, from.0)?);
-    let settled = [
-        (from.0, to.0, totals_there.settled_out, totals_here.settled_in),
-        (to.0, from.0, totals_here.settled_out, totals_there.settled_in),
-    ];
-    for (payer, payee, out, into) in settled {
-        let (paid, _) = world.ledger.sums(payer, payee);
-        ensure!(
-            out == paid && into == paid,
-            "node {payer} settled {out} with {payee}, {paid} were paid, and {into} credited"
-        );
-    }
-    // What an operator concedes too much stays at that end, if the other one's balance would pass its limit.
-    let missing = -(there + here);
-    let faults = world.plan.faults_kept();
-    let stays = |conceding: usize, other: usize, balance_of_other: i128| {
-        let is_conceded = faults.iter().any(|one| match one.fault {
-            Fault::Resolve { node, link, conceded_percent } => {
-                let LinkPlan { from, to, .. } = world.plan.links[link];
-                (node, from + to - node) == (conceding, other) && conceded_percent > 0
-            }
-            _ => false,
-        });
-        let limits = asset_and_limits(world, other, &name_of(conceding)).1;
-        let max = limits.map(|limits| i128::from(limits.max_balance));
-        is_conceded && max.is_some_and(|max| balance_of_other + missing > max)
-    };
-    ensure!(
-        missing == 0 || (missing > 0 && (stays(from.0, to.0, here) || stays(to.0, from.0, there))),
-        "the link of {} and {}: {there} here and {here} there",
-        from.0,
-        to.0
-    );
-    Ok(())
-}
-
 /// In peace, each program can pay each other one, as far as links and limits allow.
 pub fn check_probes(world: &World) -> Result<(), String> {
     let first = world.plan.probes_from;
@@ -354,6 +345,42 @@ pub fn check_probes(world: &World) -> Result<(), String> {
             "in peace, program {} cannot pay program {}: {outcome:?}",
             plan.from,
             plan.to
+        );
+    }
+    Ok(())
+}
+
+/// If nothing goes wrong, or only an attacker acts, each node and its program know the same of each packet, and no node
+/// has lost anything.
+pub fn check_faultless(world: &World) -> Result<(), String> {
+    if !world.plan.faults_kept().is_empty() {
+        return Ok(());
+    }
+    for node in &world.nodes {
+        let (number, Some(report)) = (node.number, node.report()) else { continue };
+        for account in report.accounts.iter().filter(|one| one.settings.id.as_str() != ATTACKER) {
+            let (id, adjusted) = (&account.settings.id, account.totals.adjusted);
+            ensure!(adjusted == 0, "node {number}: {adjusted} is corrected for {id}");
+        }
+        let payments = world.plan.payments.iter().zip(world.tallies.all());
+        let fulfilled = payments.filter(|(_, tally)| tally.outcome == Outcome::Fulfilled);
+        let (mut from, mut to) = (0, 0);
+        for (plan, tally) in fulfilled {
+            ensure!(
+                tally.answered_at <= tally.expires_at,
+                "a payment that expires at {} is fulfilled at {}",
+                tally.expires_at,
+                tally.answered_at
+            );
+            from += if plan.from == number { i128::from(plan.amount) } else { 0 };
+            to += if plan.to == number { i128::from(tally.amount) } else { 0 };
+        }
+        let totals = find_account(&report, PROGRAM).map(|account| account.totals);
+        let booked = totals.map(|totals| (totals.fulfilled_in, totals.fulfilled_out));
+        ensure!(
+            booked == Some((from, to)),
+            "node {number} has booked {booked:?} with its program, and it is {:?}",
+            (from, to)
         );
     }
     Ok(())

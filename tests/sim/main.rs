@@ -11,6 +11,7 @@ mod attack;
 mod checks;
 mod crashes;
 mod export;
+mod links;
 mod marks;
 mod past_failures;
 mod plan;

@@ -29,7 +29,7 @@ pub const PEACE_MAX: Duration = Duration::from_secs(180);
 /// Then each program pays each other one within this time.
 const PROBES_MAX: Duration = Duration::from_secs(5);
 /// How often that is looked at.
-const LOOK_INTERVAL: Duration = Duration::from_millis(937);
+pub const LOOK_INTERVAL: Duration = Duration::from_millis(937);
 
 /// What a run was like.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -224,9 +224,11 @@ impl World {
                 }
             }
             Fault::Suspend { node } => {
-                self.node(node).host.set_suspended(true);
+                let node = self.node(node);
+                node.host.set_suspended(true);
                 sleep(time).await;
-                self.node(node).host.set_suspended(false);
+                node.host.set_suspended(false);
+                node.witness.expect_delay();
             }
             Fault::Cut { link } => {
                 let (a, b) = self.ends(link);
@@ -328,9 +330,12 @@ impl World {
     }
 
     async fn break_disk(&self, node: usize, disk: Disk, time: Duration) {
-        *self.node(node).host.disk.lock() = disk;
+        let node = self.node(node);
+        *node.host.disk.lock() = disk;
+        node.witness.expect_delay();
         sleep(time).await;
-        *self.node(node).host.disk.lock() = Disk::default();
+        *node.host.disk.lock() = Disk::default();
+        node.witness.expect_delay();
     }
 
     /// Ends all faults.
@@ -357,7 +362,8 @@ impl World {
         sleep(PROBES_MAX).await;
         checks::check_probes(self)?;
         // Nodes compare their books all the time, and that is a packet in flight.
-        self.look_for_peace(PROBES_MAX).await
+        self.look_for_peace(PROBES_MAX).await?;
+        checks::check_faultless(self)
     }
 
     async fn look_for_peace(&self, time: Duration) -> Result<(), String> {

@@ -363,7 +363,8 @@ impl ReconcileState {
         // What was sent before the crash may still be fulfilled.
         let has_ended = exchange.theirs.in_flight_in == 0 || own.up_for >= policy.settle_time;
         if let (true, true, Some(asked)) = (self.is_recovering, has_ended, bounds.asked.best()) {
-            let conceded = asked.clamp(0, uncertain);
+            let conceded =
+                if planted!(AllConceded) { uncertain } else { asked.clamp(0, uncertain) };
             if uncertain > 0 {
                 judgement.corrections.push(BalanceChange::Resolve { conceded });
             }

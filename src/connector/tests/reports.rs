@@ -70,9 +70,15 @@ fn a_packet_in_flight_is_in_the_reports_of_both_accounts() {
         (report.in_flight_from, report.held_in, report.in_flight_to, report.held_out)
     };
     assert_eq!((of("alice"), of("bob")), ((1, 9, 0, 0), (0, 0, 1, 9)));
-    assert_eq!(node.account("alice").outbox_bytes, 0);
-    assert!(node.account("bob").outbox_bytes > 0, "bob has read nothing yet");
+    let waiting = |id: &str| {
+        let report = node.account(id);
+        (report.outbox_bytes, report.outbox_prepare_bytes)
+    };
+    assert_eq!(waiting("alice"), (0, 0));
+    let (bytes, of_prepares) = waiting("bob");
+    assert!(bytes > 0 && of_prepares == bytes, "bob has read nothing yet");
     node.fulfill_one(&bob);
+    assert!(waiting("alice").0 > 0 && waiting("alice").1 == 0, "an answer waits");
     assert_eq!((of("alice"), of("bob")), ((0, 0, 0, 0), (0, 0, 0, 0)));
     assert_eq!((node.balance("alice"), node.balance("bob")), (9, -9));
 }

@@ -54,7 +54,8 @@ impl OutboxPermit<'_> {
             let len = bytes.len();
             let requester = (self.requester != Slot::NONE).then_some(self.requester);
             let packet = TakenPacket { kind, id, requester, packet: bytes };
-            queues.put_packet(QueuedPacket { packet, after: self.after, amount: self.amount });
+            let after = if planted!(EarlyPost) { CutNumber::NONE } else { self.after };
+            queues.put_packet(QueuedPacket { packet, after, amount: self.amount });
             len
         } else {
             if self.after != CutNumber::NONE {

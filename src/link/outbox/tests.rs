@@ -73,6 +73,19 @@ fn write(outbox: &Outbox, mut space: usize) -> (Vec<u8>, Poll<io::Result<()>>) {
     (bytes, done)
 }
 
+#[test]
+fn bytes_of_prepares_are_those_that_wait_without_answers() {
+    for framing in [Framing::Server, Framing::None] {
+        let (outbox, _) = counted(framing, 1_000_000);
+        put_if_permitted(&outbox, 1, 1).unwrap();
+        let of_prepare = outbox.waiting_bytes();
+        assert!(of_prepare > 0);
+        assert!(put(&outbox, PacketKind::Reply, 2));
+        assert_eq!(outbox.waiting_prepare_bytes(), of_prepare, "{framing:?}");
+        assert!(outbox.waiting_bytes() > of_prepare);
+    }
+}
+
 fn unsent_reply(id: u32, after: u64, amount: u64) -> UnsentReply {
     let (id, packet) = (RequestId(id), encode(&FULFILL));
     UnsentReply { id, packet, after: CutNumber(after), amount: Amount(amount) }

@@ -78,6 +78,7 @@ impl LearnedRoutes {
         auth: [u8; 32],
         max: usize,
     ) -> InsertOutcome {
+        let max = if planted!(RoutesUnlimited) { usize::MAX } else { max };
         let generation = self.generation;
         let new = LearnedRoute { path, auth, generation };
         let size = stored_bytes(prefix, &new);

@@ -231,6 +231,11 @@ impl AttackPlan {
                     let at_ms = rng.random_range(FIRST_MOVE_MS..LAST_MOVE_MS);
                     let what = jam(rng, Target::Accomplice);
                     moves.push(add(rng, at_ms, what));
+                    if matches!(what, Move::Jam { bytes: 1.., .. }) {
+                        // They wait for the accomplice.
+                        let deaf = add(rng, at_ms - 100, Move::StopsReading { ms: 10_000 });
+                        moves.push(MovePlan { place: 1, ..deaf });
+                    }
                 }
             }
             for _ in 0..rng.random_range(4..=12) {
@@ -299,7 +304,7 @@ fn place(rng: &mut StdRng, node: usize, is_quiet: bool) -> AttackPlace {
         is_child: rng.random_range(0..3) == 0,
         is_fenced: is_quiet || rng.random_range(0..3) > 0,
         write_off_max: *[0, 0, 500, 5_000].choose(rng).unwrap(),
-        in_flight_max: *[100, 300, 16_384].choose(rng).unwrap(),
+        in_flight_max: *[30, 100, 16_384].choose(rng).unwrap(),
         sessions_max: *[1, 1, 3].choose(rng).unwrap(),
         max_balance: *[None, Some(1_000_000), Some(5_000)].choose(rng).unwrap(),
         is_http: false,
@@ -311,7 +316,7 @@ fn jam(rng: &mut StdRng, to: Target) -> Move {
     let (packets, amount, bytes) = match rng.random_range(0..4) {
         0 | 1 => (rng.random_range(100..=250), rng.random_range(0..=100), 0),
         2 => (rng.random_range(5..=20), rng.random_range(20_000..=90_000), 0),
-        _ => (rng.random_range(5..=15), 1, rng.random_range(10_000..=30_000)),
+        _ => (rng.random_range(10..=40), 1, rng.random_range(10_000..=30_000)),
     };
     Move::Jam { packets, amount, bytes, expires_in_ms, to }
 }

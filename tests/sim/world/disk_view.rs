@@ -12,6 +12,8 @@ use rusqlite::types::Value;
 #[derive(Clone, Debug)]
 pub struct SavedAccount {
     pub name: String,
+    /// As the store has it, beside its causes.
+    pub balance: i128,
     pub totals: Totals,
     pub held_out: i128,
     pub uncertain: i128,
@@ -33,8 +35,8 @@ pub fn saved_accounts(file: &Path) -> Vec<SavedAccount> {
     let Some(store) = open(file) else { return Vec::new() };
     let mut accounts = store
         .prepare(
-            "SELECT name, fulfilled_in, fulfilled_out, settled_in, settled_out, adjusted, held_out, uncertain \
-             FROM account WHERE kind = 'peer'",
+            "SELECT name, fulfilled_in, fulfilled_out, settled_in, settled_out, adjusted, held_out, uncertain, \
+             balance FROM account WHERE kind = 'peer'",
         )
         .unwrap();
     let rows = accounts.query_map((), |row| {
@@ -50,6 +52,7 @@ pub fn saved_accounts(file: &Path) -> Vec<SavedAccount> {
             },
             held_out: number(6)?,
             uncertain: number(7)?,
+            balance: number(8)?,
         })
     });
     rows.unwrap().map(Result::unwrap).collect()

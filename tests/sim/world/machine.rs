@@ -44,7 +44,7 @@ fn count_step() {
 }
 
 /// What a disk does with requests.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Disk {
     /// The shortest and the longest time of each half of a request.
     pub latency: (Duration, Duration),
@@ -142,6 +142,10 @@ impl Host {
     }
 
     /// Stops all its tasks, or lets them go on.
+    pub fn is_suspended(&self) -> bool {
+        self.is_suspended.load(Ordering::Relaxed)
+    }
+
     pub fn set_suspended(&self, is_suspended: bool) {
         self.is_suspended.store(is_suspended, Ordering::Relaxed);
         if !is_suspended {

@@ -11,3 +11,4 @@ pub mod network;
 pub mod node;
 pub mod program;
 pub mod tally;
+pub mod witness;

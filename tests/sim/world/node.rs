@@ -23,9 +23,10 @@ use tokio::time::{Instant, sleep};
 
 use super::disk_view::{SavedAccount, saved_accounts};
 use super::engine::{ENGINE_PORT, ip_of_engine};
-use super::machine::{Host, Process};
+use super::machine::{Disk, Host, Process};
 use super::network::Ending;
 use super::program::{PROGRAM, TOKEN};
+use super::witness::Witness;
 use crate::assets::rates;
 use crate::attack::{yaml_of_attacker, yaml_of_limits};
 use crate::plan::{Change, Limits, Plan};
@@ -56,6 +57,7 @@ pub struct WorldNode {
     running: Mutex<Option<Running>>,
     /// At least what has become uncertain so far, by account.
     uncertain: Mutex<BTreeMap<String, i128>>,
+    pub witness: Witness,
     /// Its last process began to stop in order.
     has_stopped: AtomicBool,
     has_left: AtomicBool,
@@ -196,7 +198,8 @@ impl WorldNode {
         let (running, logs, story) = (Mutex::default(), logs.clone(), story.clone());
         let (yaml, uncertain) = (Mutex::new(yaml), Mutex::default());
         let (has_stopped, has_left) = (AtomicBool::new(false), AtomicBool::new(false));
-        Self { number, host, yaml, running, uncertain, has_stopped, has_left, logs, story }
+        let witness = Witness::default();
+        Self { number, host, yaml, running, uncertain, witness, has_stopped, has_left, logs, story }
     }
 
     fn config(&self) -> NodeConfig {
@@ -215,7 +218,8 @@ impl WorldNode {
         }
         let process = Process::start(&self.host);
         let running = Running { process: Arc::clone(&process), handle: None };
-        let saved = saved_accounts(&self.host.folder.join("books.db"));
+        let saved = self.saved_accounts();
+        self.witness.restart(&saved);
         let before = self.running.lock().replace(running);
         assert!(before.is_none(), "{} runs twice", name_of(self.number));
         let (node, done) = (Arc::clone(self), Arc::clone(&process));
@@ -230,6 +234,7 @@ impl WorldNode {
                     check_recovery(&listening.handle().context.connector.report(), &saved);
                     node.note_uncertain(saved);
                     let started = listening.run();
+                    let context = Arc::clone(&started.handle().context);
                     if let Some(running) = &mut *node.running.lock() {
                         running.handle = Some(started.handle().clone());
                     }
@@ -240,6 +245,7 @@ impl WorldNode {
                         node.reload(newest).await;
                     }
                     started.stopped().await;
+                    node.witness.look(&context.connector.report(), false);
                     done.note_done();
                 }
                 Err(error) => {
@@ -272,6 +278,7 @@ impl WorldNode {
 
     /// Ends it where it is.
     pub async fn crash(&self, ending: Ending) {
+        self.look();
         let running = self.running.lock().take();
         let Some(running) = running else { return };
         if let Some(left) = running.process.end(ending).await {
@@ -381,10 +388,14 @@ impl WorldNode {
         self.saved_account(PROGRAM).map_or(0, |one| one.totals.fulfilled_in)
     }
 
+    /// Its accounts as they would be found after a crash at this moment.
+    pub fn saved_accounts(&self) -> Vec<SavedAccount> {
+        saved_accounts(&self.host.folder.join("books.db"))
+    }
+
     /// An account as it would be found after a crash at this moment.
     pub fn saved_account(&self, name: &str) -> Option<SavedAccount> {
-        let saved = saved_accounts(&self.host.folder.join("books.db"));
-        saved.into_iter().find(|one| one.name == name)
+        self.saved_accounts().into_iter().find(|one| one.name == name)
     }
 
     /// At least what has become uncertain with an account so far.
@@ -401,6 +412,15 @@ impl WorldNode {
     pub fn report(&self) -> Option<ConnectorReport> {
         let (process, handle) = (self.process(), self.handle()?);
         run_on(process, || Some(handle.context.connector.report()))
+    }
+
+    /// Lets its witness look at its books. Returns what they are, while it runs.
+    pub fn look(&self) -> Option<ConnectorReport> {
+        let report = self.report()?;
+        let has_disk = *self.host.disk.lock() == Disk::default() && !self.host.is_suspended();
+        let is_saving = has_disk && self.store_failure().is_none();
+        self.witness.look(&report, is_saving);
+        Some(report)
     }
 
     /// The prefixes that it has routes to.

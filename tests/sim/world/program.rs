@@ -30,6 +30,8 @@ pub const PROGRAM: &str = "program";
 pub const TOKEN: &str = "token-of-the-program";
 
 const RECONNECT_PAUSE: Duration = Duration::from_millis(500);
+/// What each node takes of the time of a packet, in milliseconds, so that the answer has time to pass back.
+const TIME_OF_HOP_MS: u64 = 1_000;
 /// After so much silence it pings the node, and after as much again it connects anew.
 const SILENCE_MAX: Duration = Duration::from_secs(10);
 
@@ -180,18 +182,24 @@ impl Program {
         frames
     }
 
+    fn now(&self) -> Timestamp {
+        let now = self.process.time_of_day().duration_since(std::time::UNIX_EPOCH).unwrap();
+        Timestamp::EPOCH.saturating_add(now)
+    }
+
     fn prepare(&self, session: &mut Session, payment: usize, plan: &PaymentPlan) -> Vec<u8> {
         let id = session.next_id;
         session.next_id += 1;
         session.sent.insert(id, payment);
-        self.tallies.change(payment, |tally| tally.outcome = Outcome::Open);
         self.tell(|| format!("pays {} to program {} (payment {payment})", plan.amount, plan.to));
-        let now = self.process.time_of_day().duration_since(std::time::UNIX_EPOCH).unwrap();
-        let expires_in = Duration::from_millis(plan.expires_in_ms);
+        let expires_at = self.now().saturating_add_millis(plan.expires_in_ms);
+        self.tallies.change(payment, |tally| {
+            (tally.outcome, tally.expires_at) = (Outcome::Open, expires_at);
+        });
         let destination = format!("test.n{}.{PROGRAM}", plan.to);
         let prepare = Prepare {
             amount: Amount(plan.amount),
-            expires_at: Timestamp::EPOCH.saturating_add(now + expires_in),
+            expires_at,
             condition: fulfillment_of(payment).condition(),
             destination: AddressRef::new(&destination).unwrap(),
             data: &(payment as u64).to_be_bytes(),
@@ -225,7 +233,8 @@ impl Program {
         let Some(payment) = session.sent.remove(&id) else {
             panic!("program {}: an answer to request {id}, which has none pending", self.number);
         };
-        self.tallies.change(payment, |tally| tally.outcome = outcome);
+        let now = self.now();
+        self.tallies.change(payment, |tally| (tally.outcome, tally.answered_at) = (outcome, now));
         self.check_durable(outcome);
         self.tell(|| match outcome {
             Outcome::Rejected(code) => {
@@ -258,10 +267,17 @@ impl Program {
         self.tell(|| format!("receives payment {payment}"));
         assert_eq!(plan.to, self.number, "payment {payment} is at a wrong place");
         assert_eq!(prepare.condition, fulfillment_of(payment).condition());
-        self.tallies.change(payment, |tally| {
+        let sent = self.tallies.change(payment, |tally| {
             tally.received += 1;
             tally.amount = prepare.amount.0;
+            tally.expires_at
         });
+        // The node of its sender and this one are on its way, at least.
+        let taken_ms = sent.millis_since(prepare.expires_at);
+        assert!(
+            taken_ms >= 2 * TIME_OF_HOP_MS,
+            "payment {payment}: nodes took {taken_ms} ms of its time"
+        );
         let fulfillment = fulfillment_of(match plan.reaction {
             Reaction::FulfillsWrongly => payment + 1,
             _ => payment,

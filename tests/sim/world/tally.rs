@@ -1,5 +1,6 @@
 //! What the programs at the ends know of each payment. They count by themselves, and ask no node.
 
+use ilp_connector::wire::Timestamp;
 use parking_lot::Mutex;
 
 /// What became of a payment, as its sender knows.
@@ -20,6 +21,10 @@ pub enum Outcome {
 #[derive(Clone, Debug)]
 pub struct Tally {
     pub outcome: Outcome,
+    /// When it expires, as its sender has said.
+    pub expires_at: Timestamp,
+    /// When its sender got the answer.
+    pub answered_at: Timestamp,
     /// How often the receiver got it.
     pub received: u32,
     /// The amount that it got last.
@@ -34,7 +39,10 @@ pub struct Tallies(Mutex<Vec<Tally>>);
 
 impl Tallies {
     pub fn new(payments: usize) -> Self {
-        let tally = Tally { outcome: Outcome::NotSent, received: 0, amount: 0, fulfilled: 0 };
+        let (outcome, never) = (Outcome::NotSent, Timestamp::EPOCH);
+        let (expires_at, answered_at) = (never, never);
+        let tally =
+            Tally { outcome, expires_at, answered_at, received: 0, amount: 0, fulfilled: 0 };
         Self(Mutex::new(vec![tally; payments]))
     }
 
