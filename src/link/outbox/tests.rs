@@ -81,7 +81,7 @@ fn bytes_of_prepares_are_those_that_wait_without_answers() {
         let of_prepare = outbox.waiting_bytes();
         assert!(of_prepare > 0);
         assert!(put(&outbox, PacketKind::Reply, 2));
-        assert_eq!(outbox.waiting_prepare_bytes(), of_prepare, "{framing:?}");
+        assert_eq!(outbox.waiting_prepare_bytes(), of_prepare);
         assert!(outbox.waiting_bytes() > of_prepare);
     }
 }
