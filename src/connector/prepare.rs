@@ -140,7 +140,8 @@ impl Batch<'_> {
         destination: AddressRef<'_>,
     ) -> Result<(), Refusal> {
         let limit = state.limits.max_packets_in_flight;
-        if state.in_flight >= limit && !planted!(InFlightUnlimited) {
+        let limit = if planted!(InFlightUnlimited) { usize::MAX } else { limit };
+        if state.in_flight >= limit {
             // The packets that fill the limit may come from others behind the neighbour. They must not cut its own
             // requests off, such as its routes. A limit of zero is that of a closed account.
             let is_own_request =
