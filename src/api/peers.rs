@@ -63,7 +63,6 @@ mod tests {
             in_flight_from: 0,
             in_flight_to: 0,
             outbox_bytes: 0,
-            outbox_prepare_bytes: 0,
             balance: 0,
             totals: Totals::default(),
             held_in: 0,

@@ -44,8 +44,6 @@ pub struct AccountReport {
     pub in_flight_to: usize,
     /// Bytes that wait to be written to it.
     pub outbox_bytes: usize,
-    /// Those of them that belong to Prepares.
-    pub outbox_prepare_bytes: usize,
     /// Positive: the peer owes us.
     pub balance: i128,
     /// What the balance is made of.
@@ -277,11 +275,18 @@ impl AccountReport {
 }
 
 impl Connector {
+    /// Bytes of Prepares that wait to be written to a peer; `None`: there is no such account.
+    #[cfg(any(test, feature = "simulation"))]
+    pub fn waiting_prepare_bytes(&self, id: &AccountId) -> Option<usize> {
+        let snapshot = self.snapshot.load();
+        let state = snapshot.accounts_by_id.get(id)?.lock();
+        Some(state.sessions.iter().map(|session| session.outbox.waiting_prepare_bytes()).sum())
+    }
+
     fn account_report(&self, entry: &AccountEntry) -> AccountReport {
         // Not while the account is locked: a settlement that begins takes the locks the other way round.
         let pending = self.settlement_under_way(entry.account.id());
         let state = entry.account.lock();
-        let outboxes = || state.sessions.iter().map(|session| &session.outbox);
         AccountReport {
             settlement_pending: pending.map_or(0, |settlement| settlement.units),
             settings: entry.settings.clone(),
@@ -289,8 +294,7 @@ impl Connector {
             sessions: state.sessions.iter().map(|session| (session.id, session.kind)).collect(),
             in_flight_from: state.in_flight,
             in_flight_to: state.pending.len(),
-            outbox_bytes: outboxes().map(|outbox| outbox.waiting_bytes()).sum(),
-            outbox_prepare_bytes: outboxes().map(|outbox| outbox.waiting_prepare_bytes()).sum(),
+            outbox_bytes: state.sessions.iter().map(|session| session.outbox.waiting_bytes()).sum(),
             balance: state.ledger.balance(),
             totals: state.ledger.totals(),
             held_in: state.ledger.held_in(),

@@ -282,6 +282,7 @@ impl Outbox {
     }
 
     /// Those of them that belong to Prepares.
+    #[cfg(any(test, feature = "simulation"))]
     pub fn waiting_prepare_bytes(&self) -> usize {
         let inner = self.inner.lock();
         inner.queues.as_ref().map_or(inner.prepare_bytes, PacketQueues::prepare_bytes)

@@ -145,7 +145,7 @@ fn check_limits(node: usize, account: &AccountReport, limits: Limits) -> Result<
 }
 
 /// Nothing that a node keeps for a peer is beyond its limit.
-fn check_queues(node: usize, account: &AccountReport) -> Result<(), String> {
+fn check_queues(world: &World, node: usize, account: &AccountReport) -> Result<(), String> {
     let (id, limits) = (&account.settings.id, &account.settings.limits);
     let accepted = account.sessions.iter().filter(|(_, kind)| *kind == SessionKind::Accepted);
     let (sessions, most) = (accepted.count(), limits.max_sessions);
@@ -162,7 +162,9 @@ fn check_queues(node: usize, account: &AccountReport) -> Result<(), String> {
     let (bytes, most) = (account.outbox_bytes, account.sessions.len() * of_session);
     ensure!(bytes <= most, "node {node}: {bytes} bytes wait for {id}, of {most}");
     let of_session = limits.outbox_bytes_max + OVERSHOOT_BYTES_MAX + FRAME_BYTES_MAX;
-    let (bytes, most) = (account.outbox_prepare_bytes, account.sessions.len() * of_session);
+    let handle = world.node(node).handle();
+    let bytes = handle.and_then(|handle| handle.context.connector.waiting_prepare_bytes(id));
+    let (bytes, most) = (bytes.unwrap_or(0), account.sessions.len() * of_session);
     ensure!(bytes <= most, "node {node}: {bytes} bytes of Prepares wait for {id}, of {most}");
     Ok(())
 }
@@ -179,7 +181,7 @@ fn check_books(world: &World, node: usize, report: &ConnectorReport) -> Result<(
         earned += asset.value(totals.fulfilled_in - totals.fulfilled_out);
         value += asset.value(totals.fulfilled_in);
         limits.map_or(Ok(()), |limits| check_limits(node, account, limits))?;
-        check_queues(node, account)?;
+        check_queues(world, node, account)?;
     }
     for link in world.plan.links.iter().filter(|link| link.is_settled) {
         let peer = match (link.from == node, link.to == node) {

@@ -71,8 +71,8 @@ fn a_packet_in_flight_is_in_the_reports_of_both_accounts() {
     };
     assert_eq!((of("alice"), of("bob")), ((1, 9, 0, 0), (0, 0, 1, 9)));
     let waiting = |id: &str| {
-        let report = node.account(id);
-        (report.outbox_bytes, report.outbox_prepare_bytes)
+        let of_prepares = node.connector.waiting_prepare_bytes(&id.parse().unwrap());
+        (node.account(id).outbox_bytes, of_prepares.unwrap())
     };
     assert_eq!(waiting("alice"), (0, 0));
     let (bytes, of_prepares) = waiting("bob");

@@ -48,7 +48,6 @@ fn account(id: &str, stats: Stats) -> AccountReport {
         in_flight_from: 3,
         in_flight_to: 4,
         outbox_bytes: 500,
-        outbox_prepare_bytes: 300,
         balance: -12,
         totals: Totals { settled_in: 21, settled_out: 22, ..Totals::default() },
         held_in: 7,
