@@ -17,6 +17,8 @@ use crate::world::node::{PACKET_MAX, WorldNode, name_of};
 use crate::world::program::PROGRAM;
 use crate::world::tally::Outcome;
 
+/// At one look in so many, the files of a node are read.
+const DISK_LOOKS: u128 = 32;
 /// Answers may fill an outbox up to so many times its limit (docs/CONFIG.md).
 const ANSWERS_FACTOR: usize = 16;
 /// Prepares of those who have their share left may go beyond a limit by so much (docs/CONFIG.md).
@@ -69,7 +71,7 @@ pub fn check_always(world: &World) -> Result<(), String> {
         check_books(world, *node, report)?;
         links::check_always(world, *node, report)?;
     }
-    check_disk(world)?;
+    check_disks(world)?;
     attack::check_always(world)
 }
 
@@ -95,10 +97,19 @@ fn check_arrived(world: &World, payment: usize, amount: u64) -> Result<(), Strin
     Ok(())
 }
 
-/// The rule of the books on the disk of one node after the other, each time as a crash would leave them.
-fn check_disk(world: &World) -> Result<(), String> {
+/// The rule of the books on the disks, as a crash would leave them: now and then, and at each look where a disk makes the
+/// node wait, because what leaves too early is seen there.
+fn check_disks(world: &World) -> Result<(), String> {
     let turn = world.began.elapsed().as_millis() / LOOK_INTERVAL.as_millis();
-    let node = &world.nodes[turn as usize % world.nodes.len()];
+    for node in &world.nodes {
+        if !node.host.has_good_disk() || (turn + node.number as u128).is_multiple_of(DISK_LOOKS) {
+            check_disk(world, node)?;
+        }
+    }
+    Ok(())
+}
+
+fn check_disk(world: &World, node: &WorldNode) -> Result<(), String> {
     let saved = node.saved_accounts();
     links::check_saved(world, node.number, &saved)?;
     let mut earned = 0;

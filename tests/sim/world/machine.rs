@@ -141,11 +141,16 @@ impl Host {
         self.clock.lock().go_on(right, 0);
     }
 
-    /// Stops all its tasks, or lets them go on.
+    /// Whether its disk does what it should, in the usual time.
+    pub fn has_good_disk(&self) -> bool {
+        *self.disk.lock() == Disk::default()
+    }
+
     pub fn is_suspended(&self) -> bool {
         self.is_suspended.load(Ordering::Relaxed)
     }
 
+    /// Stops all its tasks, or lets them go on.
     pub fn set_suspended(&self, is_suspended: bool) {
         self.is_suspended.store(is_suspended, Ordering::Relaxed);
         if !is_suspended {

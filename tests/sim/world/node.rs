@@ -23,7 +23,7 @@ use tokio::time::{Instant, sleep};
 
 use super::disk_view::{SavedAccount, saved_accounts};
 use super::engine::{ENGINE_PORT, ip_of_engine};
-use super::machine::{Disk, Host, Process};
+use super::machine::{Host, Process};
 use super::network::Ending;
 use super::program::{PROGRAM, TOKEN};
 use super::witness::Witness;
@@ -417,8 +417,8 @@ impl WorldNode {
     /// Lets its witness look at its books. Returns what they are, while it runs.
     pub fn look(&self) -> Option<ConnectorReport> {
         let report = self.report()?;
-        let has_disk = *self.host.disk.lock() == Disk::default() && !self.host.is_suspended();
-        let is_saving = has_disk && self.store_failure().is_none();
+        let is_working = self.host.has_good_disk() && !self.host.is_suspended();
+        let is_saving = is_working && self.store_failure().is_none();
         self.witness.look(&report, is_saving);
         Some(report)
     }
