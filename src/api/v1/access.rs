@@ -7,12 +7,12 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Weak};
 
-use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::header::{CONTENT_TYPE, HOST, HeaderName, ORIGIN};
 use axum::http::{HeaderMap, Method, StatusCode};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Router};
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::UtoipaMethodRouter;
 
@@ -84,16 +84,15 @@ enum ForPeers {
     Yes,
 }
 
-/// The routes of `/api/v1`, and their description.
+/// The routes of `/api/v1`, for any listener, and their description.
 pub(super) struct ApiRouter {
-    v1: Arc<V1>,
     router: Router<Arc<V1>>,
     document: OpenApi,
 }
 
 impl ApiRouter {
-    pub(super) fn new(v1: Arc<V1>) -> Self {
-        Self { v1, router: Router::new(), document: openapi::empty_document() }
+    pub(super) fn new() -> Self {
+        Self { router: Router::new(), document: openapi::empty_document() }
     }
 
     /// Adds an operation (`routes!(handler)`), for callers with this scope. Methods of one path may need different
@@ -117,8 +116,10 @@ impl ApiRouter {
         (scope, for_peers): (Scope, ForPeers),
         (schemas, paths, methods): UtoipaMethodRouter<Arc<V1>>,
     ) -> Self {
-        let state = (Arc::clone(&self.v1), scope, for_peers);
-        let methods = methods.route_layer(from_fn_with_state(state, check));
+        let check = move |Extension(v1): Extension<Arc<V1>>, request: Request, next: Next| {
+            check(v1, (scope, for_peers), request, next)
+        };
+        let methods = methods.route_layer(from_fn(check));
         for path in paths.paths.keys() {
             self.router = self.router.route(path, methods.clone());
         }
@@ -127,17 +128,19 @@ impl ApiRouter {
     }
 
     /// The description of all operations.
-    pub(super) fn document(self) -> OpenApi {
-        self.document
+    pub(super) fn document(&self) -> &OpenApi {
+        &self.document
     }
 
-    pub(super) fn finish(self) -> Router {
-        self.router.with_state(self.v1)
+    /// The routes for one listener.
+    pub(super) fn for_listener(&self, v1: Arc<V1>) -> Router {
+        self.router.clone().layer(Extension(Arc::clone(&v1))).with_state(v1)
     }
 }
 
 async fn check(
-    State((v1, scope, for_peers)): State<(Arc<V1>, Scope, ForPeers)>,
+    v1: Arc<V1>,
+    (scope, for_peers): (Scope, ForPeers),
     mut request: Request,
     next: Next,
 ) -> Response {

@@ -42,7 +42,7 @@ mod verbs;
 mod watch;
 mod webhooks;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use axum::Router;
 use utoipa_axum::routes;
@@ -80,12 +80,12 @@ impl V1 {
 }
 
 pub(super) fn router(v1: Arc<V1>) -> Router {
-    operations(v1).finish()
+    OPERATIONS.for_listener(v1)
 }
 
-/// All operations. [`openapi`] describes them from here.
-fn operations(v1: Arc<V1>) -> ApiRouter {
-    ApiRouter::new(v1)
+/// All operations, which are the same for each listener. [`openapi`] describes them from here.
+static OPERATIONS: LazyLock<ApiRouter> = LazyLock::new(|| {
+    ApiRouter::new()
         .route_for_peers(Scope::Read, routes!(lists::top))
         .route_for_peers(Scope::Read, routes!(lists::nodes))
         .route_for_peers(Scope::Read, routes!(lists::node))
@@ -130,4 +130,4 @@ fn operations(v1: Arc<V1>) -> ApiRouter {
         .route(Scope::Operate, routes!(lab::handlers::post_lab))
         .route(Scope::Operate, routes!(lab::handlers::undo))
         .route_for_peers(Scope::Read, routes!(openapi::document))
-}
+});

@@ -1,9 +1,9 @@
 //! The description of `/api/v1` as OpenAPI 3.1. It is made of the routes themselves (`access`), so an operation that is
 //! not described does not exist.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::LazyLock;
 
-use axum::extract::{RawQuery, State};
+use axum::extract::RawQuery;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use utoipa::openapi::path::{Operation, Paths};
@@ -15,7 +15,7 @@ use utoipa::openapi::{
 };
 use utoipa::{PartialSchema, ToSchema};
 
-use super::V1;
+use super::OPERATIONS;
 use super::answers::ProblemBody;
 use super::lists::no_parameters;
 use crate::observe::Scope;
@@ -85,16 +85,11 @@ fn complete(operation: &mut Operation, scope: Scope, for_peers: bool) {
 
 /// This description.
 #[utoipa::path(get, path = "/api/v1/openapi.json", responses((status = OK, body = serde_json::Value)))]
-pub(super) async fn document(
-    State(v1): State<Arc<V1>>,
-    RawQuery(query): RawQuery,
-) -> Result<Response, ProblemDetails> {
-    /// It is the same for all listeners.
-    static TEXT: OnceLock<String> = OnceLock::new();
+pub(super) async fn document(RawQuery(query): RawQuery) -> Result<Response, ProblemDetails> {
+    static TEXT: LazyLock<String> = LazyLock::new(|| json_text(OPERATIONS.document()));
     no_parameters(query.as_deref())?;
-    let text = TEXT.get_or_init(|| json_text(&super::operations(v1).document()));
     let headers = [(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-store")];
-    Ok((headers, text.as_str()).into_response())
+    Ok((headers, TEXT.as_str()).into_response())
 }
 
 #[cfg(test)]
