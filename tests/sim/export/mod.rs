@@ -19,6 +19,9 @@ pub const SCENARIO: &str = "scenario.sh";
 /// What the scenario does.
 const HEAD: &str = include_str!("scenario_head.sh");
 const END: &str = include_str!("scenario_end.sh");
+/// Their functions that send a request to the lab: any, and one for a packet that must be fulfilled.
+const LAB: &str = "lab";
+const PROBE: &str = "probe";
 /// The lab breaks things for whole seconds, and so long at most.
 const TTL_SECONDS_MAX: u64 = 3600;
 /// The longest delay of the lab.
@@ -72,7 +75,7 @@ pub fn export(plan: &Plan, again: &str, folder: &Path) -> io::Result<Notes> {
         }
         if let Some(request) = request {
             let text = format!("{fault:?}");
-            steps.push(Step { at_ms: at(at_ms), text, command: format!("lab '{request}'") });
+            steps.push(Step { at_ms: at(at_ms), text, command: format!("{LAB} '{request}'") });
         }
     }
     fs::write(folder.join(NETWORK), network_of(plan, again, &[]))?;
@@ -85,12 +88,18 @@ pub fn export(plan: &Plan, again: &str, folder: &Path) -> io::Result<Notes> {
     }
     for payment in (0..plan.probes_from).filter(|payment| plan.is_paid(*payment)) {
         let at_ms = plan.payments[payment].at_ms.saturating_sub(QUIET_START_MS);
-        steps.push(pay(plan, payment, at_ms));
+        steps.push(pay(plan, payment, at_ms, LAB));
     }
     steps.sort_by_key(|step| step.at_ms);
     let last = steps.last().map_or(0, |step| step.at_ms);
     let probes = (plan.probes_from..plan.payments.len()).filter(|probe| plan.is_paid(*probe));
-    let probes: Vec<Step> = probes.map(|probe| pay(plan, probe, last)).collect();
+    let probes = probes.map(|probe| {
+        let PaymentPlan { from, to, .. } = plan.payments[probe];
+        // A limit may be reached by then.
+        let must_arrive = plan.island_of(from).contains(&to) && !plan.has_limits();
+        pay(plan, probe, last, if must_arrive { PROBE } else { LAB })
+    });
+    let probes: Vec<Step> = probes.collect();
     fs::write(folder.join(SCENARIO), script_of(again, &notes, &steps, &probes))?;
     Ok(notes)
 }
@@ -187,7 +196,7 @@ fn reaction_of(plan: &Plan, payment: usize) -> Option<String> {
 }
 
 /// One packet. What the lab refuses, such as one of a stopped node, is not sent in the run either.
-fn pay(plan: &Plan, payment: usize, at_ms: u64) -> Step {
+fn pay(plan: &Plan, payment: usize, at_ms: u64, command: &str) -> Step {
     let one = plan.payments[payment];
     let [from, to] = [one.from, one.to].map(|node| node_name(plan, node));
     let request = json!({
@@ -195,7 +204,7 @@ fn pay(plan: &Plan, payment: usize, at_ms: u64) -> Step {
     });
     let reaction = reaction_of(plan, payment).unwrap_or_default();
     let text = format!("{from} pays {} to {to} (payment {payment}{reaction})", one.amount);
-    Step { at_ms, text, command: format!("lab '{request}'") }
+    Step { at_ms, text, command: format!("{command} '{request}'") }
 }
 
 fn script_of(again: &str, notes: &[String], steps: &[Step], probes: &[Step]) -> String {

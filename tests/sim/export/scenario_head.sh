@@ -26,6 +26,27 @@ lab() {
     esac
 }
 
+# probe REQUEST: sends a packet in peace, and another one as long as each is rejected: a route may still be on its way. All
+# probes together wait two minutes at most.
+failed=0
+tries_left=1200
+probe() {
+    result='no time is left'
+    lab "$1"
+    while [ "$tries_left" -gt 0 ]; do
+        id=$(printf %s "$answer" | sed -n 's/.*"id":"\([^"]*\)".*/\1/p')
+        result=$(curl --silent "$url/api/v1/lab" | sed -n "s/.*\"id\":\"$id\"[^{]*{\([^}]*}\).*/\1/p")
+        case $result in
+        '"sent":1,"fulfilled":1,'*) return ;;
+        '"sent":1,"fulfilled":0,"rejected":{"'*) lab "$1" ;;
+        esac
+        tries_left=$((tries_left - 1))
+        sleep 0.1
+    done
+    printf '         not fulfilled: %s\n' "$result"
+    failed=$((failed + 1))
+}
+
 # Waits until nothing is broken and all links are up.
 wait_for_peace() {
     tries=0
