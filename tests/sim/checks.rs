@@ -13,7 +13,7 @@ use crate::links;
 use crate::plan::Limits;
 use crate::run::{LOOK_INTERVAL, Summary, World};
 use crate::world::disk_view::SavedAccount;
-use crate::world::node::{PACKET_MAX, WorldNode, name_of};
+use crate::world::node::{PACKET_MAX, WorldNode, name_of, number_of};
 use crate::world::program::PROGRAM;
 use crate::world::tally::Outcome;
 
@@ -129,11 +129,11 @@ fn check_disk(world: &World, node: &WorldNode) -> Result<(), String> {
 
 /// The asset of an account of a node, and the limits of its balance.
 pub fn asset_and_limits(world: &World, node: usize, account: &str) -> (Asset, Option<Limits>) {
-    let plan = &world.plan;
-    for link in &plan.links {
+    let (plan, peer) = (&world.plan, number_of(account));
+    for link in plan.links.iter().filter(|_| peer.is_some()) {
         let ends = [(link.from, link.to), (link.to, link.from)];
         for ((here, there), limits) in ends.into_iter().zip(link.limits) {
-            if here == node && name_of(there) == account {
+            if here == node && Some(there) == peer {
                 return (link.asset, limits);
             }
         }
@@ -155,8 +155,8 @@ fn check_limits(node: usize, account: &AccountReport, limits: Limits) -> Result<
     Ok(())
 }
 
-/// Nothing that a node keeps for a peer is beyond its limit.
-fn check_queues(world: &World, node: usize, account: &AccountReport) -> Result<(), String> {
+/// Nothing that a node keeps for a peer is beyond its limit. Of the bytes that wait, so many are of Prepares.
+fn check_queues(node: usize, account: &AccountReport, prepare_bytes: usize) -> Result<(), String> {
     let (id, limits) = (&account.settings.id, &account.settings.limits);
     let accepted = account.sessions.iter().filter(|(_, kind)| *kind == SessionKind::Accepted);
     let (sessions, most) = (accepted.count(), limits.max_sessions);
@@ -173,9 +173,7 @@ fn check_queues(world: &World, node: usize, account: &AccountReport) -> Result<(
     let (bytes, most) = (account.outbox_bytes, account.sessions.len() * of_session);
     ensure!(bytes <= most, "node {node}: {bytes} bytes wait for {id}, of {most}");
     let of_session = limits.outbox_bytes_max + OVERSHOOT_BYTES_MAX + FRAME_BYTES_MAX;
-    let handle = world.node(node).handle();
-    let bytes = handle.and_then(|handle| handle.context.connector.waiting_prepare_bytes(id));
-    let (bytes, most) = (bytes.unwrap_or(0), account.sessions.len() * of_session);
+    let (bytes, most) = (prepare_bytes, account.sessions.len() * of_session);
     ensure!(bytes <= most, "node {node}: {bytes} bytes of Prepares wait for {id}, of {most}");
     Ok(())
 }
@@ -183,6 +181,7 @@ fn check_queues(world: &World, node: usize, account: &AccountReport) -> Result<(
 /// The books of a node.
 fn check_books(world: &World, node: usize, report: &ConnectorReport) -> Result<(), String> {
     let (mut earned, mut value) = (0, 0);
+    let handle = world.node(node).handle();
     for account in &report.accounts {
         let (id, totals) = (&account.settings.id, account.totals);
         ensure!(account.excess_releases == 0, "node {node}, account {id}: too much was released");
@@ -192,7 +191,9 @@ fn check_books(world: &World, node: usize, report: &ConnectorReport) -> Result<(
         earned += asset.value(totals.fulfilled_in - totals.fulfilled_out);
         value += asset.value(totals.fulfilled_in);
         limits.map_or(Ok(()), |limits| check_limits(node, account, limits))?;
-        check_queues(world, node, account)?;
+        let bytes = handle.as_ref().map(|handle| &handle.context.connector);
+        let bytes = bytes.and_then(|connector| connector.waiting_prepare_bytes(id));
+        check_queues(node, account, bytes.unwrap_or(0))?;
     }
     for link in world.plan.links.iter().filter(|link| link.is_settled) {
         let peer = match (link.from == node, link.to == node) {
@@ -275,6 +276,7 @@ pub fn check_peace(world: &World) -> Result<(), String> {
         if let Some(failure) = node.store_failure() {
             return Err(format!("node {}: its store fails: {failure}", node.number));
         }
+        ensure!(node.host.has_good_disk(), "node {}: its disk is still slow", node.number);
         check_routes(world, node)?;
         reports.insert(node.number, report);
     }

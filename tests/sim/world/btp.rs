@@ -10,12 +10,15 @@ use ilp_connector::wire::btp::{
 };
 use ilp_connector::wire::ilp::Packet;
 use tokio::time::timeout;
-use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 use super::machine::Process;
 
 const LOGIN_TIMEOUT: Duration = Duration::from_secs(10);
+/// It is filled with zeros before each read.
+const READ_BUFFER_BYTES: usize = 4096;
 
 pub type Socket = WebSocketStream<Box<dyn MachineStream>>;
 
@@ -29,7 +32,9 @@ pub async fn log_in(
     let logging_in = async {
         let stream = process.connect(node).await.ok()?;
         let url = format!("ws://{node}/");
-        let (mut socket, _) = tokio_tungstenite::client_async(url, stream).await.ok()?;
+        let config = WebSocketConfig::default().read_buffer_size(READ_BUFFER_BYTES);
+        let connected = client_async_with_config(url, stream, Some(config)).await;
+        let (mut socket, _) = connected.ok()?;
         let mut frame = Vec::new();
         put_auth(RequestId(1), Some(account), token, &mut frame);
         socket.send(Message::binary(frame)).await.ok()?;

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use ilp_connector::internals::account::Totals;
+use parking_lot::Mutex;
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 use rusqlite::types::Value;
@@ -19,6 +20,27 @@ pub struct SavedAccount {
     pub uncertain: i128,
 }
 
+/// Looks at the store of a node. It stays open between looks only while the node runs: a node that starts or stops has the
+/// files for itself, and a crash replaces them.
+#[derive(Debug, Default)]
+pub struct DiskView(Mutex<Option<Connection>>);
+
+impl DiskView {
+    /// The accounts of peers in the newest durable cut. None before the store was made.
+    pub fn saved_accounts(&self, file: &Path, is_running: bool) -> Vec<SavedAccount> {
+        let mut store = self.0.lock();
+        let store = if is_running { &mut *store } else { &mut None };
+        if store.is_none() {
+            *store = open(file);
+        }
+        store.as_ref().map(accounts_of).unwrap_or_default()
+    }
+
+    pub fn close(&self) {
+        *self.0.lock() = None;
+    }
+}
+
 /// A look at a store, if there is one.
 fn open(file: &Path) -> Option<Connection> {
     if !file.exists() {
@@ -30,11 +52,9 @@ fn open(file: &Path) -> Option<Connection> {
     Some(store)
 }
 
-/// The accounts of peers in the newest durable cut. None before the store was made.
-pub fn saved_accounts(file: &Path) -> Vec<SavedAccount> {
-    let Some(store) = open(file) else { return Vec::new() };
+fn accounts_of(store: &Connection) -> Vec<SavedAccount> {
     let mut accounts = store
-        .prepare(
+        .prepare_cached(
             "SELECT name, fulfilled_in, fulfilled_out, settled_in, settled_out, adjusted, held_out, uncertain, \
              balance FROM account WHERE kind = 'peer'",
         )

@@ -21,7 +21,7 @@ use ilp_connector::wire::Timestamp;
 use parking_lot::Mutex;
 use tokio::time::{Instant, sleep};
 
-use super::disk_view::{SavedAccount, saved_accounts};
+use super::disk_view::{DiskView, SavedAccount};
 use super::engine::{ENGINE_PORT, ip_of_engine};
 use super::machine::{Host, Process};
 use super::network::Ending;
@@ -58,6 +58,7 @@ pub struct WorldNode {
     /// At least what has become uncertain so far, by account.
     uncertain: Mutex<BTreeMap<String, i128>>,
     pub witness: Witness,
+    disk_view: DiskView,
     /// Its last process began to stop in order.
     has_stopped: AtomicBool,
     has_left: AtomicBool,
@@ -73,6 +74,11 @@ struct Running {
 
 pub fn name_of(node: usize) -> String {
     format!("n{node}")
+}
+
+/// The node of this name. None if it is no node.
+pub fn number_of(name: &str) -> Option<usize> {
+    name.strip_prefix('n')?.parse().ok()
 }
 
 /// The address of the machine of a node.
@@ -198,8 +204,20 @@ impl WorldNode {
         let (running, logs, story) = (Mutex::default(), logs.clone(), story.clone());
         let (yaml, uncertain) = (Mutex::new(yaml), Mutex::default());
         let (has_stopped, has_left) = (AtomicBool::new(false), AtomicBool::new(false));
-        let witness = Witness::default();
-        Self { number, host, yaml, running, uncertain, witness, has_stopped, has_left, logs, story }
+        let (witness, disk_view) = Default::default();
+        Self {
+            number,
+            host,
+            yaml,
+            running,
+            uncertain,
+            witness,
+            disk_view,
+            has_stopped,
+            has_left,
+            logs,
+            story,
+        }
     }
 
     fn config(&self) -> NodeConfig {
@@ -281,7 +299,9 @@ impl WorldNode {
         self.look();
         let running = self.running.lock().take();
         let Some(running) = running else { return };
-        if let Some(left) = running.process.end(ending).await {
+        let left = running.process.end(ending).await;
+        self.disk_view.close();
+        if let Some(left) = left {
             self.story.tell(|| format!("node {}: {left}", self.number));
         }
     }
@@ -292,6 +312,7 @@ impl WorldNode {
         let Some(process) = running else { return };
         if let Some(handle) = self.handle() {
             self.has_stopped.store(true, Ordering::Relaxed);
+            self.disk_view.close();
             handle.send(NodeCommand::Stop).await;
             let began = Instant::now();
             while !process.has_ended() {
@@ -390,7 +411,8 @@ impl WorldNode {
 
     /// Its accounts as they would be found after a crash at this moment.
     pub fn saved_accounts(&self) -> Vec<SavedAccount> {
-        saved_accounts(&self.host.folder.join("books.db"))
+        let is_running = self.handle().is_some() && !self.has_stopped.load(Ordering::Relaxed);
+        self.disk_view.saved_accounts(&self.host.folder.join("books.db"), is_running)
     }
 
     /// An account as it would be found after a crash at this moment.
