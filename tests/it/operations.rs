@@ -281,13 +281,19 @@ fn no_log_or_page_shows_a_secret_row_139() {
 #[test]
 fn health_follows_required_peers_row_138() {
     let port = free_port();
-    let a = TestNode::start(&format!(
-        "nodeId: a\nilpAddress: test.a\nstartTimeoutMs: 3000\npeers:\n  - {{ id: b, url: 'ws://127.0.0.1:{port}', authToken: ab }}\n  \
-           - {{ id: optional, url: 'ws://127.0.0.1:{}', required: false, authToken: x1 }}\n",
-        free_port()
-    ));
+    let yaml = |start_timeout_ms: u32| {
+        format!(
+            "nodeId: a\nilpAddress: test.a\nstartTimeoutMs: {start_timeout_ms}\npeers:\n  \
+               - {{ id: b, url: 'ws://127.0.0.1:{port}', authToken: ab }}\n  \
+               - {{ id: optional, url: 'ws://127.0.0.1:{}', required: false, authToken: x1 }}\n",
+            free_port()
+        )
+    };
+    let a = TestNode::start(&yaml(600_000));
     assert_eq!(http_get(a.health_port, "GET /health").0, 503);
     assert_eq!(get_json(a.health_port, "/health")["status"], "starting");
+    drop(a);
+    let a = TestNode::start(&yaml(1));
     let becomes = |status: u16, word: &str| {
         eventually(word, TIMEOUT, || match http_get(a.health_port, "GET /health") {
             (code, body) if code == status && body.contains(&format!("\"status\":\"{word}\"")) => {
