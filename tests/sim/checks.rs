@@ -16,6 +16,7 @@ use crate::world::disk_view::SavedAccount;
 use crate::world::node::{PACKET_MAX, WorldNode, name_of, number_of};
 use crate::world::program::PROGRAM;
 use crate::world::tally::Outcome;
+use crate::world::witness::Corrections;
 
 /// At one look in so many, the files of a node are read.
 const DISK_LOOKS: u128 = 32;
@@ -142,14 +143,19 @@ pub fn asset_and_limits(world: &World, node: usize, account: &str) -> (Asset, Op
     (plan.nodes[node].asset, limits)
 }
 
-/// Packets never exceed a limit. What is corrected later may.
-fn check_limits(node: usize, account: &AccountReport, limits: Limits) -> Result<(), String> {
-    let (id, adjusted) = (&account.settings.id, account.totals.adjusted);
+/// Packets never exceed a limit. Corrections may, and packets use the room that others of them give.
+fn check_limits(
+    node: usize,
+    account: &AccountReport,
+    limits: Limits,
+    corrections: Corrections,
+) -> Result<(), String> {
+    let id = &account.settings.id;
     let highest = account.balance + account.held_in;
     let lowest = account.balance - account.held_out - account.uncertain;
     let (max, min) = (i128::from(limits.max_balance), i128::from(limits.min_balance));
     ensure!(
-        highest <= max + adjusted.max(0) && lowest >= min + adjusted.min(0),
+        highest <= max + corrections.up && lowest >= min - corrections.down,
         "node {node}, account {id}: the balance may go from {lowest} to {highest} by packets, and {limits:?}"
     );
     Ok(())
@@ -190,7 +196,10 @@ fn check_books(world: &World, node: usize, report: &ConnectorReport) -> Result<(
         let (asset, limits) = asset_and_limits(world, node, id.as_str());
         earned += asset.value(totals.fulfilled_in - totals.fulfilled_out);
         value += asset.value(totals.fulfilled_in);
-        limits.map_or(Ok(()), |limits| check_limits(node, account, limits))?;
+        if let Some(limits) = limits {
+            let history = world.node(node).witness.history(id.as_str());
+            check_limits(node, account, limits, history.corrections)?;
+        }
         let bytes = handle.as_ref().map(|handle| &handle.context.connector);
         let bytes = bytes.and_then(|connector| connector.waiting_prepare_bytes(id));
         check_queues(node, account, bytes.unwrap_or(0))?;

@@ -141,8 +141,9 @@ fn check_shared_hop(world: &World, at: usize, report: &ConnectorReport) -> Resul
         .links
         .iter()
         .find(|link| (link.from, link.to) == (at, to) || (link.from, link.to) == (to, at));
+    let corrections = world.node(at).witness.history(&name_of(to)).corrections;
     let only_packets = link.is_some_and(|link| !link.is_settled)
-        && hop.totals.adjusted >= 0
+        && corrections.down == 0
         && !world.plan.has_limits();
     let lowest = hop.balance - hop.held_out - hop.uncertain;
     ensure!(

@@ -21,6 +21,14 @@ pub struct PacketSums {
     pub to_it: i128,
 }
 
+/// What corrections have done to the balance of an account, each way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Corrections {
+    pub up: i128,
+    /// Not below zero.
+    pub down: i128,
+}
+
 /// The sums of an account over all processes of its node.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AccountHistory {
@@ -28,7 +36,9 @@ pub struct AccountHistory {
     pub booked: PacketSums,
     /// What the next process did not know any more.
     pub lost: PacketSums,
+    pub corrections: Corrections,
     newest: PacketSums,
+    newest_adjusted: i128,
 }
 
 /// What looks at the books of one node have shown.
@@ -61,6 +71,15 @@ impl PacketSums {
     }
 }
 
+impl AccountHistory {
+    fn note_adjusted(&mut self, adjusted: i128) {
+        let change = adjusted - self.newest_adjusted;
+        self.corrections.up += change.max(0);
+        self.corrections.down += (-change).max(0);
+        self.newest_adjusted = adjusted;
+    }
+}
+
 impl Witness {
     /// Looks at the books of a process. `is_saving`: it works, and so does its disk.
     pub fn look(&self, report: &ConnectorReport, is_saving: bool) {
@@ -73,6 +92,7 @@ impl Witness {
             assert_eq!(missing, PacketSums::default(), "{}: {id} has less", report.node_id);
             history.booked.add(now.above(history.newest));
             history.newest = now;
+            history.note_adjusted(account.totals.adjusted);
         }
         if !is_saving {
             looks.recent.clear();
@@ -93,24 +113,26 @@ impl Witness {
     /// The process has ended, and the next one finds this on the disk.
     pub fn restart(&self, saved: &[SavedAccount]) {
         let looks = &mut *self.0.lock();
-        let saved = |id: &str| {
+        let totals = |id: &str| {
             let found = saved.iter().find(|one| one.name == id);
-            found.map(|one| PacketSums::of(one.totals)).unwrap_or_default()
+            found.map(|one| one.totals).unwrap_or_default()
         };
         if let (Some((at, old)), Some((ended_at, _))) = (looks.recent.front(), looks.recent.back())
             && *at + UNSAVED_MAX <= *ended_at
         {
             for (id, sums) in old {
-                let missing = sums.above(saved(id));
+                let missing = sums.above(PacketSums::of(totals(id)));
                 assert_eq!(missing, PacketSums::default(), "{id}: {UNSAVED_MAX:?} are not saved");
             }
         }
         looks.recent.clear();
         for (id, history) in &mut looks.accounts {
-            let saved = saved(id);
+            let totals = totals(id);
+            let saved = PacketSums::of(totals);
             history.lost.add(history.newest.above(saved));
             history.booked.add(saved.above(history.newest));
             history.newest = saved;
+            history.note_adjusted(totals.adjusted);
         }
     }
 
