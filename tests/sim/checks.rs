@@ -285,7 +285,7 @@ pub fn check_peace(world: &World) -> Result<(), String> {
         if let Some(failure) = node.store_failure() {
             return Err(format!("node {}: its store fails: {failure}", node.number));
         }
-        ensure!(node.host.has_good_disk(), "node {}: its disk is still slow", node.number);
+        ensure!(node.host.has_good_disk(), "node {}: its disk has still to answer", node.number);
         check_routes(world, node)?;
         reports.insert(node.number, report);
     }

@@ -355,7 +355,9 @@ impl World {
     /// Waits until everything is as it should be.
     async fn wait_for_peace(&self) -> Result<(), String> {
         let began = Instant::now();
-        self.look_for_peace(PEACE_MAX).await?;
+        // The last moment of a fault has consequences, which show now.
+        sleep(LOOK_INTERVAL).await;
+        self.look_for_peace(PEACE_MAX - LOOK_INTERVAL).await?;
         attack::check_fairness(self)?;
         self.story.tell(|| format!("there is peace, {:?} after the last fault", began.elapsed()));
         self.peace.send(()).unwrap();

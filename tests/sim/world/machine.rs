@@ -92,8 +92,8 @@ pub struct Host {
     pub ip: IpAddr,
     pub network: Network,
     pub disk: Mutex<Disk>,
-    /// When the last request is done that a slow disk has taken.
-    disk_slow_until: Mutex<Instant>,
+    /// When the last request has its answer that a slow or failing disk has taken.
+    disk_bad_until: Mutex<Instant>,
     pub disk_work: DiskWork,
     /// The directory of its files.
     pub folder: PathBuf,
@@ -114,7 +114,7 @@ impl Host {
             ip,
             network: network.clone(),
             disk: Mutex::default(),
-            disk_slow_until: Mutex::new(Instant::now()),
+            disk_bad_until: Mutex::new(Instant::now()),
             disk_work: DiskWork::new(folder, seed),
             folder: folder.to_owned(),
             began: Instant::now(),
@@ -147,9 +147,9 @@ impl Host {
         self.clock.lock().go_on(right, 0);
     }
 
-    /// Whether its disk does what it should, in the usual time, and has done what took longer.
+    /// Whether its disk does what it should, in the usual time, and has answered what it took when it did not.
     pub fn has_good_disk(&self) -> bool {
-        *self.disk.lock() == Disk::default() && *self.disk_slow_until.lock() <= Instant::now()
+        *self.disk.lock() == Disk::default() && *self.disk_bad_until.lock() <= Instant::now()
     }
 
     pub fn is_suspended(&self) -> bool {
@@ -221,11 +221,12 @@ impl Process {
 
     /// Half of a request to the disk.
     fn delay(&self) -> MachineFuture<()> {
-        let (min, max) = self.host.disk.lock().latency;
+        let disk = *self.host.disk.lock();
+        let (min, max) = disk.latency;
         let micros = self.rng.lock().random_range(min.as_micros()..=max.as_micros());
         let time = Duration::from_micros(u64::try_from(micros).unwrap());
-        if (min, max) != Disk::default().latency {
-            *self.host.disk_slow_until.lock() = Instant::now() + time;
+        if disk != Disk::default() {
+            *self.host.disk_bad_until.lock() = Instant::now() + time;
         }
         Box::pin(sleep(time))
     }
