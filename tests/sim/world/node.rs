@@ -68,8 +68,9 @@ pub struct WorldNode {
 
 struct Running {
     process: Arc<Process>,
-    /// Once it has started.
+    /// Once it has started, until it ends.
     handle: Option<NodeHandle>,
+    is_ending: bool,
 }
 
 pub fn name_of(node: usize) -> String {
@@ -235,7 +236,7 @@ impl WorldNode {
             return;
         }
         let process = Process::start(&self.host);
-        let running = Running { process: Arc::clone(&process), handle: None };
+        let running = Running { process: Arc::clone(&process), handle: None, is_ending: false };
         let saved = self.saved_accounts();
         self.witness.restart(&saved);
         let before = self.running.lock().replace(running);
@@ -254,6 +255,7 @@ impl WorldNode {
                     let started = listening.run();
                     let context = Arc::clone(&started.handle().context);
                     if let Some(running) = &mut *node.running.lock() {
+                        assert!(!running.is_ending, "a process that ends has started");
                         running.handle = Some(started.handle().clone());
                     }
                     node.story.tell(|| format!("node {} runs", node.number));
@@ -273,7 +275,9 @@ impl WorldNode {
                     // Outside of this process, which is aborted meanwhile.
                     drop(tokio::spawn(async move {
                         again.crash(Ending::Killed).await;
-                        again.start();
+                        if !again.is_running() {
+                            again.start();
+                        }
                     }));
                     std::future::pending::<()>().await;
                 }
@@ -294,13 +298,25 @@ impl WorldNode {
         }
     }
 
-    /// Ends it where it is.
+    /// Ends it where it is. The next process finds its files as they are when this returns.
     pub async fn crash(&self, ending: Ending) {
         self.look();
-        let running = self.running.lock().take();
-        let Some(running) = running else { return };
-        let left = running.process.end(ending).await;
+        let (process, is_ending) = {
+            let mut running = self.running.lock();
+            let Some(running) = &mut *running else { return };
+            running.handle = None;
+            (Arc::clone(&running.process), std::mem::replace(&mut running.is_ending, true))
+        };
+        if is_ending {
+            // Something else ends it at the same moment.
+            while self.has_process(&process) {
+                tokio::task::yield_now().await;
+            }
+            return;
+        }
+        let left = process.end(ending).await;
         self.disk_view.close();
+        *self.running.lock() = None;
         if let Some(left) = left {
             self.story.tell(|| format!("node {}: {left}", self.number));
         }
@@ -321,11 +337,13 @@ impl WorldNode {
             }
         }
         // Something else may have ended it, and started the next one.
-        let is_still =
-            self.running.lock().as_ref().is_some_and(|now| Arc::ptr_eq(&now.process, &process));
-        if is_still {
+        if self.has_process(&process) {
             self.crash(Ending::Killed).await;
         }
+    }
+
+    fn has_process(&self, process: &Arc<Process>) -> bool {
+        self.running.lock().as_ref().is_some_and(|now| Arc::ptr_eq(&now.process, process))
     }
 
     /// The operator says that the peer fulfilled so much of what is uncertain.
