@@ -277,6 +277,10 @@ pub fn find_account<'a>(report: &'a ConnectorReport, account: &str) -> Option<&'
 
 /// What holds some time after the last fault.
 pub fn check_peace(world: &World) -> Result<(), String> {
+    ensure!(
+        !world.network.has_silent_links(),
+        "a connection carries nothing, and still seems open"
+    );
     let mut reports = BTreeMap::new();
     for node in world.nodes.iter().filter(|node| !node.has_left()) {
         let Some(report) = node.report() else {

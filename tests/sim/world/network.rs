@@ -342,6 +342,11 @@ impl Network {
         }
     }
 
+    /// Whether bytes vanish on some connection, and one of its ends does not know yet.
+    pub fn has_silent_links(&self) -> bool {
+        self.0.lock().links.values().any(|link| link.is_silent)
+    }
+
     /// Closes the sockets of a process.
     pub fn end_process(&self, place: Place, ending: Ending) {
         let mut state = self.0.lock();
