@@ -220,7 +220,7 @@ impl World {
                 node.leave();
                 match is_clean {
                     true => node.stop().await,
-                    false => node.crash(Ending::Killed).await,
+                    false => drop(node.crash(Ending::Killed).await),
                 }
             }
             Fault::Suspend { node } => {

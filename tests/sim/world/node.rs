@@ -274,8 +274,7 @@ impl WorldNode {
                     let again = Arc::clone(&node);
                     // Outside of this process, which is aborted meanwhile.
                     drop(tokio::spawn(async move {
-                        again.crash(Ending::Killed).await;
-                        if !again.is_running() {
+                        if again.crash(Ending::Killed).await {
                             again.start();
                         }
                     }));
@@ -298,21 +297,22 @@ impl WorldNode {
         }
     }
 
-    /// Ends it where it is. The next process finds its files as they are when this returns.
-    pub async fn crash(&self, ending: Ending) {
+    /// Ends it where it is. The next process finds its files as they are when this returns. False if it did not run, or
+    /// something else has ended it, which starts it again.
+    pub async fn crash(&self, ending: Ending) -> bool {
         self.look();
         let (process, is_ending) = {
             let mut running = self.running.lock();
-            let Some(running) = &mut *running else { return };
+            let Some(running) = &mut *running else { return false };
             running.handle = None;
             (Arc::clone(&running.process), std::mem::replace(&mut running.is_ending, true))
         };
         if is_ending {
-            // Something else ends it at the same moment.
+            // At the same moment.
             while self.has_process(&process) {
                 tokio::task::yield_now().await;
             }
-            return;
+            return false;
         }
         let left = process.end(ending).await;
         self.disk_view.close();
@@ -320,6 +320,7 @@ impl WorldNode {
         if let Some(left) = left {
             self.story.tell(|| format!("node {}: {left}", self.number));
         }
+        true
     }
 
     /// Stops it in order.

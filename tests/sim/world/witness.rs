@@ -21,11 +21,10 @@ pub struct PacketSums {
     pub to_it: i128,
 }
 
-/// What corrections have done to the balance of an account, each way.
+/// By how much corrections have raised the balance of an account, and lowered it. Neither is below zero.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Corrections {
     pub up: i128,
-    /// Not below zero.
     pub down: i128,
 }
 
